@@ -1,0 +1,1 @@
+//! Data: from the catalogue and the hub to the batch.

@@ -1,0 +1,1 @@
+//! Charts, drawn by plotters in one style.

@@ -1,0 +1,5 @@
+//! One run: an optimizer on a problem within a budget, measured as it goes.
+
+mod record;
+
+pub use record::{CellId, CurvePoint, Outcome, RunRecord, SwitchPoint};

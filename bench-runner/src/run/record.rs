@@ -1,0 +1,139 @@
+//! What one run leaves behind: its identity, how it ended, and its curve.
+
+use optim::{Counts, Phase};
+use serde::{Deserialize, Serialize};
+
+/// Which run: one optimizer on one problem with one seed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CellId {
+    /// The problem's label in the experiment file, for example `rosenbrock-20d`.
+    pub problem: String,
+    /// The optimizer's label in the experiment file, for example `fuse-pv/epoch`.
+    pub optimizer: String,
+    /// The seed of initialisation, batch order and noise.
+    pub seed: u64,
+}
+
+impl std::fmt::Display for CellId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} × {} × seed {}",
+            self.problem, self.optimizer, self.seed
+        )
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Outcome {
+    /// The budget was used, or the optimizer reached its tolerance.
+    Completed {
+        /// Why it stopped, in words.
+        reason: String,
+    },
+    /// The loss stopped being finite, or grew beyond all bounds.
+    Diverged {
+        /// The step at which it was seen.
+        step: u64,
+        /// The loss seen there, as text, since JSON has no NaN.
+        value: String,
+    },
+    /// An error ended the run.
+    Failed {
+        /// The error.
+        reason: String,
+    },
+    /// The user stopped the run.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The outcome in one word.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Completed { .. } => "completed",
+            Self::Diverged { .. } => "diverged",
+            Self::Failed { .. } => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A change of phase during a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchPoint {
+    /// The step from which the new phase acts.
+    pub step: u64,
+    /// Epochs passed before it.
+    pub epoch: f64,
+    /// Gradient evaluations spent before it.
+    pub gradient_evaluations: u64,
+    /// Seconds of training before it.
+    pub seconds: f64,
+    /// The phase that begins.
+    pub to: Phase,
+}
+
+/// The state of a run at one moment; the clock and the counts pause while it is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurvePoint {
+    /// Optimizer steps so far.
+    pub step: u64,
+    /// Epochs so far.
+    pub epoch: f64,
+    /// Evaluations of loss and gradient so far.
+    pub gradient_evaluations: u64,
+    /// Evaluations of the loss alone so far.
+    pub loss_evaluations: u64,
+    /// Seconds of training so far, measurements excluded.
+    pub seconds: f64,
+    /// The training objective without noise: the function value, or the mean loss over the training set
+    /// (or the fixed part of it that the problem states).
+    pub loss: f64,
+    /// The mean loss over the test set, where there is one.
+    pub test_loss: Option<f64>,
+    /// The share of test samples classified right, from 0 to 1, where there are classes.
+    pub accuracy: Option<f64>,
+    /// The Euclidean norm of the last mini-batch gradient.
+    pub gradient_norm: Option<f64>,
+    /// The phase of the last step.
+    pub phase: Phase,
+}
+
+/// One run, complete.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// Which run.
+    pub cell: CellId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it cost.
+    pub counts: Counts,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Its changes of phase.
+    pub switches: Vec<SwitchPoint>,
+    /// Its curve, in order of steps.
+    pub curve: Vec<CurvePoint>,
+}
+
+impl RunRecord {
+    /// The last measured point.
+    pub fn last(&self) -> Option<&CurvePoint> {
+        self.curve.last()
+    }
+
+    /// Gradient evaluations until the loss was first measured at or below `target`; `None` when it
+    /// never was.
+    pub fn evaluations_to(&self, target: f64) -> Option<u64> {
+        self.curve
+            .iter()
+            .find(|point| point.loss <= target)
+            .map(|point| point.gradient_evaluations)
+    }
+}

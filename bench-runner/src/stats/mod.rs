@@ -1,0 +1,1 @@
+//! Statistics over runs: location, intervals, comparisons and profiles.

@@ -1,0 +1,9 @@
+//! Neural networks that train on [Candle](candle_core): right gradients, fast CPU kernels.
+
+mod error;
+mod init;
+mod model;
+
+pub use error::{Error, Result};
+pub use init::{Init, Scope};
+pub use model::{Model, Pass, Tensors};

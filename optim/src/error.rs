@@ -1,0 +1,84 @@
+//! What can go wrong, each variant naming the parameter, hyper-parameter or file at fault.
+
+use std::path::PathBuf;
+
+/// The error of every fallible operation in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Candle refused a tensor operation.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+
+    /// The objective could not be evaluated.
+    #[error("the objective failed: {0}")]
+    Objective(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    /// There is nothing to optimize.
+    #[error("the parameter set is empty: pass at least one named variable")]
+    EmptyParameters,
+
+    /// Two parameters share a name.
+    #[error("parameter `{name}` appears twice: names must be unique")]
+    DuplicateParameter {
+        /// The repeated name.
+        name: String,
+    },
+
+    /// A parameter differs from the others in dtype or device, or a tensor has another shape than
+    /// its parameter.
+    #[error("parameter `{name}`: {property} is {found}, expected {expected}")]
+    Mismatch {
+        /// The parameter at fault.
+        name: String,
+        /// Which property differs: `dtype`, `device` or `shape`.
+        property: &'static str,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+
+    /// The backward pass did not reach a parameter.
+    #[error(
+        "parameter `{name}` has no gradient: the loss does not depend on it through differentiable operations"
+    )]
+    MissingGradient {
+        /// The parameter at fault.
+        name: String,
+    },
+
+    /// A hyper-parameter is outside its range.
+    #[error("{name} = {value} is out of range: expected {expected}")]
+    HyperParameter {
+        /// The setting's name.
+        name: &'static str,
+        /// The refused value.
+        value: String,
+        /// The accepted range, in words.
+        expected: &'static str,
+    },
+
+    /// An evaluation was asked for after the budget was spent.
+    #[error("the budget of {budget} evaluations is spent")]
+    BudgetSpent {
+        /// The budget, in evaluations.
+        budget: u64,
+    },
+
+    /// A checkpoint does not belong to this optimizer or these parameters.
+    #[error("checkpoint does not fit: {0}")]
+    Checkpoint(String),
+
+    /// A checkpoint file could not be read or written.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The result of every fallible operation in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

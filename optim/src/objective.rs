@@ -1,0 +1,176 @@
+//! The oracle: what an optimizer may ask about the function it minimizes, and the meter that counts
+//! every question.
+
+use candle_core::Tensor;
+
+use crate::{Error, Gradient, Parameters, Result};
+
+/// A function of the parameters, evaluated at their current values.
+///
+/// Within one optimizer step an objective must be a *fixed* function: the same mini-batch, the same
+/// dropout masks, the same noise. Line searches and curvature pairs depend on it.
+pub trait Objective {
+    /// The loss.
+    ///
+    /// # Errors
+    /// When the loss cannot be computed. A non-finite loss is a value, not an error.
+    fn loss(&mut self) -> Result<f64>;
+
+    /// The loss and its gradient.
+    ///
+    /// # Errors
+    /// As [`Objective::loss`]; also when a parameter gets no gradient.
+    fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)>;
+}
+
+/// The objective of a closure that returns a scalar loss tensor; the gradient is its backward pass.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use optim::{Loss, Objective, Parameters};
+///
+/// # fn main() -> optim::Result<()> {
+/// let x = Var::new(&[3f64], &Device::Cpu)?;
+/// let parameters = Parameters::new([("x", x.clone())])?;
+/// let mut objective = Loss::new(&parameters, || x.sqr()?.sum_all());
+/// let (loss, gradient) = objective.loss_and_gradient()?;
+/// assert_eq!(loss, 9.0);
+/// assert_eq!(gradient.tensors()[0].to_vec1::<f64>()?, [6.0]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Loss<'a, F> {
+    parameters: &'a Parameters,
+    loss: F,
+}
+
+impl<'a, F: FnMut() -> candle_core::Result<Tensor>> Loss<'a, F> {
+    /// Wraps `loss`, a differentiable function of `parameters`.
+    pub fn new(parameters: &'a Parameters, loss: F) -> Self {
+        Self { parameters, loss }
+    }
+}
+
+impl<F: FnMut() -> candle_core::Result<Tensor>> Objective for Loss<'_, F> {
+    fn loss(&mut self) -> Result<f64> {
+        scalar(&(self.loss)()?)
+    }
+
+    fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+        let loss = (self.loss)()?;
+        let gradient = self.parameters.backward(&loss)?;
+        Ok((scalar(&loss)?, gradient))
+    }
+}
+
+fn scalar(loss: &Tensor) -> Result<f64> {
+    Ok(loss.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
+}
+
+/// How often an objective was evaluated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Evaluations of the loss alone.
+    pub loss_evaluations: u64,
+    /// Evaluations of loss and gradient together.
+    pub gradient_evaluations: u64,
+}
+
+impl Counts {
+    /// All evaluations. A loss alone counts as a full evaluation, though it costs about a third of
+    /// one with a gradient: a budget is then never exceeded in either currency.
+    pub fn evaluations(&self) -> u64 {
+        self.loss_evaluations + self.gradient_evaluations
+    }
+}
+
+/// Counts evaluations over a whole run and holds its budget.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Meter {
+    counts: Counts,
+    budget: Option<u64>,
+}
+
+impl Meter {
+    /// A meter without a budget.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A meter that allows `budget` evaluations.
+    pub fn with_budget(budget: u64) -> Self {
+        Self {
+            counts: Counts::default(),
+            budget: Some(budget),
+        }
+    }
+
+    /// Continues from earlier `counts`, for a run that resumes.
+    pub fn resume(mut self, counts: Counts) -> Self {
+        self.counts = counts;
+        self
+    }
+
+    /// The evaluations so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The evaluations that are left; `u64::MAX` without a budget.
+    pub fn remaining(&self) -> u64 {
+        self.budget.map_or(u64::MAX, |budget| {
+            budget.saturating_sub(self.counts.evaluations())
+        })
+    }
+}
+
+/// An objective that can be reached only through a [`Meter`]: what optimizers are given, so that no
+/// evaluation escapes the count.
+pub struct Oracle<'a> {
+    objective: &'a mut dyn Objective,
+    meter: &'a mut Meter,
+}
+
+impl<'a> Oracle<'a> {
+    /// Puts `objective` behind `meter`.
+    pub fn new(objective: &'a mut dyn Objective, meter: &'a mut Meter) -> Self {
+        Self { objective, meter }
+    }
+
+    /// The loss at the current parameters; counts one loss evaluation.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`], or the objective's own error.
+    pub fn loss(&mut self) -> Result<f64> {
+        self.spend()?;
+        self.meter.counts.loss_evaluations += 1;
+        self.objective.loss()
+    }
+
+    /// Loss and gradient at the current parameters; counts one gradient evaluation.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`], or the objective's own error.
+    pub fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+        self.spend()?;
+        self.meter.counts.gradient_evaluations += 1;
+        self.objective.loss_and_gradient()
+    }
+
+    /// The evaluations so far.
+    pub fn counts(&self) -> Counts {
+        self.meter.counts
+    }
+
+    /// The evaluations that are left; `u64::MAX` without a budget.
+    pub fn remaining(&self) -> u64 {
+        self.meter.remaining()
+    }
+
+    fn spend(&self) -> Result<()> {
+        match self.meter.budget {
+            Some(budget) if self.meter.remaining() == 0 => Err(Error::BudgetSpent { budget }),
+            _ => Ok(()),
+        }
+    }
+}

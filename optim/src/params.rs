@@ -1,0 +1,230 @@
+//! The parameters of a model: an ordered, named set of variables seen as one vector, and the
+//! gradient that belongs to it.
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+
+use crate::{Error, Result};
+
+/// An ordered, named set of variables of one dtype on one device.
+///
+/// The order is the names' lexical order, so it is the same in every process, whatever container
+/// the variables come from. Cloning is cheap and shares the variables.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use optim::Parameters;
+///
+/// # fn main() -> optim::Result<()> {
+/// let weight = Var::new(&[[1f64, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+/// let bias = Var::new(&[0f64, 0.0], &Device::Cpu)?;
+/// let parameters = Parameters::new([("weight", weight), ("bias", bias)])?;
+/// assert_eq!(parameters.names(), ["bias", "weight"]);
+/// assert_eq!(parameters.element_count(), 6);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    names: Vec<String>,
+    vars: Vec<Var>,
+}
+
+impl Parameters {
+    /// Collects named variables, sorted by name.
+    ///
+    /// # Errors
+    /// When the set is empty, a name repeats, or dtypes or devices differ.
+    pub fn new<N: Into<String>>(named: impl IntoIterator<Item = (N, Var)>) -> Result<Self> {
+        let mut named: Vec<(String, Var)> = named
+            .into_iter()
+            .map(|(name, var)| (name.into(), var))
+            .collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        let Some((_, first)) = named.first() else {
+            return Err(Error::EmptyParameters);
+        };
+        let (dtype, device) = (first.dtype(), first.device().clone());
+        for pair in named.windows(2) {
+            if pair[0].0 == pair[1].0 {
+                return Err(Error::DuplicateParameter {
+                    name: pair[0].0.clone(),
+                });
+            }
+        }
+        for (name, var) in &named {
+            if var.dtype() != dtype {
+                return Err(Error::Mismatch {
+                    name: name.clone(),
+                    property: "dtype",
+                    found: var.dtype().as_str().into(),
+                    expected: format!("{} as in the other parameters", dtype.as_str()),
+                });
+            }
+            if !var.device().same_device(&device) {
+                return Err(Error::Mismatch {
+                    name: name.clone(),
+                    property: "device",
+                    found: format!("{:?}", var.device().location()),
+                    expected: format!("{:?} as for the other parameters", device.location()),
+                });
+            }
+        }
+        let (names, vars) = named.into_iter().unzip();
+        Ok(Self { names, vars })
+    }
+
+    /// All variables of a `VarMap`.
+    ///
+    /// # Errors
+    /// As [`Parameters::new`].
+    pub fn from_var_map(map: &candle_nn::VarMap) -> Result<Self> {
+        let data = map
+            .data()
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        Self::new(data.iter().map(|(name, var)| (name.clone(), var.clone())))
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The variables, in the order of the names.
+    pub fn vars(&self) -> &[Var] {
+        &self.vars
+    }
+
+    /// Names and variables, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
+        self.names.iter().map(String::as_str).zip(&self.vars)
+    }
+
+    /// How many variables there are.
+    pub fn len(&self) -> usize {
+        self.vars.len()
+    }
+
+    /// Always false: an empty set cannot be built.
+    pub fn is_empty(&self) -> bool {
+        self.vars.is_empty()
+    }
+
+    /// The dimension d of the parameter vector: the number of elements of all variables.
+    pub fn element_count(&self) -> usize {
+        self.vars.iter().map(|var| var.elem_count()).sum()
+    }
+
+    /// The variables' common dtype.
+    pub fn dtype(&self) -> DType {
+        self.vars[0].dtype()
+    }
+
+    /// The variables' common device.
+    pub fn device(&self) -> &Device {
+        self.vars[0].device()
+    }
+
+    /// A copy of the current values, which later updates do not touch.
+    ///
+    /// # Errors
+    /// When Candle cannot copy a tensor.
+    pub fn snapshot(&self) -> Result<Vec<Tensor>> {
+        self.vars
+            .iter()
+            .map(|var| Ok(var.as_detached_tensor().copy()?))
+            .collect()
+    }
+
+    /// Sets all values to those of a [`snapshot`](Self::snapshot).
+    ///
+    /// # Errors
+    /// When the number of tensors or a shape differs.
+    pub fn restore(&self, values: &[Tensor]) -> Result<()> {
+        self.check_aligned(values)?;
+        for (var, value) in self.vars.iter().zip(values) {
+            var.set(value)?;
+        }
+        Ok(())
+    }
+
+    /// The gradient of a scalar loss: runs the backward pass and picks out the parameters' gradients.
+    ///
+    /// # Errors
+    /// When the backward pass fails or does not reach a parameter.
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradient> {
+        self.gradient(&loss.backward()?)
+    }
+
+    /// The parameters' gradients in `store`, detached and contiguous.
+    ///
+    /// # Errors
+    /// [`Error::MissingGradient`] when a parameter has none.
+    pub fn gradient(&self, store: &GradStore) -> Result<Gradient> {
+        let tensors = self
+            .iter()
+            .map(|(name, var)| {
+                let gradient = store
+                    .get(var.as_tensor())
+                    .ok_or_else(|| Error::MissingGradient { name: name.into() })?;
+                Ok(gradient.detach().contiguous()?)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Gradient { tensors })
+    }
+
+    /// Whether `tensors` has one tensor per variable, each of its shape.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] naming the first variable that differs.
+    pub fn check_aligned(&self, tensors: &[Tensor]) -> Result<()> {
+        for (i, (name, var)) in self.iter().enumerate() {
+            let found = tensors.get(i).map(Tensor::shape);
+            if found != Some(var.shape()) {
+                return Err(Error::Mismatch {
+                    name: name.into(),
+                    property: "shape",
+                    found: found.map_or("missing".into(), |shape| format!("{shape:?}")),
+                    expected: format!("{:?}", var.shape()),
+                });
+            }
+        }
+        if tensors.len() > self.len() {
+            return Err(Error::Mismatch {
+                name: self.names[self.len() - 1].clone(),
+                property: "shape",
+                found: format!("{} tensors", tensors.len()),
+                expected: format!("{} tensors", self.len()),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A vector in parameter space: one detached, contiguous tensor per parameter, in the order of
+/// [`Parameters`].
+#[derive(Debug, Clone)]
+pub struct Gradient {
+    tensors: Vec<Tensor>,
+}
+
+impl Gradient {
+    /// Wraps tensors that match `parameters` one by one.
+    ///
+    /// # Errors
+    /// When the number of tensors or a shape differs.
+    pub fn new(parameters: &Parameters, tensors: Vec<Tensor>) -> Result<Self> {
+        parameters.check_aligned(&tensors)?;
+        let tensors = tensors
+            .iter()
+            .map(|tensor| Ok(tensor.detach().contiguous()?))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { tensors })
+    }
+
+    /// The tensors, in parameter order.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+}
