@@ -2,6 +2,7 @@
 
 mod error;
 mod init;
+mod kernels;
 mod model;
 
 pub use error::{Error, Result};

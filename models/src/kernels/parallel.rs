@@ -1,0 +1,88 @@
+//! Work in pieces of fixed size, in vector code where the CPU has it.
+
+use rayon::prelude::*;
+
+use super::Float;
+
+/// How many elements one piece of work covers: large enough to outweigh handing it to a thread,
+/// small enough to stay in a core's cache.
+const PIECE: usize = 1 << 14;
+
+/// Runs a loop compiled for the widest vectors of this CPU. The bits do not depend on the width:
+/// nothing is reassociated or contracted.
+#[inline(always)]
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// How many rows of `width` elements make one piece of work.
+pub(crate) fn rows_per_piece(width: usize) -> usize {
+    (PIECE / width.max(1)).max(1)
+}
+
+/// Calls `work` with each chunk of `output` and the matching chunk of `input`.
+pub(crate) fn map_chunks<T: Float>(
+    input: &[T],
+    output: &mut [T],
+    work: impl Fn(&[T], &mut [T]) + Sync,
+) {
+    if output.len() <= PIECE {
+        return vectorized(|| work(input, output));
+    }
+    output
+        .par_chunks_mut(PIECE)
+        .zip(input.par_chunks(PIECE))
+        .for_each(|(output, input)| vectorized(|| work(input, output)));
+}
+
+/// Calls `work` with the index of the first row and the rows of each piece of `output`, whose rows
+/// have `width` elements.
+pub(crate) fn for_each_row_block<T: Float>(
+    output: &mut [T],
+    width: usize,
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let rows = rows_per_piece(width);
+    if output.len() <= rows * width {
+        return vectorized(|| work(0, output));
+    }
+    output
+        .par_chunks_mut(rows * width)
+        .enumerate()
+        .for_each(|(piece, output)| vectorized(|| work(piece * rows, output)));
+}
+
+/// The sum of the rows of a matrix with `width` columns.
+pub(crate) fn column_sums<T: Float>(matrix: &[T], width: usize) -> Vec<T> {
+    let partial = |rows: &[T]| {
+        vectorized(|| {
+            let mut sums = vec![T::zero(); width];
+            for row in rows.chunks_exact(width) {
+                add_assign(&mut sums, row);
+            }
+            sums
+        })
+    };
+    let partials: Vec<Vec<T>> = matrix
+        .par_chunks(rows_per_piece(width) * width)
+        .map(partial)
+        .collect();
+    combine(partials, width)
+}
+
+/// The sum of equally long vectors, in their order.
+pub(crate) fn combine<T: Float>(partials: Vec<Vec<T>>, width: usize) -> Vec<T> {
+    let mut partials = partials.into_iter();
+    let mut sums = partials.next().unwrap_or_else(|| vec![T::zero(); width]);
+    for partial in partials {
+        add_assign(&mut sums, &partial);
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_assign<T: Float>(sums: &mut [T], row: &[T]) {
+    for (sum, value) in sums.iter_mut().zip(row) {
+        *sum += *value;
+    }
+}
