@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod figure;
+pub mod random;
 pub mod report;
 pub mod run;
 pub mod stats;

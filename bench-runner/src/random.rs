@@ -1,0 +1,50 @@
+//! Random streams on the host: one per seed, purpose and index, so that no draw depends on what
+//! else was drawn, on threads or on the device.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// What a random stream is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Stream {
+    /// Starting points.
+    Init = 1,
+    /// The order of samples; the index is the epoch.
+    BatchOrder = 2,
+    /// Gradient noise; the index is the step.
+    Noise = 3,
+    /// Dropout masks; the index is the step.
+    Dropout = 4,
+    /// Augmentation; the index is the epoch.
+    Augmentation = 5,
+    /// The split into training, validation and test data.
+    Split = 6,
+    /// Resampling in statistics.
+    Bootstrap = 7,
+}
+
+/// The generator of a purpose at an index.
+pub fn stream(seed: u64, purpose: Stream, index: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Streams are 64 bits wide: 2^56 indices per purpose.
+    rng.set_stream(((purpose as u64) << 56) | (index & ((1 << 56) - 1)));
+    rng
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::Rng;
+
+    use super::*;
+
+    #[test]
+    fn streams_differ_by_seed_purpose_and_index() {
+        let draw = |seed, purpose, index| stream(seed, purpose, index).random::<u64>();
+        let first = draw(0, Stream::Noise, 0);
+        assert_eq!(first, draw(0, Stream::Noise, 0));
+        assert_ne!(first, draw(1, Stream::Noise, 0));
+        assert_ne!(first, draw(0, Stream::Init, 0));
+        assert_ne!(first, draw(0, Stream::Noise, 1));
+    }
+}
