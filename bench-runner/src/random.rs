@@ -22,6 +22,8 @@ pub enum Stream {
     Split = 6,
     /// Resampling in statistics.
     Bootstrap = 7,
+    /// The part of the training data that a run uses.
+    Subset = 8,
 }
 
 /// The generator of a purpose at an index.

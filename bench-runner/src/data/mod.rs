@@ -1,1 +1,28 @@
 //! Data: from the catalogue and the hub to the batch.
+
+mod embedded;
+mod error;
+mod hash;
+mod image_set;
+mod order;
+mod parquet;
+mod random;
+mod tokens;
+
+pub use embedded::{digits, moby_dick};
+pub use error::{Error, Result};
+pub use hash::sha256;
+pub use image_set::{ImageSet, Normalisation};
+pub use order::{BatchOrder, EpochOrder};
+pub use tokens::{TokenSet, Tokens, Vocabulary};
+
+/// The parts of a dataset: one to train on, one to report, and perhaps one to choose settings by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Splits<T> {
+    /// The part that optimizers see.
+    pub train: T,
+    /// The part that settings are chosen by; `None` where the dataset defines none.
+    pub validation: Option<T>,
+    /// The part that results are reported on.
+    pub test: T,
+}
