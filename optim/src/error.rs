@@ -14,6 +14,10 @@ pub enum Error {
     #[error("the objective failed: {0}")]
     Objective(#[source] Box<dyn std::error::Error + Send + Sync>),
 
+    /// Overlapping batches were asked of an objective that has none.
+    #[error("the objective knows no samples shared with the previous batch: implement `overlap_gradient`, or take pairs from another source")]
+    NoOverlap,
+
     /// There is nothing to optimize.
     #[error("the parameter set is empty: pass at least one named variable")]
     EmptyParameters,
@@ -23,6 +27,15 @@ pub enum Error {
     DuplicateParameter {
         /// The repeated name.
         name: String,
+    },
+
+    /// Two parameters are the same memory.
+    #[error("parameters `{first}` and `{second}` share their memory: pass tied weights once")]
+    SharedParameter {
+        /// One name.
+        first: String,
+        /// The other name.
+        second: String,
     },
 
     /// A parameter differs from the others in dtype or device, or a tensor has another shape than

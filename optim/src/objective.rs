@@ -21,6 +21,16 @@ pub trait Objective {
     /// # Errors
     /// As [`Objective::loss`]; also when a parameter gets no gradient.
     fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)>;
+
+    /// The gradient over the samples that this batch shares with the previous one, for curvature
+    /// pairs that are free of sampling noise.
+    ///
+    /// # Errors
+    /// [`Error::NoOverlap`] unless the objective knows such samples; as
+    /// [`Objective::loss_and_gradient`] otherwise.
+    fn overlap_gradient(&mut self) -> Result<Gradient> {
+        Err(Error::NoOverlap)
+    }
 }
 
 /// The objective of a closure that returns a scalar loss tensor; the gradient is its backward pass.
@@ -155,6 +165,17 @@ impl<'a> Oracle<'a> {
         self.spend()?;
         self.meter.counts.gradient_evaluations += 1;
         self.objective.loss_and_gradient()
+    }
+
+    /// The gradient over the samples shared with the previous batch; counts one gradient
+    /// evaluation, though it costs only the shared part of one.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`], [`Error::NoOverlap`] or the objective's own error.
+    pub fn overlap_gradient(&mut self) -> Result<Gradient> {
+        self.spend()?;
+        self.meter.counts.gradient_evaluations += 1;
+        self.objective.overlap_gradient()
     }
 
     /// The evaluations so far.

@@ -1,10 +1,12 @@
 //! The parameters of a model: an ordered, named set of variables seen as one vector, and the
 //! gradient that belongs to it.
 
-use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
+use std::collections::{HashMap, HashSet};
 
-use crate::{Error, Result};
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Storage, Tensor, Var};
+
+use crate::{Error, Result, kernels};
 
 /// An ordered, named set of variables of one dtype on one device.
 ///
@@ -34,7 +36,8 @@ impl Parameters {
     /// Collects named variables, sorted by name.
     ///
     /// # Errors
-    /// When the set is empty, a name repeats, or dtypes or devices differ.
+    /// When the set is empty, a name repeats, two variables share memory, dtypes or devices differ,
+    /// or the dtype is none of f32, f64, bf16 and f16.
     pub fn new<N: Into<String>>(named: impl IntoIterator<Item = (N, Var)>) -> Result<Self> {
         let mut named: Vec<(String, Var)> = named
             .into_iter()
@@ -52,7 +55,22 @@ impl Parameters {
                 });
             }
         }
+        if !matches!(dtype, DType::F32 | DType::F64 | DType::BF16 | DType::F16) {
+            return Err(Error::Mismatch {
+                name: named[0].0.clone(),
+                property: "dtype",
+                found: dtype.as_str().into(),
+                expected: "f32, f64, bf16 or f16".into(),
+            });
+        }
+        let mut memory = HashMap::new();
         for (name, var) in &named {
+            if let Some(first) = memory.insert(memory_of(var), name) {
+                return Err(Error::SharedParameter {
+                    first: first.clone(),
+                    second: name.clone(),
+                });
+            }
             if var.dtype() != dtype {
                 return Err(Error::Mismatch {
                     name: name.clone(),
@@ -165,13 +183,13 @@ impl Parameters {
         let tensors = self
             .iter()
             .map(|(name, var)| {
-                let gradient = store
+                store
                     .get(var.as_tensor())
-                    .ok_or_else(|| Error::MissingGradient { name: name.into() })?;
-                Ok(gradient.detach().contiguous()?)
+                    .cloned()
+                    .ok_or_else(|| Error::MissingGradient { name: name.into() })
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Gradient { tensors })
+        Gradient::new(self, tensors)
     }
 
     /// Whether `tensors` has one tensor per variable, each of its shape.
@@ -213,18 +231,74 @@ impl Gradient {
     /// Wraps tensors that match `parameters` one by one.
     ///
     /// # Errors
-    /// When the number of tensors or a shape differs.
+    /// When the number of tensors, a shape, a dtype or a device differs.
     pub fn new(parameters: &Parameters, tensors: Vec<Tensor>) -> Result<Self> {
         parameters.check_aligned(&tensors)?;
+        let variables: HashSet<_> = parameters.vars().iter().map(|var| memory_of(var)).collect();
         let tensors = tensors
             .iter()
-            .map(|tensor| Ok(tensor.detach().contiguous()?))
+            .map(|tensor| {
+                let tensor = tensor.detach().contiguous()?;
+                // A gradient must not change while the variables are updated in place.
+                if variables.contains(&memory_of(&tensor)) {
+                    return Ok(tensor.copy()?);
+                }
+                Ok(tensor)
+            })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { tensors })
+        let gradient = Self { tensors };
+        gradient.check_fits(parameters)?;
+        Ok(gradient)
+    }
+
+    /// Wraps tensors of the parameters' shapes in the dtype of optimizer state, which half-precision
+    /// parameters do not share.
+    pub(crate) fn of_state(tensors: Vec<Tensor>) -> Self {
+        Self { tensors }
     }
 
     /// The tensors, in parameter order.
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors
     }
+
+    /// The Euclidean norm, summed in f64 on the CPU and in f32 elsewhere.
+    ///
+    /// # Errors
+    /// When Candle cannot sum.
+    pub fn norm(&self) -> Result<f64> {
+        kernels::norm(&self.tensors)
+    }
+
+    /// Whether the gradient has the shapes, the dtype and the device of `parameters`.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] naming the first parameter that differs.
+    pub fn check_fits(&self, parameters: &Parameters) -> Result<()> {
+        parameters.check_aligned(&self.tensors)?;
+        for ((name, var), tensor) in parameters.iter().zip(&self.tensors) {
+            if tensor.dtype() != var.dtype() {
+                return Err(Error::Mismatch {
+                    name: name.into(),
+                    property: "dtype of the gradient",
+                    found: tensor.dtype().as_str().into(),
+                    expected: var.dtype().as_str().into(),
+                });
+            }
+            if !tensor.device().same_device(var.device()) {
+                return Err(Error::Mismatch {
+                    name: name.into(),
+                    property: "device of the gradient",
+                    found: format!("{:?}", tensor.device().location()),
+                    expected: format!("{:?}", var.device().location()),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The address of a tensor's memory: equal for tensors that share it.
+fn memory_of(tensor: &Tensor) -> *const Storage {
+    std::ptr::from_ref(&*tensor.storage_and_layout().0)
 }

@@ -1,0 +1,98 @@
+//! The host memory of many tensors at once, for reading or for writing in place.
+
+use std::cell::RefCell;
+
+use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor, Var, bail};
+
+use super::Element;
+
+/// Calls `f` with the elements of every tensor.
+///
+/// # Errors
+/// When a tensor is not on the CPU, not of type `T` or not contiguous.
+pub(crate) fn with_slices<T: Element, R>(
+    tensors: &[Tensor],
+    f: impl FnOnce(Vec<&[T]>) -> R,
+) -> candle_core::Result<R> {
+    let guards: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let slices = guards
+        .iter()
+        .map(|(storage, layout)| {
+            let Storage::Cpu(storage) = &**storage else {
+                bail!("a tensor is not on the CPU")
+            };
+            let (start, end) = contiguous(layout)?;
+            Ok(&storage.as_slice::<T>()?[start..end])
+        })
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    Ok(f(slices))
+}
+
+/// Calls `f` with the elements of every variable, to be changed in place.
+///
+/// Variables must not share memory with each other or with tensors that the caller reads
+/// meanwhile; [`Parameters`](crate::Parameters) and [`Gradient`](crate::Gradient) ensure that.
+///
+/// # Errors
+/// When a variable is not on the CPU, not of type `T` or not contiguous.
+pub(crate) fn with_slices_mut<T: Element, R>(
+    vars: &[Var],
+    f: impl FnOnce(Vec<&mut [T]>) -> R,
+) -> candle_core::Result<R> {
+    descend(vars, Vec::with_capacity(vars.len()), f)
+}
+
+/// Candle lends a variable's memory for writing only within an in-place operation. To hold the
+/// memory of all variables together, each operation starts the next one inside it.
+fn descend<T: Element, R, F: FnOnce(Vec<&mut [T]>) -> R>(
+    vars: &[Var],
+    slices: Vec<&mut [T]>,
+    f: F,
+) -> candle_core::Result<R> {
+    let Some((var, rest)) = vars.split_first() else {
+        return Ok(f(slices));
+    };
+    let op = Lend {
+        rest,
+        pending: RefCell::new(Some((slices, f))),
+        result: RefCell::new(None),
+    };
+    var.inplace_op1(&op)?;
+    match op.result.into_inner() {
+        Some(result) => Ok(result),
+        None => bail!("the in-place operation did not run"),
+    }
+}
+
+struct Lend<'a, T, F, R> {
+    rest: &'a [Var],
+    pending: RefCell<Option<(Vec<&'a mut [T]>, F)>>,
+    result: RefCell<Option<R>>,
+}
+
+impl<T: Element, R, F: FnOnce(Vec<&mut [T]>) -> R> InplaceOp1 for Lend<'_, T, F, R> {
+    fn name(&self) -> &'static str {
+        "lend"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (start, end) = contiguous(layout)?;
+        let Some((slices, f)) = self.pending.take() else {
+            bail!("the in-place operation ran twice")
+        };
+        let Some(elements) = T::slice_mut(storage) else {
+            bail!("a variable is not of dtype {:?}", T::DTYPE)
+        };
+        let mut slices: Vec<&mut [T]> = slices;
+        slices.push(&mut elements[start..end]);
+        self.result.replace(Some(descend(self.rest, slices, f)?));
+        Ok(())
+    }
+}
+
+fn contiguous(layout: &Layout) -> candle_core::Result<(usize, usize)> {
+    match layout.contiguous_offsets() {
+        Some(offsets) => Ok(offsets),
+        None => bail!("a tensor is not contiguous"),
+    }
+}

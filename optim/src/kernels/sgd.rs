@@ -1,0 +1,99 @@
+//! The update of stochastic gradient descent, with and without momentum.
+
+use candle_core::Tensor;
+
+use super::number::{Element, Real};
+use super::update::Rule;
+
+/// The scalars of one SGD update of one parameter group.
+///
+/// ```text
+/// g ← g + l2·p
+/// b ← momentum·b + inflow·g
+/// p ← p - step_size·(own·g + carried·b)
+/// ```
+///
+/// Without a momentum vector b, the last line is p ← p - step_size·g.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SgdCoefficients<S = f64> {
+    pub(crate) l2: S,
+    pub(crate) momentum: S,
+    pub(crate) inflow: S,
+    pub(crate) own: S,
+    pub(crate) carried: S,
+    pub(crate) step_size: S,
+}
+
+impl SgdCoefficients {
+    fn cast<S: Real>(&self) -> SgdCoefficients<S> {
+        SgdCoefficients {
+            l2: S::from_f64(self.l2),
+            momentum: S::from_f64(self.momentum),
+            inflow: S::from_f64(self.inflow),
+            own: S::from_f64(self.own),
+            carried: S::from_f64(self.carried),
+            step_size: S::from_f64(self.step_size),
+        }
+    }
+}
+
+/// SGD with one set of coefficients per parameter group. The state vector is the momentum, if used.
+pub(crate) struct SgdRule(pub(crate) Vec<SgdCoefficients>);
+
+impl Rule<1> for SgdRule {
+    fn update<T: Element>(
+        &self,
+        group: usize,
+        parameters: &mut [T],
+        gradient: &[T],
+        [buffer]: [&mut [T::Real]; 1],
+    ) {
+        let coefficients = self.0[group].cast();
+        if buffer.is_empty() {
+            plain(coefficients, parameters, gradient);
+        } else {
+            with_momentum(coefficients, parameters, gradient, buffer);
+        }
+    }
+
+    fn update_tensor(
+        &self,
+        group: usize,
+        parameter: &Tensor,
+        gradient: &Tensor,
+        [buffer]: &mut [Option<Tensor>; 1],
+    ) -> candle_core::Result<Tensor> {
+        let c = self.0[group];
+        let gradient = (gradient + (parameter * c.l2)?)?;
+        let direction = match buffer {
+            None => gradient,
+            Some(buffer) => {
+                *buffer = ((&*buffer * c.momentum)? + (&gradient * c.inflow)?)?;
+                ((gradient * c.own)? + (&*buffer * c.carried)?)?
+            }
+        };
+        parameter - (direction * c.step_size)?
+    }
+}
+
+fn plain<T: Element>(c: SgdCoefficients<T::Real>, parameters: &mut [T], gradient: &[T]) {
+    for (p, g) in parameters.iter_mut().zip(gradient) {
+        let old = p.widen();
+        let g = g.widen() + c.l2 * old;
+        *p = T::narrow(old - c.step_size * g);
+    }
+}
+
+fn with_momentum<T: Element>(
+    c: SgdCoefficients<T::Real>,
+    parameters: &mut [T],
+    gradient: &[T],
+    buffer: &mut [T::Real],
+) {
+    for ((p, g), buffer) in parameters.iter_mut().zip(gradient).zip(buffer) {
+        let old = p.widen();
+        let g = g.widen() + c.l2 * old;
+        *buffer = c.momentum * *buffer + c.inflow * g;
+        *p = T::narrow(old - c.step_size * (c.own * g + c.carried * *buffer));
+    }
+}

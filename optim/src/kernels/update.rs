@@ -1,0 +1,273 @@
+//! The driver of first-order updates: one pass over parameters, gradient and state, in chunks.
+
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
+
+use super::norm::{norm, norm_of_slices, sum_of_squares};
+use super::{CHUNK, Element, PARALLEL_MINIMUM, host};
+use crate::{Error, Gradient, Parameters, Result};
+
+/// An elementwise update rule with up to `N` vectors of state.
+pub(crate) trait Rule<const N: usize>: Sync {
+    /// Updates one chunk in place. `group` is the parameter group; state vectors that the rule does
+    /// not use are empty.
+    fn update<T: Element>(
+        &self,
+        group: usize,
+        parameters: &mut [T],
+        gradient: &[T],
+        state: [&mut [T::Real]; N],
+    );
+
+    /// The same on whole tensors of the state's dtype: returns the new parameter and replaces the
+    /// state.
+    fn update_tensor(
+        &self,
+        group: usize,
+        parameter: &Tensor,
+        gradient: &Tensor,
+        state: &mut [Option<Tensor>; N],
+    ) -> candle_core::Result<Tensor>;
+}
+
+/// Up to `N` vectors of optimizer state beside the parameters, in f64 for f64 parameters and in
+/// f32 for all others: flat host memory on the CPU, one tensor per parameter elsewhere.
+#[derive(Debug)]
+pub(crate) enum StateVectors<const N: usize> {
+    F32([Vec<f32>; N]),
+    F64([Vec<f64>; N]),
+    /// By parameter, then by vector.
+    Tensors(Vec<[Option<Tensor>; N]>),
+}
+
+impl<const N: usize> StateVectors<N> {
+    /// Zero vectors, those that are `used`.
+    pub(crate) fn zeros(parameters: &Parameters, used: [bool; N]) -> Result<Self> {
+        let d = parameters.element_count();
+        match (parameters.device(), parameters.dtype()) {
+            (Device::Cpu, DType::F64) => {
+                Ok(Self::F64(used.map(|used| vec![0.0; d * used as usize])))
+            }
+            (Device::Cpu, _) => Ok(Self::F32(used.map(|used| vec![0.0; d * used as usize]))),
+            _ => Self::zero_tensors(parameters, used),
+        }
+    }
+
+    /// Zero vectors in tensors, whatever the device.
+    pub(crate) fn zero_tensors(parameters: &Parameters, used: [bool; N]) -> Result<Self> {
+        let dtype = state_dtype(parameters.dtype());
+        let tensors = parameters.vars().iter().map(|var| {
+            let mut state = [const { None }; N];
+            for (vector, used) in state.iter_mut().zip(used) {
+                if used {
+                    *vector = Some(Tensor::zeros(var.shape(), dtype, var.device())?);
+                }
+            }
+            Ok(state)
+        });
+        Ok(Self::Tensors(tensors.collect::<Result<_>>()?))
+    }
+
+    /// Vector `index` as one tensor per parameter.
+    pub(crate) fn export(&self, parameters: &Parameters, index: usize) -> Result<Vec<Tensor>> {
+        fn split<T: candle_core::WithDType>(
+            parameters: &Parameters,
+            vector: &[T],
+        ) -> Result<Vec<Tensor>> {
+            let mut rest = vector;
+            let tensors = parameters.vars().iter().map(|var| {
+                let (head, tail) = rest.split_at(var.elem_count());
+                rest = tail;
+                Ok(Tensor::from_slice(head, var.shape(), &Device::Cpu)?)
+            });
+            tensors.collect()
+        }
+        match self {
+            Self::F32(vectors) => split(parameters, &vectors[index]),
+            Self::F64(vectors) => split(parameters, &vectors[index]),
+            Self::Tensors(tensors) => Ok(tensors
+                .iter()
+                .filter_map(|state| state[index].clone())
+                .collect()),
+        }
+    }
+
+    /// The Euclidean norm of vector `index`.
+    pub(crate) fn norm(&self, index: usize) -> Result<f64> {
+        match self {
+            Self::F32(vectors) => Ok(norm_of_slices(vec![&vectors[index]])),
+            Self::F64(vectors) => Ok(norm_of_slices(vec![&vectors[index]])),
+            Self::Tensors(tensors) => {
+                let vector = tensors.iter().filter_map(|state| state[index].clone());
+                norm(&vector.collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// Sets vector `index` to `tensors`, one per parameter, of the parameters' shapes.
+    pub(crate) fn import(&mut self, index: usize, tensors: &[Tensor]) -> Result<()> {
+        fn fill<T: candle_core::WithDType>(vector: &mut [T], tensors: &[Tensor]) -> Result<()> {
+            let mut rest = vector;
+            for tensor in tensors {
+                let (head, tail) = rest.split_at_mut(tensor.elem_count());
+                head.copy_from_slice(&tensor.flatten_all()?.to_dtype(T::DTYPE)?.to_vec1::<T>()?);
+                rest = tail;
+            }
+            Ok(())
+        }
+        match self {
+            Self::F32(vectors) => fill(&mut vectors[index], tensors),
+            Self::F64(vectors) => fill(&mut vectors[index], tensors),
+            Self::Tensors(state) => {
+                for (state, tensor) in state.iter_mut().zip(tensors) {
+                    if let Some(vector) = &mut state[index] {
+                        *vector = tensor
+                            .to_dtype(vector.dtype())?
+                            .to_device(vector.device())?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The dtype of state beside parameters of `dtype`.
+fn state_dtype(dtype: DType) -> DType {
+    if dtype == DType::F64 {
+        DType::F64
+    } else {
+        DType::F32
+    }
+}
+
+/// Makes one update and returns the gradient's Euclidean norm. `groups` gives each parameter's
+/// group.
+///
+/// A chunk whose gradient is not finite is left as it was, so that no such value gets into
+/// parameters or state.
+pub(crate) fn update<const N: usize>(
+    rule: &impl Rule<N>,
+    groups: &[usize],
+    parameters: &Parameters,
+    gradient: &Gradient,
+    state: &mut StateVectors<N>,
+) -> Result<f64> {
+    gradient.check_fits(parameters)?;
+    match (state, parameters.dtype()) {
+        (StateVectors::F32(state), DType::F32) => {
+            update_host::<f32, N>(rule, groups, parameters, gradient, state)
+        }
+        (StateVectors::F64(state), DType::F64) => {
+            update_host::<f64, N>(rule, groups, parameters, gradient, state)
+        }
+        (StateVectors::F32(state), DType::BF16) => {
+            update_host::<half::bf16, N>(rule, groups, parameters, gradient, state)
+        }
+        (StateVectors::F32(state), DType::F16) => {
+            update_host::<half::f16, N>(rule, groups, parameters, gradient, state)
+        }
+        (StateVectors::Tensors(state), _) => {
+            update_tensors(rule, groups, parameters, gradient, state)
+        }
+        (_, dtype) => Err(Error::Mismatch {
+            name: parameters.names()[0].clone(),
+            property: "dtype",
+            found: dtype.as_str().into(),
+            expected: "f32, f64, bf16 or f16".into(),
+        }),
+    }
+}
+
+struct Chunk<'a, T: Element, const N: usize> {
+    group: usize,
+    parameters: &'a mut [T],
+    gradient: &'a [T],
+    state: [&'a mut [T::Real]; N],
+}
+
+impl<T: Element, const N: usize> Chunk<'_, T, N> {
+    /// Updates this chunk; returns the sum of squares of its gradient.
+    fn update(self, rule: &impl Rule<N>) -> f64 {
+        let sum = sum_of_squares(self.gradient);
+        if sum.is_finite() {
+            rule.update(self.group, self.parameters, self.gradient, self.state);
+        }
+        sum
+    }
+}
+
+fn update_host<T: Element, const N: usize>(
+    rule: &impl Rule<N>,
+    groups: &[usize],
+    parameters: &Parameters,
+    gradient: &Gradient,
+    state: &mut [Vec<T::Real>; N],
+) -> Result<f64> {
+    let sum = host::with_slices(gradient.tensors(), |gradients| {
+        host::with_slices_mut(parameters.vars(), |parameters| {
+            let elements: usize = parameters.iter().map(|parameter| parameter.len()).sum();
+            let chunks = chunks::<T, N>(groups, parameters, gradients, state);
+            if elements < PARALLEL_MINIMUM {
+                return chunks
+                    .into_iter()
+                    .map(|chunk| chunk.update(rule))
+                    .sum::<f64>();
+            }
+            let sums: Vec<f64> = chunks
+                .into_par_iter()
+                .map(|chunk| chunk.update(rule))
+                .collect();
+            sums.into_iter().sum()
+        })
+    })??;
+    Ok(sum.sqrt())
+}
+
+fn chunks<'a, T: Element, const N: usize>(
+    groups: &[usize],
+    parameters: Vec<&'a mut [T]>,
+    gradients: Vec<&'a [T]>,
+    state: &'a mut [Vec<T::Real>; N],
+) -> Vec<Chunk<'a, T, N>> {
+    let mut rest = state.each_mut().map(Vec::as_mut_slice);
+    let mut chunks = Vec::new();
+    for ((parameter, gradient), &group) in parameters.into_iter().zip(gradients).zip(groups) {
+        let pieces = parameter.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK));
+        for (parameters, gradient) in pieces {
+            let state = rest.each_mut().map(|vector| {
+                let length = parameters.len().min(vector.len());
+                vector.split_off_mut(..length).unwrap_or_default()
+            });
+            chunks.push(Chunk {
+                group,
+                parameters,
+                gradient,
+                state,
+            });
+        }
+    }
+    chunks
+}
+
+fn update_tensors<const N: usize>(
+    rule: &impl Rule<N>,
+    groups: &[usize],
+    parameters: &Parameters,
+    gradient: &Gradient,
+    state: &mut [[Option<Tensor>; N]],
+) -> Result<f64> {
+    let norm = gradient.norm()?;
+    if !norm.is_finite() {
+        return Ok(norm);
+    }
+    let dtype = state_dtype(parameters.dtype());
+    let vars = parameters.vars().iter().zip(gradient.tensors());
+    for ((var, gradient), (state, &group)) in vars.zip(state.iter_mut().zip(groups)) {
+        let parameter = var.as_detached_tensor().to_dtype(dtype)?;
+        let gradient = gradient.to_dtype(dtype)?;
+        let new = rule.update_tensor(group, &parameter, &gradient, state)?;
+        var.set(&new.to_dtype(var.dtype())?)?;
+    }
+    Ok(norm)
+}
