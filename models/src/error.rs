@@ -50,3 +50,18 @@ pub enum Error {
 
 /// The result of building, loading and describing models.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A refused setting.
+    pub(crate) fn setting(
+        name: &'static str,
+        value: impl std::fmt::Display,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Setting {
+            name,
+            value: value.to_string(),
+            expected: expected.into(),
+        }
+    }
+}

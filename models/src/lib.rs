@@ -3,7 +3,10 @@
 mod error;
 mod init;
 mod kernels;
+pub mod layer;
+pub mod loss;
 mod model;
+pub mod vision;
 
 pub use error::{Error, Result};
 pub use init::{Init, Scope};

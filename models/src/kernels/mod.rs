@@ -5,10 +5,27 @@
 //! in a fixed order, so results have the same bits whatever the number of threads. Layers use a
 //! kernel where [`supported`] says so and plain tensor operations elsewhere.
 
+mod activation;
+mod attention;
+mod cross_entropy;
+mod dropout;
+mod embedding;
 mod float;
 mod function;
+mod layer_norm;
+mod linear;
+mod matmul;
 mod parallel;
+mod pool;
 
+pub(crate) use activation::Activate;
+pub(crate) use attention::CausalAttention;
+pub(crate) use cross_entropy::MeanCrossEntropy;
+pub(crate) use dropout::{DropOut, Noise};
+pub(crate) use embedding::LookUp;
 pub(crate) use float::Float;
 pub(crate) use function::{Apply, Function, supported};
+pub(crate) use layer_norm::LayerNormalize;
+pub(crate) use linear::Affine;
 pub(crate) use parallel::{column_sums, for_each_row_block, map_chunks, vectorized};
+pub(crate) use pool::Pool;

@@ -1,0 +1,123 @@
+//! Batch normalisation (Ioffe and Szegedy 2015) over the channels of images.
+
+use candle_core::{Tensor, Var};
+
+use crate::{Error, Init, Pass, Result, Scope};
+
+/// The settings of a [`BatchNorm2d`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchNorm2dConfig {
+    /// Channels of the input.
+    pub channels: usize,
+    /// Added to the variance under the square root.
+    pub eps: f64,
+    /// The weight of the current batch in the running statistics.
+    pub momentum: f64,
+}
+
+impl BatchNorm2dConfig {
+    /// PyTorch's defaults: `eps` 1e-5, `momentum` 0.1.
+    pub fn new(channels: usize) -> Self {
+        Self {
+            channels,
+            eps: 1e-5,
+            momentum: 0.1,
+        }
+    }
+
+    /// Creates the layer with the parameters `weight` (ones) and `bias` (zeros) and the buffers
+    /// `running_mean` (zeros) and `running_var` (ones).
+    ///
+    /// # Errors
+    /// When `channels` is 0, `eps` is negative, or `momentum` is outside `[0, 1]`.
+    pub fn build(&self, scope: &Scope) -> Result<BatchNorm2d> {
+        if self.channels == 0 {
+            return Err(Error::setting("channels", 0, "at least 1"));
+        }
+        if !(self.eps.is_finite() && self.eps >= 0.0) {
+            let expected = "a finite number that is not negative";
+            return Err(Error::setting("eps", self.eps, expected));
+        }
+        if !(0.0..=1.0).contains(&self.momentum) {
+            return Err(Error::setting("momentum", self.momentum, "0 to 1"));
+        }
+        let zeros = Init::Constant(0.0);
+        let ones = Init::Constant(1.0);
+        Ok(BatchNorm2d {
+            config: *self,
+            weight: scope.parameter("weight", self.channels, ones)?,
+            bias: scope.parameter("bias", self.channels, zeros)?,
+            running_mean: scope.buffer("running_mean", self.channels, zeros)?,
+            running_var: scope.buffer("running_var", self.channels, ones)?,
+        })
+    }
+}
+
+/// `y = weight (x - mean) / sqrt(var + eps) + bias` for each channel of
+/// `[batch, channels, height, width]`.
+///
+/// Training passes normalise by the batch's mean and biased variance, and move the running
+/// statistics towards its mean and *unbiased* variance, as PyTorch does; evaluation passes
+/// normalise by the running statistics.
+#[derive(Debug, Clone)]
+pub struct BatchNorm2d {
+    config: BatchNorm2dConfig,
+    weight: Var,
+    bias: Var,
+    running_mean: Var,
+    running_var: Var,
+}
+
+impl BatchNorm2d {
+    /// The normalised `input`.
+    ///
+    /// # Errors
+    /// When the input has another number of channels, or a training pass sees one value per
+    /// channel, whose variance is not defined.
+    pub fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let (mean, var) = if pass.is_train() {
+            let (batch, _, height, width) = input.dims4()?;
+            let mean = input.mean_keepdim((0, 2, 3))?;
+            let centered = input.broadcast_sub(&mean)?;
+            let var = centered.sqr()?.mean_keepdim((0, 2, 3))?;
+            self.update_statistics(
+                &mean.flatten_all()?,
+                &var.flatten_all()?,
+                batch * height * width,
+            )?;
+            (mean, var)
+        } else {
+            let shape = (1, (), 1, 1);
+            (
+                self.running_mean.as_detached_tensor().reshape(shape)?,
+                self.running_var.as_detached_tensor().reshape(shape)?,
+            )
+        };
+        let deviation = (var + self.config.eps)?.sqrt()?;
+        input
+            .broadcast_sub(&mean)?
+            .broadcast_div(&deviation)?
+            .broadcast_mul(&self.weight.reshape((1, (), 1, 1))?)?
+            .broadcast_add(&self.bias.reshape((1, (), 1, 1))?)
+    }
+
+    /// Moves the running statistics towards those of a batch with `count` values per channel.
+    fn update_statistics(
+        &self,
+        mean: &Tensor,
+        biased_var: &Tensor,
+        count: usize,
+    ) -> candle_core::Result<()> {
+        if count < 2 {
+            candle_core::bail!("batch norm: expected more than one value per channel in training");
+        }
+        let momentum = self.config.momentum;
+        let move_towards = |running: &Var, value: Tensor| {
+            let kept = (running.as_detached_tensor() * (1.0 - momentum))?;
+            running.set(&(kept + (value * momentum)?)?)
+        };
+        let unbiased = count as f64 / (count as f64 - 1.0);
+        move_towards(&self.running_mean, mean.detach())?;
+        move_towards(&self.running_var, (biased_var.detach() * unbiased)?)
+    }
+}

@@ -1,0 +1,169 @@
+//! Two-dimensional convolution with stride, padding, dilation and groups.
+
+use candle_core::{Tensor, Var};
+
+use crate::{Error, Init, Result, Scope};
+
+/// The settings of a [`Conv2d`]; kernels are square and all settings hold for both axes.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use models::layer::Conv2dConfig;
+/// use models::Scope;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let scope = Scope::new(0, DType::F32, &Device::Cpu);
+/// let config = Conv2dConfig { stride: 2, padding: 1, ..Conv2dConfig::new(3, 16, 3) };
+/// let conv = config.build(&scope.child("conv1"))?;
+/// let images = Tensor::zeros((8, 3, 32, 32), DType::F32, &Device::Cpu)?;
+/// assert_eq!(conv.forward(&images)?.dims(), [8, 16, 16, 16]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conv2dConfig {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Rows and columns of the kernel.
+    pub kernel: usize,
+    /// Pixels between the positions of the kernel.
+    pub stride: usize,
+    /// Zeros added on each side of the image.
+    pub padding: usize,
+    /// Pixels between the kernel's taps.
+    pub dilation: usize,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// Whether a bias is added to each output channel.
+    pub bias: bool,
+    /// The weight's first values; PyTorch's rule, [`Init::fan_in_uniform`], when not given. The bias
+    /// always follows that rule.
+    pub init: Option<Init>,
+}
+
+impl Conv2dConfig {
+    /// A convolution with stride 1, no padding, no dilation, one group and a bias, initialised as
+    /// PyTorch does.
+    pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
+        Self {
+            in_channels,
+            out_channels,
+            kernel,
+            stride: 1,
+            padding: 0,
+            dilation: 1,
+            groups: 1,
+            bias: true,
+            init: None,
+        }
+    }
+
+    /// Creates the layer with the parameters `weight`, of shape
+    /// `[out_channels, in_channels / groups, kernel, kernel]`, and `bias`.
+    ///
+    /// # Errors
+    /// When a setting is zero that may not be, or the groups do not divide the channels.
+    pub fn build(&self, scope: &Scope) -> Result<Conv2d> {
+        for (name, value) in [
+            ("in_channels", self.in_channels),
+            ("out_channels", self.out_channels),
+            ("kernel", self.kernel),
+            ("stride", self.stride),
+            ("dilation", self.dilation),
+            ("groups", self.groups),
+        ] {
+            if value == 0 {
+                return Err(Error::setting(name, value, "at least 1"));
+            }
+        }
+        for channels in [self.in_channels, self.out_channels] {
+            if !channels.is_multiple_of(self.groups) {
+                let expected = format!("a divisor of {channels} channels");
+                return Err(Error::setting("groups", self.groups, expected));
+            }
+        }
+        let inputs = self.in_channels / self.groups;
+        let shape = (self.out_channels, inputs, self.kernel, self.kernel);
+        let default = Init::fan_in_uniform(inputs * self.kernel * self.kernel);
+        let weight = scope.parameter("weight", shape, self.init.unwrap_or(default))?;
+        let bias = if self.bias {
+            Some(scope.parameter("bias", self.out_channels, default)?)
+        } else {
+            None
+        };
+        Ok(Conv2d {
+            config: *self,
+            weight,
+            bias,
+        })
+    }
+}
+
+/// A convolution (cross-correlation, as everywhere in deep learning) over the last two axes of
+/// `[batch, channels, height, width]`.
+#[derive(Debug, Clone)]
+pub struct Conv2d {
+    config: Conv2dConfig,
+    weight: Var,
+    bias: Option<Var>,
+}
+
+impl Conv2d {
+    /// The settings.
+    pub fn config(&self) -> &Conv2dConfig {
+        &self.config
+    }
+
+    /// The convolution of `input`, of shape `[batch, out_channels, height', width']` with
+    /// `height' = (height + 2 padding - dilation (kernel - 1) - 1) / stride + 1`.
+    ///
+    /// # Errors
+    /// When the input has another number of channels or is smaller than the kernel.
+    pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let output = self.plain(input)?;
+        match &self.bias {
+            Some(bias) => output.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+            None => Ok(output),
+        }
+    }
+
+    /// The convolution from tensor operations. Candle's backward pass is wrong where the stride leaves
+    /// pixels over at the end, so these are cut off first.
+    fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let Conv2dConfig {
+            kernel,
+            stride,
+            padding,
+            dilation,
+            groups,
+            ..
+        } = self.config;
+        let span = dilation * (kernel - 1) + 1;
+        let mut input = input.clone();
+        let mut padding_left = padding;
+        for axis in [2, 3] {
+            let padded = input.dim(axis)? + 2 * padding;
+            if padded < span {
+                candle_core::bail!(
+                    "conv2d: {padded} padded pixels are fewer than the kernel's {span}"
+                );
+            }
+            if !(padded - span).is_multiple_of(stride) {
+                padding_left = 0;
+            }
+        }
+        if padding_left != padding || padding == 0 {
+            for axis in [2, 3] {
+                let padded = input.dim(axis)? + 2 * padding;
+                input = input.pad_with_zeros(axis, padding, padding)?.narrow(
+                    axis,
+                    0,
+                    padded - (padded - span) % stride,
+                )?;
+            }
+        }
+        input.conv2d(&self.weight, padding_left, stride, dilation, groups)
+    }
+}

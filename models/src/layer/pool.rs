@@ -1,0 +1,266 @@
+//! Maximum and average pooling over fixed or adaptive windows.
+
+use candle_core::{DType, Tensor};
+
+use crate::kernels::{self, Apply};
+use crate::{Error, Result};
+
+/// Pooling of each channel of `[batch, channels, height, width]`.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use models::layer::Pool2d;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let image = Tensor::new(&[[[[1f32, 2.0], [3.0, 4.0]]]], &Device::Cpu)?;
+/// let max = Pool2d::max(2, 2, 0)?;
+/// let average = Pool2d::adaptive_average(1)?;
+/// assert_eq!(max.forward(&image)?.flatten_all()?.to_vec1::<f32>()?, [4.0]);
+/// assert_eq!(average.forward(&image)?.flatten_all()?.to_vec1::<f32>()?, [2.5]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool2d {
+    reduction: Reduction,
+    windows: Windows,
+}
+
+/// How a window becomes one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reduction {
+    /// The first largest value, which receives the whole gradient. NaN counts as largest.
+    Max,
+    /// The mean, in which the zeros of the padding count.
+    Average,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Windows {
+    Fixed {
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    },
+    Adaptive {
+        outputs: usize,
+    },
+}
+
+/// The window of one output along one axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// The first pixel.
+    pub(crate) start: usize,
+    /// One past the last pixel.
+    pub(crate) end: usize,
+    /// What an average divides by: the window's size with its padding.
+    pub(crate) divisor: usize,
+}
+
+impl Pool2d {
+    /// The maximum over windows of `kernel` by `kernel` pixels.
+    ///
+    /// # Errors
+    /// When `kernel` or `stride` is 0, or `padding` exceeds half the kernel.
+    pub fn max(kernel: usize, stride: usize, padding: usize) -> Result<Self> {
+        Self::fixed(Reduction::Max, kernel, stride, padding)
+    }
+
+    /// The average over windows of `kernel` by `kernel` pixels; the zeros of the padding count.
+    ///
+    /// # Errors
+    /// As [`Pool2d::max`].
+    pub fn average(kernel: usize, stride: usize, padding: usize) -> Result<Self> {
+        Self::fixed(Reduction::Average, kernel, stride, padding)
+    }
+
+    /// The maximum over `outputs` by `outputs` windows that cover the image; window i of n over m
+    /// pixels is `floor(i m / n) .. ceil((i + 1) m / n)`.
+    ///
+    /// # Errors
+    /// When `outputs` is 0.
+    pub fn adaptive_max(outputs: usize) -> Result<Self> {
+        Self::adaptive(Reduction::Max, outputs)
+    }
+
+    /// The average over the windows of [`Pool2d::adaptive_max`].
+    ///
+    /// # Errors
+    /// When `outputs` is 0.
+    pub fn adaptive_average(outputs: usize) -> Result<Self> {
+        Self::adaptive(Reduction::Average, outputs)
+    }
+
+    fn fixed(reduction: Reduction, kernel: usize, stride: usize, padding: usize) -> Result<Self> {
+        for (name, value) in [("kernel", kernel), ("stride", stride)] {
+            if value == 0 {
+                return Err(Error::setting(name, value, "at least 1"));
+            }
+        }
+        if padding > kernel / 2 {
+            let expected = format!("at most half the kernel of {kernel}");
+            return Err(Error::setting("padding", padding, expected));
+        }
+        let windows = Windows::Fixed {
+            kernel,
+            stride,
+            padding,
+        };
+        Ok(Self { reduction, windows })
+    }
+
+    fn adaptive(reduction: Reduction, outputs: usize) -> Result<Self> {
+        if outputs == 0 {
+            return Err(Error::setting("outputs", outputs, "at least 1"));
+        }
+        let windows = Windows::Adaptive { outputs };
+        Ok(Self { reduction, windows })
+    }
+
+    /// The pooled `input`.
+    ///
+    /// # Errors
+    /// When the input has not four dimensions or is smaller than the kernel.
+    pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let (batch, channels, height, width) = input.dims4()?;
+        let rows = self.windows.over(height)?;
+        let columns = self.windows.over(width)?;
+        if kernels::supported(input) {
+            let pool = kernels::Pool {
+                reduction: self.reduction,
+                shape: [batch, channels, height, width],
+                rows,
+                columns,
+            };
+            return pool.apply([input]);
+        }
+        match self.reduction {
+            Reduction::Max => maximum(input, &rows, &columns),
+            Reduction::Average => average(input, &rows, &columns),
+        }
+    }
+}
+
+impl Windows {
+    fn over(self, size: usize) -> candle_core::Result<Vec<Window>> {
+        match self {
+            Self::Fixed {
+                kernel,
+                stride,
+                padding,
+            } => {
+                if size == 0 || size + 2 * padding < kernel {
+                    candle_core::bail!(
+                        "pooling: {size} pixels are fewer than the kernel's {kernel}"
+                    );
+                }
+                let outputs = (size + 2 * padding - kernel) / stride + 1;
+                let window = |i: usize| Window {
+                    start: (i * stride).saturating_sub(padding),
+                    end: (i * stride + kernel - padding).min(size),
+                    divisor: kernel,
+                };
+                Ok((0..outputs).map(window).collect())
+            }
+            Self::Adaptive { outputs } => {
+                if size == 0 {
+                    candle_core::bail!("pooling: the image has no pixels");
+                }
+                let window = |i: usize| {
+                    let start = i * size / outputs;
+                    let end = ((i + 1) * size).div_ceil(outputs);
+                    Window {
+                        start,
+                        end,
+                        divisor: end - start,
+                    }
+                };
+                Ok((0..outputs).map(window).collect())
+            }
+        }
+    }
+}
+
+/// The maximum from tensor operations: compares the k-th pixels of all windows at once, for each k;
+/// windows with fewer pixels repeat their last.
+fn maximum(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::Result<Tensor> {
+    let pixels = |windows: &[Window], k: usize| {
+        let index = |window: &Window| (window.start + k).min(window.end - 1) as u32;
+        Tensor::new(
+            windows.iter().map(index).collect::<Vec<_>>(),
+            input.device(),
+        )
+    };
+    let longest = |windows: &[Window]| windows.iter().map(|w| w.end - w.start).max();
+    let mut largest: Option<Tensor> = None;
+    for row in 0..longest(rows).unwrap_or(0) {
+        let line = input.index_select(&pixels(rows, row)?, 2)?;
+        for column in 0..longest(columns).unwrap_or(0) {
+            let value = line.index_select(&pixels(columns, column)?, 3)?;
+            largest = Some(match largest {
+                None => value,
+                Some(largest) => {
+                    let wins = (value.gt(&largest)? + value.ne(&value)?)?;
+                    wins.where_cond(&value, &largest)?
+                }
+            });
+        }
+    }
+    largest.map_or_else(
+        || candle_core::bail!("pooling: the image has no pixels"),
+        Ok,
+    )
+}
+
+/// The average from tensor operations: as it is separable, a matrix product from either side.
+fn average(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::Result<Tensor> {
+    let (_, _, height, width) = input.dims4()?;
+    let matrix = |windows: &[Window], size: usize| {
+        let mut weights = vec![0f64; windows.len() * size];
+        for (window, row) in windows.iter().zip(weights.chunks_exact_mut(size)) {
+            row[window.start..window.end].fill(1.0 / window.divisor as f64);
+        }
+        Tensor::from_vec(weights, (windows.len(), size), &candle_core::Device::Cpu)?
+            .to_dtype(if input.dtype() == DType::F64 {
+                DType::F64
+            } else {
+                DType::F32
+            })?
+            .to_device(input.device())?
+            .to_dtype(input.dtype())
+    };
+    let columns = matrix(columns, width)?.t()?;
+    matrix(rows, height)?.broadcast_matmul(&input.broadcast_matmul(&columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn windows_beyond_the_image_are_clipped() {
+        let windows = Windows::Fixed {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+        };
+        let ends: Vec<_> = windows
+            .over(5)
+            .unwrap()
+            .iter()
+            .map(|w| (w.start, w.end))
+            .collect();
+        assert_eq!(ends, [(0, 2), (1, 4), (3, 5)]);
+    }
+
+    #[test]
+    fn impossible_settings_are_refused() {
+        assert!(Pool2d::max(0, 1, 0).is_err());
+        assert!(Pool2d::max(3, 0, 0).is_err());
+        assert!(Pool2d::max(3, 1, 2).is_err());
+        assert!(Pool2d::adaptive_average(0).is_err());
+    }
+}

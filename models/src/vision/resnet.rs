@@ -1,0 +1,313 @@
+//! Residual networks (He et al., arXiv 1512.03385) for small images and for ImageNet, with the names
+//! of torchvision's parameters.
+
+use candle_core::{D, Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+use crate::layer::{Conv2dConfig, ConvNorm, Pool2d};
+use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
+
+/// Which family of residual networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResNetVariant {
+    /// Section 4.2 of the paper: a 3×3 stem, three stages of `(depth - 2) / 6` two-layer blocks at
+    /// 1, 2 and 4 times the width, shortcuts without parameters (option A).
+    #[default]
+    Cifar,
+    /// torchvision's networks: a 7×7 stem with stride 2 and max-pooling, four stages, projection
+    /// shortcuts; depth 18 or 34 of two-layer blocks or depth 50 of bottleneck blocks.
+    ImageNet,
+}
+
+/// The settings of a [`ResNet`].
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use models::vision::ResNetConfig;
+/// use models::{Model, Scope};
+///
+/// # fn main() -> models::Result<()> {
+/// let resnet20 = ResNetConfig::cifar(20).build(&Scope::new(0, DType::F32, &Device::Cpu))?;
+/// assert_eq!(resnet20.tensors().parameter_count(), 269_722);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResNetConfig {
+    /// The family.
+    pub variant: ResNetVariant,
+    /// The number of layers with weights, shortcuts not counted.
+    pub depth: usize,
+    /// Channels of the first stage: 16 for CIFAR, 64 for ImageNet.
+    pub width: usize,
+    /// Channels of the images.
+    pub in_channels: usize,
+    /// Classes to tell apart.
+    pub classes: usize,
+}
+
+impl Default for ResNetConfig {
+    fn default() -> Self {
+        Self::cifar(20)
+    }
+}
+
+impl ResNetConfig {
+    /// The paper's network for 10 classes of small colour images; `depth` is 6 n + 2.
+    pub fn cifar(depth: usize) -> Self {
+        Self {
+            variant: ResNetVariant::Cifar,
+            depth,
+            width: 16,
+            in_channels: 3,
+            classes: 10,
+        }
+    }
+
+    /// torchvision's network for the 1,000 classes of ImageNet; `depth` is 18, 34 or 50.
+    pub fn imagenet(depth: usize) -> Self {
+        Self {
+            variant: ResNetVariant::ImageNet,
+            depth,
+            width: 64,
+            in_channels: 3,
+            classes: 1000,
+        }
+    }
+
+    /// Sets the channels of the first stage.
+    pub fn width(self, width: usize) -> Self {
+        Self { width, ..self }
+    }
+
+    /// Sets the channels of the images.
+    pub fn in_channels(self, in_channels: usize) -> Self {
+        Self {
+            in_channels,
+            ..self
+        }
+    }
+
+    /// Sets the number of classes.
+    pub fn classes(self, classes: usize) -> Self {
+        Self { classes, ..self }
+    }
+
+    /// Creates the network. Convolutions start Kaiming-normal over the fan-out, normalisations as the
+    /// identity, the classifier as PyTorch's linear layers.
+    ///
+    /// # Errors
+    /// When the family has no network of this depth, or a setting is 0.
+    pub fn build(&self, scope: &Scope) -> Result<ResNet> {
+        for (name, value) in [
+            ("width", self.width),
+            ("in_channels", self.in_channels),
+            ("classes", self.classes),
+        ] {
+            if value == 0 {
+                return Err(Error::setting(name, value, "at least 1"));
+            }
+        }
+        let (blocks, kind) = self.stages()?;
+        let (kernel, stride) = match self.variant {
+            ResNetVariant::Cifar => (3, 1),
+            ResNetVariant::ImageNet => (7, 2),
+        };
+        let stem = convolution(self.in_channels, self.width, kernel, stride);
+        let stem = ConvNorm::build(stem, &scope.child("conv1"), &scope.child("bn1"))?;
+        let stem_pool = match self.variant {
+            ResNetVariant::Cifar => None,
+            ResNetVariant::ImageNet => Some(Pool2d::max(3, 2, 1)?),
+        };
+        let mut channels = self.width;
+        let mut layers = Vec::new();
+        for (stage, &count) in blocks.iter().enumerate() {
+            let scope = scope.child(format_args!("layer{}", stage + 1));
+            for block in 0..count {
+                let settings = BlockSettings {
+                    kind,
+                    shortcut: self.variant,
+                    inputs: channels,
+                    width: self.width << stage,
+                    stride: if stage > 0 && block == 0 { 2 } else { 1 },
+                };
+                layers.push(settings.build(&scope.child(block))?);
+                channels = settings.outputs();
+            }
+        }
+        let classifier = scope.child("fc");
+        let init = Init::fan_in_uniform(channels);
+        Ok(ResNet {
+            stem,
+            stem_pool,
+            blocks: layers,
+            weight: classifier.parameter("weight", (self.classes, channels), init)?,
+            bias: classifier.parameter("bias", self.classes, init)?,
+            tensors: scope.clone().into_tensors(),
+        })
+    }
+
+    /// The number of blocks in each stage, and their kind.
+    fn stages(&self) -> Result<(Vec<usize>, BlockKind)> {
+        match (self.variant, self.depth) {
+            (ResNetVariant::Cifar, depth) if depth >= 8 && depth % 6 == 2 => {
+                Ok((vec![(depth - 2) / 6; 3], BlockKind::Basic))
+            }
+            (ResNetVariant::Cifar, depth) => {
+                let expected = "6 n + 2 for n of at least 1, such as 20, 32, 44, 56";
+                Err(Error::setting("depth", depth, expected))
+            }
+            (ResNetVariant::ImageNet, 18) => Ok((vec![2, 2, 2, 2], BlockKind::Basic)),
+            (ResNetVariant::ImageNet, 34) => Ok((vec![3, 4, 6, 3], BlockKind::Basic)),
+            (ResNetVariant::ImageNet, 50) => Ok((vec![3, 4, 6, 3], BlockKind::Bottleneck)),
+            (ResNetVariant::ImageNet, depth) => Err(Error::setting("depth", depth, "18, 34 or 50")),
+        }
+    }
+}
+
+/// A residual network. Its last average is over the whole image, so images of any size will do.
+#[derive(Debug, Clone)]
+pub struct ResNet {
+    stem: ConvNorm,
+    stem_pool: Option<Pool2d>,
+    blocks: Vec<Block>,
+    weight: Var,
+    bias: Var,
+    tensors: Tensors,
+}
+
+impl Model for ResNet {
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let mut hidden = self.stem.forward_relu(input, pass)?;
+        if let Some(pool) = &self.stem_pool {
+            hidden = pool.forward(&hidden)?;
+        }
+        for block in &self.blocks {
+            hidden = block.forward(&hidden, pass)?;
+        }
+        let pooled = hidden.flatten_from(2)?.mean(D::Minus1)?;
+        pooled.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
+    }
+
+    fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BlockKind {
+    /// Two 3×3 convolutions.
+    Basic,
+    /// A 3×3 convolution between two 1×1 convolutions, the last with 4 times the channels.
+    Bottleneck,
+}
+
+struct BlockSettings {
+    kind: BlockKind,
+    shortcut: ResNetVariant,
+    inputs: usize,
+    width: usize,
+    stride: usize,
+}
+
+impl BlockSettings {
+    fn outputs(&self) -> usize {
+        match self.kind {
+            BlockKind::Basic => self.width,
+            BlockKind::Bottleneck => 4 * self.width,
+        }
+    }
+
+    fn build(&self, scope: &Scope) -> Result<Block> {
+        let (inputs, width, outputs) = (self.inputs, self.width, self.outputs());
+        let convolutions = match self.kind {
+            BlockKind::Basic => vec![
+                convolution(inputs, width, 3, self.stride),
+                convolution(width, outputs, 3, 1),
+            ],
+            // The stride is at the 3x3 convolution, as in torchvision.
+            BlockKind::Bottleneck => vec![
+                convolution(inputs, width, 1, 1),
+                convolution(width, width, 3, self.stride),
+                convolution(width, outputs, 1, 1),
+            ],
+        };
+        let mut layers = Vec::new();
+        for (i, config) in convolutions.into_iter().enumerate() {
+            let conv = scope.child(format_args!("conv{}", i + 1));
+            let norm = scope.child(format_args!("bn{}", i + 1));
+            layers.push(ConvNorm::build(config, &conv, &norm)?);
+        }
+        let shortcut = match self.shortcut {
+            _ if self.stride == 1 && inputs == outputs => Shortcut::Identity,
+            ResNetVariant::Cifar => Shortcut::Pad {
+                subsample: Pool2d::average(1, self.stride, 0)?,
+                before: (outputs - inputs) / 2,
+                after: (outputs - inputs).div_ceil(2),
+            },
+            ResNetVariant::ImageNet => {
+                let scope = scope.child("downsample");
+                let config = convolution(inputs, outputs, 1, self.stride);
+                Shortcut::Project(ConvNorm::build(config, &scope.child(0), &scope.child(1))?)
+            }
+        };
+        Ok(Block { layers, shortcut })
+    }
+}
+
+/// A stack of convolutions whose output is added to a shortcut around it.
+#[derive(Debug, Clone)]
+struct Block {
+    layers: Vec<ConvNorm>,
+    shortcut: Shortcut,
+}
+
+#[derive(Debug, Clone)]
+enum Shortcut {
+    Identity,
+    /// Every `stride`-th pixel, with channels of zeros on either side (option A).
+    Pad {
+        subsample: Pool2d,
+        before: usize,
+        after: usize,
+    },
+    /// A normalised 1×1 convolution (option B).
+    Project(ConvNorm),
+}
+
+impl Block {
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let shortcut = match &self.shortcut {
+            Shortcut::Identity => input.clone(),
+            Shortcut::Pad {
+                subsample,
+                before,
+                after,
+            } => subsample
+                .forward(input)?
+                .pad_with_zeros(1, *before, *after)?,
+            Shortcut::Project(projection) => projection.forward(input, pass)?,
+        };
+        let mut hidden = input.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            hidden = if i + 1 == self.layers.len() {
+                layer.forward_add_relu(&hidden, &shortcut, pass)?
+            } else {
+                layer.forward_relu(&hidden, pass)?
+            };
+        }
+        Ok(hidden)
+    }
+}
+
+/// A convolution that keeps the image's size up to its stride, initialised as the paper does.
+fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Conv2dConfig {
+    Conv2dConfig {
+        stride,
+        padding: kernel / 2,
+        init: Some(Init::kaiming_normal(outputs * kernel * kernel)),
+        ..Conv2dConfig::new(inputs, outputs, kernel)
+    }
+}
