@@ -15,7 +15,9 @@ pub enum Error {
     Objective(#[source] Box<dyn std::error::Error + Send + Sync>),
 
     /// Overlapping batches were asked of an objective that has none.
-    #[error("the objective knows no samples shared with the previous batch: implement `overlap_gradient`, or take pairs from another source")]
+    #[error(
+        "the objective knows no samples shared with the previous batch: implement `overlap_gradient`, or take pairs from another source"
+    )]
     NoOverlap,
 
     /// There is nothing to optimize.

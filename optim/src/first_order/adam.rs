@@ -1,6 +1,5 @@
 //! Adam and its variants: AdamW, AMSGrad and both placements of epsilon.
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::groups::{Groups, ParameterGroup};
@@ -185,7 +184,7 @@ impl Adam {
         Ok(norm)
     }
 
-    /// A step that also gives the gradient, if the update was made.
+    /// A step that also gives the gradient it used.
     pub(crate) fn step_with_gradient(
         &mut self,
         oracle: &mut Oracle<'_>,
@@ -204,7 +203,7 @@ impl Adam {
 
     /// 1/(√v̂ + ε), what Adam multiplies its step with, one tensor per parameter; nothing before the
     /// first step.
-    pub(crate) fn preconditioner(&self) -> Result<Option<Vec<Tensor>>> {
+    pub(crate) fn preconditioner(&self) -> Result<Option<Gradient>> {
         if self.steps == 0 {
             return Ok(None);
         }
@@ -216,7 +215,7 @@ impl Adam {
             .iter()
             .map(|v| Ok(((v / correction)?.sqrt()? + self.config.epsilon)?.recip()?))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Gradient::of_state(tensors))
+        Ok(Some(Gradient::of_state(tensors)))
     }
 
     /// The scalars of the next update, by parameter group.

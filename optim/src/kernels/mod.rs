@@ -2,6 +2,7 @@
 //! with a plain-tensor form that other devices use and that the tests compare with.
 
 mod adam;
+pub(crate) mod history;
 pub(crate) mod host;
 mod norm;
 mod number;

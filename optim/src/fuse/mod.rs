@@ -1,0 +1,12 @@
+//! FUSE: Adam and L-BFGS together, blended (FUSE) or one after the other (FUSE-PV).
+//!
+//! Source: Jiang, Hasan, Balu, Waite, Huang & Sarkar, "FUSE: First-Order and Second-Order Unified
+//! SynthEsis in Stochastic Optimization" (arXiv 2503.04204).
+
+mod blend;
+mod criterion;
+mod pv;
+
+pub use blend::{Fuse, FuseConfig, Theta};
+pub use criterion::{Criterion, CriterionRecord};
+pub use pv::{FusePv, FusePvConfig, Handover, Policy, Switch, WarmUp};

@@ -1,0 +1,489 @@
+//! FUSE-PV: Adam until a criterion holds, then L-BFGS.
+
+use serde::{Deserialize, Serialize};
+
+use super::criterion::{Criterion, CriterionRecord, Seen};
+use crate::first_order::{Adam, AdamConfig, EpsilonPlacement};
+use crate::line_search::LineSearch;
+use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig};
+use crate::state::State;
+use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
+
+/// Settings of [`FusePv`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FusePvConfig {
+    /// When L-BFGS takes over.
+    pub criterion: Criterion,
+    /// How long the criterion is not asked.
+    pub warm_up: WarmUp,
+    /// Whether Adam may come back.
+    pub policy: Policy,
+    /// The curvature that L-BFGS starts with.
+    pub handover: Handover,
+    /// Settings of the first method.
+    pub adam: AdamConfig,
+    /// Settings of the second method.
+    pub lbfgs: LbfgsConfig,
+}
+
+/// The part of a run in which the criterion is not asked; both must have passed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WarmUp {
+    /// Whole epochs.
+    pub epochs: u64,
+    /// Steps.
+    pub steps: u64,
+}
+
+/// Whether Adam may come back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Policy {
+    /// The first switch is the last; Adam's moments are released.
+    #[default]
+    OneWay,
+    /// Before each step the criterion chooses: L-BFGS where it holds, Adam where it does not.
+    Reversible {
+        /// Whether L-BFGS still has its pairs when it comes back, though Adam has moved on since.
+        #[serde(default)]
+        keep_memory: bool,
+    },
+}
+
+/// The curvature that L-BFGS starts with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handover {
+    /// None: the first step is scaled steepest descent.
+    #[default]
+    Cold,
+    /// Pairs of the last `history_size` steps of Adam, which is why these are still made when the
+    /// criterion holds. Each pair's gradients are of one batch: one evaluation more a step.
+    WarmPairs,
+    /// H₀ = γ·D with D = 1/(√v̂ + ε), Adam's preconditioner at the switch. γ is 1 at first and then
+    /// scaled to the newest pair, sᵀy / yᵀDy.
+    AdamDiagonal,
+}
+
+impl Default for FusePvConfig {
+    /// The paper's criterion, epoch 5, with this crate's defaults for both methods.
+    fn default() -> Self {
+        Self {
+            criterion: Criterion::Epoch(5),
+            warm_up: WarmUp::default(),
+            policy: Policy::default(),
+            handover: Handover::default(),
+            adam: AdamConfig::default(),
+            lbfgs: LbfgsConfig::default(),
+        }
+    }
+}
+
+impl FusePvConfig {
+    /// What the paper says: a switch at epoch 5, and ε beside the uncorrected √v; what it does not
+    /// say as in its authors' code.
+    pub fn paper() -> Self {
+        Self {
+            criterion: Criterion::Epoch(5),
+            adam: AdamConfig {
+                epsilon_placement: EpsilonPlacement::Uncorrected,
+                ..AdamConfig::default()
+            },
+            lbfgs: Self::as_shipped().lbfgs,
+            ..Self::default()
+        }
+    }
+
+    /// What the authors' code does, whatever criterion is asked of it: three epochs of Adam, then
+    /// on each batch L-BFGS if the previous batch's loss was below 2, else Adam. L-BFGS keeps its
+    /// memory, and takes pairs across batches.
+    pub fn as_shipped() -> Self {
+        Self {
+            criterion: Criterion::LossLevel { threshold: 2.0 },
+            warm_up: WarmUp {
+                epochs: 3,
+                steps: 0,
+            },
+            policy: Policy::Reversible { keep_memory: true },
+            lbfgs: LbfgsConfig {
+                history_size: 10,
+                max_iter: 20,
+                max_eval: Some(4),
+                line_search: LineSearch::StrongWolfe,
+                ..LbfgsConfig::torch()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// An optimizer of `parameters` with these settings.
+    ///
+    /// # Errors
+    /// When a setting is out of range or two do not go together.
+    pub fn build(self, parameters: &Parameters) -> Result<FusePv> {
+        self.criterion.validate(&self.adam)?;
+        self.lbfgs.validate(parameters.dtype())?;
+        let damped = matches!(self.lbfgs.guard, CurvatureGuard::Powell(_));
+        check::that(
+            !(damped && self.handover == Handover::AdamDiagonal),
+            "handover",
+            "adam-diagonal",
+            "cold or warm-pairs beside Powell's damping, which assumes H₀ = γ·I",
+        )?;
+        Ok(FusePv {
+            parameters: parameters.clone(),
+            learning_rate: self.adam.learning_rate,
+            adam: Some(self.adam.clone().build(parameters)?),
+            lbfgs: None,
+            phase: Phase::FirstOrder,
+            collecting: None,
+            seen: Seen::new(&self.criterion),
+            released_passes: VectorPasses::default(),
+            records: Vec::new(),
+            switches: Vec::new(),
+            config: self,
+        })
+    }
+}
+
+/// A change of method.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// Steps made before.
+    pub step: u64,
+    /// The epoch.
+    pub epoch: u64,
+    /// The method from here on.
+    pub to: Phase,
+    /// Curvature pairs that L-BFGS starts with.
+    pub pairs: usize,
+}
+
+/// The practical version of FUSE: Adam first, L-BFGS once a [`Criterion`] holds.
+///
+/// ```text
+/// x ← x^A, Adam's update,   while the criterion does not hold   (θ = 1)
+/// x ← x^L, L-BFGS's update, once it holds                       (θ = 0)
+/// ```
+///
+/// Until the switch a step is Adam's step and costs what Adam's costs: L-BFGS's memory is allocated
+/// at the switch, or when warm pairs begin to be collected. Only [`Criterion::NoiseScale`] reads a
+/// vector more.
+///
+/// The learning rate is Adam's, in both phases: L-BFGS keeps `lbfgs.lr`, the first step length its
+/// line search tries.
+///
+/// Source: arXiv 2503.04204, algorithm FUSE-PV.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use optim::{AdamConfig, Criterion, FusePvConfig, Loss, Meter, Optimizer, Oracle, Parameters, Phase};
+///
+/// # fn main() -> optim::Result<()> {
+/// let x = Var::new(&[3f64, -2.0], &Device::Cpu)?;
+/// let parameters = Parameters::new([("x", x.clone())])?;
+/// let mut fuse = FusePvConfig {
+///     criterion: Criterion::GradNorm { threshold: 5.0, relative: false },
+///     adam: AdamConfig { learning_rate: 0.1, ..AdamConfig::default() },
+///     ..FusePvConfig::default()
+/// }
+/// .build(&parameters)?;
+/// let mut objective = Loss::new(&parameters, || x.sqr()?.sum_all());
+/// let mut meter = Meter::new();
+/// while fuse.phase() == Phase::FirstOrder {
+///     fuse.step(&mut Oracle::new(&mut objective, &mut meter))?;
+/// }
+/// let step = fuse.step(&mut Oracle::new(&mut objective, &mut meter))?;
+/// assert!(step.final_loss < Some(1e-12));
+/// assert_eq!(fuse.switches()[0].step, fuse.records().len() as u64);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct FusePv {
+    config: FusePvConfig,
+    parameters: Parameters,
+    learning_rate: f64,
+    /// Until a one-way switch.
+    adam: Option<Adam>,
+    /// From the first switch, or the first warm pair, on.
+    lbfgs: Option<Lbfgs>,
+    phase: Phase,
+    /// Steps of Adam that warm pairs are still to be taken from.
+    collecting: Option<usize>,
+    seen: Seen,
+    /// Of methods that are no longer held.
+    released_passes: VectorPasses,
+    records: Vec<CriterionRecord>,
+    switches: Vec<Switch>,
+}
+
+impl FusePv {
+    const KIND: &str = "fuse-pv";
+
+    /// The settings that this optimizer was built with.
+    pub fn config(&self) -> &FusePvConfig {
+        &self.config
+    }
+
+    /// All evaluations of the criterion, in order.
+    pub fn records(&self) -> &[CriterionRecord] {
+        &self.records
+    }
+
+    /// All changes of method, in order.
+    pub fn switches(&self) -> &[Switch] {
+        &self.switches
+    }
+
+    /// The second method, once it is there.
+    pub fn lbfgs(&self) -> Option<&Lbfgs> {
+        self.lbfgs.as_ref()
+    }
+
+    /// The method of the next step: whether the criterion must hold, and does.
+    fn next(&self, record: &mut impl FnMut(&Criterion, f64, f64, bool)) -> Next {
+        let warm_up = self.config.warm_up;
+        let asked = match (self.phase, self.config.policy) {
+            (Phase::SecondOrder, Policy::OneWay) => return Next::Stay,
+            _ if self.collecting == Some(0) => return Next::Enter,
+            _ if self.collecting.is_some() => return Next::Stay,
+            _ => self.seen.epoch >= warm_up.epochs && self.seen.steps >= warm_up.steps,
+        };
+        let holds = asked && self.config.criterion.holds(&self.seen, record);
+        match (self.phase, holds) {
+            (Phase::FirstOrder, true) if self.config.handover == Handover::WarmPairs => {
+                Next::Collect
+            }
+            (Phase::FirstOrder, true) => Next::Enter,
+            (Phase::SecondOrder, false) => Next::Leave,
+            _ => Next::Stay,
+        }
+    }
+
+    /// Asks the criterion and acts on its answer.
+    fn decide(&mut self) -> Result<()> {
+        let (step, epoch) = (self.seen.steps, self.seen.epoch);
+        let mut records = Vec::new();
+        let next = self.next(&mut |criterion, value, threshold, fired| {
+            records.push(CriterionRecord {
+                step,
+                epoch,
+                criterion: criterion.to_string(),
+                value,
+                threshold,
+                fired,
+            });
+        });
+        self.records.append(&mut records);
+        match next {
+            Next::Stay => return Ok(()),
+            Next::Collect => {
+                self.prepare_lbfgs()?;
+                self.collecting = Some(self.config.lbfgs.history_size);
+                return Ok(());
+            }
+            Next::Enter => self.enter()?,
+            Next::Leave => self.phase = Phase::FirstOrder,
+        }
+        self.switches.push(Switch {
+            step,
+            epoch,
+            to: self.phase,
+            pairs: match self.phase {
+                Phase::SecondOrder => self.lbfgs.as_ref().map_or(0, Lbfgs::pairs_held),
+                Phase::FirstOrder => 0,
+            },
+        });
+        Ok(())
+    }
+
+    /// Builds L-BFGS, or makes it ready to come back.
+    fn prepare_lbfgs(&mut self) -> Result<()> {
+        let keep = self.config.policy == Policy::Reversible { keep_memory: true };
+        match &mut self.lbfgs {
+            Some(lbfgs) if keep => lbfgs.resume(),
+            Some(lbfgs) => {
+                lbfgs.clear();
+                Ok(())
+            }
+            None => {
+                self.lbfgs = Some(self.config.lbfgs.clone().build(&self.parameters)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn enter(&mut self) -> Result<()> {
+        if self.collecting.take().is_none() {
+            self.prepare_lbfgs()?;
+        }
+        if let (Handover::AdamDiagonal, Some(adam), Some(lbfgs)) =
+            (self.config.handover, &self.adam, &mut self.lbfgs)
+            && let Some(diagonal) = adam.preconditioner()?
+        {
+            lbfgs.precondition(&diagonal)?;
+        }
+        if self.config.policy == Policy::OneWay
+            && let Some(adam) = self.adam.take()
+        {
+            self.released_passes += adam.vector_passes();
+        }
+        self.phase = Phase::SecondOrder;
+        Ok(())
+    }
+
+    /// A step of Adam that leaves a curvature pair.
+    fn step_with_pair(adam: &mut Adam, lbfgs: &mut Lbfgs, oracle: &mut Oracle<'_>) -> Result<Step> {
+        lbfgs.begin_pair()?;
+        let (mut step, before) = adam.step_with_gradient(oracle)?;
+        if step.stop == StopReason::NonFinite || oracle.remaining() == 0 {
+            return Ok(step);
+        }
+        let (loss, after) = oracle.loss_and_gradient()?;
+        step.final_loss = Some(loss);
+        if loss.is_finite() {
+            lbfgs.finish_pair(&before, &after)?;
+        }
+        Ok(step)
+    }
+}
+
+/// What becomes of the method before a step.
+enum Next {
+    Stay,
+    Collect,
+    Enter,
+    Leave,
+}
+
+impl Optimizer for FusePv {
+    fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
+        self.decide()?;
+        let step = match (self.phase, &mut self.adam, &mut self.lbfgs) {
+            (Phase::FirstOrder, Some(adam), Some(lbfgs)) if self.collecting.is_some() => {
+                let step = Self::step_with_pair(adam, lbfgs, oracle)?;
+                self.collecting = self.collecting.map(|steps| steps.saturating_sub(1));
+                step
+            }
+            (Phase::FirstOrder, Some(adam), _) => adam.step(oracle)?,
+            (_, _, Some(lbfgs)) => lbfgs.step(oracle)?,
+            // Adam is released, and the phase left, only where L-BFGS has been built.
+            _ => unreachable!("one of the two methods is always there"),
+        };
+        if let (Phase::FirstOrder, Some(adam)) = (self.phase, &mut self.adam)
+            && self.config.criterion.uses_noise_scale()
+        {
+            let moment = adam.first_moment_norm()?;
+            let beta1 = self.config.adam.beta1;
+            self.seen.observe_moment(step.gradient_norm, moment, beta1);
+        }
+        self.seen.observe(&step);
+        Ok(step)
+    }
+
+    fn start_epoch(&mut self, epoch: u64) {
+        self.seen.epoch = epoch;
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        check::non_negative("learning_rate", learning_rate)?;
+        self.learning_rate = learning_rate;
+        match &mut self.adam {
+            Some(adam) => adam.set_learning_rate(learning_rate),
+            None => Ok(()),
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self.next(&mut |_, _, _, _| {}) {
+            Next::Stay => self.phase,
+            Next::Enter => Phase::SecondOrder,
+            Next::Collect | Next::Leave => Phase::FirstOrder,
+        }
+    }
+
+    fn state_elements(&self) -> u64 {
+        self.adam.as_ref().map_or(0, Adam::state_elements)
+            + self.lbfgs.as_ref().map_or(0, Lbfgs::state_elements)
+    }
+
+    fn vector_passes(&self) -> VectorPasses {
+        let mut passes = self.released_passes;
+        passes += self
+            .adam
+            .as_ref()
+            .map(Adam::vector_passes)
+            .unwrap_or_default();
+        passes += self
+            .lbfgs
+            .as_ref()
+            .map(Lbfgs::vector_passes)
+            .unwrap_or_default();
+        passes
+    }
+
+    fn state(&self) -> Result<State> {
+        let mut state = State::new(Self::KIND, &self.parameters);
+        state.set_config(&self.config)?;
+        state.set_float("learning_rate", self.learning_rate);
+        state.set("phase", self.phase)?;
+        state.set("collecting", self.collecting)?;
+        state.set("released_passes", self.released_passes)?;
+        state.set("switches", &self.switches)?;
+        state.set("records", &self.records)?;
+        self.seen.save(&mut state)?;
+        if let Some(adam) = &self.adam {
+            state.nest("adam", adam.state()?);
+        }
+        if let Some(lbfgs) = &self.lbfgs {
+            state.nest("lbfgs", lbfgs.state()?);
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        state.check(Self::KIND, &self.parameters)?;
+        state.check_config(&self.config)?;
+        let mut restored = self.config.clone().build(&self.parameters)?;
+        restored.learning_rate = state.float("learning_rate")?;
+        restored.phase = state.get("phase")?;
+        restored.collecting = state.get("collecting")?;
+        restored.released_passes = state.get("released_passes")?;
+        restored.switches = state.get("switches")?;
+        restored.records = state.get("records")?;
+        restored.seen.load(state)?;
+        match &mut restored.adam {
+            Some(adam) if state.metadata.get("adam").is_some() => {
+                adam.restore(&state.nested("adam")?)?;
+            }
+            adam => *adam = None,
+        }
+        if state.metadata.get("lbfgs").is_some() {
+            let mut lbfgs = self.config.lbfgs.clone().build(&self.parameters)?;
+            lbfgs.restore(&state.nested("lbfgs")?)?;
+            restored.lbfgs = Some(lbfgs);
+        }
+        let held = match restored.phase {
+            Phase::FirstOrder => restored.adam.is_some(),
+            Phase::SecondOrder => restored.lbfgs.is_some(),
+        };
+        if !held {
+            return Err(crate::Error::Checkpoint(
+                "the acting method's state is missing".into(),
+            ));
+        }
+        *self = restored;
+        Ok(())
+    }
+}

@@ -1,0 +1,538 @@
+//! The passes on host memory.
+//!
+//! Sums are taken over fixed lanes within fixed blocks, and then in f64 over blocks and chunks in
+//! their order: the same bits whatever the number of threads. AVX2 is used where the processor has
+//! it, but no fused multiply-add, so that the bits are those of the portable form.
+
+use candle_core::{DType, Result, Tensor, Var, WithDType};
+use rayon::prelude::*;
+
+use super::{Move, Norms, PairProducts, RowProducts, Weights, with_element};
+use crate::kernels::host::{with_slices, with_slices_mut};
+use crate::kernels::number::{Element, Real};
+
+/// Elements per unit of parallel work.
+const CHUNK: usize = 32 * 1024;
+/// Elements per block: the columns that all rows are multiplied with stay in the first-level cache.
+const BLOCK: usize = 1024;
+/// Partial sums of one dot product.
+const LANES: usize = 16;
+
+/// Runs `f`, compiled for AVX2 where the processor has it.
+#[inline(always)]
+fn vectorized<T>(f: impl FnOnce() -> T) -> T {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn avx2<T>(f: impl FnOnce() -> T) -> T {
+            f()
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            return unsafe { avx2(f) };
+        }
+    }
+    f()
+}
+
+/// Applies `f` to each chunk, in parallel if there are several; results in the chunks' order.
+fn each<I: Send, T: Send>(chunks: Vec<I>, f: impl Fn(I) -> T + Sync + Send) -> Vec<T> {
+    if chunks.len() == 1 {
+        return chunks.into_iter().map(f).collect();
+    }
+    chunks.into_par_iter().map(f).collect()
+}
+
+/// Adds up the chunks' sums, position by position.
+fn total<const N: usize>(chunks: &[[f64; N]]) -> [f64; N] {
+    let mut total = [0.0; N];
+    for chunk in chunks {
+        add(&mut total, chunk);
+    }
+    total
+}
+
+fn add<const N: usize>(total: &mut [f64; N], part: &[f64; N]) {
+    for (total, part) in total.iter_mut().zip(part) {
+        *total += part;
+    }
+}
+
+/// The products of `row` with each of `columns`.
+#[inline(always)]
+fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64; N] {
+    let mut lanes = [[H::Real::from_f64(0.0); LANES]; N];
+    let columns = columns.map(|column| &column[..row.len()]);
+    let whole = row.len() - row.len() % LANES;
+    for start in (0..whole).step_by(LANES) {
+        for n in 0..N {
+            for lane in 0..LANES {
+                lanes[n][lane] += row[start + lane].widen() * columns[n][start + lane];
+            }
+        }
+    }
+    for i in whole..row.len() {
+        for n in 0..N {
+            lanes[n][i - whole] += row[i].widen() * columns[n][i];
+        }
+    }
+    lanes.map(|lanes| lanes.into_iter().map(|lane| lane.to_f64()).sum())
+}
+
+/// The largest magnitude; NaN is passed over.
+#[inline(always)]
+fn largest<R: Real>(values: &[R]) -> f64 {
+    let zero = R::from_f64(0.0);
+    let mut lanes = [zero; LANES];
+    for block in values.chunks(LANES) {
+        for (lane, value) in lanes.iter_mut().zip(block) {
+            let magnitude = if *value < zero { zero - *value } else { *value };
+            *lane = if magnitude > *lane { magnitude } else { *lane };
+        }
+    }
+    lanes
+        .map(|lane| lane.to_f64())
+        .into_iter()
+        .fold(0.0, f64::max)
+}
+
+/// One row's share of the products, chunk by chunk.
+fn sum_rows<const N: usize>(chunks: &[Vec<[f64; N]>], rows: usize) -> Vec<[f64; N]> {
+    let mut totals = vec![[0.0; N]; rows];
+    for chunk in chunks {
+        for (total, part) in totals.iter_mut().zip(chunk) {
+            add(total, part);
+        }
+    }
+    totals
+}
+
+/// The column that y-rows are multiplied with: `vector` itself, or D·`vector` written to `scaled`.
+#[inline(always)]
+fn scale<'a, R: Real>(vector: &'a [R], diagonal: Option<&[R]>, scaled: &'a mut [R]) -> &'a [R] {
+    let Some(diagonal) = diagonal else {
+        return vector;
+    };
+    for ((scaled, vector), diagonal) in scaled.iter_mut().zip(vector).zip(diagonal) {
+        *scaled = *vector * *diagonal;
+    }
+    &scaled[..vector.len()]
+}
+
+pub(super) fn extend(
+    rows: &[&Var],
+    new: &Move<'_>,
+    gradient: &Tensor,
+    diagonal: Option<&Tensor>,
+    pair: &Var,
+) -> Result<(PairProducts, Vec<RowProducts>)> {
+    with_element!(pair.dtype(), H => extend_as::<H>(rows, new, gradient, diagonal, pair))
+}
+
+fn extend_as<H: Element>(
+    rows: &[&Var],
+    new: &Move<'_>,
+    gradient: &Tensor,
+    diagonal: Option<&Tensor>,
+    pair: &Var,
+) -> Result<(PairProducts, Vec<RowProducts>)> {
+    let rows: Vec<Tensor> = rows.iter().map(|row| row.as_detached_tensor()).collect();
+    let mut vectors = vec![
+        new.direction.clone(),
+        new.before.clone(),
+        new.after.clone(),
+        gradient.clone(),
+    ];
+    vectors.extend(diagonal.cloned());
+    let real = H::Real::from_f64;
+    let move_weights = [real(new.step), real(new.damping.0), real(new.damping.1)];
+    with_slices(&rows, |rows: Vec<&[H]>| {
+        with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
+            with_slices_mut(std::slice::from_ref(pair), |mut pair: Vec<&mut [H]>| {
+                let d = vectors[0].len();
+                let (s, y) = pair[0].split_at_mut(d);
+                let outputs: Vec<_> = s
+                    .chunks_mut(CHUNK)
+                    .zip(y.chunks_mut(CHUNK))
+                    .enumerate()
+                    .collect();
+                let chunks = each(outputs, |(chunk, (s, y))| {
+                    vectorized(|| {
+                        extend_chunk(&rows, &vectors, d, move_weights, chunk * CHUNK, s, y)
+                    })
+                });
+                let (pairs, products): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
+                let [s_s, s_y, y_y, s_g, y_dy, y_dg] = total(&pairs);
+                let pair = PairProducts {
+                    s_s,
+                    s_y,
+                    y_y,
+                    y_dy,
+                    s_g,
+                    y_dg,
+                };
+                let rows = sum_rows(&products, rows.len())
+                    .into_iter()
+                    .map(|[s_y, s_g, y_dy, y_dg]| RowProducts {
+                        s_y,
+                        s_g,
+                        y_dy,
+                        y_dg,
+                    })
+                    .collect();
+                (pair, rows)
+            })
+        })?
+    })?
+}
+
+/// Writes one chunk of the new pair and returns its products; those of rows are s·y, s·g, y·Dy, y·Dg.
+#[inline(always)]
+fn extend_chunk<H: Element>(
+    rows: &[&[H]],
+    vectors: &[&[H::Real]],
+    d: usize,
+    [step, theta, w]: [H::Real; 3],
+    start: usize,
+    s_out: &mut [H],
+    y_out: &mut [H],
+) -> ([f64; 6], Vec<[f64; 4]>) {
+    let zero = H::Real::from_f64(0.0);
+    let mut s_column = [zero; BLOCK];
+    let mut y_column = [zero; BLOCK];
+    let mut scaled_y = [zero; BLOCK];
+    let mut scaled_g = [zero; BLOCK];
+    let mut pair = [0.0; 6];
+    let mut products = vec![[0.0; 4]; rows.len()];
+    for (block, (s_out, y_out)) in s_out
+        .chunks_mut(BLOCK)
+        .zip(y_out.chunks_mut(BLOCK))
+        .enumerate()
+    {
+        let from = start + block * BLOCK;
+        let to = from + s_out.len();
+        let [direction, before, after, gradient] =
+            [0, 1, 2, 3].map(|vector| &vectors[vector][from..to]);
+        let diagonal = vectors.get(4).map(|diagonal| &diagonal[from..to]);
+        for i in 0..s_out.len() {
+            // Products are those of the pair as stored, rounded to the history's dtype.
+            let s = step * direction[i];
+            s_out[i] = H::narrow(s);
+            y_out[i] = H::narrow(theta * (after[i] - before[i]) + w * s);
+            s_column[i] = s_out[i].widen();
+            y_column[i] = y_out[i].widen();
+        }
+        let (s, y) = (&s_column[..s_out.len()], &y_column[..s_out.len()]);
+        let dy = scale(y, diagonal, &mut scaled_y);
+        let dg = scale(gradient, diagonal, &mut scaled_g);
+        let [s_s, s_y, s_g] = dots(s_out, [s, y, gradient]);
+        let [y_y, y_dy, y_dg] = dots(y_out, [y, dy, dg]);
+        add(&mut pair, &[s_s, s_y, y_y, s_g, y_dy, y_dg]);
+        for (row, products) in rows.iter().zip(&mut products) {
+            let [s_y, s_g] = dots(&row[from..to], [y, gradient]);
+            let [y_dy, y_dg] = dots(&row[d + from..d + to], [dy, dg]);
+            add(products, &[s_y, s_g, y_dy, y_dg]);
+        }
+    }
+    (pair, products)
+}
+
+pub(super) fn project(
+    rows: &[&Var],
+    gradient: &Tensor,
+    diagonal: Option<&Tensor>,
+) -> Result<Vec<RowProducts>> {
+    with_element!(rows[0].dtype(), H => project_as::<H>(rows, gradient, diagonal))
+}
+
+fn project_as<H: Element>(
+    rows: &[&Var],
+    gradient: &Tensor,
+    diagonal: Option<&Tensor>,
+) -> Result<Vec<RowProducts>> {
+    let rows: Vec<Tensor> = rows.iter().map(|row| row.as_detached_tensor()).collect();
+    let mut vectors = vec![gradient.clone()];
+    vectors.extend(diagonal.cloned());
+    with_slices(&rows, |rows: Vec<&[H]>| {
+        with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
+            let d = vectors[0].len();
+            let starts: Vec<usize> = (0..d).step_by(CHUNK).collect();
+            let chunks = each(starts, |start| {
+                vectorized(|| project_chunk(&rows, &vectors, d, start))
+            });
+            sum_rows(&chunks, rows.len())
+                .into_iter()
+                .map(|[s_g, y_dg]| RowProducts {
+                    s_g,
+                    y_dg,
+                    ..RowProducts::default()
+                })
+                .collect()
+        })
+    })?
+}
+
+#[inline(always)]
+fn project_chunk<H: Element>(
+    rows: &[&[H]],
+    vectors: &[&[H::Real]],
+    d: usize,
+    start: usize,
+) -> Vec<[f64; 2]> {
+    let mut scaled = [H::Real::from_f64(0.0); BLOCK];
+    let mut products = vec![[0.0; 2]; rows.len()];
+    let end = d.min(start + CHUNK);
+    for from in (start..end).step_by(BLOCK) {
+        let to = end.min(from + BLOCK);
+        let gradient = &vectors[0][from..to];
+        let diagonal = vectors.get(1).map(|diagonal| &diagonal[from..to]);
+        let dg = scale(gradient, diagonal, &mut scaled);
+        for (row, products) in rows.iter().zip(&mut products) {
+            let [s_g] = dots(&row[from..to], [gradient]);
+            let [y_dg] = dots(&row[d + from..d + to], [dg]);
+            add(products, &[s_g, y_dg]);
+        }
+    }
+    products
+}
+
+pub(super) fn combine(
+    rows: &[(&Var, Weights)],
+    gradient: &Tensor,
+    gamma: f64,
+    diagonal: Option<&Tensor>,
+    direction: &Var,
+) -> Result<(f64, f64)> {
+    let dtype = rows
+        .first()
+        .map_or(direction.dtype(), |(row, _)| row.dtype());
+    with_element!(dtype, H => combine_as::<H>(rows, gradient, gamma, diagonal, direction))
+}
+
+fn combine_as<H: Element>(
+    rows: &[(&Var, Weights)],
+    gradient: &Tensor,
+    gamma: f64,
+    diagonal: Option<&Tensor>,
+    direction: &Var,
+) -> Result<(f64, f64)> {
+    let (pairs, weights): (Vec<Tensor>, Vec<Weights>) = rows
+        .iter()
+        .map(|(row, weights)| (row.as_detached_tensor(), *weights))
+        .unzip();
+    let mut vectors = vec![gradient.clone()];
+    vectors.extend(diagonal.cloned());
+    let chunks = with_slices(&pairs, |pairs: Vec<&[H]>| {
+        with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
+            with_slices_mut(
+                std::slice::from_ref(direction),
+                |mut direction: Vec<&mut [H::Real]>| {
+                    let outputs = direction[0].chunks_mut(CHUNK).enumerate().collect();
+                    each(outputs, |(chunk, output): (usize, &mut [H::Real])| {
+                        vectorized(|| {
+                            combine_chunk(&pairs, &weights, &vectors, gamma, chunk * CHUNK, output)
+                        })
+                    })
+                },
+            )
+        })?
+    })??;
+    Ok(slope_and_largest(&chunks))
+}
+
+fn slope_and_largest(chunks: &[(f64, f64)]) -> (f64, f64) {
+    let slope = chunks.iter().map(|chunk| chunk.0).sum();
+    (
+        slope,
+        chunks.iter().map(|chunk| chunk.1).fold(0.0, f64::max),
+    )
+}
+
+#[inline(always)]
+fn combine_chunk<H: Element>(
+    pairs: &[&[H]],
+    weights: &[Weights],
+    vectors: &[&[H::Real]],
+    gamma: f64,
+    start: usize,
+    output: &mut [H::Real],
+) -> (f64, f64) {
+    let d = vectors[0].len();
+    let real = H::Real::from_f64;
+    let (mut slope, mut most) = (0.0, 0f64);
+    for (block, output) in output.chunks_mut(BLOCK).enumerate() {
+        let from = start + block * BLOCK;
+        let to = from + output.len();
+        let gradient = &vectors[0][from..to];
+        for (output, gradient) in output.iter_mut().zip(gradient) {
+            *output = real(0.0) - *gradient;
+        }
+        for (pair, weights) in pairs.iter().zip(weights).rev() {
+            axpy(real(weights.y), &pair[d + from..d + to], output);
+        }
+        if let Some(diagonal) = vectors.get(1) {
+            for (output, diagonal) in output.iter_mut().zip(&diagonal[from..to]) {
+                *output *= *diagonal;
+            }
+        }
+        for output in output.iter_mut() {
+            *output *= real(gamma);
+        }
+        for (pair, weights) in pairs.iter().zip(weights) {
+            axpy(real(-weights.s), &pair[from..to], output);
+        }
+        slope += dots(output, [gradient])[0];
+        most = most.max(largest(output));
+    }
+    (slope, most)
+}
+
+#[inline(always)]
+fn axpy<H: Element>(weight: H::Real, row: &[H], output: &mut [H::Real]) {
+    for (output, row) in output.iter_mut().zip(row) {
+        *output += weight * row.widen();
+    }
+}
+
+pub(super) fn norms(vector: &Tensor) -> Result<Norms> {
+    with_element!(vector.dtype(), H => {
+        with_slices(std::slice::from_ref(vector), |vector: Vec<&[H]>| {
+            let chunks = each(vector[0].chunks(CHUNK).collect(), |chunk| {
+                let (mut most, mut sums) = (0f64, [0.0; 2]);
+                for value in chunk {
+                    let value = value.widen().to_f64().abs();
+                    most = most.max(value);
+                    add(&mut sums, &[value, value * value]);
+                }
+                (most, sums)
+            });
+            let [sum, squares] = total(&chunks.iter().map(|chunk| chunk.1).collect::<Vec<_>>());
+            Norms {
+                largest: chunks.iter().map(|chunk| chunk.0).fold(0.0, f64::max),
+                sum,
+                euclidean: squares.sqrt(),
+            }
+        })
+    })
+}
+
+pub(super) fn slope(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f64)> {
+    with_element!(direction.dtype(), R => slope_as::<R>(gradient, direction))
+}
+
+fn slope_as<R: Element>(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f64)> {
+    let vectors = [gradient.clone(), direction.clone()];
+    with_slices(&vectors, |vectors: Vec<&[R::Real]>| {
+        let pieces = vectors[0].chunks(CHUNK).zip(vectors[1].chunks(CHUNK));
+        let chunks = each(pieces.collect(), |(gradient, direction)| {
+            vectorized(|| {
+                let (mut slope, mut most) = (0.0, 0f64);
+                for (gradient, direction) in gradient.chunks(BLOCK).zip(direction.chunks(BLOCK)) {
+                    slope += dots(gradient, [direction])[0];
+                    most = most.max(largest(gradient));
+                }
+                (slope, most)
+            })
+        });
+        slope_and_largest(&chunks)
+    })
+}
+
+pub(super) fn advance(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
+    with_element!(vars[0].dtype(), P => {
+        type R = <P as Element>::Real;
+        let step = R::from_f64(step);
+        write_parameters(vars, [base, direction], |[base, direction]: [R; 2]| {
+            P::narrow(base + step * direction)
+        })
+    })
+}
+
+pub(super) fn scatter(vars: &[Var], base: &Tensor) -> Result<()> {
+    with_element!(vars[0].dtype(), P => {
+        write_parameters(vars, [base], |[base]: [<P as Element>::Real; 1]| P::narrow(base))
+    })
+}
+
+/// Sets every parameter's element i to `f` of the vectors' elements i.
+fn write_parameters<P: Element, const N: usize>(
+    vars: &[Var],
+    vectors: [&Tensor; N],
+    f: impl Fn([P::Real; N]) -> P + Sync + Send,
+) -> Result<()> {
+    let vectors = vectors.map(Tensor::clone);
+    with_slices(&vectors, |vectors: Vec<&[P::Real]>| {
+        with_slices_mut(vars, |parameters: Vec<&mut [P]>| {
+            let mut chunks = Vec::new();
+            let mut start = 0;
+            for parameter in parameters {
+                for chunk in parameter.chunks_mut(CHUNK) {
+                    let end = start + chunk.len();
+                    chunks.push((start..end, chunk));
+                    start = end;
+                }
+            }
+            each(chunks, |(range, chunk)| {
+                let columns: [&[P::Real]; N] =
+                    std::array::from_fn(|vector| &vectors[vector][range.clone()]);
+                vectorized(|| {
+                    for (i, parameter) in chunk.iter_mut().enumerate() {
+                        *parameter = f(columns.map(|column| column[i]));
+                    }
+                });
+            });
+        })
+    })?
+}
+
+pub(super) fn gather(tensors: &[Tensor], flat: &Var) -> Result<()> {
+    with_element!(tensors[0].dtype(), P => read_parameters(tensors, [], flat, |x: P, []| x.widen()))
+}
+
+pub(super) fn displacement(tensors: &[Tensor], base: &Tensor, direction: &Var) -> Result<()> {
+    with_element!(tensors[0].dtype(), P => {
+        read_parameters(tensors, [base], direction, |x: P, [base]| x.widen() - base)
+    })
+}
+
+/// Sets every element i of `flat` to `f` of the tensors' and the vectors' elements i.
+fn read_parameters<P: Element, const N: usize>(
+    tensors: &[Tensor],
+    vectors: [&Tensor; N],
+    flat: &Var,
+    f: impl Fn(P, [P::Real; N]) -> P::Real + Sync + Send,
+) -> Result<()> {
+    let vectors = vectors.map(Tensor::clone);
+    with_slices(tensors, |tensors: Vec<&[P]>| {
+        with_slices(&vectors, |vectors: Vec<&[P::Real]>| {
+            with_slices_mut(
+                std::slice::from_ref(flat),
+                |mut flat: Vec<&mut [P::Real]>| {
+                    let mut chunks = Vec::new();
+                    let (mut rest, mut start) = (&mut *flat[0], 0);
+                    for tensor in tensors {
+                        for chunk in tensor.chunks(CHUNK) {
+                            let (head, tail) = rest.split_at_mut(chunk.len());
+                            chunks.push((start, head, chunk));
+                            rest = tail;
+                            start += chunk.len();
+                        }
+                    }
+                    each(
+                        chunks,
+                        |(start, flat, chunk): (usize, &mut [P::Real], &[P])| {
+                            let columns: [&[P::Real]; N] = std::array::from_fn(|vector| {
+                                &vectors[vector][start..start + flat.len()]
+                            });
+                            vectorized(|| {
+                                for (i, flat) in flat.iter_mut().enumerate() {
+                                    *flat = f(chunk[i], columns.map(|column| column[i]));
+                                }
+                            });
+                        },
+                    );
+                },
+            )
+        })?
+    })?
+}
