@@ -1,6 +1,7 @@
 //! FUSE, FUSE-PV and their parts for [Candle](candle_core): SGD, Adam and L-BFGS.
 
 mod check;
+mod clip;
 mod error;
 mod first_order;
 mod fuse;
@@ -10,8 +11,10 @@ mod objective;
 mod optimizer;
 mod params;
 mod second_order;
+mod schedule;
 pub mod state;
 
+pub use clip::{Clip, Clipped};
 pub use error::{Error, Result};
 pub use first_order::{
     Adam, AdamConfig, AdamSgd, AdamSgdConfig, EpsilonPlacement, ParameterGroup, Sgd, SgdConfig,
@@ -25,6 +28,7 @@ pub use line_search::LineSearch;
 pub use objective::{Counts, Loss, Meter, Objective, Oracle};
 pub use optimizer::{Optimizer, Phase, Step, StopReason, VectorPasses};
 pub use params::{Gradient, Parameters};
+pub use schedule::{Schedule, Scheduled};
 pub use second_order::{
     CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, Lbfgs, LbfgsConfig,
     LbfgsCounts, PairCounts, PairSource,

@@ -33,6 +33,20 @@ pub trait Objective {
     }
 }
 
+impl<O: Objective + ?Sized> Objective for &mut O {
+    fn loss(&mut self) -> Result<f64> {
+        (**self).loss()
+    }
+
+    fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+        (**self).loss_and_gradient()
+    }
+
+    fn overlap_gradient(&mut self) -> Result<Gradient> {
+        (**self).overlap_gradient()
+    }
+}
+
 /// The objective of a closure that returns a scalar loss tensor; the gradient is its backward pass.
 ///
 /// ```

@@ -56,6 +56,48 @@ pub trait Optimizer {
     fn restore(&mut self, state: &State) -> Result<()>;
 }
 
+impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
+    fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
+        (**self).step(oracle)
+    }
+
+    fn start_epoch(&mut self, epoch: u64) {
+        (**self).start_epoch(epoch);
+    }
+
+    fn parameters(&self) -> &Parameters {
+        (**self).parameters()
+    }
+
+    fn learning_rate(&self) -> f64 {
+        (**self).learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        (**self).set_learning_rate(learning_rate)
+    }
+
+    fn phase(&self) -> Phase {
+        (**self).phase()
+    }
+
+    fn state_elements(&self) -> u64 {
+        (**self).state_elements()
+    }
+
+    fn vector_passes(&self) -> VectorPasses {
+        (**self).vector_passes()
+    }
+
+    fn state(&self) -> Result<State> {
+        (**self).state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        (**self).restore(state)
+    }
+}
+
 /// First-order or second-order work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

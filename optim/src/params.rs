@@ -257,6 +257,17 @@ impl Gradient {
         Self { tensors }
     }
 
+    /// `f` of every tensor, shape and dtype unchanged.
+    pub(crate) fn map(
+        &self,
+        f: impl FnMut(&Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<Self> {
+        let tensors = self.tensors.iter().map(f);
+        Ok(Self {
+            tensors: tensors.collect::<candle_core::Result<_>>()?,
+        })
+    }
+
     /// The tensors, in parameter order.
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors

@@ -1,0 +1,101 @@
+//! Gradient clipping: bounds on the gradient, and the objective that keeps them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Gradient, Objective, Result, check};
+
+/// A bound on the gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clip {
+    /// The Euclidean norm of the whole gradient; a longer one is scaled down to it (Pascanu, Mikolov
+    /// & Bengio, arXiv 1211.5063).
+    Norm(f64),
+    /// The absolute value of each component; a larger one is set to it, with its sign.
+    Value(f64),
+}
+
+impl Clip {
+    /// Whether the bound is a positive finite number.
+    ///
+    /// # Errors
+    /// [`Error::HyperParameter`](crate::Error::HyperParameter) when it is not.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Self::Norm(bound) => check::positive("clip.norm", bound),
+            Self::Value(bound) => check::positive("clip.value", bound),
+        }
+    }
+
+    /// `gradient` within the bound. A gradient whose norm is not finite has no direction to keep:
+    /// clipping by norm leaves it as it is.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn apply(self, gradient: Gradient) -> Result<Gradient> {
+        match self {
+            Self::Norm(bound) => {
+                let norm = gradient.norm()?;
+                if !norm.is_finite() || norm <= bound {
+                    return Ok(gradient);
+                }
+                gradient.map(|tensor| tensor * (bound / norm))
+            }
+            Self::Value(bound) => gradient.map(|tensor| tensor.clamp(-bound, bound)),
+        }
+    }
+}
+
+/// An objective whose gradients are clipped, for use with any optimizer.
+///
+/// A line search compares losses with the slope that the gradient predicts; a clipped gradient
+/// predicts too little, so clip for first-order methods.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use optim::{Clip, Clipped, Loss, Meter, Optimizer, Oracle, Parameters, SgdConfig};
+///
+/// # fn main() -> optim::Result<()> {
+/// let x = Var::new(&[3f64, 4.0], &Device::Cpu)?;
+/// let parameters = Parameters::new([("x", x.clone())])?;
+/// let loss = Loss::new(&parameters, || x.sqr()?.sum_all());
+/// let mut objective = Clipped::new(loss, Clip::Norm(5.0))?;
+/// let mut sgd = SgdConfig { learning_rate: 0.5, ..SgdConfig::default() }.build(&parameters)?;
+/// let mut meter = Meter::new();
+/// let step = sgd.step(&mut Oracle::new(&mut objective, &mut meter))?;
+/// assert_eq!(step.gradient_norm, 5.0);
+/// assert_eq!(x.to_vec1::<f64>()?, [1.5, 2.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Clipped<O> {
+    objective: O,
+    clip: Clip,
+}
+
+impl<O: Objective> Clipped<O> {
+    /// Clips the gradients of `objective`.
+    ///
+    /// # Errors
+    /// When the bound is not a positive finite number.
+    pub fn new(objective: O, clip: Clip) -> Result<Self> {
+        clip.check()?;
+        Ok(Self { objective, clip })
+    }
+}
+
+impl<O: Objective> Objective for Clipped<O> {
+    fn loss(&mut self) -> Result<f64> {
+        self.objective.loss()
+    }
+
+    fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+        let (loss, gradient) = self.objective.loss_and_gradient()?;
+        Ok((loss, self.clip.apply(gradient)?))
+    }
+
+    fn overlap_gradient(&mut self) -> Result<Gradient> {
+        self.clip.apply(self.objective.overlap_gradient()?)
+    }
+}

@@ -1,0 +1,246 @@
+//! Learning-rate schedules: factors by step, and the optimizer that follows one.
+
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::State;
+use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses, check};
+
+/// A factor of the learning rate for every step, counted from 0.
+///
+/// ```
+/// use optim::Schedule;
+///
+/// let schedule = Schedule::WarmUp {
+///     steps: 10,
+///     start_factor: 0.0,
+///     then: Box::new(Schedule::Cosine { steps: 100, final_factor: 0.1 }),
+/// };
+/// assert_eq!(schedule.factor(5), 0.5);
+/// assert_eq!(schedule.factor(10), 1.0);
+/// assert_eq!(schedule.factor(60), 0.55);
+/// assert_eq!(schedule.factor(1000), 0.1);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// 1 for ever.
+    // With braces, so that unknown keys are refused here too.
+    Constant {},
+    /// Multiplied by `factor` every so many steps: factor^⌊t / every⌋.
+    Step {
+        /// Steps between reductions, at least 1.
+        every: u64,
+        /// What each reduction multiplies by, ≥ 0.
+        factor: f64,
+    },
+    /// Half a cosine from 1 to `final_factor` over `steps` steps, then `final_factor`:
+    /// f + (1 - f)·(1 + cos(πt/T))/2 (Loshchilov & Hutter, arXiv 1608.03983, without restarts).
+    Cosine {
+        /// The length T, at least 1.
+        steps: u64,
+        /// The last factor f, ≥ 0.
+        #[serde(default)]
+        final_factor: f64,
+    },
+    /// Linear from `start_factor` to 1 over `steps` steps, then another schedule from its start.
+    WarmUp {
+        /// The length, at least 1.
+        steps: u64,
+        /// The first factor, ≥ 0.
+        #[serde(default)]
+        start_factor: f64,
+        /// What follows.
+        then: Box<Schedule>,
+    },
+    /// One schedule for `steps` steps, then another from its start.
+    Sequence {
+        /// What comes first.
+        first: Box<Schedule>,
+        /// For how long.
+        steps: u64,
+        /// What follows.
+        then: Box<Schedule>,
+    },
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::Constant {}
+    }
+}
+
+impl Schedule {
+    /// The factor of step `step`, counted from 0.
+    pub fn factor(&self, step: u64) -> f64 {
+        match self {
+            Self::Constant {} => 1.0,
+            Self::Step { every, factor } => factor.powf((step / every) as f64),
+            Self::Cosine {
+                steps,
+                final_factor,
+            } => {
+                let progress = step.min(*steps) as f64 / *steps as f64;
+                final_factor + (1.0 - final_factor) * 0.5 * (1.0 + (PI * progress).cos())
+            }
+            Self::WarmUp {
+                steps,
+                start_factor,
+                then,
+            } => match step.checked_sub(*steps) {
+                Some(step) => then.factor(step),
+                None => start_factor + (1.0 - start_factor) * (step as f64 / *steps as f64),
+            },
+            Self::Sequence { first, steps, then } => match step.checked_sub(*steps) {
+                Some(step) => then.factor(step),
+                None => first.factor(step),
+            },
+        }
+    }
+
+    /// Whether all settings are in range.
+    ///
+    /// # Errors
+    /// [`Error::HyperParameter`](crate::Error::HyperParameter) for the first that is not.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Constant {} => Ok(()),
+            Self::Step { every, factor } => {
+                check::that(*every >= 1, "every", every, "at least 1 step")?;
+                check::non_negative("factor", *factor)
+            }
+            Self::Cosine {
+                steps,
+                final_factor,
+            } => {
+                check::that(*steps >= 1, "steps", steps, "at least 1 step")?;
+                check::non_negative("final_factor", *final_factor)
+            }
+            Self::WarmUp {
+                steps,
+                start_factor,
+                then,
+            } => {
+                check::that(*steps >= 1, "steps", steps, "at least 1 step")?;
+                check::non_negative("start_factor", *start_factor)?;
+                then.check()
+            }
+            Self::Sequence { first, then, .. } => {
+                first.check()?;
+                then.check()
+            }
+        }
+    }
+}
+
+/// An optimizer whose learning rate follows a [`Schedule`]: its rate when it was wrapped, times the
+/// factor of the step.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use optim::{Loss, Meter, Optimizer, Oracle, Parameters, Schedule, Scheduled, SgdConfig};
+///
+/// # fn main() -> optim::Result<()> {
+/// let x = Var::new(&[1f64], &Device::Cpu)?;
+/// let parameters = Parameters::new([("x", x.clone())])?;
+/// let sgd = SgdConfig { learning_rate: 0.25, ..SgdConfig::default() }.build(&parameters)?;
+/// let mut sgd = Scheduled::new(sgd, Schedule::Step { every: 1, factor: 0.5 })?;
+/// let mut objective = Loss::new(&parameters, || x.sqr()?.sum_all());
+/// let mut meter = Meter::new();
+/// for expected in [0.5, 0.375] {
+///     sgd.step(&mut Oracle::new(&mut objective, &mut meter))?;
+///     assert_eq!(x.to_vec1::<f64>()?, [expected]);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Scheduled<O> {
+    optimizer: O,
+    schedule: Schedule,
+    base: f64,
+    steps: u64,
+}
+
+impl<O: Optimizer> Scheduled<O> {
+    const KIND: &str = "scheduled";
+
+    /// Makes `optimizer` follow `schedule`.
+    ///
+    /// # Errors
+    /// When the schedule has a setting out of range.
+    pub fn new(optimizer: O, schedule: Schedule) -> Result<Self> {
+        schedule.check()?;
+        Ok(Self {
+            base: optimizer.learning_rate(),
+            optimizer,
+            schedule,
+            steps: 0,
+        })
+    }
+
+    /// The optimizer inside.
+    pub fn optimizer(&self) -> &O {
+        &self.optimizer
+    }
+}
+
+impl<O: Optimizer> Optimizer for Scheduled<O> {
+    fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
+        self.optimizer.set_learning_rate(self.learning_rate())?;
+        let step = self.optimizer.step(oracle)?;
+        self.steps += 1;
+        Ok(step)
+    }
+
+    fn start_epoch(&mut self, epoch: u64) {
+        self.optimizer.start_epoch(epoch);
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.optimizer.parameters()
+    }
+
+    /// The learning rate of the next step.
+    fn learning_rate(&self) -> f64 {
+        self.base * self.schedule.factor(self.steps)
+    }
+
+    /// Sets the learning rate that the schedule's factors multiply.
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        check::non_negative("learning_rate", learning_rate)?;
+        self.base = learning_rate;
+        Ok(())
+    }
+
+    fn phase(&self) -> Phase {
+        self.optimizer.phase()
+    }
+
+    fn state_elements(&self) -> u64 {
+        self.optimizer.state_elements()
+    }
+
+    fn vector_passes(&self) -> VectorPasses {
+        self.optimizer.vector_passes()
+    }
+
+    fn state(&self) -> Result<State> {
+        let mut state = State::new(Self::KIND, self.parameters());
+        state.set_config(&self.schedule)?;
+        state.set_float("base", self.base);
+        state.set("steps", self.steps)?;
+        state.nest("optimizer", self.optimizer.state()?);
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        state.check(Self::KIND, self.parameters())?;
+        state.check_config(&self.schedule)?;
+        let (base, steps) = (state.float("base")?, state.get("steps")?);
+        self.optimizer.restore(&state.nested("optimizer")?)?;
+        (self.base, self.steps) = (base, steps);
+        Ok(())
+    }
+}
