@@ -38,6 +38,48 @@ pub enum Error {
         problem: String,
     },
 
+    /// A catalogue file is not valid.
+    #[error("{file}:{line}: {problem}")]
+    Catalogue {
+        /// The file.
+        file: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// The key at fault, what is wrong, and what was expected.
+        problem: String,
+    },
+
+    /// No dataset has this name.
+    #[error("unknown dataset `{name}`{}; `bench-runner data list` shows all", nearest.as_ref().map(|n| format!(": did you mean `{n}`?")).unwrap_or_default())]
+    UnknownDataset {
+        /// The name given.
+        name: String,
+        /// The most similar name.
+        nearest: Option<String>,
+    },
+
+    /// A dataset holds something else than asked for.
+    #[error("dataset `{name}` holds {found}, expected {expected}")]
+    WrongKind {
+        /// The dataset.
+        name: String,
+        /// What it holds.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
+
+    /// A file could not be downloaded.
+    #[error("{url}: {problem}; {advice}")]
+    Download {
+        /// The address.
+        url: String,
+        /// What went wrong.
+        problem: String,
+        /// What to do.
+        advice: String,
+    },
+
     /// A setting of a loader is outside its range.
     #[error("{name} = {value} is out of range: expected {expected}")]
     Setting {

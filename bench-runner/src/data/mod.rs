@@ -1,17 +1,22 @@
 //! Data: from the catalogue and the hub to the batch.
 
+mod catalogue;
 mod embedded;
 mod error;
 mod hash;
+mod hub;
 mod image_set;
+mod lock;
 mod order;
 mod parquet;
 mod random;
 mod tokens;
 
+pub use catalogue::{Catalogue, Columns, Entry, FileEntry, Kind, Layout, Location, Parts};
 pub use embedded::{digits, moby_dick};
 pub use error::{Error, Result};
 pub use hash::sha256;
+pub use hub::{Hub, HubOptions, State};
 pub use image_set::{ImageSet, Normalisation};
 pub use order::{BatchOrder, EpochOrder};
 pub use tokens::{TokenSet, Tokens, Vocabulary};

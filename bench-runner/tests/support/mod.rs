@@ -1,0 +1,3 @@
+//! What tests share: a stand-in for the hub.
+
+pub mod hub;
