@@ -271,3 +271,123 @@ fn update_tensors<const N: usize>(
     }
     Ok(norm)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::kernels::{AdamCoefficients, AdamRule, SgdCoefficients, SgdRule};
+
+    /// Pseudo-random numbers in (-1, 1), the same every time.
+    fn numbers(seed: usize, length: usize) -> Vec<f64> {
+        let mut x = seed as u64 + 1;
+        let mut next = || {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    fn tensor(seed: usize, length: usize, dtype: DType) -> Tensor {
+        let tensor = Tensor::new(numbers(seed, length), &Device::Cpu).unwrap();
+        tensor.to_dtype(dtype).unwrap()
+    }
+
+    fn parameters(dtype: DType) -> Parameters {
+        let lengths = [1, 5, CHUNK + 7, 2 * CHUNK, 130];
+        let vars = lengths.iter().enumerate().map(|(i, &length)| {
+            let var = Var::from_tensor(&tensor(i, length, dtype)).unwrap();
+            (format!("p{i}"), var)
+        });
+        Parameters::new(vars).unwrap()
+    }
+
+    fn elements(tensors: &[Tensor]) -> Vec<f64> {
+        let tensors = tensors
+            .iter()
+            .map(|tensor| tensor.to_dtype(DType::F64).unwrap());
+        tensors
+            .flat_map(|tensor| tensor.to_vec1::<f64>().unwrap())
+            .collect()
+    }
+
+    /// Runs `rule` fused and on tensors, and compares parameters, state and norms.
+    fn compare<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
+        for (dtype, tolerance) in [
+            (DType::F64, 1e-14),
+            (DType::F32, 1e-5),
+            (DType::BF16, 2e-2),
+            (DType::F16, 2e-3),
+        ] {
+            let (fused, plain) = (parameters(dtype), parameters(dtype));
+            let mut fused_state = StateVectors::zeros(&fused, used).unwrap();
+            let mut plain_state = StateVectors::zero_tensors(&plain, used).unwrap();
+            let groups = [0, 1, 0, 1, 0];
+            for t in 0..4 {
+                let gradient = fused.vars().iter().enumerate();
+                let gradient = gradient
+                    .map(|(i, var)| tensor(100 * t + i, var.elem_count(), dtype))
+                    .collect();
+                let gradient = Gradient::new(&fused, gradient).unwrap();
+                let a = update(rule, &groups, &fused, &gradient, &mut fused_state).unwrap();
+                let b = update(rule, &groups, &plain, &gradient, &mut plain_state).unwrap();
+                assert_eq!(a, b);
+                let exact = elements(gradient.tensors())
+                    .iter()
+                    .map(|g| g * g)
+                    .sum::<f64>();
+                assert!((a - exact.sqrt()).abs() <= 1e-12 * a);
+            }
+            let mut pairs = vec![(
+                elements(&fused.snapshot().unwrap()),
+                elements(&plain.snapshot().unwrap()),
+            )];
+            for index in (0..N).filter(|&index| used[index]) {
+                let fused = fused_state.export(&fused, index).unwrap();
+                let plain = plain_state.export(&plain, index).unwrap();
+                pairs.push((elements(&fused), elements(&plain)));
+            }
+            for (fused, plain) in pairs {
+                for (a, b) in fused.iter().zip(&plain) {
+                    assert!((a - b).abs() <= tolerance, "{dtype:?}: {a} {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fused_and_plain_adam_agree() {
+        let coefficients = |l2| AdamCoefficients {
+            beta1: 0.9,
+            one_minus_beta1: 0.1,
+            beta2: 0.7,
+            one_minus_beta2: 0.3,
+            l2,
+            shrink: 0.99,
+            step_size: 0.05,
+            scale: 1.2,
+            epsilon: 1e-3,
+        };
+        let rule = AdamRule(vec![coefficients(0.0), coefficients(0.1)]);
+        compare(&rule, [true, true, false]);
+        compare(&rule, [true, true, true]);
+    }
+
+    #[test]
+    fn fused_and_plain_sgd_agree() {
+        let coefficients = |l2| SgdCoefficients {
+            l2,
+            momentum: 0.9,
+            inflow: 0.8,
+            own: 1.0,
+            carried: 0.9,
+            step_size: 0.05,
+        };
+        let rule = SgdRule(vec![coefficients(0.0), coefficients(0.1)]);
+        compare(&rule, [false]);
+        compare(&rule, [true]);
+    }
+}

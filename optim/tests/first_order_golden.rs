@@ -1,0 +1,213 @@
+//! SGD, Adam and schedules against PyTorch, and Adam's other epsilon against its formula.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Result, Tensor, Var};
+use common::{Analytic, rosenbrock, rosenbrock_start};
+use optim::{
+    AdamConfig, EpsilonPlacement, Loss, Meter, Optimizer, Oracle, Parameters, Schedule, SgdConfig,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What `golden/first_order.py` wrote.
+#[derive(Deserialize)]
+struct Golden {
+    runs: Vec<Run>,
+    schedules: Vec<Factors>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    problem: String,
+    optimizer: String,
+    config: Value,
+    losses: Vec<f64>,
+    points: BTreeMap<u64, BTreeMap<String, Vec<f64>>>,
+}
+
+#[derive(Deserialize)]
+struct Factors {
+    schedule: Schedule,
+    factors: Vec<f64>,
+}
+
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("golden/first_order.json")).unwrap()
+}
+
+/// sin(frequency·k + phase) for element k in row-major order.
+fn wave(rows: usize, columns: usize, frequency: f64, phase: f64) -> Tensor {
+    let elements = (0..rows * columns).map(|k| (frequency * k as f64 + phase).sin());
+    Tensor::from_iter(elements, &Device::Cpu)
+        .unwrap()
+        .reshape((rows, columns))
+        .unwrap()
+}
+
+fn vector(elements: &[f64]) -> Tensor {
+    Tensor::new(elements, &Device::Cpu).unwrap()
+}
+
+/// The starting point and the loss of one of the generator's problems.
+type Problem = (
+    Vec<(&'static str, Tensor)>,
+    fn(&BTreeMap<&str, Var>) -> Result<Tensor>,
+);
+
+fn problem(name: &str) -> Problem {
+    match name {
+        "quadratic" => (vec![("x", vector(&[1.0; 5]))], |p| {
+            let scale = vector(&[1.0, 3.0, 10.0, 30.0, 100.0]);
+            let center = vector(&[0.0, -1.0, 2.0, -3.0, 4.0]);
+            (scale * (p["x"].as_tensor() - center)?.sqr()?)?.sum_all()? * 0.5
+        }),
+        "rosenbrock" => (vec![("x", vector(&rosenbrock_start(4)))], |p| {
+            let (head, tail) = (p["x"].narrow(0, 0, 3)?, p["x"].narrow(0, 1, 3)?);
+            let valley = ((tail - head.sqr()?)?.sqr()? * 100.0)?;
+            (valley + (1.0 - head)?.sqr()?)?.sum_all()
+        }),
+        "logistic" => (
+            vec![("weight", wave(3, 1, 0.9, 0.1)), ("bias", vector(&[0.25]))],
+            |p| {
+                let labels: Vec<f64> = (0..12).map(|i| f64::from(i % 3 == 0)).collect();
+                let labels = vector(&labels).reshape((12, 1))?;
+                let logit = wave(12, 3, 1.7, 0.3)
+                    .matmul(&p["weight"])?
+                    .broadcast_add(&p["bias"])?;
+                ((logit.exp()? + 1.0)?.log()? - (labels * logit)?)?.mean_all()
+            },
+        ),
+        "mlp" => (
+            vec![
+                ("fc1.weight", wave(3, 4, 0.8, 0.4)),
+                ("fc1.bias", vector(&[0.1, -0.1, 0.2, -0.2])),
+                ("fc2.weight", wave(4, 2, 0.6, 0.9)),
+                ("fc2.bias", vector(&[0.05, -0.05])),
+            ],
+            |p| {
+                let hidden = wave(8, 3, 1.1, 0.2)
+                    .matmul(&p["fc1.weight"])?
+                    .broadcast_add(&p["fc1.bias"])?
+                    .tanh()?;
+                let output = hidden
+                    .matmul(&p["fc2.weight"])?
+                    .broadcast_add(&p["fc2.bias"])?;
+                (output - wave(8, 2, 0.7, 0.5))?.sqr()?.mean_all()
+            },
+        ),
+        other => panic!("unknown problem {other}"),
+    }
+}
+
+fn build(kind: &str, config: &Value, parameters: &Parameters) -> Box<dyn Optimizer> {
+    match kind {
+        "sgd" => Box::new(
+            SgdConfig::deserialize(config)
+                .unwrap()
+                .build(parameters)
+                .unwrap(),
+        ),
+        "adam" => Box::new(
+            AdamConfig::deserialize(config)
+                .unwrap()
+                .build(parameters)
+                .unwrap(),
+        ),
+        other => panic!("unknown optimizer {other}"),
+    }
+}
+
+fn assert_close(found: f64, expected: f64, what: &str) {
+    let error = (found - expected).abs() / expected.abs().max(1e-3);
+    assert!(error <= 1e-10, "{what}: {found} instead of {expected}");
+}
+
+#[test]
+fn runs_agree_with_pytorch() {
+    let golden = golden();
+    assert_eq!(golden.runs.len(), 48);
+    for run in golden.runs {
+        let label = format!("{} on {}, {}", run.optimizer, run.problem, run.config);
+        let (start, loss) = problem(&run.problem);
+        let vars: BTreeMap<&str, Var> = start
+            .iter()
+            .map(|(name, value)| (*name, Var::from_tensor(value).unwrap()))
+            .collect();
+        let named = vars.iter().map(|(name, var)| (*name, var.clone()));
+        let parameters = Parameters::new(named).unwrap();
+        let mut optimizer = build(&run.optimizer, &run.config, &parameters);
+        let mut objective = Loss::new(&parameters, || loss(&vars));
+        let mut meter = Meter::new();
+        let mut losses = run.losses.iter();
+        for t in 1..=*run.points.keys().last().unwrap() {
+            let step = optimizer
+                .step(&mut Oracle::new(&mut objective, &mut meter))
+                .unwrap();
+            let Some(point) = run.points.get(&t) else {
+                continue;
+            };
+            assert_close(step.loss, *losses.next().unwrap(), &label);
+            for (name, expected) in point {
+                let found: Vec<f64> = vars[name.as_str()]
+                    .flatten_all()
+                    .unwrap()
+                    .to_vec1()
+                    .unwrap();
+                assert_eq!(found.len(), expected.len());
+                for (found, expected) in found.iter().zip(expected) {
+                    assert_close(*found, *expected, &format!("{label}: {name} at step {t}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn schedules_agree_with_pytorch() {
+    let golden = golden();
+    assert_eq!(golden.schedules.len(), 4);
+    for Factors { schedule, factors } in golden.schedules {
+        for (step, expected) in factors.into_iter().enumerate() {
+            let found = schedule.factor(step as u64);
+            assert!(
+                (found - expected).abs() <= 1e-14,
+                "{schedule:?} at step {step}: {found} instead of {expected}"
+            );
+        }
+    }
+}
+
+/// The formula of the FUSE paper and of Kingma & Ba's section 2, written out.
+#[test]
+fn uncorrected_epsilon_follows_its_formula() {
+    let (alpha, beta1, beta2, epsilon) = (0.02, 0.9, 0.999, 1e-2);
+    let mut x = rosenbrock_start(4);
+    let (mut m, mut v) = ([0f64; 4], [0f64; 4]);
+    let mut problem = Analytic::new(rosenbrock, &x, &Device::Cpu);
+    let config = AdamConfig {
+        learning_rate: alpha,
+        epsilon,
+        epsilon_placement: EpsilonPlacement::Uncorrected,
+        ..AdamConfig::default()
+    };
+    let mut adam = config.build(&problem.parameters).unwrap();
+    let mut meter = Meter::new();
+    for t in 1..=60 {
+        let (_, g) = rosenbrock(&x);
+        for i in 0..4 {
+            m[i] = beta1 * m[i] + (1.0 - beta1) * g[i];
+            v[i] = beta2 * v[i] + (1.0 - beta2) * g[i] * g[i];
+            let rate = alpha * (1.0 - beta2.powi(t)).sqrt() / (1.0 - beta1.powi(t));
+            x[i] -= rate * m[i] / (v[i].sqrt() + epsilon);
+        }
+        adam.step(&mut Oracle::new(&mut problem, &mut meter))
+            .unwrap();
+        for (found, expected) in problem.values().iter().zip(&x) {
+            assert_close(*found, *expected, &format!("step {t}"));
+        }
+    }
+}
