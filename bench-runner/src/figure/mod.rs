@@ -1,1 +1,22 @@
-//! Charts, drawn by plotters in one style.
+//! Charts, drawn by plotters in one style, as SVG, PNG and PDF.
+//!
+//! A chart is plain data ([`Chart`]); functions here make charts of results, and [`Chart::render`]
+//! draws any chart. The same chart always gives the same bytes.
+
+mod chart;
+mod convergence;
+mod draw;
+mod error;
+mod export;
+mod scale;
+mod style;
+
+pub use chart::{
+    Band, Cell, Chart, Contours, Coordinate, Curves, Grid, Heat, Interval, Intervals, Joint, Panel,
+    Point, Reference, Scale, Series, Surface,
+};
+pub(crate) use convergence::file_stem;
+pub use convergence::{Axis, Metric, Summary, convergence, loss_and_accuracy, summarize};
+pub use error::{Error, Result};
+pub use export::Format;
+pub use style::{DASHES, PALETTE};

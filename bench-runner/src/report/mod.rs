@@ -1,1 +1,163 @@
-//! What people read: the HTML report, Markdown and tables.
+//! What people read: the HTML report, tables in Markdown, LaTeX and CSV, and the terminal's summary.
+//!
+//! Everything here is made of [`Results`] and [`Manifest`] alone; the same input gives the same bytes.
+
+mod csv;
+mod html;
+mod number;
+mod summary;
+mod table;
+mod terminal;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+pub use summary::{Row, Spread, summarize};
+pub use table::Table;
+pub use terminal::terminal_table;
+
+use crate::figure::{self, Axis, Chart, Format, Metric};
+use crate::store::{Manifest, Results};
+
+/// The error of writing a report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A chart could not be drawn or written.
+    #[error(transparent)]
+    Figure(#[from] figure::Error),
+
+    /// A file or folder could not be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+
+    /// The HTML template could not be filled in.
+    #[error("cannot make the HTML report: {0}")]
+    Template(#[from] minijinja::Error),
+
+    /// The results could not be written as JSON.
+    #[error("cannot put the results into the HTML report: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The result of writing a report.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Writes the whole report into `folder` and returns the paths of its files, `index.html` first.
+///
+/// Beside `index.html` there are `summary.md`, `summary.tex`, `summary.csv` (one line per problem and
+/// optimizer), `runs.csv` (one line per run) and all charts as SVG, PNG and PDF under `figures/`.
+///
+/// # Errors
+/// When a chart cannot be drawn or a file cannot be written.
+pub fn write(folder: &Path, results: &Results, manifest: &Manifest) -> Result<Vec<PathBuf>> {
+    let figures = folder.join("figures");
+    fs::create_dir_all(&figures).map_err(|source| Error::Write {
+        path: figures.clone(),
+        source,
+    })?;
+    let rows = summarize(results);
+    let charts = charts(results);
+    let texts = [
+        ("index.html", html::page(results, manifest, &rows, &charts)?),
+        ("summary.md", markdown(results, manifest, &rows)),
+        ("summary.tex", latex(results, &rows)),
+        ("summary.csv", csv::summary(&rows)),
+        ("runs.csv", csv::runs(results)),
+    ];
+    let mut paths = Vec::new();
+    for (name, text) in texts {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(|source| Error::Write {
+            path: path.clone(),
+            source,
+        })?;
+        paths.push(path);
+    }
+    let drawn: Vec<Vec<PathBuf>> = charts
+        .par_iter()
+        .map(|chart| chart.write(&figures, &[Format::Svg, Format::Png, Format::Pdf]))
+        .collect::<figure::Result<_>>()?;
+    paths.extend(drawn.into_iter().flatten());
+    Ok(paths)
+}
+
+/// The charts of a report, by problem: the loss over each cost, then what else was measured.
+fn charts(results: &Results) -> Vec<Chart> {
+    results
+        .problems
+        .iter()
+        .flat_map(|problem| {
+            let runs = || {
+                results
+                    .records
+                    .iter()
+                    .filter(|run| run.cell.problem == problem.label)
+            };
+            let measured = |metric: Metric| {
+                runs().any(|run| run.curve.iter().any(|point| metric.of(point).is_some()))
+            };
+            let mut charts: Vec<Chart> = Axis::ALL
+                .into_iter()
+                .map(|axis| figure::convergence(results, problem, axis, Metric::Loss))
+                .collect();
+            charts.extend(figure::loss_and_accuracy(results, problem, Axis::Epochs));
+            if measured(Metric::GradientNorm) {
+                charts.push(figure::convergence(
+                    results,
+                    problem,
+                    Axis::GradientEvaluations,
+                    Metric::GradientNorm,
+                ));
+            }
+            charts
+        })
+        .collect()
+}
+
+/// What the numbers of the tables are; shown wherever a table is.
+const READING: &str = "Numbers are medians over seeds; brackets hold the distribution-free interval \
+for the median from order statistics, at 95 % or at the highest level that the number of seeds \
+allows (50 % at 2, 75 % at 3, 94 % at 5 seeds). Runs that diverged or failed count as worse than \
+every other; interrupted runs do not count. A target that was not reached costs ∞.";
+
+fn markdown(results: &Results, manifest: &Manifest, rows: &[Row]) -> String {
+    let mut text = format!("# {}\n\n{}\n\n", results.suite, results.description);
+    for caveat in &results.caveats {
+        text.push_str(&format!("> **Note:** {caveat}\n\n"));
+    }
+    if !manifest.complete {
+        text.push_str("> **Note:** not all planned runs are in these results.\n\n");
+    }
+    text.push_str(READING);
+    text.push('\n');
+    for problem in &results.problems {
+        text.push_str(&format!(
+            "\n## {}\n\nLoss: {}. {} parameters. {}\n\n{}",
+            problem.title,
+            problem.loss_name,
+            problem.dimension,
+            summary::goal(problem),
+            summary::table(rows, problem).markdown()
+        ));
+    }
+    text
+}
+
+fn latex(results: &Results, rows: &[Row]) -> String {
+    let mut text = String::from("% Needs \\usepackage{booktabs}.\n");
+    for problem in &results.problems {
+        let caption = format!("{}. {}", problem.title, summary::goal(problem));
+        let label = format!("tab:{}", figure::file_stem(&problem.label));
+        text.push_str(&summary::table(rows, problem).latex(&caption, &label));
+        text.push('\n');
+    }
+    text
+}

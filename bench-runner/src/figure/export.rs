@@ -1,0 +1,121 @@
+//! From SVG to the other formats, and to files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use resvg::{tiny_skia, usvg};
+
+use super::{Chart, Error, Result, draw};
+
+/// A file format of charts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Vector graphics with text as text.
+    Svg,
+    /// Pixels, 2.5 to a CSS pixel.
+    Png,
+    /// Vector graphics with the font embedded.
+    Pdf,
+}
+
+impl Format {
+    /// The extension of its files.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Svg => "svg",
+            Self::Png => "png",
+            Self::Pdf => "pdf",
+        }
+    }
+}
+
+/// Pixels per CSS pixel in PNG files: about 300 dots per inch at the width of a journal's column.
+const RESOLUTION: f32 = 2.5;
+
+impl Chart {
+    /// The chart as an SVG document.
+    ///
+    /// # Errors
+    /// When plotters cannot draw it.
+    pub fn svg(&self) -> Result<String> {
+        draw::svg(self)
+    }
+
+    /// The chart as a file of `format`. The same chart gives the same bytes.
+    ///
+    /// # Errors
+    /// When it cannot be drawn or converted.
+    pub fn render(&self, format: Format) -> Result<Vec<u8>> {
+        self.convert(&self.svg()?, format)
+    }
+
+    /// Writes `folder/name.extension` for each format and returns the paths.
+    ///
+    /// # Errors
+    /// When it cannot be drawn or converted, or a file cannot be written.
+    pub fn write(&self, folder: &Path, formats: &[Format]) -> Result<Vec<PathBuf>> {
+        let svg = self.svg()?;
+        formats
+            .iter()
+            .map(|&format| {
+                let path = folder.join(format!("{}.{}", self.name, format.extension()));
+                let bytes = self.convert(&svg, format)?;
+                fs::write(&path, bytes).map_err(|source| Error::Write {
+                    path: path.clone(),
+                    source,
+                })?;
+                Ok(path)
+            })
+            .collect()
+    }
+
+    fn convert(&self, svg: &str, format: Format) -> Result<Vec<u8>> {
+        let failed = |reason: String| Error::Convert {
+            chart: self.name.clone(),
+            format: format.extension(),
+            reason,
+        };
+        if format == Format::Svg {
+            return Ok(svg.as_bytes().to_vec());
+        }
+        let tree = usvg::Tree::from_str(svg, &options()).map_err(|e| failed(e.to_string()))?;
+        if format == Format::Pdf {
+            // 0.75 points to a CSS pixel.
+            let page = svg2pdf::PageOptions { dpi: 96.0 };
+            return svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), page)
+                .map_err(|e| failed(e.to_string()));
+        }
+        let size = tree.size();
+        let pixels = |length: f32| (length * RESOLUTION).round() as u32;
+        let mut canvas = tiny_skia::Pixmap::new(pixels(size.width()), pixels(size.height()))
+            .ok_or_else(|| failed(format!("its size is {size:?}")))?;
+        let scale = tiny_skia::Transform::from_scale(RESOLUTION, RESOLUTION);
+        resvg::render(&tree, scale, &mut canvas.as_mut());
+        canvas.encode_png().map_err(|e| failed(e.to_string()))
+    }
+}
+
+/// The embedded font stands for every family; system fonts are not looked at, so that all machines
+/// give the same bytes.
+fn options() -> usvg::Options<'static> {
+    static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
+        let mut fonts = usvg::fontdb::Database::new();
+        fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+        fonts.load_font_data(epaint_default_fonts::HACK_REGULAR.to_vec());
+        let family = fonts
+            .faces()
+            .next()
+            .and_then(|face| face.families.first())
+            .map(|(name, _)| name.clone());
+        if let Some(family) = family {
+            fonts.set_sans_serif_family(family);
+        }
+        Arc::new(fonts)
+    });
+    usvg::Options {
+        fontdb: FONTS.clone(),
+        font_family: "sans-serif".to_owned(),
+        ..usvg::Options::default()
+    }
+}

@@ -1,0 +1,210 @@
+//! What each optimizer reached on each problem, summed up over seeds.
+
+use super::number;
+use super::table::Table;
+use crate::run::{Outcome, RunRecord};
+use crate::stats;
+use crate::store::{ProblemInfo, Results};
+
+/// A median over runs with its interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// The median.
+    pub median: f64,
+    /// The interval for the median; `None` for a single run.
+    pub interval: Option<stats::Interval>,
+}
+
+impl Spread {
+    /// The median of `values` with its interval at 95 % or as near as their number allows; `None` for
+    /// no values.
+    fn of(values: &[f64]) -> Option<Self> {
+        let median = stats::median(values);
+        (!median.is_nan()).then(|| Self {
+            median,
+            interval: stats::median_interval(values, 0.95)
+                .ok()
+                .map(|estimate| estimate.interval),
+        })
+    }
+
+    fn text(&self, number: fn(f64) -> String) -> String {
+        match self.interval {
+            Some(interval) => format!(
+                "{} [{}, {}]",
+                number(self.median),
+                number(interval.low),
+                number(interval.high)
+            ),
+            None => number(self.median),
+        }
+    }
+}
+
+/// One optimizer on one problem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The problem's label.
+    pub problem: String,
+    /// The optimizer's label.
+    pub optimizer: String,
+    /// All runs.
+    pub runs: usize,
+    /// Runs that diverged.
+    pub diverged: usize,
+    /// Runs that failed.
+    pub failed: usize,
+    /// Runs that were interrupted.
+    pub interrupted: usize,
+    /// The last measured loss.
+    pub loss: Option<Spread>,
+    /// The last measured test accuracy, from 0 to 1.
+    pub accuracy: Option<Spread>,
+    /// Gradient evaluations to the problem's target; `None` without a target.
+    pub to_target: Option<Spread>,
+    /// Runs that reached the target.
+    pub reached: usize,
+    /// Gradient evaluations in all.
+    pub evaluations: Option<Spread>,
+    /// Seconds of training.
+    pub seconds: Option<Spread>,
+}
+
+/// One row per problem and optimizer that has runs, in the experiment's order.
+pub fn summarize(results: &Results) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for problem in &results.problems {
+        for optimizer in &results.optimizers {
+            let runs: Vec<&RunRecord> = results.runs(&problem.label, &optimizer.label).collect();
+            if !runs.is_empty() {
+                rows.push(row(problem, &optimizer.label, &runs));
+            }
+        }
+    }
+    rows
+}
+
+fn row(problem: &ProblemInfo, optimizer: &str, runs: &[&RunRecord]) -> Row {
+    let count = |label: &str| {
+        runs.iter()
+            .filter(|run| run.outcome.label() == label)
+            .count()
+    };
+    let counted: Vec<&RunRecord> = runs
+        .iter()
+        .copied()
+        .filter(|run| run.outcome != Outcome::Interrupted)
+        .collect();
+    let last = |worst: f64, value: &dyn Fn(&RunRecord) -> Option<f64>| {
+        let values: Vec<f64> = counted
+            .iter()
+            .filter_map(|run| match run.outcome {
+                Outcome::Diverged { .. } | Outcome::Failed { .. } => Some(worst),
+                Outcome::Completed { .. } | Outcome::Interrupted => {
+                    value(run).map(|value| if value.is_nan() { worst } else { value })
+                }
+            })
+            .collect();
+        Spread::of(&values)
+    };
+    let plain = |value: &dyn Fn(&RunRecord) -> f64| {
+        Spread::of(&counted.iter().map(|run| value(run)).collect::<Vec<_>>())
+    };
+    let cost = |run: &RunRecord, target: f64| {
+        run.evaluations_to(target)
+            .map_or(f64::INFINITY, |cost| cost as f64)
+    };
+    Row {
+        problem: problem.label.clone(),
+        optimizer: optimizer.to_owned(),
+        runs: runs.len(),
+        diverged: count("diverged"),
+        failed: count("failed"),
+        interrupted: count("interrupted"),
+        loss: last(f64::INFINITY, &|run| Some(run.last()?.loss)),
+        accuracy: if problem.has_accuracy {
+            last(0.0, &|run| run.last()?.accuracy)
+        } else {
+            None
+        },
+        to_target: problem
+            .target
+            .and_then(|target| plain(&|run| cost(run, target))),
+        reached: problem.target.map_or(0, |target| {
+            runs.iter()
+                .filter(|run| run.evaluations_to(target).is_some())
+                .count()
+        }),
+        evaluations: plain(&|run| run.counts.gradient_evaluations as f64),
+        seconds: plain(&|run| run.seconds),
+    }
+}
+
+/// What counts as solved, in words.
+pub(super) fn goal(problem: &ProblemInfo) -> String {
+    let budget = number::whole(problem.budget as f64);
+    match problem.target {
+        Some(target) => format!(
+            "Target: a loss of at most {}. Budget: {budget} evaluations.",
+            number::short(target)
+        ),
+        None => format!("No target. Budget: {budget} evaluations."),
+    }
+}
+
+/// The summary of one problem as a table.
+pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
+    let mut headers = vec!["optimizer", "final loss"];
+    if problem.has_accuracy {
+        headers.push("test accuracy");
+    }
+    if problem.target.is_some() {
+        headers.extend(["evaluations to target", "reached"]);
+    }
+    headers.extend(["gradient evaluations", "time (s)", "diverged"]);
+    let text = |spread: &Option<Spread>, number: fn(f64) -> String| {
+        spread
+            .as_ref()
+            .map_or_else(|| "–".to_owned(), |spread| spread.text(number))
+    };
+    let rows = rows
+        .iter()
+        .filter(|row| row.problem == problem.label)
+        .map(|row| {
+            let mut cells = vec![row.optimizer.clone(), text(&row.loss, number::short)];
+            if problem.has_accuracy {
+                cells.push(text(&row.accuracy, number::percent));
+            }
+            if problem.target.is_some() {
+                cells.push(text(&row.to_target, number::whole));
+                cells.push(format!("{}/{}", row.reached, row.runs));
+            }
+            cells.push(
+                row.evaluations
+                    .map_or_else(|| "–".to_owned(), |spread| number::whole(spread.median)),
+            );
+            cells.push(
+                row.seconds
+                    .map_or_else(|| "–".to_owned(), |spread| number::short(spread.median)),
+            );
+            cells.push(unfinished(row));
+            cells
+        })
+        .collect();
+    Table {
+        headers: headers.into_iter().map(str::to_owned).collect(),
+        rows,
+    }
+}
+
+/// How many runs did not complete, by kind.
+pub(super) fn unfinished(row: &Row) -> String {
+    let mut text = format!("{}/{}", row.diverged, row.runs);
+    if row.failed > 0 {
+        text.push_str(&format!(" + {} failed", row.failed));
+    }
+    if row.interrupted > 0 {
+        text.push_str(&format!(" + {} interrupted", row.interrupted));
+    }
+    text
+}
