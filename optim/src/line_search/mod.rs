@@ -80,3 +80,102 @@ pub(crate) struct Outcome<G> {
 /// φ, evaluated at t.
 pub(crate) trait Line<G>: FnMut(f64) -> Result<Trial<G>> {}
 impl<G, F: FnMut(f64) -> Result<Trial<G>>> Line<G> for F {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CONDITIONS: Conditions = Conditions { c1: 1e-4, c2: 0.9 };
+
+    /// Runs a search on φ given by value and slope; returns the outcome and the points tried.
+    fn run(
+        search: LineSearch,
+        f: impl Fn(f64) -> (f64, f64),
+        first: f64,
+        trials: u64,
+    ) -> (Outcome<()>, Vec<f64>) {
+        let trial = |t: f64| {
+            let (loss, slope) = f(t);
+            Trial::new(t, loss, slope, ())
+        };
+        let mut tried = Vec::new();
+        let mut phi = |t: f64| {
+            tried.push(t);
+            Ok(trial(t))
+        };
+        let outcome = match search {
+            LineSearch::Armijo => armijo(&mut phi, trial(0.0), first, CONDITIONS, trials),
+            _ => strong_wolfe(&mut phi, trial(0.0), first, CONDITIONS, (1.0, 0.0), trials),
+        };
+        (outcome.unwrap(), tried)
+    }
+
+    /// A quartic with φ'(0) < 0 that grows at infinity, by its coefficients.
+    fn quartic([a, b, c, d]: [f64; 4]) -> impl Fn(f64) -> (f64, f64) {
+        move |t| {
+            let value = -a * t + b * t.powi(2) + c * t.powi(3) + d * t.powi(4);
+            let slope = -a + 2.0 * b * t + 3.0 * c * t.powi(2) + 4.0 * d * t.powi(3);
+            (value, slope)
+        }
+    }
+
+    fn coefficients() -> impl Strategy<Value = [f64; 4]> {
+        (0.01..10.0, -2.0..2.0, -2.0..2.0, 0.1..2.0).prop_map(|(a, b, c, d)| [a, b, c, d])
+    }
+
+    proptest! {
+        #[test]
+        fn strong_wolfe_points_satisfy_both_conditions(
+            coefficients in coefficients(),
+            first in 1e-3..1e2f64,
+        ) {
+            let (outcome, _) = run(LineSearch::StrongWolfe, quartic(coefficients), first, 60);
+            prop_assert!(outcome.satisfied);
+            let (t, slope0) = (outcome.best.t, -coefficients[0]);
+            prop_assert!(t > 0.0);
+            prop_assert!(outcome.best.loss <= CONDITIONS.c1 * t * slope0);
+            prop_assert!(outcome.best.slope.abs() <= -CONDITIONS.c2 * slope0);
+        }
+
+        #[test]
+        fn armijo_points_satisfy_armijos_condition(
+            coefficients in coefficients(),
+            first in 1e-3..1e2f64,
+        ) {
+            let (outcome, _) = run(LineSearch::Armijo, quartic(coefficients), first, 60);
+            prop_assert!(outcome.satisfied);
+            let t = outcome.best.t;
+            prop_assert!(t > 0.0 && outcome.best.loss <= -CONDITIONS.c1 * t * coefficients[0]);
+        }
+
+        #[test]
+        fn trials_are_never_overrun_and_the_best_point_is_kept(
+            coefficients in coefficients(),
+            first in 1e-3..1e2f64,
+            trials in 1..6u64,
+            armijo in any::<bool>(),
+        ) {
+            let search = if armijo { LineSearch::Armijo } else { LineSearch::StrongWolfe };
+            let f = quartic(coefficients);
+            let (outcome, tried) = run(search, &f, first, trials);
+            prop_assert!(tried.len() as u64 <= trials);
+            prop_assert!(outcome.best.loss <= 0.0);
+        }
+
+        #[test]
+        fn non_finite_points_are_left_behind(wall in 1e-3..1.0f64, bad in 0..3usize) {
+            // A parabola with its minimum at half the wall, undefined beyond the wall.
+            let f = |t: f64| match t < wall {
+                true => (t * t - wall * t, 2.0 * t - wall),
+                false => [(f64::NAN, 0.0), (f64::INFINITY, f64::INFINITY), (-1.0, f64::NAN)][bad],
+            };
+            for search in [LineSearch::StrongWolfe, LineSearch::Armijo] {
+                let (outcome, _) = run(search, f, 1.0, 40);
+                prop_assert!(outcome.satisfied && outcome.best.t < wall);
+            }
+        }
+    }
+}

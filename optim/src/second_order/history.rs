@@ -345,3 +345,187 @@ fn initial_gamma(scaling: InitialScaling) -> f64 {
         InitialScaling::Short | InitialScaling::Long => 1.0,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const D: usize = 7;
+
+    fn tensor(values: &[f64]) -> Tensor {
+        Tensor::new(values, &Device::Cpu).unwrap()
+    }
+
+    /// A history of the pairs (s, A·s), A = diag(1 … D) plus a rank-one part, kept as one dense
+    /// inverse Hessian too. `diagonal` is D of H₀ = γ·D.
+    struct Both {
+        history: History,
+        dense: Vec<Vec<f64>>,
+        newest: Option<(Vec<f64>, Vec<f64>)>,
+    }
+
+    fn both(capacity: usize, moves: &[Vec<f64>], diagonal: Option<&[f64]>) -> Both {
+        let guard = CurvatureGuard::Cautious(1e-8);
+        let mut history = History::new(capacity, guard, InitialScaling::Short, DType::F64);
+        if let Some(diagonal) = diagonal {
+            history.set_diagonal(tensor(diagonal));
+        }
+        let zero = tensor(&[0.0; D]);
+        let mut pairs = Vec::new();
+        for s in moves {
+            let sum: f64 = s.iter().sum();
+            let y: Vec<f64> = (0..D).map(|i| (i + 1) as f64 * s[i] + sum).collect();
+            let stored = history.counts.stored;
+            let new = Move {
+                direction: &tensor(s),
+                step: 1.0,
+                before: &zero,
+                after: &tensor(&y),
+                damping: (1.0, 0.0),
+            };
+            history
+                .extend(new, &zero, &mut VectorPasses::default())
+                .unwrap();
+            if history.counts.stored > stored {
+                pairs.push((s.clone(), y));
+            }
+        }
+        let pairs = &pairs[pairs.len().saturating_sub(capacity)..];
+        let newest = pairs.last().cloned();
+        let weight = |i: usize| diagonal.map_or(1.0, |diagonal| diagonal[i]);
+        let gamma = newest.as_ref().map_or(1.0, |(s, y)| {
+            let y_dy: f64 = (0..D).map(|i| y[i] * weight(i) * y[i]).sum();
+            dot(s, y) / y_dy
+        });
+        let mut dense = vec![vec![0.0; D]; D];
+        for (i, row) in dense.iter_mut().enumerate() {
+            row[i] = gamma * weight(i);
+        }
+        for (s, y) in pairs {
+            dense = update(&dense, s, y);
+        }
+        Both {
+            history,
+            dense,
+            newest,
+        }
+    }
+
+    fn dot(a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    /// (I - ρsyᵀ)·H·(I - ρysᵀ) + ρssᵀ
+    fn update(h: &[Vec<f64>], s: &[f64], y: &[f64]) -> Vec<Vec<f64>> {
+        let rho = 1.0 / dot(s, y);
+        let hy: Vec<f64> = h.iter().map(|row| dot(row, y)).collect();
+        let y_hy = dot(y, &hy);
+        let entry = |i: usize, j: usize| {
+            h[i][j] - rho * (s[i] * hy[j] + hy[i] * s[j]) + (rho * rho * y_hy + rho) * s[i] * s[j]
+        };
+        (0..D)
+            .map(|i| (0..D).map(|j| entry(i, j)).collect())
+            .collect()
+    }
+
+    fn direction(history: &mut History, gradient: &[f64]) -> Vec<f64> {
+        let mut passes = VectorPasses::default();
+        let gradient = tensor(gradient);
+        let direction = Var::zeros(D, DType::F64, &Device::Cpu).unwrap();
+        history.project(&gradient, &mut passes).unwrap();
+        history
+            .direction(&gradient, &direction, &mut passes)
+            .unwrap();
+        direction.to_vec1().unwrap()
+    }
+
+    fn vectors(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Vec<f64>>> {
+        prop::collection::vec(prop::collection::vec(-1.0..1.0f64, D), count)
+    }
+
+    fn close(a: &[f64], b: &[f64]) -> bool {
+        let difference: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        dot(&difference, &difference).sqrt() <= 1e-10 * dot(b, b).sqrt()
+    }
+
+    proptest! {
+        #[test]
+        fn the_direction_is_the_dense_inverse_times_the_gradient(
+            moves in vectors(0..12),
+            gradient in prop::collection::vec(-1.0..1.0f64, D),
+            scaled in any::<bool>(),
+        ) {
+            let diagonal: Vec<f64> = (0..D).map(|i| 1.0 / (1.0 + i as f64)).collect();
+            let mut both = both(5, &moves, scaled.then_some(&diagonal));
+            let direction = direction(&mut both.history, &gradient);
+            let expected: Vec<f64> = both.dense.iter().map(|row| -dot(row, &gradient)).collect();
+            prop_assert!(close(&direction, &expected), "{direction:?} {expected:?}");
+            prop_assert!(dot(&direction, &gradient) < 0.0);
+        }
+
+        #[test]
+        fn the_newest_pair_satisfies_the_secant_equation(moves in vectors(1..12)) {
+            let mut both = both(5, &moves, None);
+            prop_assume!(both.newest.is_some());
+            let (s, y) = both.newest.unwrap();
+            let minus_s: Vec<f64> = s.iter().map(|s| -s).collect();
+            prop_assert!(close(&direction(&mut both.history, &y), &minus_s));
+        }
+
+        #[test]
+        fn the_direction_is_linear_in_the_gradient(
+            moves in vectors(1..8),
+            gradients in vectors(2..3),
+            weight in -2.0..2.0f64,
+        ) {
+            let mut both = both(5, &moves, None);
+            let [a, b] = [0, 1].map(|i| direction(&mut both.history, &gradients[i]));
+            let mix = |a: &[f64], b: &[f64]| -> Vec<f64> {
+                a.iter().zip(b).map(|(a, b)| a + weight * b).collect()
+            };
+            let sum = direction(&mut both.history, &mix(&gradients[0], &gradients[1]));
+            let (expected, size) = (mix(&a, &b), dot(&a, &a).sqrt() + dot(&b, &b).sqrt());
+            let error: f64 = sum.iter().zip(&expected).map(|(a, b)| (a - b).abs()).sum();
+            prop_assert!(error <= 1e-10 * size);
+        }
+    }
+
+    /// One pair of negative curvature after a good one, under each guard.
+    fn offer_negative_curvature(guard: CurvatureGuard) -> History {
+        let mut history = History::new(3, guard, InitialScaling::Short, DType::F64);
+        let zero = tensor(&[0.0; 2]);
+        for y in [[2.0, 0.0], [-1.0, 0.5]] {
+            let new = Move {
+                direction: &tensor(&[1.0, 0.0]),
+                step: 1.0,
+                before: &zero,
+                after: &tensor(&y),
+                damping: (1.0, 0.0),
+            };
+            history
+                .extend(new, &zero, &mut VectorPasses::default())
+                .unwrap();
+        }
+        history
+    }
+
+    #[test]
+    fn negative_curvature_is_skipped_or_damped() {
+        for guard in [
+            CurvatureGuard::Absolute(1e-10),
+            CurvatureGuard::Cautious(1e-8),
+        ] {
+            let counts = offer_negative_curvature(guard).counts;
+            assert_eq!((counts.stored, counts.skipped, counts.damped), (1, 1, 0));
+        }
+        let history = offer_negative_curvature(CurvatureGuard::Powell(0.2));
+        let counts = history.counts;
+        assert_eq!((counts.stored, counts.skipped, counts.damped), (2, 0, 1));
+        // sᵀB₀s = 2, so damping makes sᵀy = 0.2·2.
+        let s_y = history.pairs[1].row.s_y[1];
+        assert!((s_y - 0.4).abs() < 1e-15, "{s_y}");
+    }
+}

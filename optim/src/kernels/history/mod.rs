@@ -245,3 +245,129 @@ pub(crate) fn flatten(
     let gathered: Result<()> = dispatch!(flat, gather(tensors, &flat));
     gathered.map(|()| flat.as_detached_tensor())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn vector(d: usize, seed: usize, dtype: DType) -> Tensor {
+        let values: Vec<f64> = (0..d).map(|i| ((i * 7 + seed * 13) as f64).sin()).collect();
+        let values = Tensor::new(values, &Device::Cpu).unwrap();
+        values.to_dtype(dtype).unwrap()
+    }
+
+    fn pair(d: usize, seed: usize, dtype: DType) -> Var {
+        let halves = [vector(d, seed, dtype), vector(d, seed + 1, dtype)];
+        Var::from_tensor(&Tensor::stack(&halves, 0).unwrap()).unwrap()
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f64> {
+        let flat = tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+        flat.to_vec1().unwrap()
+    }
+
+    /// Everything the passes compute, by the kernels or in plain tensors.
+    macro_rules! all_results {
+        ($form:ident, $d:expr, $dtype:expr, $pair_dtype:expr, $scaled:expr) => {{
+            let (d, dtype) = ($d, $dtype);
+            let rows: Vec<Var> = (0..3).map(|i| pair(d, 10 * i, $pair_dtype)).collect();
+            let rows: Vec<&Var> = rows.iter().collect();
+            let [g, before, after, direction] = [91, 92, 93, 94].map(|seed| vector(d, seed, dtype));
+            let diagonal = vector(d, 95, dtype).sqr().unwrap();
+            let diagonal = $scaled.then_some(&diagonal);
+            let new = Move {
+                direction: &direction,
+                step: 0.3,
+                before: &before,
+                after: &after,
+                damping: (0.9, 0.2),
+            };
+            let out = pair(d, 96, $pair_dtype);
+            let (p, products) = $form::extend(&rows, &new, &g, diagonal, &out).unwrap();
+            let mut results = vec![p.s_s, p.s_y, p.y_y, p.y_dy, p.s_g, p.y_dg];
+            for row in products
+                .into_iter()
+                .chain($form::project(&rows, &g, diagonal).unwrap())
+            {
+                results.extend([row.s_y, row.s_g, row.y_dy, row.y_dg]);
+            }
+            let weighted: Vec<_> = rows
+                .iter()
+                .enumerate()
+                .map(|(i, row)| {
+                    (
+                        *row,
+                        Weights {
+                            s: 0.5 - i as f64,
+                            y: 1.0 + i as f64,
+                        },
+                    )
+                })
+                .collect();
+            let d_out = Var::from_tensor(&direction.copy().unwrap()).unwrap();
+            let (slope, most) = $form::combine(&weighted, &g, 0.7, diagonal, &d_out).unwrap();
+            let norms = $form::norms(&g).unwrap();
+            results.extend([slope, most, norms.largest, norms.sum, norms.euclidean]);
+            let (slope, most) = $form::slope(&g, &direction).unwrap();
+            results.extend([slope, most]);
+            // Two parameters, in the parameters' dtype.
+            let (a, b) = (d / 3 + 1, d - d / 3 - 1);
+            let parts = [a, b].map(|d| Var::from_tensor(&vector(d, 97, $pair_dtype)).unwrap());
+            let tensors = [0, 1].map(|i| parts[i].as_detached_tensor());
+            let flat = Var::zeros(d, dtype, &Device::Cpu).unwrap();
+            $form::gather(&tensors, &flat).unwrap();
+            let moved = Var::zeros(d, dtype, &Device::Cpu).unwrap();
+            $form::advance(&parts, &g, 0.25, &direction).unwrap();
+            $form::displacement(&tensors, &flat, &moved).unwrap();
+            let mut vectors: Vec<Vec<f64>> = [&out, &d_out, &flat, &moved, &parts[0], &parts[1]]
+                .map(|var| values(var))
+                .into();
+            $form::scatter(&parts, &flat).unwrap();
+            vectors.push(values(&parts[1]));
+            (results, vectors)
+        }};
+    }
+
+    #[test]
+    fn kernels_agree_with_plain_tensors() {
+        for (dtype, pair_dtype, tolerance) in [
+            (DType::F64, DType::F64, 1e-13),
+            (DType::F32, DType::F32, 1e-5),
+            (DType::F32, DType::BF16, 1e-2),
+        ] {
+            for d in [3, 1000, 70_001] {
+                for scaled in [false, true] {
+                    let (a, a_vectors) = all_results!(host, d, dtype, pair_dtype, scaled);
+                    let (b, b_vectors) = all_results!(plain, d, dtype, pair_dtype, scaled);
+                    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+                        // Sums of terms of size 1 and either sign.
+                        let size = b.abs() + (d as f64).sqrt();
+                        assert!(
+                            (a - b).abs() <= tolerance * size,
+                            "{dtype:?} {d} {i}: {a} {b}"
+                        );
+                    }
+                    for (i, (a, b)) in a_vectors.iter().zip(&b_vectors).enumerate() {
+                        for (a, b) in a.iter().zip(b) {
+                            assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{i}: {a} {b}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_the_number_of_threads() {
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let pool = pool.build().unwrap();
+            pool.install(|| all_results!(host, 200_003, DType::F32, DType::F32, true))
+        };
+        let one = run(1);
+        for threads in [2, 3, 7] {
+            assert!(run(threads) == one, "{threads} threads");
+        }
+    }
+}
