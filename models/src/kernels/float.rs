@@ -2,8 +2,10 @@
 
 use candle_core::WithDType;
 
+use super::vector::Dispatch;
+
 /// A number type of the kernels: `f32` or `f64`.
-pub(crate) trait Float: WithDType + std::ops::Neg<Output = Self> {
+pub(crate) trait Float: WithDType + Dispatch + std::ops::Neg<Output = Self> {
     /// e^x, to within 2 units in the last place.
     fn exp(self) -> Self;
     /// The natural logarithm.

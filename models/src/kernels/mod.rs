@@ -7,19 +7,27 @@
 
 mod activation;
 mod attention;
+mod batch_norm;
+mod conv2d;
+mod convolution;
 mod cross_entropy;
 mod dropout;
 mod embedding;
 mod float;
 mod function;
+mod images;
 mod layer_norm;
 mod linear;
 mod matmul;
 mod parallel;
 mod pool;
+mod vector;
 
 pub(crate) use activation::Activate;
 pub(crate) use attention::CausalAttention;
+pub(crate) use batch_norm::{BatchNorm, ConvolveNormalize, Moments, Normalization};
+pub(crate) use conv2d::Convolve;
+pub(crate) use convolution::Geometry;
 pub(crate) use cross_entropy::MeanCrossEntropy;
 pub(crate) use dropout::{DropOut, Noise};
 pub(crate) use embedding::LookUp;

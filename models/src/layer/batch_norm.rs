@@ -1,7 +1,8 @@
 //! Batch normalisation (Ioffe and Szegedy 2015) over the channels of images.
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
+use crate::kernels::{self, Apply, BatchNorm, Moments, Normalization};
 use crate::{Error, Init, Pass, Result, Scope};
 
 /// The settings of a [`BatchNorm2d`].
@@ -75,16 +76,98 @@ impl BatchNorm2d {
     /// When the input has another number of channels, or a training pass sees one value per
     /// channel, whose variance is not defined.
     pub fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        self.apply(input, pass, false)
+    }
+
+    /// `relu(norm(input))`.
+    ///
+    /// # Errors
+    /// As [`BatchNorm2d::forward`].
+    pub fn forward_relu(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        self.apply(input, pass, true)
+    }
+
+    fn apply(&self, input: &Tensor, pass: Pass, relu: bool) -> candle_core::Result<Tensor> {
+        let (batch, _, height, width) = self.check(input)?;
+        if !kernels::supported(input) {
+            let output = self.plain(input, pass)?;
+            return if relu { output.relu() } else { Ok(output) };
+        }
+        let normalization = self.normalization(pass, relu)?;
+        let kernel = BatchNorm {
+            shape: input.shape().clone(),
+            plane: height * width,
+            normalization: normalization.clone(),
+        };
+        let output = kernel.apply([input, &self.weight, &self.bias])?;
+        self.update(&normalization, batch * height * width)?;
+        Ok(output)
+    }
+
+    /// The weight and the bias.
+    pub(crate) fn parameters(&self) -> [&Var; 2] {
+        [&self.weight, &self.bias]
+    }
+
+    /// The normalisation that the kernels do in this pass.
+    pub(crate) fn normalization(
+        &self,
+        pass: Pass,
+        relu: bool,
+    ) -> candle_core::Result<Normalization> {
+        let values = |var: &Var| {
+            let tensor = var.as_detached_tensor().to_dtype(DType::F64)?;
+            tensor.to_vec1::<f64>()
+        };
+        let running = if pass.is_train() {
+            None
+        } else {
+            Some(Moments {
+                mean: values(&self.running_mean)?,
+                var: values(&self.running_var)?,
+            })
+        };
+        Ok(Normalization::new(self.config.eps, running, relu))
+    }
+
+    /// Moves the running statistics towards those of the batch that a kernel has just normalised.
+    pub(crate) fn update(
+        &self,
+        normalization: &Normalization,
+        count: usize,
+    ) -> candle_core::Result<()> {
+        match (&normalization.running, normalization.used.get()) {
+            (None, Some(Moments { mean, var })) => {
+                let tensor = |values: &[f64]| {
+                    Tensor::new(values, self.weight.device())?.to_dtype(self.weight.dtype())
+                };
+                self.move_statistics(&tensor(mean)?, &tensor(var)?, count)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self, input: &Tensor) -> candle_core::Result<(usize, usize, usize, usize)> {
+        let dims = input.dims4()?;
+        let channels = self.config.channels;
+        if dims.1 != channels || input.elem_count() == 0 {
+            candle_core::bail!(
+                "batch norm: the input has shape {:?}: expected {channels} channels and no empty axis",
+                input.dims()
+            );
+        }
+        Ok(dims)
+    }
+
+    /// The normalised input from tensor operations.
+    pub(crate) fn plain(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let (mean, var) = if pass.is_train() {
             let (batch, _, height, width) = input.dims4()?;
             let mean = input.mean_keepdim((0, 2, 3))?;
             let centered = input.broadcast_sub(&mean)?;
             let var = centered.sqr()?.mean_keepdim((0, 2, 3))?;
-            self.update_statistics(
-                &mean.flatten_all()?,
-                &var.flatten_all()?,
-                batch * height * width,
-            )?;
+            let count = batch * height * width;
+            self.move_statistics(&mean.flatten_all()?, &var.flatten_all()?, count)?;
             (mean, var)
         } else {
             let shape = (1, (), 1, 1);
@@ -102,7 +185,7 @@ impl BatchNorm2d {
     }
 
     /// Moves the running statistics towards those of a batch with `count` values per channel.
-    fn update_statistics(
+    fn move_statistics(
         &self,
         mean: &Tensor,
         biased_var: &Tensor,

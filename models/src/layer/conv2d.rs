@@ -2,6 +2,7 @@
 
 use candle_core::{Tensor, Var};
 
+use crate::kernels::{self, Apply, Convolve, Geometry};
 use crate::{Error, Init, Result, Scope};
 
 /// The settings of a [`Conv2d`]; kernels are square and all settings hold for both axes.
@@ -122,48 +123,80 @@ impl Conv2d {
     /// # Errors
     /// When the input has another number of channels or is smaller than the kernel.
     pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
-        let output = self.plain(input)?;
-        match &self.bias {
-            Some(bias) => output.broadcast_add(&bias.reshape((1, (), 1, 1))?),
-            None => Ok(output),
+        let geometry = self.geometry(input)?;
+        if kernels::supported(input) {
+            let convolve = Convolve(geometry);
+            return match &self.bias {
+                Some(bias) => convolve.apply([input, &self.weight, bias]),
+                None => convolve.apply([input, &self.weight]),
+            };
         }
+        self.plain(input)
+    }
+
+    /// The weight, of shape `[out_channels, in_channels / groups, kernel, kernel]`.
+    pub(crate) fn weight(&self) -> &Var {
+        &self.weight
+    }
+
+    /// The sizes of the convolution of `input`, which it checks.
+    pub(crate) fn geometry(&self, input: &Tensor) -> candle_core::Result<Geometry> {
+        let config = &self.config;
+        let (batch, in_channels, height, width) = input.dims4()?;
+        if in_channels != config.in_channels {
+            candle_core::bail!(
+                "conv2d: the input has {in_channels} channels: expected {}",
+                config.in_channels
+            );
+        }
+        let geometry = Geometry {
+            batch,
+            in_channels,
+            out_channels: config.out_channels,
+            height,
+            width,
+            kernel: config.kernel,
+            stride: config.stride,
+            padding: config.padding,
+            dilation: config.dilation,
+            groups: config.groups,
+        };
+        let smallest = height.min(width);
+        if batch == 0 || smallest == 0 || smallest + 2 * config.padding < geometry.span() {
+            candle_core::bail!(
+                "conv2d: the input {:?} with padding {} is smaller than the kernel's {} pixels",
+                input.dims(),
+                config.padding,
+                geometry.span()
+            );
+        }
+        Ok(geometry)
     }
 
     /// The convolution from tensor operations. Candle's backward pass is wrong where the stride leaves
     /// pixels over at the end, so these are cut off first.
     fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let Conv2dConfig {
-            kernel,
             stride,
             padding,
             dilation,
             groups,
             ..
         } = self.config;
-        let span = dilation * (kernel - 1) + 1;
+        let span = self.geometry(input)?.span();
         let mut input = input.clone();
-        let mut padding_left = padding;
         for axis in [2, 3] {
             let padded = input.dim(axis)? + 2 * padding;
-            if padded < span {
-                candle_core::bail!(
-                    "conv2d: {padded} padded pixels are fewer than the kernel's {span}"
-                );
-            }
-            if !(padded - span).is_multiple_of(stride) {
-                padding_left = 0;
-            }
+            input = input.pad_with_zeros(axis, padding, padding)?.narrow(
+                axis,
+                0,
+                padded - (padded - span) % stride,
+            )?;
         }
-        if padding_left != padding || padding == 0 {
-            for axis in [2, 3] {
-                let padded = input.dim(axis)? + 2 * padding;
-                input = input.pad_with_zeros(axis, padding, padding)?.narrow(
-                    axis,
-                    0,
-                    padded - (padded - span) % stride,
-                )?;
-            }
+        let output = input.conv2d(&self.weight, 0, stride, dilation, groups)?;
+        match &self.bias {
+            Some(bias) => output.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+            None => Ok(output),
         }
-        input.conv2d(&self.weight, padding_left, stride, dilation, groups)
     }
 }

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::{BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig};
+use crate::kernels::{self, Apply, ConvolveNormalize};
 use crate::{Pass, Result, Scope};
 
 /// A convolution without bias, batch normalisation, and what residual networks do next: adding the
@@ -34,9 +35,12 @@ impl ConvNorm {
     /// `norm(conv(input))`.
     ///
     /// # Errors
-    /// When the input does not fit the convolution.
+    /// When the input does not fit the convolution, or a training pass sees one value per channel.
     pub fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
-        self.norm.forward(&self.conv.forward(input)?, pass)
+        if kernels::supported(input) {
+            return self.fused(input, None, false, pass);
+        }
+        self.plain(input, pass)
     }
 
     /// `relu(norm(conv(input)))`.
@@ -44,7 +48,10 @@ impl ConvNorm {
     /// # Errors
     /// As [`ConvNorm::forward`].
     pub fn forward_relu(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
-        self.forward(input, pass)?.relu()
+        if kernels::supported(input) {
+            return self.fused(input, None, true, pass);
+        }
+        self.plain(input, pass)?.relu()
     }
 
     /// `relu(norm(conv(input)) + shortcut)`.
@@ -57,6 +64,43 @@ impl ConvNorm {
         shortcut: &Tensor,
         pass: Pass,
     ) -> candle_core::Result<Tensor> {
-        (self.forward(input, pass)? + shortcut)?.relu()
+        if kernels::supported(input) {
+            return self.fused(input, Some(shortcut), true, pass);
+        }
+        (self.plain(input, pass)? + shortcut)?.relu()
+    }
+
+    fn plain(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        self.norm.forward(&self.conv.forward(input)?, pass)
+    }
+
+    fn fused(
+        &self,
+        input: &Tensor,
+        shortcut: Option<&Tensor>,
+        relu: bool,
+        pass: Pass,
+    ) -> candle_core::Result<Tensor> {
+        let geometry = self.conv.geometry(input)?;
+        let normalization = self.norm.normalization(pass, relu)?;
+        let kernel = ConvolveNormalize::new(geometry, normalization.clone());
+        let [weight, bias] = self.norm.parameters();
+        let parameters = Tensor::cat(&[&self.conv.weight().flatten_all()?, weight, bias], 0)?;
+        let output = match shortcut {
+            None => kernel.apply([input, &parameters])?,
+            Some(shortcut) => {
+                let shape = kernel.output_shape();
+                if *shortcut.shape() != shape {
+                    candle_core::bail!(
+                        "shortcut: shape {:?}: expected {shape:?}",
+                        shortcut.shape()
+                    );
+                }
+                kernel.apply([input, &parameters, shortcut])?
+            }
+        };
+        self.norm
+            .update(&normalization, geometry.batch * geometry.out_plane())?;
+        Ok(output)
     }
 }

@@ -1,0 +1,177 @@
+//! Vectors of numbers, for the inner loops that the compiler does not turn into good vector code by
+//! itself.
+
+use candle_core::WithDType;
+
+/// A vector register of numbers.
+///
+/// # Safety
+/// Implementations for a CPU feature may only be used where that feature is present, which
+/// [`Dispatch`] sees to; loads and stores touch `LANES` elements.
+pub(crate) unsafe trait Vector: Copy {
+    /// The type of the elements.
+    type Element: WithDType;
+    /// How many there are.
+    const LANES: usize;
+
+    /// The same value in every lane.
+    unsafe fn splat(value: Self::Element) -> Self;
+    /// Reads `LANES` consecutive elements.
+    unsafe fn load(source: *const Self::Element) -> Self;
+    /// Writes `LANES` consecutive elements.
+    unsafe fn store(self, target: *mut Self::Element);
+    /// `self + a b`.
+    unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// `self + other`.
+    unsafe fn add(self, other: Self) -> Self;
+}
+
+/// A computation written for any vector type.
+pub(crate) trait Kernel<T: WithDType> {
+    /// Runs it with `V`; to be inlined always.
+    fn run<V: Vector<Element = T>>(self);
+}
+
+/// `N` numbers on any CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable<T, const N: usize>([T; N]);
+
+// SAFETY: no CPU feature is needed.
+unsafe impl<T: WithDType, const N: usize> Vector for Portable<T, N> {
+    type Element = T;
+    const LANES: usize = N;
+
+    #[inline(always)]
+    unsafe fn splat(value: T) -> Self {
+        Self([value; N])
+    }
+
+    #[inline(always)]
+    unsafe fn load(source: *const T) -> Self {
+        // SAFETY: the caller promises the elements.
+        Self(unsafe { source.cast::<[T; N]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, target: *mut T) {
+        // SAFETY: the caller promises the elements.
+        unsafe { target.cast::<[T; N]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Kernel, Vector};
+
+    macro_rules! vector {
+        ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident) => {
+            // SAFETY: `with_avx2` is the only caller that chooses this type.
+            unsafe impl Vector for $vector {
+                type Element = $element;
+                const LANES: usize = $lanes;
+
+                #[inline(always)]
+                unsafe fn splat(value: $element) -> Self {
+                    // SAFETY: AVX2 and FMA are present, as the trait demands; also below.
+                    unsafe { $splat(value) }
+                }
+
+                #[inline(always)]
+                unsafe fn load(source: *const $element) -> Self {
+                    // SAFETY: the caller promises the elements.
+                    unsafe { $load(source) }
+                }
+
+                #[inline(always)]
+                unsafe fn store(self, target: *mut $element) {
+                    // SAFETY: the caller promises the elements.
+                    unsafe { $store(target, self) }
+                }
+
+                #[inline(always)]
+                unsafe fn add_product(self, a: Self, b: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $fma(a, b, self) }
+                }
+
+                #[inline(always)]
+                unsafe fn add(self, other: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $add(self, other) }
+                }
+            }
+        };
+    }
+
+    vector!(
+        __m256,
+        f32,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps,
+        _mm256_add_ps
+    );
+    vector!(
+        __m256d,
+        f64,
+        4,
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_fmadd_pd,
+        _mm256_add_pd
+    );
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn with_avx2<V: Vector>(kernel: impl Kernel<V::Element>) {
+        kernel.run::<V>();
+    }
+
+    pub(super) fn has_avx2() -> bool {
+        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    }
+}
+
+/// Runs kernels with the best vectors of this CPU. Which ones depends on the CPU alone, so results
+/// are the same on one machine.
+pub(crate) trait Dispatch: WithDType {
+    /// The lanes of every vector type that may be chosen.
+    const LANES: usize;
+
+    /// Runs `kernel`.
+    fn dispatch(kernel: impl Kernel<Self>);
+}
+
+macro_rules! dispatch {
+    ($element:ty, $lanes:literal, $avx2:ident) => {
+        impl Dispatch for $element {
+            const LANES: usize = $lanes;
+
+            fn dispatch(kernel: impl Kernel<Self>) {
+                #[cfg(target_arch = "x86_64")]
+                if x86::has_avx2() {
+                    // SAFETY: the features were just found.
+                    return unsafe { x86::with_avx2::<std::arch::x86_64::$avx2>(kernel) };
+                }
+                kernel.run::<Portable<Self, $lanes>>();
+            }
+        }
+    };
+}
+
+dispatch!(f32, 8, __m256);
+dispatch!(f64, 4, __m256d);
