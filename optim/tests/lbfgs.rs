@@ -5,7 +5,7 @@ mod common;
 
 use candle_core::Device;
 use common::{Analytic, minimize, quadratic, rosenbrock};
-use optim::{LbfgsConfig, LineSearch};
+use optim::LbfgsConfig;
 
 #[test]
 fn chained_rosenbrock_is_solved_to_high_accuracy() {

@@ -21,7 +21,8 @@ pub struct LbfgsConfig {
     pub lr: f64,
     /// Inner iterations in one step, at most.
     pub max_iter: u64,
-    /// Evaluations in one step, at most; 5/4 of `max_iter` if not given.
+    /// Evaluations in one step, at most; if not given 5/4 of `max_iter`, as in PyTorch, but with the
+    /// strict limit not below 10, so that a step of few iterations can search too.
     pub max_eval: Option<u64>,
     /// A step ends when the gradient's largest component is at most this.
     pub tolerance_grad: f64,
@@ -151,15 +152,29 @@ impl LbfgsConfig {
     }
 
     fn max_eval(&self) -> u64 {
-        self.max_eval.unwrap_or(self.max_iter * 5 / 4).max(1)
+        let least = match self.evaluation_limit {
+            EvaluationLimit::Strict => 10,
+            EvaluationLimit::Torch26 | EvaluationLimit::Torch25 => 1,
+        };
+        self.max_eval
+            .unwrap_or_else(|| least.max(self.max_iter * 5 / 4))
     }
 
     /// Refuses settings that are out of range for parameters of `dtype`.
     pub(crate) fn validate(&self, dtype: DType) -> Result<()> {
         check::positive("lr", self.lr)?;
         check::that(self.max_iter > 0, "max_iter", self.max_iter, "at least 1")?;
-        let max_eval = self.max_eval();
-        check::that(self.max_eval != Some(0), "max_eval", max_eval, "at least 1")?;
+        let searching = self.line_search != LineSearch::Fixed;
+        let least = match self.evaluation_limit {
+            EvaluationLimit::Strict if searching => 2,
+            _ => 1,
+        };
+        check::that(
+            self.max_eval() >= least,
+            "max_eval",
+            self.max_eval(),
+            "at least 1, and 2 for a line search under the strict limit",
+        )?;
         check::non_negative("tolerance_grad", self.tolerance_grad)?;
         check::non_negative("tolerance_change", self.tolerance_change)?;
         let size = self.history_size;
