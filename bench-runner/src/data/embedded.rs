@@ -1,6 +1,8 @@
 //! The data that is part of the binary: UCI optical digits and Moby-Dick (sources and licences in
 //! `assets/README.md`).
 
+use super::catalogue::Columns;
+use super::images::{Expected, from_parquet};
 use super::parquet::{ColumnKind, ParquetFile};
 use super::{Error, ImageSet, Result, Splits};
 
@@ -22,18 +24,15 @@ const MOBY_DICK: &[u8] = include_bytes!("../../assets/moby_dick.parquet");
 /// When the binary is damaged.
 pub fn digits() -> Result<Splits<ImageSet>> {
     let file = ParquetFile::embedded("embedded digits.parquet", DIGITS)?;
-    let frame = file.read(&["image", "label"], 0, file.rows())?;
-    let mut pixels = Vec::with_capacity(file.rows() * 64);
-    for image in file.bytes(&frame, "image")?.iter() {
-        pixels.extend_from_slice(image.unwrap_or_default());
-    }
-    let labels = file.labels(&frame, "label")?;
-    let labels = labels
-        .iter()
-        .map(|label| label.unwrap_or(u32::MAX))
-        .collect();
-    let classes = (0..10).map(|digit| digit.to_string()).collect();
-    let all = ImageSet::new(&file.name(), pixels, labels, (1, 8, 8), classes, 16)?;
+    let classes: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
+    let expected = Expected {
+        columns: &Columns::default(),
+        shape: (1, 8, 8),
+        resize: None,
+        classes: &classes,
+        pixel_max: 16,
+    };
+    let all = from_parquet(&[file], &expected)?;
     let (train, test) = all.stratified_split(0.2, 0)?;
     Ok(Splits {
         train: all.select(&train)?,

@@ -1,8 +1,9 @@
 //! Labelled images in memory, one byte per pixel value until a batch is made.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, WithDType};
 use rayon::prelude::*;
 
+use super::augment::{Augmentation, Draws};
 use super::hash::Hasher;
 use super::random::shuffle;
 use super::{Error, Result, Splits};
@@ -32,6 +33,18 @@ impl Normalisation {
             mean: vec![mean; channels],
             std: vec![std; channels],
         }
+    }
+
+    /// The normalised value of each possible pixel value, per channel.
+    pub(crate) fn table<T: WithDType>(&self, pixel_max: u8) -> Vec<[T; 256]> {
+        let max = f64::from(pixel_max);
+        self.mean
+            .iter()
+            .zip(&self.std)
+            .map(|(mean, std)| {
+                std::array::from_fn(|pixel| T::from_f64((pixel as f64 / max - mean) / std))
+            })
+            .collect()
     }
 }
 
@@ -193,11 +206,49 @@ impl ImageSet {
         device: &Device,
         dtype: DType,
     ) -> Result<(Tensor, Tensor)> {
+        self.collate(indices, device, dtype, &|_, _| {})
+    }
+
+    /// As [`batch`](Self::batch), with images varied at random: a pure function of seed, epoch and image,
+    /// whatever batch an image is in.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch), and when `augmentation` asks for resized crops, which need streamed images.
+    pub fn augmented_batch(
+        &self,
+        indices: &[u32],
+        augmentation: &Augmentation,
+        (seed, epoch): (u64, u64),
+        device: &Device,
+        dtype: DType,
+    ) -> Result<(Tensor, Tensor)> {
+        if augmentation.random_resized_crop {
+            return Err(Error::setting(
+                "random_resized_crop",
+                true,
+                "false for images in memory, which have one size",
+            ));
+        }
+        self.collate(indices, device, dtype, &|index, pixels| {
+            let mut draws = Draws::new(seed, epoch, index);
+            augmentation.apply(&mut draws, self.shape, pixels);
+        })
+    }
+
+    fn collate(
+        &self,
+        indices: &[u32],
+        device: &Device,
+        dtype: DType,
+        vary: &(dyn Fn(u32, &mut [u8]) + Sync),
+    ) -> Result<(Tensor, Tensor)> {
         self.check_indices(indices)?;
         let images = match dtype {
-            DType::F64 => self.gather::<f64>(indices, device)?,
-            DType::F32 => self.gather::<f32>(indices, device)?,
-            DType::F16 | DType::BF16 => self.gather::<f32>(indices, device)?.to_dtype(dtype)?,
+            DType::F64 => self.gather::<f64>(indices, device, vary)?,
+            DType::F32 => self.gather::<f32>(indices, device, vary)?,
+            DType::F16 | DType::BF16 => {
+                self.gather::<f32>(indices, device, vary)?.to_dtype(dtype)?
+            }
             other => {
                 return Err(Error::setting(
                     "dtype",
@@ -222,17 +273,20 @@ impl ImageSet {
         }
     }
 
-    fn gather<T: candle_core::WithDType>(
+    fn gather<T: WithDType>(
         &self,
         indices: &[u32],
         device: &Device,
+        vary: &(dyn Fn(u32, &mut [u8]) + Sync),
     ) -> Result<Tensor> {
         let (channels, height, width) = self.shape;
         let size = self.image_size();
-        let table = self.normalisation_table::<T>();
+        let table = self.normalisation.table::<T>(self.pixel_max);
         let mut values = vec![T::zero(); indices.len() * size];
         let fill = |(target, &index): (&mut [T], &u32)| {
-            let planes = self.pixels(index as usize).chunks_exact(height * width);
+            let mut pixels = self.pixels(index as usize).to_vec();
+            vary(index, &mut pixels);
+            let planes = pixels.chunks_exact(height * width);
             for ((target, plane), table) in target
                 .chunks_exact_mut(height * width)
                 .zip(planes)
@@ -253,19 +307,6 @@ impl ImageSet {
         }
         let shape = (indices.len(), channels, height, width);
         Ok(Tensor::from_vec(values, shape, device)?)
-    }
-
-    /// The normalised value of each possible pixel value, per channel.
-    pub(crate) fn normalisation_table<T: candle_core::WithDType>(&self) -> Vec<[T; 256]> {
-        let max = f64::from(self.pixel_max);
-        self.normalisation
-            .mean
-            .iter()
-            .zip(&self.normalisation.std)
-            .map(|(mean, std)| {
-                std::array::from_fn(|pixel| T::from_f64((pixel as f64 / max - mean) / std))
-            })
-            .collect()
     }
 
     /// The images at `indices`, as a set of their own.

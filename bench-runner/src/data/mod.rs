@@ -1,24 +1,34 @@
 //! Data: from the catalogue and the hub to the batch.
 
+mod augment;
 mod catalogue;
+mod decode;
 mod embedded;
 mod error;
 mod hash;
 mod hub;
 mod image_set;
+mod images;
+mod library;
 mod lock;
 mod order;
 mod parquet;
 mod random;
+mod sparse;
+mod stream;
 mod tokens;
 
+pub use augment::Augmentation;
 pub use catalogue::{Catalogue, Columns, Entry, FileEntry, Kind, Layout, Location, Parts};
 pub use embedded::{digits, moby_dick};
 pub use error::{Error, Result};
 pub use hash::sha256;
 pub use hub::{Hub, HubOptions, State};
 pub use image_set::{ImageSet, Normalisation};
+pub use library::Library;
 pub use order::{BatchOrder, EpochOrder};
+pub use sparse::SparseSet;
+pub use stream::{ImageStream, StreamOptions};
 pub use tokens::{TokenSet, Tokens, Vocabulary};
 
 /// The parts of a dataset: one to train on, one to report, and perhaps one to choose settings by.

@@ -1,0 +1,324 @@
+//! Datasets by name: fetched, verified, decoded, and checked against the catalogue.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use super::catalogue::{Catalogue, Entry, FileEntry, Kind, Layout, Location, Parts};
+use super::images::{Expected, from_folder, from_idx, from_parquet};
+use super::parquet::{ColumnKind, ParquetFile};
+use super::stream::{ImageStream, Source, StreamOptions};
+use super::{Error, Hub, ImageSet, Normalisation, Result, SparseSet, Splits, embedded};
+
+/// The catalogue with access to its files.
+///
+/// ```
+/// # fn main() -> bench_runner::data::Result<()> {
+/// use bench_runner::data::{Catalogue, Hub, Library};
+///
+/// let library = Library::new(Catalogue::built_in()?, Hub::from_env()?);
+/// let digits = library.images("digits")?;
+/// assert_eq!(digits.train.classes().len(), 10);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Library {
+    catalogue: Catalogue,
+    hub: Hub,
+}
+
+impl Library {
+    /// A catalogue's datasets, fetched through `hub`.
+    pub fn new(catalogue: Catalogue, hub: Hub) -> Self {
+        Self { catalogue, hub }
+    }
+
+    /// The built-in catalogue, with the datasets of a user's file where given, and the environment's hub.
+    ///
+    /// # Errors
+    /// When the file is not valid, or a setting of the environment is not.
+    pub fn from_env(file: Option<&Path>) -> Result<Self> {
+        let catalogue = Catalogue::built_in()?;
+        let catalogue = match file {
+            Some(file) => catalogue.with_file(file)?,
+            None => catalogue,
+        };
+        Ok(Self::new(catalogue, Hub::from_env()?))
+    }
+
+    /// The catalogue.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The access to files.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    fn entry(&self, name: &str, kind: Kind) -> Result<&Entry> {
+        let entry = self.catalogue.get(name)?;
+        if entry.kind() == kind {
+            return Ok(entry);
+        }
+        Err(Error::WrongKind {
+            name: name.into(),
+            found: entry.kind().to_string(),
+            expected: kind.to_string(),
+        })
+    }
+
+    /// Fetches all files of a dataset; `None` for embedded data.
+    ///
+    /// # Errors
+    /// As [`Hub::fetch`].
+    pub fn fetch(&self, name: &str) -> Result<Option<Parts<Vec<PathBuf>>>> {
+        let entry = self.catalogue.get(name)?;
+        let Some(files) = &entry.files else {
+            return Ok(None);
+        };
+        let fetch = |files: &Vec<FileEntry>| -> Result<Vec<PathBuf>> {
+            match (&entry.location, entry.layout) {
+                (Location::Path(folder), Layout::ImageFolder) => {
+                    Ok(files.iter().map(|file| folder.join(&file.path)).collect())
+                }
+                _ => files
+                    .iter()
+                    .map(|file| self.hub.fetch(&entry.location, file))
+                    .collect(),
+            }
+        };
+        Ok(Some(Parts {
+            train: fetch(&files.train)?,
+            validation: files.validation.as_ref().map(fetch).transpose()?,
+            test: fetch(&files.test)?,
+        }))
+    }
+
+    fn load<T>(
+        &self,
+        entry: &Entry,
+        rows: impl Fn(&T) -> usize,
+        read: impl Fn(&[PathBuf]) -> Result<T>,
+    ) -> Result<Splits<T>> {
+        let files = self
+            .fetch(&entry.name)?
+            .ok_or_else(|| Error::setting("layout", "embedded", "a dataset that has files"))?;
+        let part = |name: &str, files: &Vec<PathBuf>, expected: Option<usize>| -> Result<T> {
+            let set = read(files)?;
+            match expected.filter(|&expected| expected != rows(&set)) {
+                None => Ok(set),
+                Some(expected) => Err(Error::malformed(
+                    files
+                        .first()
+                        .map(|f| f.display().to_string())
+                        .unwrap_or_default(),
+                    format!(
+                        "the {name} part of `{}` has {} rows, expected {expected}",
+                        entry.name,
+                        rows(&set)
+                    ),
+                )),
+            }
+        };
+        let expected = entry.rows.as_ref();
+        Ok(Splits {
+            train: part("train", &files.train, expected.map(|r| r.train))?,
+            validation: match &files.validation {
+                Some(files) => Some(part(
+                    "validation",
+                    files,
+                    expected.and_then(|r| r.validation),
+                )?),
+                None => None,
+            },
+            test: part("test", &files.test, expected.map(|r| r.test))?,
+        })
+    }
+
+    /// Labelled images in memory, one byte per pixel value.
+    ///
+    /// # Errors
+    /// When the dataset is unknown, holds no images, cannot be had, or a file is damaged.
+    pub fn images(&self, name: &str) -> Result<Splits<ImageSet>> {
+        let entry = self.entry(name, Kind::Images)?;
+        if entry.layout == Layout::Embedded {
+            return embedded::digits();
+        }
+        let expected = Expected {
+            columns: &entry.columns,
+            shape: shape(entry),
+            resize: entry.resize,
+            classes: &entry.classes,
+            pixel_max: u8::MAX,
+        };
+        self.load(entry, ImageSet::len, |files| {
+            let set = match (entry.layout, files) {
+                (Layout::Idx, [images, labels]) => from_idx(images, labels, &expected),
+                (Layout::ImageFolder, [folder]) => from_folder(folder, &expected),
+                (_, files) => {
+                    let files = files
+                        .iter()
+                        .map(|f| ParquetFile::open(f))
+                        .collect::<Result<Vec<_>>>()?;
+                    from_parquet(&files, &expected)
+                }
+            }?;
+            set.with_normalisation(normalisation(entry))
+        })
+    }
+
+    /// One epoch of one part (`train`, `validation` or `test`) of a set in parquet, in constant memory.
+    ///
+    /// # Errors
+    /// When the dataset is unknown, has another layout, or cannot be had. Damage within files is an error of
+    /// the stream's items.
+    pub fn stream(
+        &self,
+        name: &str,
+        part: &str,
+        options: StreamOptions,
+        device: &Device,
+    ) -> Result<ImageStream> {
+        let entry = self.entry(name, Kind::Images)?;
+        let files = match (entry.layout, self.fetch(name)?) {
+            (Layout::ImageParquet, Some(files)) => files,
+            _ => {
+                return Err(Error::WrongKind {
+                    name: name.into(),
+                    found: "no parquet files".into(),
+                    expected: "images in parquet, which can be streamed".into(),
+                });
+            }
+        };
+        let found = files
+            .iter()
+            .find(|(name, _)| *name == part)
+            .map(|(_, files)| files.clone());
+        let source = Source {
+            files: found
+                .ok_or_else(|| Error::setting("part", part, "a part that the dataset has"))?,
+            columns: entry.columns.clone(),
+            shape: shape(entry),
+            resize: entry.resize,
+            classes: entry.classes.len(),
+            normalisation: normalisation(entry),
+        };
+        ImageStream::new(source, options, device)
+    }
+
+    /// Labelled sparse rows.
+    ///
+    /// # Errors
+    /// When the dataset is unknown, holds no sparse rows, cannot be had, or a file is damaged.
+    pub fn sparse(&self, name: &str) -> Result<Splits<SparseSet>> {
+        let entry = self.entry(name, Kind::Sparse)?;
+        let features = entry.features.unwrap_or_default();
+        self.load(entry, SparseSet::len, |files| match files {
+            [file] => SparseSet::read(file, features),
+            _ => Err(Error::setting(
+                "files",
+                files.len(),
+                "one file in each part",
+            )),
+        })
+    }
+
+    /// Text in memory.
+    ///
+    /// # Errors
+    /// When the dataset is unknown, holds no text, cannot be had, or a file is damaged.
+    pub fn text(&self, name: &str) -> Result<Splits<String>> {
+        let entry = self.entry(name, Kind::Text)?;
+        if entry.layout == Layout::Embedded {
+            return embedded::moby_dick();
+        }
+        self.load(
+            entry,
+            |_| 0,
+            |files| {
+                let mut text = String::new();
+                for_each_text(entry, files, &mut |piece| {
+                    text.push_str(piece);
+                    Ok(())
+                })?;
+                Ok(text)
+            },
+        )
+    }
+}
+
+/// Hands over the text of files piece by piece, in constant memory.
+///
+/// # Errors
+/// When a file is damaged or has no text, and whatever `each` answers.
+pub(crate) fn for_each_text(
+    entry: &Entry,
+    files: &[PathBuf],
+    each: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let mut bytes = 0;
+    for path in files {
+        if entry.layout == Layout::Text {
+            bytes += plain_text(path, each)?;
+            continue;
+        }
+        let file = ParquetFile::open(path)?;
+        let column = file.find(ColumnKind::Text, entry.columns.text.as_deref())?;
+        for (first, rows) in file.row_groups() {
+            let frame = file.read(&[&column], first, rows)?;
+            for text in file.strings(&frame, &column)?.iter().flatten() {
+                bytes += text.len();
+                each(text)?;
+            }
+        }
+    }
+    if bytes == 0 {
+        let file = files
+            .first()
+            .map(|f| f.display().to_string())
+            .unwrap_or_default();
+        return Err(Error::malformed(
+            file,
+            "no text: expected at least one character",
+        ));
+    }
+    Ok(())
+}
+
+fn plain_text(path: &Path, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<usize> {
+    use std::io::BufRead;
+    let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
+    let mut reader = std::io::BufReader::with_capacity(1 << 16, file);
+    let (mut bytes, mut line) = (0, Vec::new());
+    for number in 1.. {
+        line.clear();
+        let read = reader
+            .read_until(b'\n', &mut line)
+            .map_err(Error::io("read", path))?;
+        if read == 0 {
+            break;
+        }
+        let text = std::str::from_utf8(&line).map_err(|error| {
+            let problem = format!("not UTF-8 text: {error}");
+            Error::malformed_row(path.display().to_string(), number, None, problem)
+        })?;
+        each(text)?;
+        bytes += read;
+    }
+    Ok(bytes)
+}
+
+fn shape(entry: &Entry) -> (usize, usize, usize) {
+    let [channels, height, width] = entry.shape.unwrap_or_default();
+    (channels, height, width)
+}
+
+fn normalisation(entry: &Entry) -> Normalisation {
+    let channels = shape(entry).0;
+    entry
+        .normalisation
+        .clone()
+        .unwrap_or_else(|| Normalisation::unit(channels))
+}
