@@ -64,6 +64,13 @@ pub enum Location {
         /// The commit, 40 hexadecimal digits.
         revision: String,
     },
+    /// A model repository of the hub at one commit.
+    Model {
+        /// `owner/name`.
+        repository: String,
+        /// The commit, 40 hexadecimal digits.
+        revision: String,
+    },
     /// Files below a web address.
     Url(String),
     /// Files below a local folder.

@@ -126,7 +126,7 @@ enum Failure {
 struct Target<'a> {
     file: &'a FileEntry,
     url: String,
-    /// `owner/name@revision/path`: its key in the lock file.
+    /// `datasets/owner/name@revision/path`: its key in the lock file.
     key: String,
     folder: PathBuf,
     pointer: PathBuf,
@@ -255,22 +255,33 @@ impl Hub {
     }
 
     fn target<'a>(&self, location: &Location, file: &'a FileEntry) -> Result<Option<Target<'a>>> {
-        let cache = &self.options.cache;
+        let Self { options, .. } = self;
+        let cache = &options.cache;
         match location {
             Location::Hub {
                 repository,
                 revision,
+            }
+            | Location::Model {
+                repository,
+                revision,
             } => {
-                let folder = cache.join(format!("datasets--{}", repository.replace('/', "--")));
+                let dataset = matches!(location, Location::Hub { .. });
+                let (plural, route) = if dataset {
+                    ("datasets", "datasets/")
+                } else {
+                    ("models", "")
+                };
+                let folder = cache.join(format!("{plural}--{}", repository.replace('/', "--")));
                 Ok(Some(Target {
                     file,
                     url: format!(
-                        "{}/datasets/{repository}/resolve/{revision}/{}",
-                        self.options.endpoint, file.path
+                        "{}/{route}{repository}/resolve/{revision}/{}",
+                        options.endpoint, file.path
                     ),
-                    key: format!("{repository}@{revision}/{}", file.path),
+                    key: format!("{route}{repository}@{revision}/{}", file.path),
                     pointer: self
-                        .cached(repository, revision, &file.path)
+                        .cached(dataset, repository, revision, &file.path)
                         .unwrap_or_else(|| {
                             folder.join("snapshots").join(revision).join(&file.path)
                         }),
@@ -294,22 +305,37 @@ impl Hub {
     }
 
     /// The file in the cache, as hf-hub finds it.
-    fn cached(&self, repository: &str, revision: &str, path: &str) -> Option<PathBuf> {
+    fn cached(
+        &self,
+        dataset: bool,
+        repository: &str,
+        revision: &str,
+        path: &str,
+    ) -> Option<PathBuf> {
         let (owner, name) = repository.split_once('/')?;
         let client = hf_hub::HFClient::builder()
             .endpoint(&self.options.endpoint)
             .cache_dir(&self.options.cache)
             .build()
             .ok()?;
-        HFClientSync::from_inner(client)
-            .ok()?
-            .dataset(owner, name)
-            .download_file()
-            .filename(path)
-            .revision(revision)
-            .local_files_only(true)
-            .send()
-            .ok()
+        let client = HFClientSync::from_inner(client).ok()?;
+        macro_rules! lookup {
+            ($repository:expr) => {
+                $repository
+                    .download_file()
+                    .filename(path)
+                    .revision(revision)
+                    .local_files_only(true)
+                    .send()
+                    .ok()
+            };
+        }
+        // The two repositories are of different types.
+        if dataset {
+            lookup!(client.dataset(owner, name))
+        } else {
+            lookup!(client.model(owner, name))
+        }
     }
 
     fn state(&self, target: &Target, records: &LockFile, thorough: bool) -> Result<State> {

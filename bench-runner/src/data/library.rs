@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
+use indicatif::ProgressBar;
 
 use super::catalogue::{Catalogue, Entry, FileEntry, Kind, Layout, Location, Parts};
+use super::hash::Hasher;
 use super::images::{Expected, from_folder, from_idx, from_parquet};
 use super::parquet::{ColumnKind, ParquetFile};
 use super::stream::{ImageStream, Source, StreamOptions};
-use super::{Error, Hub, ImageSet, Normalisation, Result, SparseSet, Splits, embedded};
+use super::{
+    Error, Hub, ImageSet, Normalisation, Result, SparseSet, Splits, TokenSet, Tokenizer, Tokens,
+    Vocabulary, embedded,
+};
 
 /// The catalogue with access to its files.
 ///
@@ -248,6 +253,172 @@ impl Library {
         )
     }
 }
+
+impl Library {
+    /// The vocabulary that `tokenizer` names, for a dataset of text.
+    ///
+    /// # Errors
+    /// As [`Library::text`], and when the vocabulary's own files cannot be had or are damaged.
+    pub fn vocabulary(&self, name: &str, tokenizer: &Tokenizer) -> Result<Vocabulary> {
+        match tokenizer {
+            Tokenizer::Bytes => Ok(Vocabulary::Bytes),
+            Tokenizer::Characters => {
+                let mut characters = std::collections::BTreeSet::new();
+                self.each_part(name, |_, feed| {
+                    feed(&mut |text| {
+                        characters.extend(text.chars());
+                        Ok(())
+                    })
+                })?;
+                Ok(Vocabulary::Characters(characters.into_iter().collect()))
+            }
+            Tokenizer::Gpt2 {
+                folder: Some(folder),
+            } => Vocabulary::gpt2(&folder.join("vocab.json"), &folder.join("merges.txt")),
+            Tokenizer::Gpt2 { folder: None } => {
+                let location = Location::Model {
+                    repository: "openai-community/gpt2".into(),
+                    revision: "607a30d783dfa663caf39e06633721c8d4cfcd7e".into(),
+                };
+                let file = |path: &str, bytes, sha256: &str| {
+                    let entry = FileEntry {
+                        path: path.into(),
+                        bytes: Some(bytes),
+                        sha256: Some(sha256.into()),
+                    };
+                    self.hub.fetch(&location, &entry)
+                };
+                Vocabulary::gpt2(
+                    &file("vocab.json", 1_042_301, GPT2_VOCABULARY)?,
+                    &file("merges.txt", 456_318, GPT2_MERGES)?,
+                )
+            }
+            Tokenizer::File { path } => Vocabulary::from_file(path),
+            Tokenizer::Bpe { size } => {
+                let path = self.derived().join(format!(
+                    "bpe-{size}-{}.json",
+                    &self.corpus_sha256(name)?[..16]
+                ));
+                if let Ok(vocabulary) = Vocabulary::from_file(&path) {
+                    return Ok(vocabulary);
+                }
+                let vocabulary = Vocabulary::train_bpe(&self.text(name)?.train, *size)?;
+                if let Vocabulary::Bpe(bpe) = &vocabulary {
+                    let folder = self.derived();
+                    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+                    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+                    bpe.save(&temporary)?;
+                    std::fs::rename(&temporary, &path).map_err(Error::io("write", &path))?;
+                }
+                Ok(vocabulary)
+            }
+        }
+    }
+
+    /// The tokens of a dataset of text, encoded once in constant memory and then mapped from the cache.
+    ///
+    /// # Errors
+    /// As [`Library::vocabulary`].
+    pub fn tokens(&self, name: &str, tokenizer: &Tokenizer) -> Result<TokenSet> {
+        let vocabulary = self.vocabulary(name, tokenizer)?;
+        let corpus = self.corpus_sha256(name)?;
+        let key = format!("{}-{}", &corpus[..16], &vocabulary.sha256()[..16]);
+        let folder = self.derived();
+        let mut parts = Vec::new();
+        self.each_part(name, |part, feed| {
+            let path = folder.join(format!("{key}-{part}.tokens"));
+            if let Some(tokens) = Tokens::map(&path) {
+                parts.push((part, tokens));
+                return Ok(());
+            }
+            let bar = match self.hub.options().progress {
+                true => ProgressBar::new_spinner(),
+                false => ProgressBar::hidden(),
+            };
+            bar.set_message(format!("tokenising {name}, {part}"));
+            Tokens::write(&path, &vocabulary, |sink| {
+                feed(&mut |text| {
+                    bar.inc(text.len() as u64);
+                    sink(text)
+                })
+            })?;
+            bar.finish_and_clear();
+            let tokens = Tokens::map(&path).ok_or_else(|| {
+                Error::malformed(
+                    path.display().to_string(),
+                    "not the token file just written",
+                )
+            })?;
+            parts.push((part, tokens));
+            Ok(())
+        })?;
+        let mut take = |wanted: &str| {
+            let at = parts.iter().position(|(part, _)| *part == wanted)?;
+            Some(parts.swap_remove(at).1)
+        };
+        let missing = || Error::malformed(name, "no train and test parts");
+        Ok(TokenSet {
+            parts: Splits {
+                train: take("train").ok_or_else(missing)?,
+                validation: take("validation"),
+                test: take("test").ok_or_else(missing)?,
+            },
+            vocabulary,
+        })
+    }
+
+    /// Where what is made from datasets is kept.
+    fn derived(&self) -> PathBuf {
+        self.hub.options().cache.join("bench-runner")
+    }
+
+    /// The SHA-256 of the text of all parts.
+    fn corpus_sha256(&self, name: &str) -> Result<String> {
+        let mut hasher = Hasher::new();
+        self.each_part(name, |part, feed| {
+            hasher.update(part.as_bytes());
+            feed(&mut |text| {
+                hasher.update(text.as_bytes());
+                Ok(())
+            })
+        })?;
+        Ok(hasher.finish())
+    }
+
+    /// Calls `each` for each part of a text with a function that hands over the part's text piece by piece.
+    fn each_part(
+        &self,
+        name: &str,
+        mut each: impl FnMut(&'static str, &mut Feed<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let entry = self.entry(name, Kind::Text)?;
+        match self.fetch(name)? {
+            None => {
+                let text = embedded::moby_dick()?;
+                let validation = text.validation.iter().map(|text| ("validation", text));
+                for (part, text) in [("train", &text.train)]
+                    .into_iter()
+                    .chain(validation)
+                    .chain([("test", &text.test)])
+                {
+                    each(part, &mut |sink| sink(text))?;
+                }
+            }
+            Some(files) => {
+                for (part, files) in files.iter() {
+                    each(part, &mut |sink| for_each_text(entry, files, sink))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const GPT2_VOCABULARY: &str = "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783";
+const GPT2_MERGES: &str = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5";
+
+/// Hands a text piece by piece to what it is given.
+type Feed<'a> = dyn FnMut(&mut dyn FnMut(&str) -> Result<()>) -> Result<()> + 'a;
 
 /// Hands over the text of files piece by piece, in constant memory.
 ///

@@ -2,6 +2,7 @@
 
 mod augment;
 mod catalogue;
+pub mod command;
 mod decode;
 mod embedded;
 mod error;
@@ -13,10 +14,12 @@ mod library;
 mod lock;
 mod order;
 mod parquet;
+mod preview;
 mod random;
 mod sparse;
 mod stream;
 mod tokens;
+mod vocabulary;
 
 pub use augment::Augmentation;
 pub use catalogue::{Catalogue, Columns, Entry, FileEntry, Kind, Layout, Location, Parts};
@@ -29,7 +32,8 @@ pub use library::Library;
 pub use order::{BatchOrder, EpochOrder};
 pub use sparse::SparseSet;
 pub use stream::{ImageStream, StreamOptions};
-pub use tokens::{TokenSet, Tokens, Vocabulary};
+pub use tokens::{TokenSet, Tokens};
+pub use vocabulary::{Bpe, Tokenizer, Vocabulary};
 
 /// The parts of a dataset: one to train on, one to report, and perhaps one to choose settings by.
 #[derive(Debug, Clone, PartialEq)]
