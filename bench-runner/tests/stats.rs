@@ -366,20 +366,25 @@ mod simulation {
     }
 
     #[test]
-    fn random_resamples_agree_with_all_of_them() {
-        let values = [3.0, 1.0, 2.0, 8.0, 2.5];
-        let all = Bootstrap::default();
-        let random = |seed| Bootstrap {
-            resamples: 3000,
-            seed,
-            ..all
-        };
-        let exact = all.percentile(&values, mean).unwrap().interval;
-        let lows: Vec<f64> = (0..20)
-            .map(|seed| random(seed).percentile(&values, mean).unwrap().interval.low)
-            .collect();
-        assert!(lows.iter().any(|low| *low != lows[0]), "all seeds agree");
-        assert!((mean(&lows) - exact.low).abs() < 0.05, "{lows:?}");
+    fn random_resamples_follow_the_binomial_distribution() {
+        // The number of ones in a resample of 15 zeros and 5 ones is binomial(20, ¼), whose 0.05 and 0.95
+        // quantiles are 2 and 8 (P(≤ 1) = 0.024, P(≤ 2) = 0.091, P(≤ 7) = 0.898, P(≤ 8) = 0.959).
+        let mut values = [0.0; 20];
+        values[15..].fill(1.0);
+        for seed in 0..10 {
+            let bootstrap = Bootstrap {
+                level: 0.9,
+                seed,
+                ..Bootstrap::default()
+            };
+            for values in [
+                values,
+                [&values[10..], &values[..10]].concat().try_into().unwrap(),
+            ] {
+                let interval = bootstrap.percentile(&values, mean).unwrap().interval;
+                assert_eq!((interval.low, interval.high), (0.1, 0.4));
+            }
+        }
     }
 
     #[test]
@@ -530,6 +535,18 @@ mod edges {
         ] {
             assert_eq!((estimate.interval.low, estimate.interval.high), (2.0, 2.0));
         }
+    }
+
+    #[test]
+    fn bca_ends_stay_in_order_beyond_the_pole_of_the_correction() {
+        let mut values = [0.0; 30];
+        values[0] = 1.0;
+        let bootstrap = Bootstrap {
+            level: 1.0 - 1e-12,
+            ..Bootstrap::default()
+        };
+        let interval = bootstrap.bca(&values, mean).unwrap().interval;
+        assert!(interval.low < interval.high, "{interval:?}");
     }
 
     #[test]
