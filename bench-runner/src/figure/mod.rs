@@ -4,6 +4,7 @@
 //! draws any chart. The same chart always gives the same bytes.
 
 mod chart;
+mod comparison;
 mod convergence;
 mod draw;
 mod error;
@@ -14,6 +15,10 @@ mod style;
 pub use chart::{
     Band, Cell, Chart, Contours, Coordinate, Curves, Grid, Heat, Interval, Intervals, Joint, Panel,
     Point, Reference, Scale, Series, Surface,
+};
+pub use comparison::{
+    Curve, Effect, cost, effects, evaluations_to_target, performance_profile, ranking_map,
+    sensitivity, surface, trajectories,
 };
 pub(crate) use convergence::file_stem;
 pub use convergence::{Axis, Metric, Summary, convergence, loss_and_accuracy, summarize};

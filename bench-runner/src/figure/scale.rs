@@ -93,15 +93,13 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, value: &f64) -> String {
-        match self.scale {
-            Scale::Linear => {
-                let step = match self.major.as_slice() {
-                    [first, second, ..] => second - first,
-                    _ => *value,
-                };
-                tick_label(*value, step)
+        match self.major.as_slice() {
+            // Ticks that are multiples of each other need one digit, evenly spaced ones those of
+            // their distance.
+            [first, second, ..] if self.scale == Scale::Linear || *second < 1.9 * first => {
+                tick_label(*value, second - first)
             }
-            Scale::Log => tick_label(*value, *value),
+            _ => tick_label(*value, *value),
         }
     }
 }
@@ -268,7 +266,10 @@ mod tests {
             labels(Scale::Log, &[1.0, 1e-5]),
             ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
         );
-        assert_eq!(labels(Scale::Log, &[1.2, 7.0]), ["2", "5"]);
+        assert_eq!(
+            labels(Scale::Log, &[1.0, 2.0]),
+            ["1.0", "1.2", "1.4", "1.6", "1.8", "2.0"]
+        );
         let huge = labels(Scale::Log, &[1e-200, 1e200]);
         assert!((3..=8).contains(&huge.len()), "{huge:?}");
     }

@@ -13,13 +13,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 pub use summary::{Row, Spread, summarize};
 pub use table::Table;
 pub use terminal::terminal_table;
 
 use crate::figure::{self, Axis, Chart, Format, Metric};
-use crate::store::{Manifest, Results};
+use crate::store::{Manifest, ProblemInfo, Results};
 
 /// The error of writing a report.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,17 @@ pub enum Error {
 /// The result of writing a report.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What the results say about one claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The claim.
+    pub claim: String,
+    /// Whether it holds here, in a word or two.
+    pub verdict: String,
+    /// The numbers behind the verdict.
+    pub evidence: String,
+}
+
 /// Writes the whole report into `folder` and returns the paths of its files, `index.html` first.
 ///
 /// Beside `index.html` there are `summary.md`, `summary.tex`, `summary.csv` (one line per problem and
@@ -58,15 +70,36 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # Errors
 /// When a chart cannot be drawn or a file cannot be written.
 pub fn write(folder: &Path, results: &Results, manifest: &Manifest) -> Result<Vec<PathBuf>> {
+    write_with(folder, results, manifest, &[], &[])
+}
+
+/// As [`write()`], with `findings` and the charts in `extra` at the head of the page.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_with(
+    folder: &Path,
+    results: &Results,
+    manifest: &Manifest,
+    findings: &[Finding],
+    extra: &[Chart],
+) -> Result<Vec<PathBuf>> {
     let figures = folder.join("figures");
     fs::create_dir_all(&figures).map_err(|source| Error::Write {
         path: figures.clone(),
         source,
     })?;
     let rows = summarize(results);
-    let charts = charts(results);
+    let charts: Vec<Vec<Chart>> = results
+        .problems
+        .iter()
+        .map(|problem| problem_charts(results, problem))
+        .collect();
+    let mut whole: Vec<Chart> = extra.to_vec();
+    whole.extend(figure::performance_profile(results));
+    let page = html::page(results, manifest, &rows, &charts, &whole, findings)?;
     let texts = [
-        ("index.html", html::page(results, manifest, &rows, &charts)?),
+        ("index.html", page),
         ("summary.md", markdown(results, manifest, &rows)),
         ("summary.tex", latex(results, &rows)),
         ("summary.csv", csv::summary(&rows)),
@@ -81,7 +114,8 @@ pub fn write(folder: &Path, results: &Results, manifest: &Manifest) -> Result<Ve
         })?;
         paths.push(path);
     }
-    let drawn: Vec<Vec<PathBuf>> = charts
+    let all: Vec<&Chart> = whole.iter().chain(charts.iter().flatten()).collect();
+    let drawn: Vec<Vec<PathBuf>> = all
         .par_iter()
         .map(|chart| chart.write(&figures, &[Format::Svg, Format::Png, Format::Pdf]))
         .collect::<figure::Result<_>>()?;
@@ -89,37 +123,29 @@ pub fn write(folder: &Path, results: &Results, manifest: &Manifest) -> Result<Ve
     Ok(paths)
 }
 
-/// The charts of a report, by problem: the loss over each cost, then what else was measured.
-fn charts(results: &Results) -> Vec<Chart> {
-    results
-        .problems
+/// The charts of one problem: the loss over each cost, then what else was measured.
+fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
+    let has_gradient_norms = results
+        .records
         .iter()
-        .flat_map(|problem| {
-            let runs = || {
-                results
-                    .records
-                    .iter()
-                    .filter(|run| run.cell.problem == problem.label)
-            };
-            let measured = |metric: Metric| {
-                runs().any(|run| run.curve.iter().any(|point| metric.of(point).is_some()))
-            };
-            let mut charts: Vec<Chart> = Axis::ALL
-                .into_iter()
-                .map(|axis| figure::convergence(results, problem, axis, Metric::Loss))
-                .collect();
-            charts.extend(figure::loss_and_accuracy(results, problem, Axis::Epochs));
-            if measured(Metric::GradientNorm) {
-                charts.push(figure::convergence(
-                    results,
-                    problem,
-                    Axis::GradientEvaluations,
-                    Metric::GradientNorm,
-                ));
-            }
-            charts
-        })
-        .collect()
+        .filter(|run| run.cell.problem == problem.label)
+        .any(|run| run.curve.iter().any(|point| point.gradient_norm.is_some()));
+    let mut charts: Vec<Chart> = Axis::ALL
+        .into_iter()
+        .map(|axis| figure::convergence(results, problem, axis, Metric::Loss))
+        .collect();
+    charts.extend(figure::loss_and_accuracy(results, problem, Axis::Epochs));
+    if has_gradient_norms {
+        let axis = Axis::GradientEvaluations;
+        charts.push(figure::convergence(
+            results,
+            problem,
+            axis,
+            Metric::GradientNorm,
+        ));
+    }
+    charts.extend(figure::evaluations_to_target(results, problem));
+    charts
 }
 
 /// What the numbers of the tables are; shown wherever a table is.

@@ -30,6 +30,7 @@ impl Spread {
 
     fn text(&self, number: fn(f64) -> String) -> String {
         match self.interval {
+            Some(interval) if interval.low == interval.high => number(self.median),
             Some(interval) => format!(
                 "{} [{}, {}]",
                 number(self.median),
@@ -137,6 +138,67 @@ fn row(problem: &ProblemInfo, optimizer: &str, runs: &[&RunRecord]) -> Row {
         }),
         evaluations: plain(&|run| run.counts.gradient_evaluations as f64),
         seconds: plain(&|run| run.seconds),
+    }
+}
+
+/// Each optimizer over all problems.
+///
+/// Ranks compare the median final losses on each problem, equal ones sharing the mean of their ranks;
+/// the mean rank is over the problems on which the optimizer ran.
+pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
+    let loss = |row: &Row| row.loss.map_or(f64::INFINITY, |loss| loss.median);
+    let rank = |row: &Row| {
+        let others = || rows.iter().filter(|other| other.problem == row.problem);
+        let better = others().filter(|other| loss(other) < loss(row)).count() as f64;
+        let equal = others().filter(|other| loss(other) == loss(row)).count() as f64;
+        better + 0.5 * (equal + 1.0)
+    };
+    let headers = [
+        "optimizer",
+        "mean rank by final loss",
+        "problems",
+        "lowest loss on",
+        "runs that reached the target",
+        "runs that diverged or failed",
+        "training time (s)",
+    ];
+    let rows = results
+        .optimizers
+        .iter()
+        .filter_map(|optimizer| {
+            let own: Vec<&Row> = rows
+                .iter()
+                .filter(|row| row.optimizer == optimizer.label)
+                .collect();
+            let ranks: Vec<f64> = own.iter().map(|row| rank(row)).collect();
+            let best = ranks.iter().filter(|rank| **rank == 1.0).count();
+            let with_target = |row: &&&Row| row.to_target.is_some();
+            let total: usize = own.iter().filter(with_target).map(|row| row.runs).sum();
+            let reached: usize = own.iter().map(|row| row.reached).sum();
+            let lost: usize = own.iter().map(|row| row.diverged + row.failed).sum();
+            let runs: usize = own.iter().map(|row| row.runs).sum();
+            let seconds: f64 = results
+                .records
+                .iter()
+                .filter(|run| run.cell.optimizer == optimizer.label)
+                .map(|run| run.seconds)
+                .sum();
+            (!own.is_empty()).then(|| {
+                vec![
+                    optimizer.label.clone(),
+                    format!("{:.2}", stats::mean(&ranks)),
+                    own.len().to_string(),
+                    best.to_string(),
+                    format!("{reached}/{total}"),
+                    format!("{lost}/{runs}"),
+                    number::short(seconds),
+                ]
+            })
+        })
+        .collect();
+    Table {
+        headers: headers.map(str::to_owned).to_vec(),
+        rows,
     }
 }
 

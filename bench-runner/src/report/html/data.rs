@@ -1,0 +1,202 @@
+//! What the page's script works with: curves and runs as compact JSON.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::figure::{self, Axis, Metric, Scale};
+use crate::run::{Outcome, RunRecord};
+use crate::store::{ProblemInfo, Results};
+
+/// Places per curve; a screen shows no more.
+const PLACES: usize = 48;
+/// Measurements of single runs in the whole page; many runs get fewer each.
+const MEASUREMENTS: usize = 40_000;
+
+/// What all problems share.
+#[derive(Serialize)]
+pub(super) struct Common<'a> {
+    optimizers: Vec<&'a str>,
+    settings: Vec<&'a str>,
+    problems: Vec<&'a str>,
+    titles: Vec<&'a str>,
+    axes: Vec<Choice>,
+    palette: &'static [&'static str],
+    dashes: &'static [(u32, u32)],
+}
+
+#[derive(Serialize)]
+struct Choice {
+    name: &'static str,
+    label: &'static str,
+}
+
+pub(super) fn common(results: &Results) -> Common<'_> {
+    Common {
+        optimizers: results
+            .optimizers
+            .iter()
+            .map(|o| o.label.as_str())
+            .collect(),
+        settings: results
+            .optimizers
+            .iter()
+            .map(|o| o.settings.as_str())
+            .collect(),
+        problems: results.problems.iter().map(|p| p.label.as_str()).collect(),
+        titles: results.problems.iter().map(|p| p.title.as_str()).collect(),
+        axes: Axis::ALL
+            .into_iter()
+            .map(|axis| Choice {
+                name: axis.name(),
+                label: axis.label(),
+            })
+            .collect(),
+        palette: &figure::PALETTE,
+        dashes: &figure::DASHES,
+    }
+}
+
+/// The curves of one problem: per metric, optimizer and axis the median with its quartiles, as
+/// columns; infinities are null.
+pub(super) fn curves(results: &Results, problem: &ProblemInfo) -> Value {
+    let groups: Vec<(usize, Vec<&RunRecord>)> = results
+        .optimizers
+        .iter()
+        .enumerate()
+        .map(|(index, optimizer)| {
+            (
+                index,
+                results.runs(&problem.label, &optimizer.label).collect(),
+            )
+        })
+        .filter(|(_, runs): &(usize, Vec<_>)| !runs.is_empty())
+        .collect();
+    let measured = |metric: Metric| {
+        groups
+            .iter()
+            .flat_map(|(_, runs)| runs)
+            .any(|run| run.curve.iter().any(|point| metric.of(point).is_some()))
+    };
+    let metrics: Vec<Value> = Metric::ALL
+        .into_iter()
+        .filter(|&metric| measured(metric))
+        .map(|metric| {
+            let series: Vec<Value> = groups
+                .iter()
+                .map(|(index, runs)| {
+                    let axes: Vec<Value> = Axis::ALL
+                        .into_iter()
+                        .map(|axis| columns(runs, axis, metric))
+                        .collect();
+                    json!({ "optimizer": index, "runs": runs.len(), "axes": axes })
+                })
+                .collect();
+            json!({
+                "name": metric.name(),
+                "label": metric.label(problem),
+                "log": metric.scale() == Scale::Log,
+                "target": if metric == Metric::Loss { problem.target } else { None },
+                "series": series,
+            })
+        })
+        .collect();
+    json!({ "title": problem.title, "metrics": metrics })
+}
+
+fn columns(runs: &[&RunRecord], axis: Axis, metric: Metric) -> Value {
+    let summary = figure::summarize(runs, axis, metric, PLACES);
+    let column = |value: &dyn Fn(&figure::Summary) -> f64| -> Vec<Value> {
+        summary.iter().map(|at| rounded(value(at))).collect()
+    };
+    let switches: Vec<f64> = runs
+        .iter()
+        .filter_map(|run| run.switches.first())
+        .map(|switch| axis.of_switch(switch))
+        .collect();
+    json!({
+        "x": column(&|at| at.x),
+        "median": column(&|at| at.median),
+        "low": column(&|at| at.low),
+        "high": column(&|at| at.high),
+        "switch": rounded(crate::stats::median(&switches)),
+    })
+}
+
+/// All runs, in the order of the results.
+pub(super) fn runs(results: &Results) -> Vec<Value> {
+    let places = (MEASUREMENTS / results.records.len().max(1)).clamp(8, 60);
+    let problem = |label: &str| results.problems.iter().position(|p| p.label == label);
+    let optimizer = |label: &str| results.optimizers.iter().position(|o| o.label == label);
+    results
+        .records
+        .iter()
+        .map(|run| {
+            let reason = match &run.outcome {
+                Outcome::Completed { reason } | Outcome::Failed { reason } => reason.clone(),
+                Outcome::Diverged { step, value } => format!("loss {value} at step {step}"),
+                Outcome::Interrupted => "stopped by the user".to_owned(),
+            };
+            let last = run.last();
+            let switches: Vec<Value> = run
+                .switches
+                .iter()
+                .map(|switch| {
+                    json!([
+                        switch.step,
+                        rounded(switch.epoch),
+                        switch.gradient_evaluations,
+                        rounded(switch.seconds),
+                        switch.to,
+                    ])
+                })
+                .collect();
+            json!({
+                "p": problem(&run.cell.problem),
+                "o": optimizer(&run.cell.optimizer),
+                "seed": run.cell.seed,
+                "outcome": run.outcome.label(),
+                "reason": reason,
+                "steps": last.map(|last| last.step),
+                "epochs": last.map(|last| rounded(last.epoch)),
+                "evaluations": run.counts.gradient_evaluations,
+                "extra": run.counts.loss_evaluations,
+                "seconds": rounded(run.seconds),
+                "loss": last.map(|last| rounded(last.loss)),
+                "accuracy": last.and_then(|last| last.accuracy).map(rounded),
+                "switches": switches,
+                "curve": thinned(run, places),
+            })
+        })
+        .collect()
+}
+
+/// Gradient evaluations and losses of a run at no more than `places` measurements, first and last
+/// kept.
+fn thinned(run: &RunRecord, places: usize) -> [Vec<Value>; 2] {
+    let count = run.curve.len();
+    let chosen: Vec<usize> = if count <= places {
+        (0..count).collect()
+    } else {
+        (0..places)
+            .map(|i| i * (count - 1) / (places - 1))
+            .collect()
+    };
+    let points = || chosen.iter().map(|&i| &run.curve[i]);
+    [
+        points()
+            .map(|point| json!(point.gradient_evaluations))
+            .collect(),
+        points().map(|point| rounded(point.loss)).collect(),
+    ]
+}
+
+/// Four significant digits: more than a screen shows, and short. Null for what JSON lacks.
+fn rounded(value: f64) -> Value {
+    let text = format!("{value:.3e}");
+    let value: f64 = text.parse().unwrap_or(f64::NAN);
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        json!(value as i64)
+    } else {
+        json!(value)
+    }
+}

@@ -1,0 +1,157 @@
+//! The HTML report: one file that needs no network, with static figures that a script makes
+//! interactive where there is one.
+
+mod data;
+
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Value};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::summary::{self, Row};
+use super::{Finding, READING, Result, Table, number};
+use crate::figure::{self, Chart};
+use crate::store::{Manifest, ProblemInfo, Results};
+
+const TEMPLATE: &str = include_str!("../../../templates/report.html");
+const STYLE: &str = include_str!("../../../templates/report.css");
+const SCRIPT: &str = include_str!("../../../templates/report.js");
+
+/// What the template is filled in with.
+#[derive(Serialize)]
+struct Page<'a> {
+    style: &'static str,
+    script: &'static str,
+    results: &'a Results,
+    manifest: &'a Manifest,
+    findings: &'a [Finding],
+    reading: &'static str,
+    overview: Table,
+    sections: Vec<Section>,
+    extra: Vec<Figure>,
+    common: String,
+    records: String,
+    command: String,
+    wall: String,
+    memory: String,
+    runs: String,
+    training: String,
+}
+
+/// A problem's part of the page.
+#[derive(Serialize)]
+struct Section {
+    id: String,
+    label: String,
+    title: String,
+    goal: String,
+    loss_name: String,
+    dimension: String,
+    data: Vec<String>,
+    table: Table,
+    /// The first is drawn in the page, all are linked as files.
+    figures: Vec<Figure>,
+    curves: String,
+}
+
+#[derive(Serialize)]
+struct Figure {
+    name: String,
+    title: String,
+    caption: String,
+    /// Empty where the page only links to the files.
+    svg: String,
+}
+
+impl Figure {
+    fn drawn(chart: &Chart) -> Result<Self> {
+        Ok(Self {
+            svg: chart.svg()?,
+            ..Self::linked(chart)
+        })
+    }
+
+    fn linked(chart: &Chart) -> Self {
+        Self {
+            name: chart.name.clone(),
+            title: chart.title.clone(),
+            caption: chart.caption.clone(),
+            svg: String::new(),
+        }
+    }
+}
+
+/// Makes the page. `charts` holds each problem's own charts, in the order of the problems, `extra`
+/// those of the suite as a whole.
+pub(super) fn page(
+    results: &Results,
+    manifest: &Manifest,
+    rows: &[Row],
+    charts: &[Vec<Chart>],
+    extra: &[Chart],
+    findings: &[Finding],
+) -> Result<String> {
+    let sections = results
+        .problems
+        .par_iter()
+        .zip(charts)
+        .map(|(problem, charts)| section(results, problem, rows, charts))
+        .collect::<Result<Vec<Section>>>()?;
+    let page = Page {
+        style: STYLE,
+        script: SCRIPT,
+        results,
+        manifest,
+        findings,
+        reading: READING,
+        overview: summary::overview(results, rows),
+        sections,
+        extra: extra.iter().map(Figure::drawn).collect::<Result<_>>()?,
+        common: embedded(&data::common(results))?,
+        records: embedded(&data::runs(results))?,
+        command: manifest.command.join(" "),
+        wall: number::short(manifest.wall_seconds),
+        memory: number::short(manifest.memory_gib),
+        runs: number::whole(results.records.len() as f64),
+        training: number::short(results.records.iter().map(|run| run.seconds).sum()),
+    };
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_template("report.html", TEMPLATE)?;
+    Ok(environment
+        .get_template("report.html")?
+        .render(Value::from(Serde(&page)))?)
+}
+
+fn section(
+    results: &Results,
+    problem: &ProblemInfo,
+    rows: &[Row],
+    charts: &[Chart],
+) -> Result<Section> {
+    let figures = charts
+        .iter()
+        .enumerate()
+        .map(|(index, chart)| match index {
+            0 => Figure::drawn(chart),
+            _ => Ok(Figure::linked(chart)),
+        })
+        .collect::<Result<_>>()?;
+    Ok(Section {
+        id: figure::file_stem(&problem.label),
+        label: problem.label.clone(),
+        title: problem.title.clone(),
+        goal: summary::goal(problem),
+        loss_name: problem.loss_name.clone(),
+        dimension: number::whole(problem.dimension as f64),
+        data: problem.data.clone(),
+        table: summary::table(rows, problem),
+        figures,
+        curves: embedded(&data::curves(results, problem))?,
+    })
+}
+
+/// JSON for a `script` element, which only the text `</` could end.
+fn embedded(value: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string(value)?.replace("</", "<\\/"))
+}
