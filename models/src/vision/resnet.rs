@@ -1,10 +1,10 @@
 //! Residual networks (He et al., arXiv 1512.03385) for small images and for ImageNet, with the names
 //! of torchvision's parameters.
 
-use candle_core::{D, Tensor, Var};
+use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::layer::{Conv2dConfig, ConvNorm, Pool2d};
+use crate::layer::{Conv2dConfig, ConvNorm, Linear, LinearConfig, Pool2d};
 use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
 
 /// Which family of residual networks.
@@ -137,14 +137,11 @@ impl ResNetConfig {
                 channels = settings.outputs();
             }
         }
-        let classifier = scope.child("fc");
-        let init = Init::fan_in_uniform(channels);
         Ok(ResNet {
             stem,
             stem_pool,
             blocks: layers,
-            weight: classifier.parameter("weight", (self.classes, channels), init)?,
-            bias: classifier.parameter("bias", self.classes, init)?,
+            classifier: LinearConfig::new(channels, self.classes).build(&scope.child("fc"))?,
             tensors: scope.clone().into_tensors(),
         })
     }
@@ -173,8 +170,7 @@ pub struct ResNet {
     stem: ConvNorm,
     stem_pool: Option<Pool2d>,
     blocks: Vec<Block>,
-    weight: Var,
-    bias: Var,
+    classifier: Linear,
     tensors: Tensors,
 }
 
@@ -188,7 +184,7 @@ impl Model for ResNet {
             hidden = block.forward(&hidden, pass)?;
         }
         let pooled = hidden.flatten_from(2)?.mean(D::Minus1)?;
-        pooled.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
+        self.classifier.forward(&pooled)
     }
 
     fn tensors(&self) -> &Tensors {
