@@ -108,6 +108,11 @@ impl Scope {
         &self.device
     }
 
+    /// The random stream of this scope's name.
+    pub(crate) fn stream(&self) -> u64 {
+        stream(&self.prefix)
+    }
+
     /// Creates a trainable parameter.
     ///
     /// # Errors

@@ -1,13 +1,17 @@
 //! Neural networks that train on [Candle](candle_core): right gradients, fast CPU kernels.
 
+pub mod dense;
 mod error;
 mod init;
 mod kernels;
+pub mod language;
 pub mod layer;
 pub mod loss;
 mod model;
+mod spec;
 pub mod vision;
 
 pub use error::{Error, Result};
 pub use init::{Init, Scope};
 pub use model::{Model, Pass, Tensors};
+pub use spec::ModelSpec;

@@ -47,6 +47,9 @@ pub struct Tensors {
 impl Tensors {
     /// The number of trainable elements.
     pub fn parameter_count(&self) -> usize {
-        self.parameters.iter().map(|(_, var)| var.elem_count()).sum()
+        self.parameters
+            .iter()
+            .map(|(_, var)| var.elem_count())
+            .sum()
     }
 }

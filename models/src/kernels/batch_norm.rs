@@ -175,17 +175,17 @@ struct Gradients<T> {
 }
 
 /// The gradient with respect to a normalisation's input: `scale g + slope (x - mean) + shift`.
-struct ChannelGradient<T> {
-    scale: T,
-    slope: T,
-    shift: T,
-    mean: T,
+pub(super) struct ChannelGradient<T> {
+    pub(super) scale: T,
+    pub(super) slope: T,
+    pub(super) shift: T,
+    pub(super) mean: T,
 }
 
 impl<T: Float> ChannelGradient<T> {
     /// `output` masks the gradient where ReLU followed and has not been undone yet.
     #[inline(always)]
-    fn write(&self, values: &[T], gradient: &[T], output: Option<&[T]>, target: &mut [T]) {
+    pub(super) fn write(&self, values: &[T], gradient: &[T], output: Option<&[T]>, target: &mut [T]) {
         let at = |x: T, g: T| self.scale * g + (self.slope * (x - self.mean) + self.shift);
         let pairs = target.iter_mut().zip(values).zip(gradient);
         match output {
@@ -204,10 +204,10 @@ impl<T: Float> ChannelGradient<T> {
 }
 
 /// The mean of a plane and the sum of its squared deviations from it.
-type PlaneMoments = (f64, f64);
+pub(super) type PlaneMoments = (f64, f64);
 
 #[inline(always)]
-fn plane_moments<T: Float>(plane: &[T]) -> PlaneMoments {
+pub(super) fn plane_moments<T: Float>(plane: &[T]) -> PlaneMoments {
     let mean = sum_of(plane, |x| x).to_f64() / plane.len() as f64;
     let center = T::from_f64(mean);
     let squares = sum_of(plane, |x| (x - center) * (x - center));
@@ -235,7 +235,7 @@ fn combine(channels: usize, plane: usize, planes: &[PlaneMoments]) -> Moments {
 }
 
 #[inline(always)]
-fn normalize<T: Float>(
+pub(super) fn normalize<T: Float>(
     values: &[T],
     scale: T,
     shift: T,
@@ -277,7 +277,7 @@ fn mask<T: Float>(gradient: &[T], output: &[T], target: &mut [T]) {
 
 /// The sums of `g` and of `g (x - mean)`.
 #[inline(always)]
-fn sums<T: Float>(values: &[T], gradient: &[T], mean: T) -> [T; 2] {
+pub(super) fn sums<T: Float>(values: &[T], gradient: &[T], mean: T) -> [T; 2] {
     let centered = sum_of_products(values, gradient, |x, g| (x - mean) * g);
     [sum_of(gradient, |g| g), centered]
 }

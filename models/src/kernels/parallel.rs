@@ -86,3 +86,73 @@ fn add_assign<T: Float>(sums: &mut [T], row: &[T]) {
         *sum += *value;
     }
 }
+
+/// How many partial sums a reduction over a row keeps.
+const LANES: usize = 16;
+
+/// The sum of `f` over a row: 16 interleaved partial sums, added pairwise.
+#[inline(always)]
+pub(crate) fn sum_of<T: Float>(row: &[T], f: impl Fn(T) -> T) -> T {
+    let mut lanes = [T::zero(); LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += f(*value);
+        }
+    }
+    for (lane, value) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane += f(*value);
+    }
+    sum_lanes(lanes)
+}
+
+/// The sum of `f` over the pairs of two rows, in the order of [`sum_of`].
+#[inline(always)]
+pub(crate) fn sum_of_products<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [T::zero(); LANES];
+    let mut a_chunks = a.chunks_exact(LANES);
+    let mut b_chunks = b.chunks_exact(LANES);
+    for (a, b) in (&mut a_chunks).zip(&mut b_chunks) {
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane += f(a[i], b[i]);
+        }
+    }
+    let rest = a_chunks.remainder().iter().zip(b_chunks.remainder());
+    for (lane, (a, b)) in lanes.iter_mut().zip(rest) {
+        *lane += f(*a, *b);
+    }
+    sum_lanes(lanes)
+}
+
+/// The largest value of a row; NaN is passed over.
+#[inline(always)]
+pub(crate) fn max_of<T: Float>(row: &[T]) -> T {
+    let mut lanes = [T::NEG_INFINITY; LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*value, *lane);
+        }
+    }
+    for (lane, value) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane = larger(*value, *lane);
+    }
+    lanes.into_iter().fold(T::NEG_INFINITY, larger)
+}
+
+#[inline(always)]
+fn larger<T: Float>(a: T, b: T) -> T {
+    if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn sum_lanes<T: Float>(mut lanes: [T; LANES]) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] = lanes[i] + lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}

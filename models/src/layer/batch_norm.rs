@@ -204,3 +204,67 @@ impl BatchNorm2d {
         move_towards(&self.running_var, (biased_var.detach() * unbiased)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_close, assert_same_paths, scope, values};
+
+    const TRAIN: Pass = Pass::Train { seed: 0 };
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        for pass in [TRAIN, Pass::Eval] {
+            let scope = scope();
+            let norm = BatchNorm2dConfig::new(3).build(&scope).unwrap();
+            norm.running_mean.set(&(values(&[3]) * 0.3).unwrap()).unwrap();
+            let input = Var::from_tensor(&values(&[5, 3, 7, 4])).unwrap();
+            let tensors = scope.into_tensors();
+            assert_same_paths(
+                &tensors,
+                &input,
+                || norm.forward(&input, pass),
+                || norm.plain(&input, pass),
+            );
+            assert_same_paths(
+                &tensors,
+                &input,
+                || norm.forward_relu(&input, pass),
+                || norm.plain(&input, pass)?.relu(),
+            );
+        }
+    }
+
+    #[test]
+    fn running_statistics_follow_the_mean_and_the_unbiased_variance() {
+        let input = Tensor::new(&[[[[1f64, 2.0]]], [[[3.0, 6.0]]]], &candle_core::Device::Cpu);
+        let input = input.unwrap();
+        for plain in [false, true] {
+            let norm = BatchNorm2dConfig::new(1).build(&scope()).unwrap();
+            let output = if plain {
+                norm.plain(&input, TRAIN)
+            } else {
+                norm.forward(&input, TRAIN)
+            };
+            output.unwrap();
+            // Mean 3; squared deviations 4 + 1 + 0 + 9 = 14, over 4 - 1 values.
+            let expected = |value: f64| Tensor::new(&[value], input.device()).unwrap();
+            assert_close("mean", &norm.running_mean, &expected(0.1 * 3.0));
+            assert_close("var", &norm.running_var, &expected(0.9 + 0.1 * 14.0 / 3.0));
+            let before = norm.running_var.copy().unwrap();
+            norm.forward(&input, Pass::Eval).unwrap();
+            assert_close("var", &norm.running_var, &before);
+        }
+    }
+
+    #[test]
+    fn one_value_per_channel_has_no_variance() {
+        let norm = BatchNorm2dConfig::new(3).build(&scope()).unwrap();
+        let input = values(&[1, 3, 1, 1]);
+        assert!(norm.forward(&input, TRAIN).is_err());
+        assert!(norm.plain(&input, TRAIN).is_err());
+        assert!(norm.forward(&input, Pass::Eval).is_ok());
+    }
+}

@@ -200,3 +200,53 @@ impl Conv2d {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        for (kernel, stride, padding, dilation, groups, bias) in [
+            (3, 1, 1, 1, 1, true),
+            (3, 2, 1, 1, 1, false),
+            (5, 1, 0, 1, 3, true),
+            (3, 3, 2, 2, 1, true),
+            (1, 2, 0, 1, 1, false),
+        ] {
+            let config = Conv2dConfig {
+                stride,
+                padding,
+                dilation,
+                groups,
+                bias,
+                ..Conv2dConfig::new(3, 15, kernel)
+            };
+            let scope = scope();
+            let conv = config.build(&scope).unwrap();
+            let input = Var::from_tensor(&values(&[5, 3, 11, 14])).unwrap();
+            assert_same_paths(
+                &scope.into_tensors(),
+                &input,
+                || conv.forward(&input),
+                || conv.plain(&input),
+            );
+        }
+    }
+
+    #[test]
+    fn inputs_that_do_not_fit_are_refused() {
+        let conv = Conv2dConfig::new(3, 4, 5).build(&scope()).unwrap();
+        for shape in [[1, 2, 8, 8], [1, 3, 4, 8], [0, 3, 8, 8]] {
+            assert!(conv.forward(&values(&shape)).is_err(), "{shape:?}");
+        }
+        let config = Conv2dConfig {
+            groups: 2,
+            ..Conv2dConfig::new(3, 4, 5)
+        };
+        assert!(config.build(&scope()).is_err());
+    }
+}

@@ -104,3 +104,48 @@ impl ConvNorm {
         Ok(output)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let config = Conv2dConfig {
+            stride: 2,
+            padding: 1,
+            ..Conv2dConfig::new(3, 7, 3)
+        };
+        for pass in [Pass::Train { seed: 0 }, Pass::Eval] {
+            let scope = scope();
+            let layer =
+                ConvNorm::build(config, &scope.child("conv1"), &scope.child("bn1")).unwrap();
+            let input = Var::from_tensor(&values(&[5, 3, 9, 12])).unwrap();
+            let shortcut = values(&[5, 7, 5, 6]);
+            let tensors = scope.into_tensors();
+            assert_same_paths(
+                &tensors,
+                &input,
+                || layer.forward(&input, pass),
+                || layer.plain(&input, pass),
+            );
+            assert_same_paths(
+                &tensors,
+                &input,
+                || layer.forward_relu(&input, pass),
+                || layer.plain(&input, pass)?.relu(),
+            );
+            assert_same_paths(
+                &tensors,
+                &input,
+                || layer.forward_add_relu(&input, &shortcut, pass),
+                || (layer.plain(&input, pass)? + &shortcut)?.relu(),
+            );
+        }
+    }
+}

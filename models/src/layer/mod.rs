@@ -7,9 +7,12 @@ mod conv2d;
 mod conv_norm;
 mod dropout;
 mod embedding;
+mod group_norm;
 mod layer_norm;
 mod linear;
 mod pool;
+#[cfg(test)]
+mod testing;
 
 pub use activation::Activation;
 pub use attention::CausalAttention;
@@ -18,6 +21,7 @@ pub use conv_norm::ConvNorm;
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingConfig};
+pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Linear, LinearConfig, WeightLayout};
 pub use pool::Pool2d;

@@ -135,6 +135,14 @@ impl Pool2d {
             };
             return pool.apply([input]);
         }
+        self.plain(input)
+    }
+
+    /// The pooled input from tensor operations.
+    fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let (_, _, height, width) = input.dims4()?;
+        let rows = self.windows.over(height)?;
+        let columns = self.windows.over(width)?;
         match self.reduction {
             Reduction::Max => maximum(input, &rows, &columns),
             Reduction::Average => average(input, &rows, &columns),
@@ -238,7 +246,40 @@ fn average(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use candle_core::Var;
+
     use super::*;
+    use crate::Tensors;
+    use crate::layer::testing::{assert_same_paths, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let input = Var::from_tensor(&values(&[3, 2, 7, 10])).unwrap();
+        for pool in [
+            Pool2d::max(2, 2, 0),
+            Pool2d::max(3, 2, 1),
+            Pool2d::average(3, 1, 1),
+            Pool2d::average(4, 3, 2),
+            Pool2d::adaptive_max(3),
+            Pool2d::adaptive_average(4),
+        ] {
+            let pool = pool.unwrap();
+            let (kernel, plain) = (|| pool.forward(&input), || pool.plain(&input));
+            assert_same_paths(&Tensors::default(), &input, kernel, plain);
+        }
+    }
+
+    #[test]
+    fn the_first_largest_value_gets_the_gradient() {
+        let ties = Tensor::ones((1, 1, 2, 2), DType::F64, &candle_core::Device::Cpu);
+        let input = Var::from_tensor(&ties.unwrap()).unwrap();
+        let pool = Pool2d::max(2, 2, 0).unwrap();
+        for output in [pool.forward(&input), pool.plain(&input)] {
+            let gradients = output.unwrap().backward().unwrap();
+            let gradient = gradients.get(&input).unwrap().flatten_all().unwrap();
+            assert_eq!(gradient.to_vec1::<f64>().unwrap(), [1.0, 0.0, 0.0, 0.0]);
+        }
+    }
 
     #[test]
     fn windows_beyond_the_image_are_clipped() {

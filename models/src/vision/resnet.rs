@@ -1,7 +1,7 @@
 //! Residual networks (He et al., arXiv 1512.03385) for small images and for ImageNet, with the names
 //! of torchvision's parameters.
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::layer::{Conv2dConfig, ConvNorm, Linear, LinearConfig, Pool2d};
@@ -141,6 +141,7 @@ impl ResNetConfig {
             stem,
             stem_pool,
             blocks: layers,
+            pool: Pool2d::adaptive_average(1)?,
             classifier: LinearConfig::new(channels, self.classes).build(&scope.child("fc"))?,
             tensors: scope.clone().into_tensors(),
         })
@@ -170,6 +171,7 @@ pub struct ResNet {
     stem: ConvNorm,
     stem_pool: Option<Pool2d>,
     blocks: Vec<Block>,
+    pool: Pool2d,
     classifier: Linear,
     tensors: Tensors,
 }
@@ -183,7 +185,7 @@ impl Model for ResNet {
         for block in &self.blocks {
             hidden = block.forward(&hidden, pass)?;
         }
-        let pooled = hidden.flatten_from(2)?.mean(D::Minus1)?;
+        let pooled = self.pool.forward(&hidden)?.flatten_from(1)?;
         self.classifier.forward(&pooled)
     }
 

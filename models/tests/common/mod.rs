@@ -1,6 +1,6 @@
 //! What the tests share: seeded tensors and gradients from finite differences.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};

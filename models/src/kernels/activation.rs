@@ -1,0 +1,99 @@
+//! Element-wise activation functions with their derivatives.
+
+use candle_core::Shape;
+
+use super::{Float, Function, map_chunks};
+use crate::layer::Activation;
+
+/// An activation as a function of its own.
+pub(crate) struct Activate {
+    pub(crate) activation: Activation,
+    pub(crate) shape: Shape,
+}
+
+impl Function<1> for Activate {
+    const NAME: &'static str = "activation";
+
+    fn shape(&self) -> Shape {
+        self.shape.clone()
+    }
+
+    fn forward<T: Float>(&self, [input]: [&[T]; 1]) -> Vec<T> {
+        self.activation.values(input)
+    }
+
+    fn backward<T: Float>(
+        &self,
+        [input]: [&[T]; 1],
+        _output: &[T],
+        gradient: &[T],
+        _needed: [bool; 1],
+    ) -> [Option<Vec<T>>; 1] {
+        let mut result = gradient.to_vec();
+        self.activation.scale_by_derivative(input, &mut result);
+        [Some(result)]
+    }
+}
+
+impl Activation {
+    /// The values at each element of `input`.
+    pub(crate) fn values<T: Float>(self, input: &[T]) -> Vec<T> {
+        let mut output = vec![T::zero(); input.len()];
+        match self {
+            Self::Relu => map(input, &mut output, |x, _| relu(x)),
+            Self::Gelu => map(input, &mut output, |x, _| gelu(x).0),
+            Self::GeluErf => map(input, &mut output, |x, _| gelu_erf(x).0),
+        }
+        output
+    }
+
+    /// Multiplies `gradient` by the derivative at each element of `input`.
+    pub(crate) fn scale_by_derivative<T: Float>(self, input: &[T], gradient: &mut [T]) {
+        match self {
+            Self::Relu => map(input, gradient, |x, g| relu_derivative(x, g)),
+            Self::Gelu => map(input, gradient, |x, g| g * gelu(x).1),
+            Self::GeluErf => map(input, gradient, |x, g| g * gelu_erf(x).1),
+        }
+    }
+}
+
+fn map<T: Float>(input: &[T], output: &mut [T], f: impl Fn(T, T) -> T + Sync) {
+    map_chunks(input, output, |input, output| {
+        for (y, x) in output.iter_mut().zip(input) {
+            *y = f(*x, *y);
+        }
+    });
+}
+
+/// max(x, 0), written so that NaN stays NaN.
+#[inline(always)]
+fn relu<T: Float>(x: T) -> T {
+    if x < T::zero() { T::zero() } else { x }
+}
+
+#[inline(always)]
+fn relu_derivative<T: Float>(x: T, gradient: T) -> T {
+    if x <= T::zero() { T::zero() } else { gradient }
+}
+
+/// The tanh form and its derivative, with `tanh(u) = 2 sigmoid(2 u) - 1`.
+#[inline(always)]
+fn gelu<T: Float>(x: T) -> (T, T) {
+    let c = T::from_f64((8.0 / std::f64::consts::PI).sqrt());
+    let cubic = T::from_f64(0.044715);
+    let square = x * x;
+    let one = T::one();
+    let sigmoid = one / (one + (-(c * x * (one + cubic * square))).exp());
+    let inner = c * (one + T::from_f64(3.0) * cubic * square);
+    (x * sigmoid, sigmoid + x * sigmoid * (one - sigmoid) * inner)
+}
+
+/// x Φ(x) and its derivative Φ(x) + x φ(x).
+#[inline(always)]
+fn gelu_erf<T: Float>(x: T) -> (T, T) {
+    let half = T::from_f64(0.5);
+    let cdf = half * (T::one() + (x * T::from_f64(std::f64::consts::FRAC_1_SQRT_2)).erf());
+    let normalizer = T::from_f64(1.0 / (2.0 * std::f64::consts::PI).sqrt());
+    let density = normalizer * (-(half * x * x)).exp();
+    (x * cdf, cdf + x * density)
+}

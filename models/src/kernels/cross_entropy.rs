@@ -1,0 +1,107 @@
+//! Cross-entropy of logits and class indices.
+
+use std::sync::OnceLock;
+
+use candle_core::Shape;
+use rayon::prelude::*;
+
+use super::parallel::{max_of, rows_per_piece, sum_of};
+use super::{Float, Function, for_each_row_block, vectorized};
+
+/// The mean over the targets t of `lse(x) - (1 - s) x_t - s mean(x)`, where lse is the logarithm of
+/// the sum of exponentials and s the label smoothing. Each target is a class or `None`, which is
+/// left out; at least one is a class.
+pub(crate) struct MeanCrossEntropy {
+    classes: usize,
+    targets: Vec<Option<u32>>,
+    smoothing: f64,
+    log_sums: OnceLock<Vec<f64>>,
+}
+
+impl MeanCrossEntropy {
+    pub(crate) fn new(classes: usize, targets: Vec<Option<u32>>, smoothing: f64) -> Self {
+        Self {
+            classes,
+            targets,
+            smoothing,
+            log_sums: OnceLock::new(),
+        }
+    }
+
+    fn count(&self) -> f64 {
+        self.targets.iter().flatten().count() as f64
+    }
+
+    /// The logarithm of the sum of exponentials of each row whose target counts.
+    fn log_sums<T: Float>(&self, logits: &[T]) -> Vec<f64> {
+        let piece = rows_per_piece(self.classes);
+        self.targets
+            .par_chunks(piece)
+            .zip(logits.par_chunks(piece * self.classes))
+            .flat_map_iter(|(targets, rows)| {
+                let rows = rows.chunks_exact(self.classes);
+                rows.zip(targets).map(|(row, target)| match target {
+                    Some(_) => vectorized(|| {
+                        let max = max_of(row);
+                        (max + sum_of(row, |x| (x - max).exp()).ln()).to_f64()
+                    }),
+                    None => 0.0,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Function<1> for MeanCrossEntropy {
+    const NAME: &'static str = "cross-entropy";
+
+    fn shape(&self) -> Shape {
+        Shape::from(())
+    }
+
+    fn forward<T: Float>(&self, [logits]: [&[T]; 1]) -> Vec<T> {
+        let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
+        let rows = logits.chunks_exact(self.classes);
+        let mut total = 0.0;
+        for ((row, target), log_sum) in rows.zip(&self.targets).zip(log_sums) {
+            if let Some(target) = target {
+                total += log_sum - (1.0 - self.smoothing) * row[*target as usize].to_f64();
+                if self.smoothing > 0.0 {
+                    let mean = sum_of(row, |x| x).to_f64() / self.classes as f64;
+                    total -= self.smoothing * mean;
+                }
+            }
+        }
+        vec![T::from_f64(total / self.count())]
+    }
+
+    fn backward<T: Float>(
+        &self,
+        [logits]: [&[T]; 1],
+        _output: &[T],
+        gradient: &[T],
+        _needed: [bool; 1],
+    ) -> [Option<Vec<T>>; 1] {
+        let classes = self.classes;
+        let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
+        let scale = T::from_f64(gradient[0].to_f64() / self.count());
+        let spread = T::from_f64(self.smoothing / classes as f64);
+        let peak = T::from_f64(1.0 - self.smoothing);
+        let mut result = vec![T::zero(); logits.len()];
+        for_each_row_block(&mut result, classes, |first, rows| {
+            for (i, result) in rows.chunks_exact_mut(classes).enumerate() {
+                let row = first + i;
+                let Some(target) = self.targets[row] else {
+                    continue;
+                };
+                let log_sum = T::from_f64(log_sums[row]);
+                for (g, x) in result.iter_mut().zip(&logits[row * classes..]) {
+                    *g = ((*x - log_sum).exp() - spread) * scale;
+                }
+                let g = &mut result[target as usize];
+                *g = *g - peak * scale;
+            }
+        });
+        [Some(result)]
+    }
+}

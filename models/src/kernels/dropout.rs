@@ -1,0 +1,86 @@
+//! Units dropped at random.
+
+use candle_core::Shape;
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Float, Function, for_each_row_block};
+
+/// The random factors of one dropout layer in one pass: 0 with probability `rate`, else
+/// `1 / (1 - rate)`. Element i is drawn from word i of a random stream, so that factors are drawn
+/// again where they are needed and never kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noise {
+    pub(crate) rate: f64,
+    pub(crate) seed: u64,
+    pub(crate) stream: u64,
+}
+
+impl Noise {
+    /// Calls `work` with the factors of the elements from `start` on, one for each element of
+    /// `values`.
+    #[inline(always)]
+    pub(crate) fn apply<T: Float>(&self, start: usize, values: &mut [T], work: impl Fn(&mut T, T)) {
+        let threshold = (self.rate * 2f64.powi(32)) as u32;
+        let keep = T::from_f64(1.0 / (1.0 - self.rate));
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(self.stream);
+        rng.set_word_pos(start as u128);
+        for value in values {
+            let factor = if rng.next_u32() < threshold {
+                T::zero()
+            } else {
+                keep
+            };
+            work(value, factor);
+        }
+    }
+
+    /// The factors of the first `count` elements.
+    pub(crate) fn factors<T: Float>(&self, count: usize) -> Vec<T> {
+        let mut factors = vec![T::zero(); count];
+        for_each_row_block(&mut factors, 1, |start, factors| {
+            self.apply(start, factors, |value, factor| *value = factor);
+        });
+        factors
+    }
+}
+
+/// The product of a tensor with random factors.
+pub(crate) struct DropOut {
+    pub(crate) noise: Noise,
+    pub(crate) shape: Shape,
+}
+
+impl DropOut {
+    fn scale<T: Float>(&self, values: &[T]) -> Vec<T> {
+        let mut result = values.to_vec();
+        for_each_row_block(&mut result, 1, |start, values| {
+            self.noise
+                .apply(start, values, |value, factor| *value *= factor);
+        });
+        result
+    }
+}
+
+impl Function<1> for DropOut {
+    const NAME: &'static str = "dropout";
+
+    fn shape(&self) -> Shape {
+        self.shape.clone()
+    }
+
+    fn forward<T: Float>(&self, [input]: [&[T]; 1]) -> Vec<T> {
+        self.scale(input)
+    }
+
+    fn backward<T: Float>(
+        &self,
+        _inputs: [&[T]; 1],
+        _output: &[T],
+        gradient: &[T],
+        _needed: [bool; 1],
+    ) -> [Option<Vec<T>>; 1] {
+        [Some(self.scale(gradient))]
+    }
+}

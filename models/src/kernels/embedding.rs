@@ -1,0 +1,48 @@
+//! Rows looked up in a table.
+
+use candle_core::Shape;
+
+use super::{Float, Function, for_each_row_block};
+
+/// The rows `ids` of a table; each id has been checked to be within it.
+pub(crate) struct LookUp {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) width: usize,
+    pub(crate) shape: Shape,
+}
+
+impl Function<1> for LookUp {
+    const NAME: &'static str = "embedding";
+
+    fn shape(&self) -> Shape {
+        self.shape.clone()
+    }
+
+    fn forward<T: Float>(&self, [table]: [&[T]; 1]) -> Vec<T> {
+        let mut output = vec![T::zero(); self.ids.len() * self.width];
+        for_each_row_block(&mut output, self.width, |first, rows| {
+            let rows = rows.chunks_exact_mut(self.width);
+            for (row, id) in rows.zip(&self.ids[first..]) {
+                row.copy_from_slice(&table[*id as usize * self.width..][..self.width]);
+            }
+        });
+        output
+    }
+
+    fn backward<T: Float>(
+        &self,
+        [table]: [&[T]; 1],
+        _output: &[T],
+        gradient: &[T],
+        _needed: [bool; 1],
+    ) -> [Option<Vec<T>>; 1] {
+        let mut result = vec![T::zero(); table.len()];
+        for (row, id) in gradient.chunks_exact(self.width).zip(&self.ids) {
+            let sums = &mut result[*id as usize * self.width..][..self.width];
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += *value;
+            }
+        }
+        [Some(result)]
+    }
+}

@@ -1,0 +1,131 @@
+//! Affine maps, with an activation of their input fused in.
+
+use candle_core::Shape;
+
+use super::matmul::{Matrix, Write, matmul};
+use super::{Float, Function, column_sums, for_each_row_block};
+use crate::layer::{Activation, WeightLayout};
+
+/// `y = activation(x) W^T + b` for `rows` rows of `inputs` elements. As the activation is taken of
+/// the input, the backward pass needs nothing but the arguments, and the activated values are never
+/// kept.
+pub(crate) struct Affine {
+    pub(crate) rows: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) layout: WeightLayout,
+    pub(crate) activation: Option<Activation>,
+    pub(crate) shape: Shape,
+}
+
+impl Affine {
+    /// The weight as a matrix of `inputs` rows and `outputs` columns.
+    fn matrix<'a, T>(&self, weight: &'a [T]) -> Matrix<'a, T> {
+        match self.layout {
+            WeightLayout::OutputInput => {
+                Matrix::new(weight, self.outputs, self.inputs).transposed()
+            }
+            WeightLayout::InputOutput => Matrix::new(weight, self.inputs, self.outputs),
+        }
+    }
+
+    fn multiply<T: Float>(&self, input: &[T], weight: &[T], output: &mut [T], write: Write) {
+        let weight = self.matrix(weight);
+        let product = |input: &[T], output: &mut [T]| {
+            let input = Matrix::new(input, self.rows, self.inputs);
+            matmul(input, weight, output, write);
+        };
+        match self.activation {
+            Some(activation) => product(&activation.values(input), output),
+            None => product(input, output),
+        }
+    }
+
+    fn input_gradient<T: Float>(&self, input: &[T], weight: &[T], gradient: &[T]) -> Vec<T> {
+        let mut result = vec![T::zero(); input.len()];
+        let gradient = Matrix::new(gradient, self.rows, self.outputs);
+        let weight = self.matrix(weight).transposed();
+        matmul(gradient, weight, &mut result, Write::Replace);
+        if let Some(activation) = self.activation {
+            activation.scale_by_derivative(input, &mut result);
+        }
+        result
+    }
+
+    fn weight_gradient<T: Float>(&self, input: &[T], gradient: &[T]) -> Vec<T> {
+        let activated = self.activation.map(|activation| activation.values(input));
+        let input = activated.as_deref().unwrap_or(input);
+        let input = Matrix::new(input, self.rows, self.inputs);
+        let gradient = Matrix::new(gradient, self.rows, self.outputs);
+        let mut result = vec![T::zero(); self.inputs * self.outputs];
+        match self.layout {
+            WeightLayout::OutputInput => {
+                matmul(gradient.transposed(), input, &mut result, Write::Replace);
+            }
+            WeightLayout::InputOutput => {
+                matmul(input.transposed(), gradient, &mut result, Write::Replace);
+            }
+        }
+        result
+    }
+}
+
+impl Function<2> for Affine {
+    const NAME: &'static str = "linear";
+
+    fn shape(&self) -> Shape {
+        self.shape.clone()
+    }
+
+    fn forward<T: Float>(&self, [input, weight]: [&[T]; 2]) -> Vec<T> {
+        let mut output = vec![T::zero(); self.rows * self.outputs];
+        self.multiply(input, weight, &mut output, Write::Replace);
+        output
+    }
+
+    fn backward<T: Float>(
+        &self,
+        [input, weight]: [&[T]; 2],
+        _output: &[T],
+        gradient: &[T],
+        [input_needed, weight_needed]: [bool; 2],
+    ) -> [Option<Vec<T>>; 2] {
+        [
+            input_needed.then(|| self.input_gradient(input, weight, gradient)),
+            weight_needed.then(|| self.weight_gradient(input, gradient)),
+        ]
+    }
+}
+
+impl Function<3> for Affine {
+    const NAME: &'static str = "linear";
+
+    fn shape(&self) -> Shape {
+        self.shape.clone()
+    }
+
+    fn forward<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> Vec<T> {
+        let mut output = vec![T::zero(); self.rows * self.outputs];
+        for_each_row_block(&mut output, self.outputs, |_, rows| {
+            for row in rows.chunks_exact_mut(self.outputs) {
+                row.copy_from_slice(bias);
+            }
+        });
+        self.multiply(input, weight, &mut output, Write::Add);
+        output
+    }
+
+    fn backward<T: Float>(
+        &self,
+        [input, weight, _bias]: [&[T]; 3],
+        _output: &[T],
+        gradient: &[T],
+        [input_needed, weight_needed, bias_needed]: [bool; 3],
+    ) -> [Option<Vec<T>>; 3] {
+        [
+            input_needed.then(|| self.input_gradient(input, weight, gradient)),
+            weight_needed.then(|| self.weight_gradient(input, gradient)),
+            bias_needed.then(|| column_sums(gradient, self.outputs)),
+        ]
+    }
+}

@@ -1,0 +1,254 @@
+//! The GPT-2 architecture (Radford et al. 2019).
+//!
+//! Parameters have the names and layouts that Hugging Face's `GPT2LMHeadModel` gives them.
+
+use candle_core::{Tensor, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::layer::{
+    Activation, CausalAttention, Dropout, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig,
+    Linear, LinearConfig, WeightLayout,
+};
+use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
+
+/// The settings of a [`Gpt`].
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use models::language::{GptConfig, GptPreset};
+/// use models::{Model, Pass, Scope};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = GptConfig { vocabulary: 65, ..GptPreset::Nano.config() };
+/// let gpt = config.build(&Scope::new(0, DType::F32, &Device::Cpu))?;
+/// let tokens = Tensor::zeros((2, 16), DType::U32, &Device::Cpu)?;
+/// assert_eq!(gpt.forward(&tokens, Pass::Eval)?.dims(), [2, 16, 65]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GptConfig {
+    /// Distinct tokens.
+    pub vocabulary: usize,
+    /// The longest sequence, in tokens.
+    pub context: usize,
+    /// Transformer blocks.
+    pub layers: usize,
+    /// Attention heads of each block; they share the width.
+    pub heads: usize,
+    /// Elements of the vector at each position.
+    pub width: usize,
+    /// The probability of dropping an element of the embeddings, of the attention probabilities and
+    /// of what each half block adds to the residual stream.
+    pub dropout: f64,
+    /// The standard deviation of the first weights; that of each block's two projections into the
+    /// residual stream is divided by `sqrt(2 layers)`.
+    pub init_std: f64,
+}
+
+/// Named sizes of a [`Gpt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GptPreset {
+    /// For tests: 2 layers of width 32 with 2 heads, 32 tokens of context, a vocabulary of bytes.
+    Nano,
+    /// For a CPU: 4 layers of width 128 with 4 heads, 64 tokens of context, a vocabulary of bytes.
+    Mini,
+    /// OpenAI's smallest GPT-2: 124 million parameters.
+    Small,
+}
+
+impl GptPreset {
+    /// The settings of this size.
+    pub fn config(self) -> GptConfig {
+        let mini = GptConfig {
+            vocabulary: 256,
+            context: 64,
+            layers: 4,
+            heads: 4,
+            width: 128,
+            dropout: 0.0,
+            init_std: 0.02,
+        };
+        match self {
+            Self::Nano => GptConfig {
+                context: 32,
+                layers: 2,
+                heads: 2,
+                width: 32,
+                ..mini
+            },
+            Self::Mini => mini,
+            Self::Small => GptConfig {
+                vocabulary: 50_257,
+                context: 1024,
+                layers: 12,
+                heads: 12,
+                width: 768,
+                dropout: 0.1,
+                ..mini
+            },
+        }
+    }
+}
+
+impl Default for GptConfig {
+    fn default() -> Self {
+        GptPreset::Mini.config()
+    }
+}
+
+impl GptConfig {
+    /// Creates the model. Input embedding and output map share the parameter
+    /// `transformer.wte.weight`.
+    ///
+    /// # Errors
+    /// When a size is 0, the heads do not divide the width, the dropout is outside `[0, 1)`, or
+    /// `init_std` is negative.
+    pub fn build(&self, scope: &Scope) -> Result<Gpt> {
+        self.validate()?;
+        let root = scope.child("transformer");
+        let normal = Init::Normal { std: self.init_std };
+        let embedding = |count, name| {
+            EmbeddingConfig {
+                count,
+                width: self.width,
+                init: normal,
+            }
+            .build(&root.child(name))
+        };
+        let tokens = embedding(self.vocabulary, "wte")?;
+        let positions = embedding(self.context, "wpe")?;
+        let blocks = root.child("h");
+        Ok(Gpt {
+            head: Linear::tied(tokens.weight()),
+            tokens,
+            positions,
+            dropout: Dropout::new(self.dropout, &root.child("drop"))?,
+            blocks: (0..self.layers)
+                .map(|index| Block::new(self, &blocks.child(index)))
+                .collect::<Result<_>>()?,
+            norm: LayerNormConfig::new(self.width).build(&root.child("ln_f"))?,
+            context: self.context,
+            tensors: scope.clone().into_tensors(),
+        })
+    }
+
+    fn validate(&self) -> Result<()> {
+        for (name, value) in [
+            ("vocabulary", self.vocabulary),
+            ("context", self.context),
+            ("layers", self.layers),
+            ("heads", self.heads),
+            ("width", self.width),
+        ] {
+            if value == 0 {
+                return Err(Error::setting(name, value, "at least 1"));
+            }
+        }
+        if !self.width.is_multiple_of(self.heads) {
+            let expected = format!("a divisor of the width, {}", self.width);
+            return Err(Error::setting("heads", self.heads, expected));
+        }
+        if !(self.init_std.is_finite() && self.init_std >= 0.0) {
+            let expected = "a finite number that is not negative";
+            return Err(Error::setting("init_std", self.init_std, expected));
+        }
+        Ok(())
+    }
+}
+
+/// A decoder-only transformer with layer normalisation before each half block.
+#[derive(Debug, Clone)]
+pub struct Gpt {
+    tokens: Embedding,
+    positions: Embedding,
+    dropout: Dropout,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    head: Linear,
+    context: usize,
+    tensors: Tensors,
+}
+
+impl Model for Gpt {
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let (batch, time) = input.dims2()?;
+        if time > self.context {
+            bail!("gpt: {time} tokens exceed the context of {}", self.context);
+        }
+        let positions = Tensor::arange(0, time as u32, input.device())?
+            .expand((batch, time))?
+            .contiguous()?;
+        let embedded = (self.tokens.forward(input)? + self.positions.forward(&positions)?)?;
+        let mut hidden = self.dropout.forward(&embedded, pass)?;
+        for block in &self.blocks {
+            hidden = block.forward(&hidden, pass)?;
+        }
+        self.head.forward(&self.norm.forward(&hidden)?)
+    }
+
+    fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Block {
+    attention_norm: LayerNorm,
+    attention_in: Linear,
+    attention: CausalAttention,
+    attention_out: Linear,
+    attention_dropout: Dropout,
+    mlp_norm: LayerNorm,
+    mlp_in: Linear,
+    mlp_out: Linear,
+    mlp_dropout: Dropout,
+}
+
+impl Block {
+    fn new(config: &GptConfig, scope: &Scope) -> Result<Self> {
+        let width = config.width;
+        let residual_std = config.init_std / (2.0 * config.layers as f64).sqrt();
+        let linear = |inputs, outputs, std, scope: &Scope| {
+            LinearConfig {
+                layout: WeightLayout::InputOutput,
+                init: Some(Init::Normal { std }),
+                ..LinearConfig::new(inputs, outputs)
+            }
+            .build(scope)
+        };
+        let norm = |name| LayerNormConfig::new(width).build(&scope.child(name));
+        let dropout = |scope: &Scope, name| Dropout::new(config.dropout, &scope.child(name));
+        let (attention, mlp) = (scope.child("attn"), scope.child("mlp"));
+        let std = config.init_std;
+        Ok(Self {
+            attention_norm: norm("ln_1")?,
+            attention_in: linear(width, 3 * width, std, &attention.child("c_attn"))?,
+            attention: CausalAttention {
+                heads: config.heads,
+                dropout: dropout(&attention, "attn_dropout")?,
+            },
+            attention_out: linear(width, width, residual_std, &attention.child("c_proj"))?,
+            attention_dropout: dropout(&attention, "resid_dropout")?,
+            mlp_norm: norm("ln_2")?,
+            mlp_in: linear(width, 4 * width, std, &mlp.child("c_fc"))?,
+            mlp_out: linear(4 * width, width, residual_std, &mlp.child("c_proj"))?,
+            mlp_dropout: dropout(&mlp, "dropout")?,
+        })
+    }
+
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let packed = self
+            .attention_in
+            .forward(&self.attention_norm.forward(input)?)?;
+        let attended = self
+            .attention_out
+            .forward(&self.attention.forward(&packed, pass)?)?;
+        let middle = (input + self.attention_dropout.forward(&attended, pass)?)?;
+        let hidden = self.mlp_in.forward(&self.mlp_norm.forward(&middle)?)?;
+        let added = self.mlp_out.forward_activated(Activation::Gelu, &hidden)?;
+        middle + self.mlp_dropout.forward(&added, pass)?
+    }
+}

@@ -1,0 +1,53 @@
+//! Element-wise activation functions.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::kernels::{self, Apply};
+
+/// An element-wise activation function. Its derivative where it has a kink is 0, as in PyTorch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// The tanh approximation of GELU (Hendrycks and Gimpel 2016), which GPT-2 uses:
+    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+    Gelu,
+    /// GELU itself: `x / 2 (1 + erf(x / sqrt(2)))`.
+    GeluErf,
+}
+
+impl Activation {
+    /// The activation of each element.
+    ///
+    /// # Errors
+    /// When the dtype is not a floating-point type.
+    pub fn forward(self, input: &Tensor) -> candle_core::Result<Tensor> {
+        if kernels::supported(input) {
+            let shape = input.shape().clone();
+            let activation = self;
+            return kernels::Activate { activation, shape }.apply([input]);
+        }
+        self.plain(input)
+    }
+
+    /// The activation by tensor operations.
+    pub(crate) fn plain(self, input: &Tensor) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Relu => {
+                let zeros = input.zeros_like()?;
+                input.le(0.0)?.where_cond(&zeros, input)
+            }
+            Self::Gelu => {
+                let cubic = ((input * 0.044715)? * input.sqr()?)?;
+                let inner = ((input + cubic)? * (2.0 / std::f64::consts::PI).sqrt())?;
+                (input * 0.5)? * (inner.tanh()? + 1.0)?
+            }
+            Self::GeluErf => {
+                let scaled = (input * std::f64::consts::FRAC_1_SQRT_2)?;
+                (input * 0.5)? * (scaled.erf()? + 1.0)?
+            }
+        }
+    }
+}

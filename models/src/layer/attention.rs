@@ -1,0 +1,87 @@
+//! Causal multi-head self-attention (Vaswani et al. 2017).
+
+use candle_core::{D, Tensor, bail};
+
+use super::dropout::{Dropout, factors};
+use crate::Pass;
+use crate::kernels::{self, Apply, Noise};
+
+/// Scaled dot-product attention in which each position sees itself and those before it.
+#[derive(Debug, Clone, Copy)]
+pub struct CausalAttention {
+    /// How many heads share the width.
+    pub heads: usize,
+    /// Drops attention probabilities.
+    pub dropout: Dropout,
+}
+
+impl CausalAttention {
+    /// The attention of `[batch, time, 3 * width]`, queries, keys and values side by side, each
+    /// with its heads side by side. The result has shape `[batch, time, width]`; its heads are side
+    /// by side, too.
+    ///
+    /// # Errors
+    /// When the input has another rank, or its last axis is not three times a multiple of `heads`.
+    pub fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let (batch, time, columns) = input.dims3()?;
+        if self.heads == 0 || columns % (3 * self.heads) != 0 {
+            bail!(
+                "attention: {columns} columns are not queries, keys and values of {} heads",
+                self.heads
+            );
+        }
+        let dropout = self.dropout.noise(pass);
+        if kernels::supported(input) {
+            let attention = kernels::CausalAttention {
+                batch,
+                time,
+                heads: self.heads,
+                head_width: columns / 3 / self.heads,
+                dropout,
+            };
+            return attention.apply([input]);
+        }
+        self.plain(input, dropout)
+    }
+
+    fn plain(&self, input: &Tensor, dropout: Option<Noise>) -> candle_core::Result<Tensor> {
+        let (batch, time, columns) = input.dims3()?;
+        let (width, head_width) = (columns / 3, columns / 3 / self.heads);
+        let part = |index: usize| {
+            input
+                .narrow(2, index * width, width)?
+                .reshape((batch, time, self.heads, head_width))?
+                .transpose(1, 2)?
+                .contiguous()
+        };
+        let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
+        let scores = (queries.matmul(&keys.t()?)? * (1.0 / (head_width as f64).sqrt()))?;
+        let hidden = hidden_keys(time, input)?.broadcast_as(scores.shape())?;
+        let probabilities = candle_nn::ops::softmax(&(scores + hidden)?, D::Minus1)?;
+        let probabilities = match dropout {
+            Some(noise) => {
+                let shape = probabilities.dims();
+                (&probabilities * factors(noise, shape, input.dtype(), input.device())?)?
+            }
+            None => probabilities,
+        };
+        probabilities
+            .matmul(&values)?
+            .transpose(1, 2)?
+            .reshape((batch, time, width))
+    }
+}
+
+/// 0 where the column is not after the row, else minus infinity.
+fn hidden_keys(time: usize, like: &Tensor) -> candle_core::Result<Tensor> {
+    let values: Vec<f32> = (0..time * time)
+        .map(|i| {
+            if i % time > i / time {
+                f32::NEG_INFINITY
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    Tensor::from_vec(values, (time, time), like.device())?.to_dtype(like.dtype())
+}

@@ -1,0 +1,77 @@
+//! Layer normalisation (Ba et al. 2016) over the last axis.
+
+use candle_core::{D, Tensor, Var, bail};
+
+use crate::kernels::{self, Apply};
+use crate::{Error, Init, Result, Scope};
+
+/// The settings of a [`LayerNorm`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LayerNormConfig {
+    /// Elements of the last axis.
+    pub width: usize,
+    /// Added to the variance under the square root.
+    pub eps: f64,
+}
+
+impl LayerNormConfig {
+    /// PyTorch's default: `eps` 1e-5.
+    pub fn new(width: usize) -> Self {
+        Self { width, eps: 1e-5 }
+    }
+
+    /// Creates the layer with the parameters `weight` (ones) and `bias` (zeros).
+    ///
+    /// # Errors
+    /// When `width` is 0 or `eps` is negative.
+    pub fn build(&self, scope: &Scope) -> Result<LayerNorm> {
+        if self.width == 0 {
+            return Err(Error::setting("width", 0, "at least 1"));
+        }
+        if !(self.eps.is_finite() && self.eps >= 0.0) {
+            let expected = "a finite number that is not negative";
+            return Err(Error::setting("eps", self.eps, expected));
+        }
+        Ok(LayerNorm {
+            config: *self,
+            weight: scope.parameter("weight", self.width, Init::Constant(1.0))?,
+            bias: scope.parameter("bias", self.width, Init::Constant(0.0))?,
+        })
+    }
+}
+
+/// `y = weight (x - mean) / sqrt(var + eps) + bias`, with the mean and the biased variance of the
+/// last axis.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    config: LayerNormConfig,
+    weight: Var,
+    bias: Var,
+}
+
+impl LayerNorm {
+    /// The normalised input.
+    ///
+    /// # Errors
+    /// When the last axis has another size, or the dtypes differ.
+    pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let LayerNormConfig { width, eps } = self.config;
+        if input.dims().last() != Some(&width) {
+            bail!(
+                "layer norm: expected {width} elements in the last axis, got shape {:?}",
+                input.dims()
+            );
+        }
+        if kernels::supported(input) {
+            let shape = input.shape().clone();
+            let normalize = kernels::LayerNormalize { width, eps, shape };
+            return normalize.apply([input, &self.weight, &self.bias]);
+        }
+        let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
+        let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+        centred
+            .broadcast_div(&(variance + eps)?.sqrt()?)?
+            .broadcast_mul(&self.weight)?
+            .broadcast_add(&self.bias)
+    }
+}

@@ -1,0 +1,178 @@
+//! The affine map of the last axis.
+
+use candle_core::{D, Tensor, Var, bail};
+
+use super::Activation;
+use crate::kernels::{self, Apply};
+use crate::{Error, Init, Result, Scope};
+
+/// How a weight matrix lies in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightLayout {
+    /// `[outputs, inputs]`, as PyTorch's `Linear` has it.
+    OutputInput,
+    /// `[inputs, outputs]`, as GPT-2's `Conv1D` has it.
+    InputOutput,
+}
+
+/// The settings of a [`Linear`].
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use models::Scope;
+/// use models::layer::LinearConfig;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let scope = Scope::new(0, DType::F32, &Device::Cpu);
+/// let linear = LinearConfig::new(784, 10).build(&scope.child("fc"))?;
+/// let images = Tensor::zeros((32, 784), DType::F32, &Device::Cpu)?;
+/// assert_eq!(linear.forward(&images)?.dims(), [32, 10]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinearConfig {
+    /// Elements of the last axis of the input.
+    pub inputs: usize,
+    /// Elements of the last axis of the output.
+    pub outputs: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+    /// The order of the weight's axes.
+    pub layout: WeightLayout,
+    /// The weight's first values, with which the bias starts at zero; where it is not given, both
+    /// follow PyTorch's rule, [`Init::fan_in_uniform`].
+    pub init: Option<Init>,
+}
+
+impl LinearConfig {
+    /// A map with a bias, laid out and initialised as PyTorch does.
+    pub fn new(inputs: usize, outputs: usize) -> Self {
+        Self {
+            inputs,
+            outputs,
+            bias: true,
+            layout: WeightLayout::OutputInput,
+            init: None,
+        }
+    }
+
+    /// Creates the layer with the parameters `weight` and `bias`.
+    ///
+    /// # Errors
+    /// When a size is 0 or a name is taken.
+    pub fn build(&self, scope: &Scope) -> Result<Linear> {
+        for (name, value) in [("inputs", self.inputs), ("outputs", self.outputs)] {
+            if value == 0 {
+                return Err(Error::setting(name, value, "at least 1"));
+            }
+        }
+        let shape = match self.layout {
+            WeightLayout::OutputInput => (self.outputs, self.inputs),
+            WeightLayout::InputOutput => (self.inputs, self.outputs),
+        };
+        let default = Init::fan_in_uniform(self.inputs);
+        let weight = scope.parameter("weight", shape, self.init.unwrap_or(default))?;
+        let bias = if self.bias {
+            let init = self.init.map_or(default, |_| Init::Constant(0.0));
+            Some(scope.parameter("bias", self.outputs, init)?)
+        } else {
+            None
+        };
+        Ok(Linear {
+            layout: self.layout,
+            weight: weight.as_tensor().clone(),
+            bias,
+        })
+    }
+}
+
+/// `y = x W^T + b` over the last axis.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    layout: WeightLayout,
+    weight: Tensor,
+    bias: Option<Var>,
+}
+
+impl Linear {
+    /// A map without bias whose weight, `[outputs, inputs]`, belongs to another layer.
+    pub fn tied(weight: &Tensor) -> Self {
+        Self {
+            layout: WeightLayout::OutputInput,
+            weight: weight.clone(),
+            bias: None,
+        }
+    }
+
+    /// The map of `input`, whose last axis has as many elements as the layer has inputs.
+    ///
+    /// # Errors
+    /// When the last axis has another size, or the dtypes differ.
+    pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        self.apply(None, input)
+    }
+
+    /// The map of an activation of `input`, in one step: `forward(activation.forward(input))`.
+    ///
+    /// # Errors
+    /// As [`Linear::forward`].
+    pub fn forward_activated(
+        &self,
+        activation: Activation,
+        input: &Tensor,
+    ) -> candle_core::Result<Tensor> {
+        self.apply(Some(activation), input)
+    }
+
+    fn apply(&self, activation: Option<Activation>, input: &Tensor) -> candle_core::Result<Tensor> {
+        let (first, second) = self.weight.dims2()?;
+        let (inputs, outputs) = match self.layout {
+            WeightLayout::OutputInput => (second, first),
+            WeightLayout::InputOutput => (first, second),
+        };
+        if input.dims().last() != Some(&inputs) {
+            bail!(
+                "linear: expected {inputs} elements in the last axis, got shape {:?}",
+                input.dims()
+            );
+        }
+        let mut shape = input.dims().to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = outputs;
+        }
+        if kernels::supported(input) {
+            let affine = kernels::Affine {
+                rows: input.elem_count() / inputs,
+                inputs,
+                outputs,
+                layout: self.layout,
+                activation,
+                shape: shape.into(),
+            };
+            return match &self.bias {
+                Some(bias) => affine.apply([input, &self.weight, bias]),
+                None => affine.apply([input, &self.weight]),
+            };
+        }
+        let activated = match activation {
+            Some(activation) => activation.plain(input)?,
+            None => input.clone(),
+        };
+        self.plain(&activated, &shape)
+    }
+
+    fn plain(&self, input: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
+        let weight = match self.layout {
+            WeightLayout::OutputInput => self.weight.t()?,
+            WeightLayout::InputOutput => self.weight.clone(),
+        };
+        let rows = input.reshape(((), input.dim(D::Minus1)?))?;
+        let output = rows.matmul(&weight)?;
+        let output = match &self.bias {
+            Some(bias) => output.broadcast_add(bias)?,
+            None => output,
+        };
+        output.reshape(shape)
+    }
+}

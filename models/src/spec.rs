@@ -1,0 +1,65 @@
+//! Models as data: a description that configuration files hold, and the model it stands for.
+
+use candle_core::{DType, Device};
+use serde::{Deserialize, Serialize};
+
+use crate::dense::{LinearClassifierConfig, LogisticConfig, MlpConfig};
+use crate::language::GptConfig;
+use crate::vision::{DenseNetConfig, LeNetConfig, ResNetConfig};
+use crate::{Model, Result, Scope};
+
+/// The description of a model: its `kind`, and the settings of that kind, each with a default.
+/// Unknown settings are refused.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use models::ModelSpec;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let spec: ModelSpec = serde_json::from_str(r#"{ "kind": "mlp", "hidden": [128] }"#)?;
+/// let model = spec.build(0, DType::F32, &Device::Cpu)?;
+/// assert_eq!(model.tensors().parameter_count(), 785 * 128 + 129 * 10);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelSpec {
+    /// One affine map.
+    Linear(LinearClassifierConfig),
+    /// One affine map with a sigmoid.
+    Logistic(LogisticConfig),
+    /// A multilayer perceptron.
+    Mlp(MlpConfig),
+    /// The small convolutional network of LeCun et al. 1998.
+    #[serde(rename = "lenet")]
+    LeNet(LeNetConfig),
+    /// A residual network.
+    #[serde(rename = "resnet")]
+    ResNet(ResNetConfig),
+    /// A densely connected network.
+    #[serde(rename = "densenet")]
+    DenseNet(DenseNetConfig),
+    /// GPT-2.
+    Gpt(GptConfig),
+}
+
+impl ModelSpec {
+    /// Builds the model with first values drawn from `seed`.
+    ///
+    /// # Errors
+    /// When a setting is out of its range or the device refuses a tensor.
+    pub fn build(&self, seed: u64, dtype: DType, device: &Device) -> Result<Box<dyn Model>> {
+        let scope = Scope::new(seed, dtype, device);
+        Ok(match self {
+            Self::Linear(config) => Box::new(config.build(&scope)?),
+            Self::Logistic(config) => Box::new(config.build(&scope)?),
+            Self::Mlp(config) => Box::new(config.build(&scope)?),
+            Self::LeNet(config) => Box::new(config.build(&scope)?),
+            Self::ResNet(config) => Box::new(config.build(&scope)?),
+            Self::DenseNet(config) => Box::new(config.build(&scope)?),
+            Self::Gpt(config) => Box::new(config.build(&scope)?),
+        })
+    }
+}

@@ -1,0 +1,243 @@
+//! Densely connected networks (Huang et al., arXiv 1608.06993) with three blocks, for small images.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::layer::{
+    BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, Pool2d,
+};
+use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
+
+/// The settings of a [`DenseNet`].
+///
+/// The FUSE authors train depth 5 without bottleneck, in which no dense layer is left: a network of
+/// three convolutions.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use models::vision::DenseNetConfig;
+/// use models::{Model, Scope};
+///
+/// # fn main() -> models::Result<()> {
+/// let config = DenseNetConfig { depth: 5, ..DenseNetConfig::default() };
+/// let net = config.build(&Scope::new(0, DType::F32, &Device::Cpu))?;
+/// assert_eq!(net.tensors().parameter_count(), 4_682);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DenseNetConfig {
+    /// The number of layers with weights; each of the three blocks has `(depth - 4) / 3` layers,
+    /// rounded down, or half as many bottlenecks.
+    pub depth: usize,
+    /// The channels that each layer adds; the first convolution has twice as many.
+    pub growth: usize,
+    /// The share of the channels that a transition between blocks keeps.
+    pub reduction: f64,
+    /// Whether a 1×1 convolution to 4 times the growth comes before each 3×3 convolution.
+    pub bottleneck: bool,
+    /// Channels of the images.
+    pub in_channels: usize,
+    /// Classes to tell apart.
+    pub classes: usize,
+}
+
+impl Default for DenseNetConfig {
+    /// Depth 10, growth 32, reduction 0.5, no bottleneck, for 10 classes of colour images.
+    fn default() -> Self {
+        Self {
+            depth: 10,
+            growth: 32,
+            reduction: 0.5,
+            bottleneck: false,
+            in_channels: 3,
+            classes: 10,
+        }
+    }
+}
+
+impl DenseNetConfig {
+    /// Creates the network. Convolutions start Kaiming-normal over the fan-out, normalisations as the
+    /// identity, the classifier as PyTorch's linear layers with a bias of zero.
+    ///
+    /// # Errors
+    /// When `depth` is below 4, `reduction` is not within (0, 1], another setting is 0, or a
+    /// transition would keep no channel.
+    pub fn build(&self, scope: &Scope) -> Result<DenseNet> {
+        if self.depth < 4 {
+            return Err(Error::setting("depth", self.depth, "at least 4"));
+        }
+        for (name, value) in [
+            ("growth", self.growth),
+            ("in_channels", self.in_channels),
+            ("classes", self.classes),
+        ] {
+            if value == 0 {
+                return Err(Error::setting(name, value, "at least 1"));
+            }
+        }
+        if !(self.reduction > 0.0 && self.reduction <= 1.0) {
+            let expected = "more than 0 and at most 1";
+            return Err(Error::setting("reduction", self.reduction, expected));
+        }
+        let layers_per_block = (self.depth - 4) / 3 / if self.bottleneck { 2 } else { 1 };
+        let mut channels = 2 * self.growth;
+        let stem = convolution(self.in_channels, channels, 3).build(&scope.child("conv1"))?;
+        let mut blocks = Vec::new();
+        for block in 1..=3 {
+            let mut layers = Vec::new();
+            let layer_scope = scope.child(format_args!("block{block}")).child("layer");
+            for layer in 0..layers_per_block {
+                let scope = layer_scope.child(layer);
+                layers.push(Layer::new(channels, self.growth, self.bottleneck, &scope)?);
+                channels += self.growth;
+            }
+            let transition = if block < 3 {
+                let kept = (channels as f64 * self.reduction) as usize;
+                if kept == 0 {
+                    let expected = format!("enough to keep one of {channels} channels");
+                    return Err(Error::setting("reduction", self.reduction, expected));
+                }
+                let scope = scope.child(format_args!("trans{block}"));
+                let transition = Transition {
+                    conv: NormConv::new(channels, kept, 1, 1, &scope)?,
+                    pool: Pool2d::average(2, 2, 0)?,
+                };
+                channels = kept;
+                Some(transition)
+            } else {
+                None
+            };
+            blocks.push(Block { layers, transition });
+        }
+        let norm = BatchNorm2dConfig::new(channels).build(&scope.child("bn1"))?;
+        let classifier = LinearConfig {
+            init: Some(Init::fan_in_uniform(channels)),
+            ..LinearConfig::new(channels, self.classes)
+        };
+        Ok(DenseNet {
+            stem,
+            blocks,
+            norm,
+            pool: Pool2d::adaptive_average(1)?,
+            classifier: classifier.build(&scope.child("fc"))?,
+            tensors: scope.clone().into_tensors(),
+        })
+    }
+}
+
+/// A densely connected network. Its last average is over the whole image, which for 32×32 pixels is
+/// the 8×8 window of the original.
+#[derive(Debug, Clone)]
+pub struct DenseNet {
+    stem: Conv2d,
+    blocks: Vec<Block>,
+    norm: BatchNorm2d,
+    pool: Pool2d,
+    classifier: Linear,
+    tensors: Tensors,
+}
+
+impl Model for DenseNet {
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let mut hidden = self.stem.forward(input)?;
+        for block in &self.blocks {
+            for layer in &block.layers {
+                hidden = Tensor::cat(&[&hidden, &layer.forward(&hidden, pass)?], 1)?;
+            }
+            if let Some(transition) = &block.transition {
+                hidden = transition.forward(&hidden, pass)?;
+            }
+        }
+        let hidden = self.norm.forward_relu(&hidden, pass)?;
+        let pooled = self.pool.forward(&hidden)?.flatten_from(1)?;
+        self.classifier.forward(&pooled)
+    }
+
+    fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Block {
+    layers: Vec<Layer>,
+    transition: Option<Transition>,
+}
+
+/// One or two convolutions, each behind normalisation and ReLU.
+#[derive(Debug, Clone)]
+struct Layer(Vec<NormConv>);
+
+impl Layer {
+    fn new(inputs: usize, growth: usize, bottleneck: bool, scope: &Scope) -> Result<Self> {
+        Ok(Self(if bottleneck {
+            vec![
+                NormConv::new(inputs, 4 * growth, 1, 1, scope)?,
+                NormConv::new(4 * growth, growth, 3, 2, scope)?,
+            ]
+        } else {
+            vec![NormConv::new(inputs, growth, 3, 1, scope)?]
+        }))
+    }
+
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let mut hidden = input.clone();
+        for step in &self.0 {
+            hidden = step
+                .conv
+                .forward(&step.norm.forward_relu(&hidden, pass)?)?;
+        }
+        Ok(hidden)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Transition {
+    conv: NormConv,
+    pool: Pool2d,
+}
+
+impl Transition {
+    /// The original averages after its 1×1 convolution; the two commute, and this order convolves a
+    /// quarter of the pixels.
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let hidden = self.conv.norm.forward_relu(input, pass)?;
+        self.conv.conv.forward(&self.pool.forward(&hidden)?)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct NormConv {
+    norm: BatchNorm2d,
+    conv: Conv2d,
+}
+
+impl NormConv {
+    /// The `number`-th pair `bn`, `conv` of a scope.
+    fn new(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        number: usize,
+        scope: &Scope,
+    ) -> Result<Self> {
+        let norm = scope.child(format_args!("bn{number}"));
+        let conv = scope.child(format_args!("conv{number}"));
+        Ok(Self {
+            norm: BatchNorm2dConfig::new(inputs).build(&norm)?,
+            conv: convolution(inputs, outputs, kernel).build(&conv)?,
+        })
+    }
+}
+
+/// A convolution without bias that keeps the image's size.
+fn convolution(inputs: usize, outputs: usize, kernel: usize) -> Conv2dConfig {
+    Conv2dConfig {
+        padding: kernel / 2,
+        bias: false,
+        init: Some(Init::kaiming_normal(outputs * kernel * kernel)),
+        ..Conv2dConfig::new(inputs, outputs, kernel)
+    }
+}
