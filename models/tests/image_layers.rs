@@ -5,7 +5,7 @@
 mod common;
 
 use candle_core::{DType, Device};
-use models::layer::{BatchNorm2dConfig, Conv2dConfig, ConvNorm, Pool2d};
+use models::layer::{BatchNorm2dConfig, Conv2dConfig, ConvNorm, GroupNormConfig, Pool2d};
 use models::{Pass, Scope, Tensors};
 use proptest::prelude::*;
 
@@ -81,6 +81,24 @@ proptest! {
         let named = tensors.parameters.iter().map(|(name, var)| (name.as_str(), var));
         assert_gradients(named.chain([("input", &input)]), || {
             weighted_sum(&norm.forward(&input, pass)?)
+        });
+    }
+
+    #[test]
+    fn group_norm_gradients(
+        groups in 1usize..4,
+        size in 1usize..4,
+        shape in (1usize..4, 1usize..6, 2usize..6),
+    ) {
+        let scope = scope();
+        let channels = groups * size;
+        let norm = GroupNormConfig::new(groups, channels).build(&scope).unwrap();
+        let input = variable(1, &[shape.0, channels, shape.1, shape.2]);
+        let tensors = scope.into_tensors();
+        move_parameters(&tensors);
+        let named = tensors.parameters.iter().map(|(name, var)| (name.as_str(), var));
+        assert_gradients(named.chain([("input", &input)]), || {
+            weighted_sum(&norm.forward(&input)?)
         });
     }
 

@@ -4,8 +4,8 @@
 
 mod common;
 
-use candle_core::{DType, Device};
-use models::vision::ResNetConfig;
+use candle_core::{DType, Device, Tensor};
+use models::vision::{DenseNetConfig, LeNetConfig, ResNetConfig};
 use models::{Model, Pass, Scope};
 
 use common::{assert_gradients, uniform, weighted_sum};
@@ -58,5 +58,95 @@ fn impossible_resnets_are_refused() {
         ResNetConfig::cifar(20).in_channels(0),
     ] {
         assert!(config.build(&scope(DType::F32)).is_err(), "{config:?}");
+    }
+}
+
+fn densenet(depth: usize) -> DenseNetConfig {
+    DenseNetConfig {
+        depth,
+        ..DenseNetConfig::default()
+    }
+}
+
+#[test]
+fn densenets_have_the_authors_parameter_counts() {
+    for (depth, expected) in [(5, 4_682), (7, 54_842), (10, 159_370)] {
+        let model = densenet(depth).build(&scope(DType::F32)).unwrap();
+        assert_eq!(model.tensors().parameter_count(), expected, "depth {depth}");
+    }
+}
+
+#[test]
+fn densenet_gradients() {
+    for bottleneck in [false, true] {
+        let config = DenseNetConfig {
+            growth: 3,
+            bottleneck,
+            classes: 4,
+            ..densenet(10)
+        };
+        let model = config.build(&scope(DType::F64)).unwrap();
+        assert_model_gradients(&model, &[3, 3, 11, 8]);
+    }
+}
+
+#[test]
+fn impossible_densenets_are_refused() {
+    let reduced = |reduction| DenseNetConfig {
+        reduction,
+        ..densenet(7)
+    };
+    for config in [densenet(3), reduced(0.0), reduced(1.5), reduced(0.001)] {
+        assert!(config.build(&scope(DType::F32)).is_err(), "{config:?}");
+    }
+}
+
+#[test]
+fn lenet_gradients() {
+    let config = LeNetConfig {
+        size: 17,
+        in_channels: 2,
+        classes: 3,
+    };
+    let model = config.build(&scope(DType::F64)).unwrap();
+    assert_model_gradients(&model, &[3, 2, 17, 17]);
+}
+
+#[test]
+fn lenet_needs_a_pixel_in_the_end() {
+    let config = LeNetConfig {
+        size: 15,
+        ..LeNetConfig::default()
+    };
+    let message = config.build(&scope(DType::F32)).unwrap_err().to_string();
+    assert_eq!(message, "size = 15 is not valid: expected at least 16");
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let step = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap().install(|| {
+            let model = ResNetConfig::cifar(8).build(&scope(DType::F32)).unwrap();
+            let input = uniform(1, &[37, 3, 16, 16]).to_dtype(DType::F32).unwrap();
+            let logits = model.forward(&input, Pass::Train { seed: 0 }).unwrap();
+            let gradients = weighted_sum(&logits).unwrap().backward().unwrap();
+            let bits = |tensor: &Tensor| -> Vec<u32> {
+                let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+                values.into_iter().map(f32::to_bits).collect()
+            };
+            let parameters = model.tensors().parameters.clone();
+            let mut all = vec![bits(&logits)];
+            all.extend(
+                parameters
+                    .iter()
+                    .map(|(_, var)| bits(gradients.get(var).unwrap())),
+            );
+            all
+        })
+    };
+    let one = step(1);
+    for threads in [2, 3, 7] {
+        assert!(step(threads) == one, "{threads} threads");
     }
 }

@@ -185,7 +185,13 @@ pub(super) struct ChannelGradient<T> {
 impl<T: Float> ChannelGradient<T> {
     /// `output` masks the gradient where ReLU followed and has not been undone yet.
     #[inline(always)]
-    pub(super) fn write(&self, values: &[T], gradient: &[T], output: Option<&[T]>, target: &mut [T]) {
+    pub(super) fn write(
+        &self,
+        values: &[T],
+        gradient: &[T],
+        output: Option<&[T]>,
+        target: &mut [T],
+    ) {
         let at = |x: T, g: T| self.scale * g + (self.slope * (x - self.mean) + self.shift);
         let pairs = target.iter_mut().zip(values).zip(gradient);
         match output {

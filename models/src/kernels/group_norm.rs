@@ -72,7 +72,9 @@ impl GroupNormalize {
             total[0] += weight[c].to_f64() * sum.to_f64();
             total[1] += weight[c].to_f64() * centered.to_f64();
         }
-        let planes = input.chunks_exact(self.plane).zip(gradient.chunks_exact(self.plane));
+        let planes = input
+            .chunks_exact(self.plane)
+            .zip(gradient.chunks_exact(self.plane));
         let results = result.chunks_exact_mut(self.plane);
         for (c, ((input, gradient), result)) in planes.zip(results).enumerate() {
             let (mean, inverse) = statistics[group_of(c)];

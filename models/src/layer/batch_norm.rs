@@ -219,7 +219,9 @@ mod tests {
         for pass in [TRAIN, Pass::Eval] {
             let scope = scope();
             let norm = BatchNorm2dConfig::new(3).build(&scope).unwrap();
-            norm.running_mean.set(&(values(&[3]) * 0.3).unwrap()).unwrap();
+            norm.running_mean
+                .set(&(values(&[3]) * 0.3).unwrap())
+                .unwrap();
             let input = Var::from_tensor(&values(&[5, 3, 7, 4])).unwrap();
             let tensors = scope.into_tensors();
             assert_same_paths(
@@ -239,7 +241,10 @@ mod tests {
 
     #[test]
     fn running_statistics_follow_the_mean_and_the_unbiased_variance() {
-        let input = Tensor::new(&[[[[1f64, 2.0]]], [[[3.0, 6.0]]]], &candle_core::Device::Cpu);
+        let input = Tensor::new(
+            &[[[[1f64, 2.0]]], [[[3.0, 6.0]]]],
+            &candle_core::Device::Cpu,
+        );
         let input = input.unwrap();
         for plain in [false, true] {
             let norm = BatchNorm2dConfig::new(1).build(&scope()).unwrap();

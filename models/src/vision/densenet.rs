@@ -185,9 +185,7 @@ impl Layer {
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let mut hidden = input.clone();
         for step in &self.0 {
-            hidden = step
-                .conv
-                .forward(&step.norm.forward_relu(&hidden, pass)?)?;
+            hidden = step.conv.forward(&step.norm.forward_relu(&hidden, pass)?)?;
         }
         Ok(hidden)
     }

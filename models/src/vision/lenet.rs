@@ -52,10 +52,7 @@ impl LeNetConfig {
         if self.size < 16 {
             return Err(Error::setting("size", self.size, "at least 16"));
         }
-        for (name, value) in [
-            ("in_channels", self.in_channels),
-            ("classes", self.classes),
-        ] {
+        for (name, value) in [("in_channels", self.in_channels), ("classes", self.classes)] {
             if value == 0 {
                 return Err(Error::setting(name, value, "at least 1"));
             }

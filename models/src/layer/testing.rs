@@ -1,0 +1,54 @@
+//! Compares the two paths of a layer: kernels and plain tensor operations.
+
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor, Var};
+
+use crate::{Scope, Tensors};
+
+/// A scope for a layer in double precision.
+pub(super) fn scope() -> Scope {
+    Scope::new(11, DType::F64, &Device::Cpu)
+}
+
+/// Values that all differ and repeat nowhere.
+pub(super) fn values(shape: &[usize]) -> Tensor {
+    let count = shape.iter().product::<usize>();
+    let values: Vec<f64> = (0..count).map(|i| (i as f64 * 0.7 + 0.1).sin()).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// Asserts that both paths give the same output and the same gradients of `tensors` and `input`.
+pub(super) fn assert_same_paths(
+    tensors: &Tensors,
+    input: &Var,
+    kernel: impl Fn() -> Result<Tensor>,
+    plain: impl Fn() -> Result<Tensor>,
+) {
+    let (kernel, plain) = (kernel().unwrap(), plain().unwrap());
+    assert_close("output", &kernel, &plain);
+    let gradients = |output: &Tensor| {
+        let weighted = (output * values(output.dims())).unwrap();
+        weighted.sum_all().unwrap().backward().unwrap()
+    };
+    let (kernel, plain) = (gradients(&kernel), gradients(&plain));
+    let parameters = tensors
+        .parameters
+        .iter()
+        .map(|(name, var)| (name.as_str(), var));
+    for (name, var) in parameters.chain([("input", input)]) {
+        assert_close(name, kernel.get(var).unwrap(), plain.get(var).unwrap());
+    }
+}
+
+/// Asserts that two tensors agree to rounding.
+pub(super) fn assert_close(name: &str, a: &Tensor, b: &Tensor) {
+    assert_eq!(a.dims(), b.dims(), "{name}");
+    let largest = |tensor: Tensor| -> f64 {
+        let values: Vec<f64> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+        values.into_iter().fold(0.0, |m, v| m.max(v.abs()))
+    };
+    let scale = largest(a.clone()).max(1.0);
+    let distance = largest((a - b).unwrap());
+    assert!(distance <= 1e-11 * scale, "{name}: {distance:e} apart");
+}
