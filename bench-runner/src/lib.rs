@@ -1,9 +1,16 @@
 //! Ablations over switch criteria: from an experiment file to runs, statistics, figures and a report.
 
+pub mod cli;
 pub mod data;
+mod error;
 pub mod figure;
+pub mod problem;
 pub mod random;
 pub mod report;
 pub mod run;
+pub mod spec;
 pub mod stats;
 pub mod store;
+pub mod sweep;
+
+pub use error::{Error, Result};

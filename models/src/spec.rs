@@ -62,4 +62,24 @@ impl ModelSpec {
             Self::Gpt(config) => Box::new(config.build(&scope)?),
         })
     }
+
+    /// A title for people, for example `MLP 784-64-32-10`.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Linear(_) => "Logistic regression".into(),
+            Self::Logistic(_) => "Logistic regression with a sigmoid on the logits".into(),
+            Self::Mlp(config) => {
+                let widths = [config.inputs].into_iter().chain(config.hidden.iter().copied());
+                let widths: Vec<String> = widths
+                    .chain([config.classes])
+                    .map(|width| width.to_string())
+                    .collect();
+                format!("MLP {}", widths.join("-"))
+            }
+            Self::LeNet(_) => "LeNet".into(),
+            Self::ResNet(config) => format!("ResNet-{} of width {}", config.depth, config.width),
+            Self::DenseNet(config) => format!("DenseNet-{}", config.depth),
+            Self::Gpt(config) => format!("GPT of {} layers, width {}", config.layers, config.width),
+        }
+    }
 }

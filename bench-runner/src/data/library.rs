@@ -373,7 +373,10 @@ impl Library {
     }
 
     /// The SHA-256 of the text of all parts.
-    fn corpus_sha256(&self, name: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// As [`Library::text`].
+    pub fn corpus_sha256(&self, name: &str) -> Result<String> {
         let mut hasher = Hasher::new();
         self.each_part(name, |part, feed| {
             hasher.update(part.as_bytes());

@@ -1,8 +1,14 @@
 //! How a result set came about: command, code, machine and data.
 
 use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+
+use super::SCHEMA_VERSION;
+use crate::data::sha256;
+use crate::spec::Experiment;
 
 /// Everything about a sweep that its numbers may depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,4 +50,152 @@ pub struct Manifest {
     pub experiment: String,
     /// Whether all planned runs are in the results.
     pub complete: bool,
+}
+
+/// What only the command knows of a sweep.
+pub struct Circumstances<'a> {
+    /// The experiment that was run.
+    pub experiment: &'a Experiment,
+    /// Threads in all.
+    pub threads: usize,
+    /// Runs at the same time.
+    pub jobs: usize,
+    /// The device's name.
+    pub device: &'a str,
+    /// SHA-256 of each dataset.
+    pub data_sha256: BTreeMap<String, String>,
+    /// When it started.
+    pub started: SystemTime,
+}
+
+impl Manifest {
+    /// Describes a sweep on this machine; wall time and completeness are filled in at its end.
+    pub fn new(circumstances: Circumstances<'_>) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            command: std::env::args().collect(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            git_revision: git_revision(),
+            lock_file_sha256: sha256(LOCK_FILE.as_bytes()),
+            versions: versions(),
+            cpu: cpu(),
+            system: system(),
+            memory_gib: memory_gib(),
+            device: circumstances.device.into(),
+            threads: circumstances.threads,
+            jobs: circumstances.jobs,
+            seeds: circumstances.experiment.seeds.clone(),
+            data_sha256: circumstances.data_sha256,
+            started: humantime::format_rfc3339_seconds(circumstances.started).to_string(),
+            wall_seconds: 0.0,
+            experiment: toml::to_string(circumstances.experiment).unwrap_or_default(),
+            complete: false,
+        }
+    }
+}
+
+/// The lock file of this build.
+const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
+
+/// The revision of the source tree, if this program still stands beside it.
+fn git_revision() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(env!("CARGO_MANIFEST_DIR"))
+            .args(arguments)
+            .output()
+            .ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_string())
+    };
+    match git(&["rev-parse", "HEAD"]) {
+        Some(revision) => match git(&["status", "--porcelain"]) {
+            Some(changes) if changes.is_empty() => revision,
+            _ => revision + "-dirty",
+        },
+        None => String::new(),
+    }
+}
+
+/// The compiler's version and those of the libraries that results may depend on.
+fn versions() -> BTreeMap<String, String> {
+    #[derive(Deserialize)]
+    struct Lock {
+        package: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: String,
+        version: String,
+    }
+    let mut versions: BTreeMap<String, String> = toml::from_str::<Lock>(LOCK_FILE)
+        .map(|lock| lock.package)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|package| {
+            [
+                "candle-core",
+                "gemm",
+                "plotters",
+                "polars",
+                "rand_chacha",
+                "rayon",
+            ]
+            .contains(&package.name.as_str())
+        })
+        .map(|package| (package.name, package.version))
+        .collect();
+    versions.insert("rustc".into(), env!("RUSTC_VERSION").into());
+    versions
+}
+
+/// The processor's model and the vector extensions that kernels may choose by.
+fn cpu() -> String {
+    let model = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".into());
+    #[allow(unused_mut)]
+    let mut extensions: Vec<&str> = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx2") {
+            extensions.push("AVX2");
+        }
+        if std::is_x86_feature_detected!("fma") {
+            extensions.push("FMA");
+        }
+        if std::is_x86_feature_detected!("avx512f") {
+            extensions.push("AVX-512F");
+        }
+    }
+    format!(
+        "{model} ({} {})",
+        std::env::consts::ARCH,
+        extensions.join(" ")
+    )
+}
+
+fn system() -> String {
+    let libc = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let libc = libc
+        .ok()
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .unwrap_or_default();
+    format!("{} {}", std::env::consts::OS, libc.trim())
+        .trim()
+        .into()
+}
+
+fn memory_gib() -> f64 {
+    field("/proc/meminfo", "MemTotal")
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok())
+        .map_or(0.0, |kib| (kib / 1024.0 / 1024.0 * 10.0).round() / 10.0)
+}
+
+/// The value of the first `key: value` line of a file in /proc.
+fn field(path: &str, key: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| value.trim().to_string())
+    })
 }

@@ -1,0 +1,146 @@
+//! What can go wrong, and the exit code that says so.
+
+use std::path::PathBuf;
+
+use crate::spec::SpecError;
+
+/// The error of every command.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An experiment file is not valid.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+
+    /// A name that nothing answers to.
+    #[error("unknown {what} `{name}`{}", suggestion(.known, .name))]
+    UnknownName {
+        /// What was looked for, for example `suite`.
+        what: &'static str,
+        /// The name given.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+
+    /// A flag's value cannot be used.
+    #[error("--{flag} {value}: {reason}")]
+    Flag {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
+    /// A result or report could not be written.
+    #[error("cannot write {}: {reason}", .path.display())]
+    Output {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A result file could not be read.
+    #[error("cannot read {}: {reason}", .path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// The device cannot be used.
+    #[error("device `{device}`: {reason}")]
+    Device {
+        /// The device as named.
+        device: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
+    /// A problem's settings do not fit together.
+    #[error("{message}")]
+    Problem {
+        /// What is wrong, naming the key.
+        message: String,
+    },
+
+    /// The report could not be written.
+    #[error(transparent)]
+    Report(#[from] crate::report::Error),
+
+    /// Data is missing or damaged.
+    #[error(transparent)]
+    Data(#[from] crate::data::Error),
+
+    /// An optimizer refused its settings or failed.
+    #[error(transparent)]
+    Optim(#[from] optim::Error),
+
+    /// A model refused its settings.
+    #[error(transparent)]
+    Model(#[from] models::Error),
+
+    /// Candle refused an operation.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+
+    /// Some runs ended with an error; their reasons stand in the report.
+    #[error("{failed} of {total} runs failed; the report names the reasons")]
+    RunsFailed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        total: usize,
+    },
+
+    /// The user stopped the sweep.
+    #[error("interrupted: {done} of {total} runs are complete and in the report")]
+    Interrupted {
+        /// Complete runs.
+        done: usize,
+        /// Planned runs.
+        total: usize,
+    },
+}
+
+/// The result of every command.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The process's exit code: 1 a run failed, 2 wrong use of the command line, 3 invalid
+    /// experiment file, 4 unreadable or unwritable file, 5 unusable device, 6 missing or damaged
+    /// data, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::UnknownName { .. } | Self::Flag { .. } => 2,
+            Self::Spec(_) | Self::Problem { .. } => 3,
+            Self::Output { .. } | Self::Input { .. } | Self::Report(_) => 4,
+            Self::Device { .. } => 5,
+            Self::Data(_) => 6,
+            Self::Interrupted { .. } => 130,
+            Self::Optim(_) | Self::Model(_) | Self::Candle(_) | Self::RunsFailed { .. } => 1,
+        }
+    }
+}
+
+/// The known name that is nearest to `name`, if one is near.
+pub(crate) fn nearest<'a>(known: &'a [String], name: &str) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 2)
+        .min()
+        .map(|(_, candidate)| candidate.as_str())
+}
+
+/// "; did you mean `x`?" or the list of known names, for the end of an error message.
+pub(crate) fn suggestion(known: &[String], name: &str) -> String {
+    match nearest(known, name) {
+        Some(candidate) => format!("; did you mean `{candidate}`?"),
+        None => format!("; known: {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,158 @@
+//! What is minimized: test functions, image classification, language modelling. Each problem gives
+//! an objective for every step and a measurement that costs the optimizer nothing.
+//!
+//! To add a kind of problem: write its file beside these, and add it to [`ProblemConfig`].
+
+mod classification;
+pub mod function;
+mod language;
+
+use candle_core::Device;
+use optim::{Objective, Parameters};
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::data::Library;
+
+pub use classification::{ClassificationConfig, ClassificationProblem};
+pub use function::{FunctionConfig, FunctionProblem, QuadraticConfig};
+pub use language::{LanguageConfig, LanguageProblem};
+
+/// A function of parameters that a run minimizes.
+pub trait Problem {
+    /// What is moved.
+    fn parameters(&self) -> &Parameters;
+
+    /// Optimizer steps in an epoch.
+    fn steps_per_epoch(&self) -> u64;
+
+    /// Whether the objective is the same at every step, so that reaching a tolerance ends the run.
+    fn is_deterministic(&self) -> bool;
+
+    /// The objective of step `step` (from 0), fixed within the step.
+    ///
+    /// # Errors
+    /// When the step's data cannot be had.
+    fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>>;
+
+    /// The state of the run at the current parameters; not counted, not timed.
+    ///
+    /// # Errors
+    /// When the model cannot be evaluated.
+    fn measure(&mut self) -> Result<Measurement>;
+}
+
+/// The state of a run at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measurement {
+    /// The training objective without noise: f(x) − f*, or the mean loss over the training set.
+    pub loss: f64,
+    /// The mean loss over the test set, where there is one.
+    pub test_loss: Option<f64>,
+    /// The share of test samples classified right, from 0 to 1, where there are classes.
+    pub accuracy: Option<f64>,
+}
+
+/// Where a problem is built: what its data comes from and where its tensors live.
+pub struct Environment {
+    /// The datasets.
+    pub library: Library,
+    /// The device of parameters and batches.
+    pub device: Device,
+}
+
+/// A problem in an experiment file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ProblemConfig {
+    /// A test function.
+    Function(FunctionConfig),
+    /// A convex quadratic.
+    Quadratic(QuadraticConfig),
+    /// A classifier of images.
+    Classification(ClassificationConfig),
+    /// A model of text.
+    Language(LanguageConfig),
+}
+
+impl ProblemConfig {
+    /// The kinds, as experiment files name them, with a description.
+    pub const KINDS: &[(&str, &str)] = &[
+        (
+            "quadratic",
+            "convex quadratic with a chosen condition number and gradient noise",
+        ),
+        ("classification", "a network on an image dataset"),
+        ("language", "a network on a text"),
+        ("function", "a test function, with optional gradient noise:"),
+    ];
+
+    /// Whether all settings are right.
+    ///
+    /// # Errors
+    /// In words, naming the key at fault.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Function(config) => config.resolve().map(|_| ()),
+            Self::Quadratic(config) => config.check(),
+            Self::Classification(config) => config.check(),
+            Self::Language(config) => config.check(),
+        }
+    }
+
+    /// The problem, with parameters, order of batches and noise drawn from `seed`.
+    ///
+    /// # Errors
+    /// When a setting is wrong, data is missing or the device refuses.
+    pub fn build(&self, seed: u64, environment: &Environment) -> Result<Box<dyn Problem>> {
+        let device = &environment.device;
+        Ok(match self {
+            Self::Function(config) => {
+                let function = config.resolve().map_err(invalid)?;
+                Box::new(FunctionProblem::new(config, function, seed, device)?)
+            }
+            Self::Quadratic(config) => Box::new(FunctionProblem::quadratic(config, seed, device)?),
+            Self::Classification(config) => {
+                Box::new(ClassificationProblem::new(config, seed, environment)?)
+            }
+            Self::Language(config) => Box::new(LanguageProblem::new(config, seed, environment)?),
+        })
+    }
+
+    /// A title for reports.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Function(config) => config.title(),
+            Self::Quadratic(config) => config.title(),
+            Self::Classification(config) => config.title(),
+            Self::Language(config) => config.title(),
+        }
+    }
+
+    /// What the loss is, with its unit.
+    pub fn loss_name(&self) -> &'static str {
+        match self {
+            Self::Function(_) | Self::Quadratic(_) => "f(x) − f*",
+            Self::Classification(_) => "training cross-entropy (nats)",
+            Self::Language(_) => "training cross-entropy (nats per token)",
+        }
+    }
+
+    /// Whether runs report a test accuracy.
+    pub fn has_accuracy(&self) -> bool {
+        matches!(self, Self::Classification(_))
+    }
+
+    /// The datasets used, by name.
+    pub fn data(&self) -> Vec<String> {
+        match self {
+            Self::Function(_) | Self::Quadratic(_) => Vec::new(),
+            Self::Classification(config) => vec![config.data.clone()],
+            Self::Language(config) => vec![config.data.clone()],
+        }
+    }
+}
+
+fn invalid(message: String) -> crate::Error {
+    crate::Error::Problem { message }
+}

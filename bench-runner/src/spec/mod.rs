@@ -1,0 +1,363 @@
+//! Experiment files: which problems, optimizers, seeds and budgets; read from TOML and checked
+//! before anything runs.
+
+mod locate;
+mod optimizer;
+mod suite;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Var};
+use optim::Parameters;
+use serde::{Deserialize, Serialize};
+
+use crate::problem::ProblemConfig;
+use locate::{Source, Table};
+
+pub use locate::SpecError;
+pub use optimizer::OptimizerConfig;
+pub use suite::{SUITES, Suite};
+
+/// A validated experiment file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Experiment {
+    /// The name, which is also the report's folder.
+    pub name: String,
+    /// What the experiment asks.
+    pub description: String,
+    /// What limits the results' meaning.
+    pub caveats: Vec<String>,
+    /// The seeds; every optimizer gets the same.
+    pub seeds: Vec<u64>,
+    /// The problems.
+    #[serde(rename = "problem")]
+    pub problems: Vec<ProblemEntry>,
+    /// The optimizers.
+    #[serde(rename = "optimizer")]
+    pub optimizers: Vec<OptimizerEntry>,
+}
+
+/// A problem with its budget.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProblemEntry {
+    /// The label, for example `rosenbrock-20d`.
+    pub label: String,
+    /// The budget of each run, in evaluations.
+    pub budget: u64,
+    /// The loss that counts as solved.
+    pub target: Option<f64>,
+    /// Measured points per run.
+    pub points: u64,
+    /// The problem.
+    #[serde(flatten)]
+    pub config: ProblemConfig,
+}
+
+/// An optimizer with its label.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OptimizerEntry {
+    /// The label, for example `fuse-pv/epoch`.
+    pub label: String,
+    /// The problems that this entry is for; all when empty.
+    pub problems: Vec<String>,
+    /// The optimizer.
+    #[serde(flatten)]
+    pub config: OptimizerConfig,
+}
+
+impl Experiment {
+    /// Reads and checks an experiment file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not valid, with file, line, column and key.
+    pub fn read(path: &Path) -> crate::Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| crate::Error::Input {
+            path: path.into(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self::parse(&text, path)?)
+    }
+
+    /// Parses and checks the text of an experiment file; `file` is for messages.
+    ///
+    /// # Errors
+    /// As [`Experiment::read`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self, SpecError> {
+        let mut root = Source { file, text }.parse()?;
+        let experiment = Self {
+            name: root.required("name")?,
+            description: root.optional("description")?.unwrap_or_default(),
+            caveats: root.optional("caveats")?.unwrap_or_default(),
+            seeds: seeds(&mut root)?,
+            problems: each(&mut root, "problem", problem)?,
+            optimizers: each(&mut root, "optimizer", optimizer)?,
+        };
+        experiment.check(&root)?;
+        let known = [
+            "name",
+            "description",
+            "caveats",
+            "seeds",
+            "problem",
+            "optimizer",
+        ];
+        root.finish(&known)?;
+        Ok(experiment)
+    }
+
+    /// The optimizer entries that apply to a problem, in order.
+    pub fn optimizers_for<'a>(
+        &'a self,
+        problem: &'a str,
+    ) -> impl Iterator<Item = &'a OptimizerEntry> {
+        self.optimizers.iter().filter(move |entry| {
+            entry.problems.is_empty() || entry.problems.iter().any(|label| label == problem)
+        })
+    }
+
+    /// The optimizers' labels, each once, in order.
+    pub fn optimizer_labels(&self) -> Vec<&str> {
+        let mut labels: Vec<&str> = Vec::new();
+        for entry in &self.optimizers {
+            if !labels.contains(&entry.label.as_str()) {
+                labels.push(&entry.label);
+            }
+        }
+        labels
+    }
+
+    /// The rules that span several tables.
+    fn check(&self, root: &Table<'_>) -> Result<(), SpecError> {
+        let valid_name = |name: &str| {
+            !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                && !name.starts_with('.')
+        };
+        if !valid_name(&self.name) {
+            return Err(root.error(format!(
+                "`name` = \"{}\": use letters, digits, `-`, `_` and `.`; it names the report's folder",
+                self.name
+            )));
+        }
+        for problem in &self.problems {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for entry in self.optimizers_for(&problem.label) {
+                *counts.entry(&entry.label).or_default() += 1;
+            }
+            if counts.is_empty() {
+                return Err(root.error(format!("no optimizer applies to `{}`", problem.label)));
+            }
+            if let Some((label, _)) = counts.iter().find(|(_, count)| **count > 1) {
+                return Err(root.error(format!(
+                    "two `{label}` optimizers apply to `{}`: labels must be unique per problem",
+                    problem.label
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn seeds(root: &mut Table<'_>) -> Result<Vec<u64>, SpecError> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Seeds {
+        Count(u64),
+        List(Vec<u64>),
+    }
+    let here = root.error_at(
+        "seeds",
+        "`seeds` must be a number of at least 1, or a list of different seeds",
+    );
+    let mut seeds = match root.required("seeds").map_err(|_| here.clone())? {
+        Seeds::Count(count) => (0..count).collect(),
+        Seeds::List(list) => list,
+    };
+    let count = seeds.len();
+    seeds.sort_unstable();
+    seeds.dedup();
+    if seeds.is_empty() || seeds.len() < count {
+        return Err(here);
+    }
+    Ok(seeds)
+}
+
+/// Reads every table of an array that must not be empty.
+fn each<T>(
+    root: &mut Table<'_>,
+    key: &str,
+    mut read: impl FnMut(&mut Table<'_>, &[T]) -> Result<T, SpecError>,
+) -> Result<Vec<T>, SpecError> {
+    let mut entries = Vec::new();
+    for mut table in root.tables(key)? {
+        let entry = read(&mut table, &entries)?;
+        entries.push(entry);
+    }
+    if entries.is_empty() {
+        return Err(root.error(format!("at least one [[{key}]] is needed")));
+    }
+    Ok(entries)
+}
+
+fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntry, SpecError> {
+    let kind = table.kind(ProblemConfig::KINDS)?;
+    let label: String = table.required("label")?;
+    if before.iter().any(|other| other.label == label) {
+        return Err(table.error(format!("`label` = \"{label}\" is used twice")));
+    }
+    let at_budget = table.error_at("budget", "");
+    let budget = positive(table, "budget")?
+        .ok_or_else(|| table.error("`budget` (evaluations per run) is missing"))?;
+    let points = positive(table, "points")?.unwrap_or(40);
+    if points > budget {
+        return Err(SpecError {
+            message: format!("`budget` = {budget} is less than `points` = {points}"),
+            ..at_budget
+        });
+    }
+    let target = table.optional("target")?;
+    let here = table.error("");
+    let config = match kind.as_str() {
+        "function" => ProblemConfig::Function(table.rest()?),
+        "quadratic" => ProblemConfig::Quadratic(table.rest()?),
+        "classification" => ProblemConfig::Classification(table.rest()?),
+        _ => ProblemConfig::Language(table.rest()?),
+    };
+    config
+        .check()
+        .map_err(|message| SpecError { message, ..here })?;
+    Ok(ProblemEntry {
+        label,
+        budget,
+        target,
+        points,
+        config,
+    })
+}
+
+fn optimizer(
+    table: &mut Table<'_>,
+    _before: &[OptimizerEntry],
+) -> Result<OptimizerEntry, SpecError> {
+    let kind = table.kind(OptimizerConfig::KINDS)?;
+    let label = table.optional("label")?.unwrap_or_else(|| kind.clone());
+    let problems = table.optional("problems")?.unwrap_or_default();
+    let here = table.error("");
+    let config = match kind.as_str() {
+        "sgd" => OptimizerConfig::Sgd(table.rest()?),
+        "adam" => OptimizerConfig::Adam(table.rest()?),
+        "adam-sgd" => OptimizerConfig::AdamSgd(table.rest()?),
+        "lbfgs" => OptimizerConfig::Lbfgs(table.rest()?),
+        _ => OptimizerConfig::FusePv(table.rest()?),
+    };
+    check_settings(&config).map_err(|error| SpecError {
+        message: error.to_string(),
+        ..here
+    })?;
+    Ok(OptimizerEntry {
+        label,
+        problems,
+        config,
+    })
+}
+
+/// Builds the optimizer for a stand-in parameter, which checks every setting before any work starts.
+fn check_settings(config: &OptimizerConfig) -> optim::Result<()> {
+    let x = Var::zeros(1, DType::F64, &Device::Cpu)?;
+    config.build(&Parameters::new([("x", x)])?)?;
+    Ok(())
+}
+
+fn positive(table: &mut Table<'_>, key: &str) -> Result<Option<u64>, SpecError> {
+    let here = table.error_at(key, "");
+    match table.optional::<i64>(key)? {
+        None => Ok(None),
+        Some(value) => match u64::try_from(value) {
+            Ok(value) if value > 0 => Ok(Some(value)),
+            _ => Err(SpecError {
+                message: format!("`{key}` = {value}: a whole number of at least 1 is needed"),
+                ..here
+            }),
+        },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+name = "demo"
+seeds = 2
+
+[[problem]]
+label = "rosenbrock"
+kind = "function"
+function = "rosenbrock"
+budget = 100
+
+[[optimizer]]
+kind = "adam"
+learning_rate = 0.01
+"#;
+
+    fn error(text: &str) -> String {
+        Experiment::parse(text, Path::new("demo.toml"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn reads_a_minimal_file() {
+        let experiment = Experiment::parse(GOOD, Path::new("demo.toml")).unwrap();
+        assert_eq!(experiment.seeds, [0, 1]);
+        assert_eq!(experiment.optimizers[0].label, "adam");
+        assert_eq!(experiment.problems[0].points, 40);
+    }
+
+    #[test]
+    fn errors_name_place_and_key_and_say_what_would_be_right() {
+        let cases = [
+            ("seeds = 2", "seeds = 0"),
+            ("seeds = 2", "seeds = [1, 1]"),
+            ("seeds = 2", "seed = 2"),
+            ("seeds = 2", "seeds = 2\nbudgets = 3"),
+            ("budget = 100", "budget = -100"),
+            ("budget = 100", "budget = 10"),
+            ("budget = 100", "budget = \"many\""),
+            ("budget = 100", "budget = 100\ndimensions = 3"),
+            ("budget = 100", "budget = 100\nnoise = -1.0"),
+            ("budget = 100", "budget = 100\ndimension = 1"),
+            ("function = \"rosenbrock\"", "function = \"rosenbrok\""),
+            ("kind = \"function\"", "kind = \"funtion\""),
+            ("kind = \"adam\"", "kind = \"adm\""),
+            ("kind = \"adam\"", ""),
+            ("learning_rate = 0.01", "learning_rte = 0.01"),
+            ("learning_rate = 0.01", "learning_rate = -0.01"),
+            ("learning_rate = 0.01", "problems = [\"other\"]"),
+            ("name = \"demo\"", "name = \"../demo\""),
+            ("[[optimizer]]", "[[optimizer"),
+        ];
+        let messages: Vec<String> = cases
+            .iter()
+            .map(|(old, new)| {
+                let text = GOOD.replacen(old, new, 1);
+                assert_ne!(text, GOOD);
+                format!("{new:?}\n  {}", error(&text))
+            })
+            .collect();
+        insta::assert_snapshot!(messages.join("\n"));
+    }
+
+    #[test]
+    fn every_built_in_suite_is_valid() {
+        for suite in SUITES {
+            let experiment = suite.experiment().unwrap();
+            assert_eq!(experiment.name, suite.name);
+        }
+    }
+}

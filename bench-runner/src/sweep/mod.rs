@@ -1,0 +1,190 @@
+//! A sweep: every run of an experiment, several at a time, in an order and with results that do not
+//! depend on how many.
+
+mod estimate;
+mod progress;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::problem::{Environment, Problem};
+use crate::run::{RunRecord, run};
+use crate::spec::{Experiment, OptimizerEntry, ProblemEntry};
+use crate::store::{OptimizerInfo, ProblemInfo, Results};
+use crate::{Error, Result};
+
+pub use estimate::Estimate;
+pub use progress::Progress;
+
+/// How a sweep uses the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Resources {
+    /// Threads in all, divided among the runs.
+    pub threads: usize,
+    /// Runs at the same time.
+    pub jobs: usize,
+}
+
+/// One planned run.
+#[derive(Debug, Clone, Copy)]
+pub struct Cell<'a> {
+    /// The problem.
+    pub problem: &'a ProblemEntry,
+    /// The optimizer.
+    pub optimizer: &'a OptimizerEntry,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// All runs of an experiment, in the order of the report.
+pub fn plan(experiment: &Experiment) -> Vec<Cell<'_>> {
+    let mut cells = Vec::new();
+    for problem in &experiment.problems {
+        for optimizer in experiment.optimizers_for(&problem.label) {
+            for &seed in &experiment.seeds {
+                cells.push(Cell {
+                    problem,
+                    optimizer,
+                    seed,
+                });
+            }
+        }
+    }
+    cells
+}
+
+/// Runs `cells`, longest first by the estimate, and returns the records in the order of `cells`.
+/// When `interrupted` becomes true, runs under way stop at their next step, and the rest is not
+/// started.
+///
+/// # Errors
+/// When a thread pool cannot be made. Runs that fail are recorded as such.
+pub fn execute(
+    cells: &[Cell<'_>],
+    estimate: &Estimate,
+    resources: Resources,
+    environment: &Environment,
+    progress: &Progress,
+    interrupted: &AtomicBool,
+) -> Result<Vec<RunRecord>> {
+    let mut order: Vec<usize> = (0..cells.len()).collect();
+    order.sort_by(|&a, &b| {
+        let seconds = |i: usize| estimate.seconds_of(&cells[i]);
+        seconds(b).total_cmp(&seconds(a)).then(a.cmp(&b))
+    });
+    let next = AtomicUsize::new(0);
+    let records: Mutex<Vec<Option<RunRecord>>> = Mutex::new(vec![None; cells.len()]);
+    let jobs = resources.jobs.clamp(1, cells.len().max(1));
+    let work = || -> Result<()> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads((resources.threads / jobs).max(1))
+            .build()
+            .map_err(|error| Error::Flag {
+                flag: "threads",
+                value: resources.threads.to_string(),
+                reason: error.to_string(),
+            })?;
+        while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if interrupted.load(Ordering::Relaxed) {
+                break;
+            }
+            let cell = &cells[index];
+            let record = pool.install(|| {
+                run(
+                    cell.problem,
+                    cell.optimizer,
+                    cell.seed,
+                    environment,
+                    interrupted,
+                )
+            });
+            progress.finished(cell, &record, estimate);
+            lock(&records)[index] = Some(record);
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (1..jobs).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        workers
+            .into_iter()
+            .map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .fold(mine, Result::and)
+    })?;
+    progress.done();
+    let records = records
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(records.into_iter().flatten().collect())
+}
+
+/// The result set of an experiment.
+pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunRecord>) -> Results {
+    Results {
+        suite: experiment.name.clone(),
+        description: experiment.description.clone(),
+        caveats: experiment.caveats.clone(),
+        problems: experiment
+            .problems
+            .iter()
+            .zip(dimensions)
+            .map(|(entry, &dimension)| ProblemInfo {
+                label: entry.label.clone(),
+                title: entry.config.title(),
+                loss_name: entry.config.loss_name().into(),
+                has_accuracy: entry.config.has_accuracy(),
+                target: entry.target,
+                dimension,
+                budget: entry.budget,
+                data: entry.config.data(),
+            })
+            .collect(),
+        optimizers: experiment
+            .optimizer_labels()
+            .into_iter()
+            .map(|label| OptimizerInfo {
+                label: label.into(),
+                settings: settings(experiment, label),
+            })
+            .collect(),
+        records,
+    }
+}
+
+/// The settings behind a label; where they differ from problem to problem, all of them.
+fn settings(experiment: &Experiment, label: &str) -> String {
+    let entries: Vec<&OptimizerEntry> = experiment
+        .optimizers
+        .iter()
+        .filter(|entry| entry.label == label)
+        .collect();
+    match entries.as_slice() {
+        [entry] => entry.config.settings(),
+        entries => entries
+            .iter()
+            .map(|entry| {
+                format!(
+                    "{}: {}",
+                    entry.problems.join(" and "),
+                    entry.config.settings()
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("; "),
+    }
+}
+
+/// The number of parameters of a problem.
+pub(crate) fn dimension(problem: &dyn Problem) -> u64 {
+    problem.parameters().element_count() as u64
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
