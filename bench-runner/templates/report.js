@@ -28,7 +28,7 @@
     if (value === 0) return "0";
     const size = Math.abs(value);
     if (size < 1e-3 || size >= 1e6) return value.toExponential(2).replace("e+", "e");
-    return Number(value.toPrecision(4)).toLocaleString("en");
+    return value.toLocaleString("en", { maximumSignificantDigits: size < 1e4 ? 4 : 6 });
   }
 
   // A tick's label: round numbers without trailing zeros.
@@ -329,7 +329,7 @@
       for (const [name, value] of columns.slice(1)) {
         const v = value(record);
         const text = typeof v !== "number" ? v : v === Infinity ? "∞" : name === "seed" ? String(v) : format(v);
-        row.append(make("td", {}, text));
+        row.append(make("td", typeof v === "string" && v !== "–" ? { class: "name" } : {}, text));
       }
       return row;
     }));

@@ -1,6 +1,6 @@
 //! What a chart shows, as plain data: panels, series, axes, and the words beside them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A drawing and the words that a reader needs with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,8 +81,14 @@ impl Coordinate {
 pub struct Point {
     /// Its place on the x axis.
     pub x: f64,
-    /// Its place on the y axis.
+    /// Its place on the y axis; infinite, `null` in JSON, where there is none.
+    #[serde(deserialize_with = "null_is_infinite")]
     pub y: f64,
+}
+
+/// JSON has no infinity; `serde_json` writes `null` for it.
+fn null_is_infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 /// An interval of y at one x.
@@ -91,9 +97,11 @@ pub struct Point {
 pub struct Band {
     /// Its place on the x axis.
     pub x: f64,
-    /// Its lower end.
+    /// Its lower end; may be infinite, `null` in JSON.
+    #[serde(deserialize_with = "null_is_infinite")]
     pub low: f64,
-    /// Its upper end; may be infinite.
+    /// Its upper end; may be infinite, `null` in JSON.
+    #[serde(deserialize_with = "null_is_infinite")]
     pub high: f64,
 }
 

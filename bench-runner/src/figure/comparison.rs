@@ -406,7 +406,7 @@ pub fn surface(name: &str, title: &str, height: &str, grid: Grid) -> Chart {
 }
 
 /// `count` levels between the lowest and the highest value, evenly spaced in the logarithm of the
-/// height above the lowest, over four decades at most.
+/// height above the lowest, over three decades.
 fn levels(grid: &Grid, count: usize) -> Vec<f64> {
     let values = || {
         grid.values
@@ -421,6 +421,6 @@ fn levels(grid: &Grid, count: usize) -> Vec<f64> {
         return Vec::new();
     }
     (0..count)
-        .map(|i| low + (high - low) * 10f64.powf(-4.0 * (count - i) as f64 / (count + 1) as f64))
+        .map(|i| low + (high - low) * 10f64.powf(-3.0 * (count - i) as f64 / (count + 1) as f64))
         .collect()
 }

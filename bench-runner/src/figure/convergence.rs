@@ -333,12 +333,9 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Axis, metric: Metric) -
         });
     }
     let mut y = Coordinate::new(metric.label(problem), metric.scale());
-    if metric == Metric::Loss
-        && !series
-            .iter()
-            .flat_map(|series| &series.points)
-            .any(|point| point.y > 0.0)
-    {
+    // A log axis would hide what lies below zero; zero itself may be left out.
+    let negative = |series: &Series| series.points.iter().any(|point| point.y < 0.0);
+    if series.iter().any(negative) {
         y.scale = Scale::Linear;
     }
     let references = match (metric, problem.target) {

@@ -84,6 +84,7 @@ impl Chart {
             // 0.75 points to a CSS pixel.
             let page = svg2pdf::PageOptions { dpi: 96.0 };
             return svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), page)
+                .map(in_order)
                 .map_err(|e| failed(e.to_string()));
         }
         let size = tree.size();
@@ -96,13 +97,47 @@ impl Chart {
     }
 }
 
+/// Sorts the entries of a PDF's resource dictionaries, which svg2pdf writes in the random order of a
+/// hash map. All lengths stay, so no offset changes.
+fn in_order(mut pdf: Vec<u8>) -> Vec<u8> {
+    for kind in [
+        &b"/ExtGState <<\n"[..],
+        b"/XObject <<\n",
+        b"/ColorSpace <<\n",
+    ] {
+        let mut from = 0;
+        while let Some(found) = find(&pdf[from..], kind) {
+            let start = from + found + kind.len();
+            let end = find(&pdf[start..], b">>").map_or(start, |length| {
+                let line = pdf[..start + length]
+                    .iter()
+                    .rposition(|&byte| byte == b'\n');
+                line.map_or(start, |line| (line + 1).max(start))
+            });
+            let mut entries: Vec<&[u8]> = pdf[start..end]
+                .split_inclusive(|&byte| byte == b'\n')
+                .collect();
+            entries.sort_by_key(|entry| (entry.len(), entry.to_vec()));
+            let sorted = entries.concat();
+            pdf[start..end].copy_from_slice(&sorted);
+            from = end;
+        }
+    }
+    pdf
+}
+
+fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
 /// The embedded font stands for every family; system fonts are not looked at, so that all machines
 /// give the same bytes.
 fn options() -> usvg::Options<'static> {
     static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
         let mut fonts = usvg::fontdb::Database::new();
         fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
-        fonts.load_font_data(epaint_default_fonts::HACK_REGULAR.to_vec());
         let family = fonts
             .faces()
             .next()

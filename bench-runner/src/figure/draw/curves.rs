@@ -4,7 +4,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::canvas::Canvas;
 use super::{Rect, Size};
-use crate::figure::chart::{Curves, Joint, Series};
+use crate::figure::chart::{Curves, Joint, Point, Series};
 use crate::figure::scale::Axis;
 use crate::figure::{Result, style};
 
@@ -86,12 +86,12 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Curves, plot: Rect, direct: bool
         (&y, &panel.y.label),
     )?;
     let frame = Frame { x, y, plot };
-    let nothing = panel.series.iter().all(|series| {
-        !series
-            .points
-            .iter()
-            .any(|point| frame.place(point.x, point.y).is_some())
-    });
+    let shown = |point: &Point| point.y.is_finite() && frame.place(point.x, point.y).is_some();
+    let nothing = !panel
+        .series
+        .iter()
+        .flat_map(|series| &series.points)
+        .any(shown);
     if nothing {
         let middle = (
             plot.left + 0.5 * plot.width(),

@@ -28,7 +28,7 @@ pub(super) fn size(panel: &Heat) -> Size {
         .fold(20.0, f64::max);
     Size {
         left: widest + 34.0,
-        right: 96.0,
+        right: 84.0,
         bottom: 42.0,
         width: column_width(panel) * panel.columns.len().max(1) as f64,
         height: ROW * panel.rows.len().max(1) as f64,
@@ -115,10 +115,14 @@ fn key(canvas: &Canvas<'_>, panel: &Heat, plot: Rect) -> Result<()> {
     let [low, high] = panel.bounds;
     let x = left + KEY_WIDTH + 5.0;
     let label = |value: f64| tick_label(value, high - low);
+    let widest = f64::max(
+        style::width(&label(low), style::TICK),
+        style::width(&label(high), style::TICK),
+    );
     canvas.text_left(x, plot.top + 6.0, &label(high), style::TICK, style::INK)?;
     if plot.height() > 2.0 * ROW {
         canvas.text_left(x, plot.bottom - 6.0, &label(low), style::TICK, style::INK)?;
     }
-    let middle = (left + 62.0, plot.top + 0.5 * plot.height());
+    let middle = (x + widest + 14.0, plot.top + 0.5 * plot.height());
     canvas.text_upwards(middle, &panel.value_label)
 }

@@ -108,7 +108,9 @@ pub(super) fn svg(chart: &Chart) -> Result<String> {
             bottom: top + size.height,
         };
         let heading = style::fit(title(panel), style::LABEL, size.width + size.right);
-        canvas.text_left(plot.left, top - 12.0, &heading, style::LABEL, style::INK)?;
+        if !heading.is_empty() {
+            canvas.text_left(plot.left, top - 12.0, &heading, style::LABEL, style::INK)?;
+        }
         match panel {
             Panel::Curves(panel) => curves::draw(&canvas, panel, plot, direct)?,
             Panel::Intervals(panel) => intervals::draw(&canvas, panel, plot)?,
@@ -202,11 +204,22 @@ fn described(svg: &str, chart: &Chart, width: f64, height: f64) -> String {
          <title>{}</title>\n<desc>{}</desc>{}",
         escape(&chart.title),
         escape(&chart.alt),
-        // plotters puts each text on a line of its own; the line's end would count as a space.
-        body.replace("\n</text>", "</text>")
-            .replace("opacity=\"1\" ", "")
-            .replace(" \"/>", "\"/>"),
+        tidied(body),
     )
+}
+
+/// The elements as plotters wrote them, without what has no effect. It puts each text on a line of its
+/// own, whose ends would count as spaces.
+fn tidied(body: &str) -> String {
+    let mut text = String::with_capacity(body.len());
+    for line in body.lines() {
+        text.push_str(&line.replace(" opacity=\"1\"", "").replace(" \"/>", "\"/>"));
+        let within_text = text.ends_with('>') && line.starts_with("<text ");
+        if !within_text && (line.starts_with('<') || line.is_empty()) {
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Text for XML.

@@ -86,7 +86,7 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Surface, plot: Rect) -> Result<(
             .style_func(&color),
     )?;
     let names = format!(
-        "right: {}    left: {}    up: {}",
+        "right: {}; left: {}; up: {}",
         panel.x_label, panel.y_label, panel.z_label
     );
     let below = (plot.left + 0.5 * plot.width(), plot.bottom + 14.0);

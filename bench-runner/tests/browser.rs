@@ -1,0 +1,47 @@
+//! The HTML report in a browser; skipped on machines without Node.js or Chromium.
+#![allow(clippy::unwrap_used)]
+
+mod synthetic;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bench_runner::report;
+
+/// The first of `names` that is on the search path.
+fn program(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+        .find(|file| file.is_file())
+}
+
+#[test]
+fn the_page_reacts_to_its_reader() {
+    let browsers = [
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    ];
+    let (Some(node), Some(chromium)) = (program(&["node"]), program(&browsers)) else {
+        eprintln!("skipped: needs node and one of {}", browsers.join(", "));
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    report::write(
+        folder.path(),
+        &synthetic::results(5),
+        &synthetic::manifest(5),
+    )
+    .unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/report.mjs");
+    let output = Command::new(node)
+        .arg(script)
+        .arg(chromium)
+        .arg(folder.path().join("index.html"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+}

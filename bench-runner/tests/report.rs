@@ -1,0 +1,431 @@
+//! Figures and reports of synthetic results.
+#![allow(clippy::unwrap_used)]
+
+mod synthetic;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bench_runner::figure::{
+    self, Axis, Chart, Curve, Effect, Format, Grid, Metric, Panel, Scale, Series,
+};
+use bench_runner::report::{self, Finding};
+use bench_runner::run::{Outcome, RunRecord};
+use bench_runner::store::Results;
+
+/// Every file below `folder` with its bytes.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            for (name, bytes) in files(&path) {
+                found.insert(name, bytes);
+            }
+        } else {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            found.insert(name, std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+fn curves(chart: &Chart) -> &figure::Curves {
+    match &chart.panels[0] {
+        Panel::Curves(curves) => curves,
+        other => panic!("not a panel of curves: {other:?}"),
+    }
+}
+
+fn first_problem(results: &Results) -> Chart {
+    figure::convergence(
+        results,
+        &results.problems[0],
+        Axis::GradientEvaluations,
+        Metric::Loss,
+    )
+}
+
+/// A PNG's width and height, from its header.
+fn png_size(bytes: &[u8]) -> (u32, u32) {
+    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[test]
+fn a_report_is_complete_and_always_the_same() {
+    let (results, manifest) = (synthetic::results(3), synthetic::manifest(3));
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    for folder in &folders {
+        let paths = report::write(folder.path(), &results, &manifest).unwrap();
+        assert!(paths.iter().all(|path| path.is_file()));
+        assert_eq!(paths[0].file_name().unwrap(), "index.html");
+        assert_eq!(files(folder.path()).len(), paths.len());
+    }
+    let [first, second] = folders.map(|folder| files(folder.path()));
+    for (name, bytes) in &first {
+        assert_eq!(bytes, &second[name], "{name} differs between two writes");
+    }
+    for problem in &results.problems {
+        for axis in Axis::ALL {
+            for extension in ["svg", "png", "pdf"] {
+                let name = format!("{}-loss-{}.{extension}", problem.label, axis.name());
+                assert!(first.contains_key(&name), "{name} is missing");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_needs_no_network_and_escapes_its_input() {
+    let mut results = synthetic::results(2);
+    results.description = "</script><script>alert(1)</script>".into();
+    results.optimizers[0].settings = "</script> & <b>".into();
+    let folder = tempfile::tempdir().unwrap();
+    let findings = [Finding {
+        claim: "A <claim>".into(),
+        verdict: "holds".into(),
+        evidence: "made up".into(),
+    }];
+    report::write_with(
+        folder.path(),
+        &results,
+        &synthetic::manifest(2),
+        &findings,
+        &[],
+    )
+    .unwrap();
+    let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
+    for outside in ["src=\"http", "href=\"http", "@import", "url("] {
+        assert!(
+            !page.contains(outside),
+            "the page loads something: {outside}"
+        );
+    }
+    assert!(!page.contains("<script>alert"));
+    assert!(page.contains("A &lt;claim&gt;"));
+    // The style sheet and script of the page, and one block of data per problem and two in common.
+    assert_eq!(
+        page.matches("</script>").count(),
+        results.problems.len() + 3
+    );
+}
+
+#[test]
+fn texts() {
+    let results = synthetic::results(5);
+    let folder = tempfile::tempdir().unwrap();
+    report::write(folder.path(), &results, &synthetic::manifest(5)).unwrap();
+    let files = files(folder.path());
+    let text = |name: &str| String::from_utf8(files[name].clone()).unwrap();
+    insta::assert_snapshot!("summary.md", text("summary.md"));
+    insta::assert_snapshot!("summary.tex", text("summary.tex"));
+    insta::assert_snapshot!("summary.csv", text("summary.csv"));
+    insta::assert_snapshot!("terminal", report::terminal_table(&results, 80));
+}
+
+#[test]
+fn the_terminal_table_keeps_its_width() {
+    let results = synthetic::results(2);
+    for width in [30, 60, 80, 200] {
+        for line in report::terminal_table(&results, width).lines() {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_chart_in_full() {
+    let mut results = synthetic::results(2);
+    results.optimizers.truncate(2);
+    insta::assert_snapshot!("convergence.svg", first_problem(&results).svg().unwrap());
+}
+
+#[test]
+fn files_have_embedded_fonts_and_the_size_asked_for() {
+    let chart = first_problem(&synthetic::results(2));
+    let svg = chart.svg().unwrap();
+    assert!(
+        svg.contains(">gradient evaluations</text>"),
+        "text is not text"
+    );
+    assert!(svg.contains("<desc>Line chart of function value"));
+    let attribute = |name: &str| -> f64 {
+        let (_, rest) = svg.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split_once('"').unwrap().0.parse().unwrap()
+    };
+    let (width, height) = png_size(&chart.render(Format::Png).unwrap());
+    assert_eq!(f64::from(width), (2.5 * attribute("width")).round());
+    assert_eq!(f64::from(height), (2.5 * attribute("height")).round());
+    let pdf = chart.render(Format::Pdf).unwrap();
+    assert!(pdf.starts_with(b"%PDF"));
+    let contains = |needle: &[u8]| pdf.windows(needle.len()).any(|window| window == needle);
+    assert!(contains(b"/FontFile"), "the font is not embedded");
+}
+
+#[test]
+fn medians_and_quartiles_of_known_curves() {
+    // Three constant runs at 1, 10 and 100, all measured at 0 and 100.
+    let mut runs: Vec<RunRecord> = (0..3)
+        .map(|seed| synthetic::run("p", "adam", seed, 1))
+        .collect();
+    for (run, value) in runs.iter_mut().zip([1.0, 10.0, 100.0]) {
+        for point in &mut run.curve {
+            point.loss = value;
+        }
+    }
+    let summary = |runs: &[RunRecord]| {
+        let runs: Vec<&RunRecord> = runs.iter().collect();
+        figure::summarize(&runs, Axis::GradientEvaluations, Metric::Loss, 100)
+    };
+    for at in summary(&runs) {
+        assert_eq!((at.low, at.median, at.high), (5.5, 10.0, 55.0));
+    }
+    // A run that diverged is worse than all others after its last measurement; one that ended early
+    // by its own choice keeps its value.
+    runs[0].curve.truncate(1);
+    let end = |runs: &[RunRecord]| *summary(runs).last().unwrap();
+    assert_eq!(end(&runs).median, 10.0);
+    runs[0].outcome = Outcome::Diverged {
+        step: 1,
+        value: "NaN".into(),
+    };
+    assert_eq!(end(&runs).median, 100.0);
+    assert_eq!(end(&runs).high, f64::INFINITY);
+    runs[0].outcome = Outcome::Interrupted;
+    assert_eq!(end(&runs).median, 55.0);
+}
+
+#[test]
+fn values_between_measurements_lie_on_a_straight_line_in_the_logarithm() {
+    let mut runs = [
+        synthetic::run("p", "adam", 0, 2),
+        synthetic::run("p", "adam", 1, 1),
+    ];
+    let values = [[1e4, 1e2, 1.0].as_slice(), &[1e4, 1.0]];
+    for (run, values) in runs.iter_mut().zip(values) {
+        for (point, &value) in run.curve.iter_mut().zip(values) {
+            point.loss = value;
+        }
+    }
+    let runs: Vec<&RunRecord> = runs.iter().collect();
+    let summary = figure::summarize(&runs, Axis::GradientEvaluations, Metric::Loss, 100);
+    assert_eq!(summary.len(), 3);
+    assert!((summary[1].median - 1e2).abs() < 1e-9, "{:?}", summary[1]);
+}
+
+#[test]
+fn unusual_results_are_drawn_too() {
+    let none = Results {
+        records: Vec::new(),
+        ..synthetic::results(1)
+    };
+    let one_seed = synthetic::results(1);
+    let mut diverged = synthetic::results(2);
+    for run in &mut diverged.records {
+        run.curve.truncate(1);
+        run.outcome = Outcome::Diverged {
+            step: 1,
+            value: "inf".into(),
+        };
+    }
+    let mut negative = synthetic::results(2);
+    for point in negative.records.iter_mut().flat_map(|run| &mut run.curve) {
+        point.loss -= 50.0;
+    }
+    let mut empty_curves = synthetic::results(2);
+    empty_curves
+        .records
+        .iter_mut()
+        .for_each(|run| run.curve.clear());
+    let mut huge = synthetic::results(2);
+    for (i, point) in huge
+        .records
+        .iter_mut()
+        .flat_map(|run| &mut run.curve)
+        .enumerate()
+    {
+        point.loss = if i % 2 == 0 { 1e-300 } else { 1e300 };
+    }
+    let mut not_a_number = synthetic::results(2);
+    for point in not_a_number
+        .records
+        .iter_mut()
+        .flat_map(|run| &mut run.curve)
+    {
+        point.loss = f64::NAN;
+    }
+    let nothing = Results {
+        problems: Vec::new(),
+        optimizers: Vec::new(),
+        records: Vec::new(),
+        ..synthetic::results(1)
+    };
+    for (name, results) in [
+        ("no runs", none),
+        ("one seed", one_seed),
+        ("all diverged", diverged),
+        ("negative losses", negative),
+        ("empty curves", empty_curves),
+        ("huge range", huge),
+        ("not a number", not_a_number),
+        ("nothing", nothing),
+    ] {
+        let mut results = results;
+        results.problems.truncate(1);
+        let folder = tempfile::tempdir().unwrap();
+        let written = report::write(folder.path(), &results, &synthetic::manifest(2));
+        assert!(written.is_ok(), "{name}: {written:?}");
+        let _ = report::terminal_table(&results, 80);
+        for problem in &results.problems {
+            let chart =
+                figure::convergence(&results, problem, Axis::GradientEvaluations, Metric::Loss);
+            assert!(!chart.caption.is_empty() && !chart.alt.is_empty());
+            if ["no runs", "empty curves", "not a number"].contains(&name) {
+                assert!(chart.svg().unwrap().contains("no data to show"), "{name}");
+            }
+            if name == "negative losses" {
+                assert_eq!(curves(&chart).y.scale, Scale::Linear);
+            }
+        }
+    }
+}
+
+#[test]
+fn many_series_get_a_legend_below() {
+    let chart = |count: usize| {
+        let mut chart = first_problem(&synthetic::results(1));
+        let Panel::Curves(panel) = &mut chart.panels[0] else {
+            unreachable!()
+        };
+        panel.series = (0..count)
+            .map(|i| Series::new(format!("series {i}"), i, panel.series[0].points.clone()))
+            .collect();
+        chart.svg().unwrap()
+    };
+    for count in [1, 14, 15, 40] {
+        let svg = chart(count);
+        for i in 0..count {
+            assert_eq!(svg.matches(&format!(">series {i}</text>")).count(), 1);
+        }
+    }
+}
+
+#[test]
+fn the_share_at_target_is_that_of_the_runs() {
+    let results = synthetic::results(4);
+    let problem = &results.problems[2];
+    let chart = figure::evaluations_to_target(&results, problem).unwrap();
+    for series in &curves(&chart).series {
+        let runs: Vec<&RunRecord> = results.runs(&problem.label, &series.label).collect();
+        let reached = runs
+            .iter()
+            .filter(|run| run.evaluations_to(problem.target.unwrap()).is_some())
+            .count();
+        let last = series.points.last().unwrap();
+        assert_eq!(
+            last.y,
+            reached as f64 / runs.len() as f64,
+            "{}",
+            series.label
+        );
+    }
+}
+
+/// One chart of each kind that is not made of results.
+fn other_charts() -> Vec<Chart> {
+    let curve = |label: &str, slope: f64| Curve {
+        label: label.into(),
+        values: (0..6)
+            .map(|i| {
+                let x = 10f64.powi(i);
+                let y = 1e-6 * x.powf(slope);
+                (x, y, Some([0.8 * y, 1.3 * y]))
+            })
+            .collect(),
+    };
+    let rosenbrock = |x: f64, y: f64| (1.0 - x).powi(2) + 100.0 * (y - x * x).powi(2);
+    let path = (0..40)
+        .map(|i| {
+            let x = -1.2 + 2.2 * f64::from(i) / 39.0;
+            (x, x * x)
+        })
+        .collect();
+    let effects: Vec<Effect> = (1..=16)
+        .map(|i| {
+            let estimate = (f64::from(i) - 6.0) / 4.0;
+            Effect {
+                label: format!("S{i} a discrepancy"),
+                estimate: (i != 15).then_some(estimate),
+                interval: [estimate - 0.6, estimate + 0.6],
+            }
+        })
+        .collect();
+    let ranks: Vec<Vec<Option<f64>>> = (0..4)
+        .map(|row| {
+            (0..6)
+                .map(|column| (row * column != 6).then(|| f64::from(1 + (row + column) % 4)))
+                .collect()
+        })
+        .collect();
+    vec![
+        figure::effects(
+            "effects",
+            "Effects (synthetic)",
+            "change of test accuracy (points)",
+            &effects,
+        ),
+        figure::ranking_map(
+            "ranking",
+            "fuse-pv/epoch",
+            &[0.0, 0.01, 0.1, 1.0],
+            &[1.0, 10.0, 100.0, 1e3, 1e4, 1e5],
+            &ranks,
+            4,
+        ),
+        figure::sensitivity(
+            "sensitivity",
+            "Sensitivity (synthetic)",
+            "final loss",
+            &[curve("adam", 0.3), curve("sgd", 0.6)],
+        ),
+        figure::cost(
+            "cost",
+            "Cost of a step (synthetic)",
+            "dimension d",
+            "time per step (s)",
+            &[curve("adam", 1.0), curve("lbfgs", 1.0)],
+        ),
+        figure::trajectories(
+            "trajectories",
+            "Rosenbrock function (synthetic path)",
+            Grid::sample([-2.0, 2.0], [-1.0, 3.0], 80, rosenbrock),
+            &[("valley".into(), path)],
+        ),
+        figure::surface(
+            "surface",
+            "Loss surface (synthetic)",
+            "loss",
+            Grid::sample([-1.0, 1.0], [-1.0, 1.0], 30, |x, y| {
+                x * x + 2.0 * y * y + 0.3 * (6.0 * x).sin()
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn charts_of_every_kind_survive_their_own_serialisation_and_every_format() {
+    let results = synthetic::results(2);
+    let diverging = &results.problems[1];
+    let curves = figure::convergence(&results, diverging, Axis::Seconds, Metric::Loss);
+    for chart in other_charts().into_iter().chain([curves]) {
+        let text = serde_json::to_string(&chart).unwrap();
+        let back: Chart = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, chart);
+        for format in [Format::Svg, Format::Png, Format::Pdf] {
+            let same = chart.render(format).unwrap() == back.render(format).unwrap();
+            assert!(same, "{} as {}", chart.name, format.extension());
+        }
+    }
+}
