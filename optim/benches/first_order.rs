@@ -1,0 +1,175 @@
+//! Time of one fused update against the time that moving its bytes takes.
+//!
+//! `cargo bench -p optim` prints one row per optimizer and size; `torch_compare.py` prints the same
+//! rows for PyTorch. Set `RAYON_NUM_THREADS` to choose the number of threads, and pass a largest
+//! number of parameters to leave out larger sizes.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Tensor, Var};
+use optim::{AdamConfig, Gradient, Parameters, Result, SgdConfig};
+use rayon::prelude::*;
+
+/// One update from a given gradient.
+type Update = Box<dyn FnMut(&Gradient) -> Result<f64>>;
+
+fn main() -> Result<()> {
+    let largest = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok());
+    let largest: usize = largest.unwrap_or(100_000_000);
+    println!(
+        "{} threads, f32; best of several updates",
+        rayon::current_num_threads()
+    );
+    println!("| model | optimizer | ms | B/parameter | GB/s | floor ms | time / floor |");
+    println!("|---|---|---|---|---|---|---|");
+    report("ResNet-20, 65 tensors", &resnet20())?;
+    for d in [1_000_000, 10_000_000, 100_000_000] {
+        if d <= largest {
+            report(&format!("{} M, 1 tensor", d / 1_000_000), &[vec![d]])?;
+        }
+    }
+    Ok(())
+}
+
+fn report(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
+    let parameters = parameters(shapes)?;
+    let d = parameters.element_count();
+    let tensors = parameters
+        .vars()
+        .iter()
+        .map(|var| Ok((var.as_detached_tensor() * 0.1)?))
+        .collect::<Result<Vec<_>>>()?;
+    let gradient = Gradient::new(&parameters, tensors)?;
+    for (name, vectors) in [("SGD", 3), ("SGD momentum", 5), ("Adam", 7), ("AdamW", 7)] {
+        let mut update = build(name, &parameters)?;
+        let mut failed = None;
+        let mut move_bytes = mover(d, vectors);
+        let (time, floor) = best_times(
+            d,
+            || {
+                if let Err(error) = update(&gradient) {
+                    failed = Some(error);
+                }
+            },
+            &mut *move_bytes,
+        );
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let bytes = (4 * vectors * d) as f64;
+        let (seconds, floor) = (time.as_secs_f64(), floor.as_secs_f64());
+        println!(
+            "| {label} | {name} | {:.3} | {} | {:.1} | {:.3} | {:.2} |",
+            1e3 * seconds,
+            4 * vectors,
+            bytes / seconds / 1e9,
+            1e3 * floor,
+            seconds / floor,
+        );
+    }
+    Ok(())
+}
+
+fn build(name: &str, parameters: &Parameters) -> Result<Update> {
+    Ok(match name {
+        "SGD" | "SGD momentum" => {
+            let momentum = if name == "SGD" { 0.0 } else { 0.9 };
+            let config = SgdConfig {
+                momentum,
+                ..SgdConfig::default()
+            };
+            let mut sgd = config.build(parameters)?;
+            Box::new(move |gradient| sgd.update(gradient))
+        }
+        _ => {
+            let config = if name == "AdamW" {
+                AdamConfig::adamw()
+            } else {
+                AdamConfig::default()
+            };
+            let mut adam = config.build(parameters)?;
+            Box::new(move |gradient| adam.update(gradient))
+        }
+    })
+}
+
+/// Moves the bytes of an update that passes over `vectors` vectors: half of them, rounded down,
+/// changed in place and one only read, with hardly any arithmetic.
+fn mover(d: usize, vectors: usize) -> Box<dyn FnMut()> {
+    const CHUNK: usize = 16 * 1024;
+    let only_read = vec![1f32; d];
+    let mut changed = vec![vec![1f32; d]; vectors / 2];
+    Box::new(move || {
+        let mut rest: Vec<&mut [f32]> = changed.iter_mut().map(Vec::as_mut_slice).collect();
+        let mut chunks = Vec::new();
+        for read in only_read.chunks(CHUNK) {
+            let pieces: Vec<&mut [f32]> = rest
+                .iter_mut()
+                .filter_map(|vector| vector.split_off_mut(..read.len()))
+                .collect();
+            chunks.push((read, pieces));
+        }
+        chunks.into_par_iter().for_each(|(read, pieces)| {
+            for piece in pieces {
+                for (element, read) in piece.iter_mut().zip(read) {
+                    *element += read;
+                }
+            }
+        });
+        black_box(&mut changed);
+    })
+}
+
+/// The shortest of many runs of each function on `d` parameters, taken in turns, so that both see
+/// the same load of the machine.
+fn best_times(d: usize, mut f: impl FnMut(), mut g: impl FnMut()) -> (Duration, Duration) {
+    fn time(f: &mut impl FnMut()) -> Duration {
+        let start = Instant::now();
+        f();
+        start.elapsed()
+    }
+    let mut best = (Duration::MAX, Duration::MAX);
+    for _ in 0..(300_000_000 / d).clamp(8, 300) {
+        best.0 = best.0.min(time(&mut f));
+        best.1 = best.1.min(time(&mut g));
+    }
+    best
+}
+
+fn parameters(shapes: &[Vec<usize>]) -> Result<Parameters> {
+    let vars = shapes.iter().enumerate().map(|(i, shape)| {
+        let values = Tensor::rand(-1f32, 1f32, shape.as_slice(), &Device::Cpu)?;
+        Ok((
+            format!("p{i:03}"),
+            Var::from_tensor(&values.to_dtype(DType::F32)?)?,
+        ))
+    });
+    Parameters::new(vars.collect::<Result<Vec<_>>>()?)
+}
+
+/// The shapes of the 0.27 M ResNet-20 for CIFAR: 19 convolutions 3×3, 2 batch-norm vectors for each
+/// and further 2 convolutions 1×1 with theirs, and the classifier.
+fn resnet20() -> Vec<Vec<usize>> {
+    let mut shapes = Vec::new();
+    let mut convolution = |from: usize, to: usize, kernel: usize| {
+        shapes.push(vec![to, from, kernel, kernel]);
+        shapes.push(vec![to]);
+        shapes.push(vec![to]);
+    };
+    convolution(3, 16, 3);
+    for (from, to) in [(16, 16), (16, 32), (32, 64)] {
+        convolution(from, to, 3);
+        for _ in 0..5 {
+            convolution(to, to, 3);
+        }
+        if from != to {
+            convolution(from, to, 1);
+        }
+    }
+    shapes.push(vec![10, 64]);
+    shapes.push(vec![10]);
+    shapes
+}
