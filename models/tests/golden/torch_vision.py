@@ -1,0 +1,129 @@
+"""The image classifiers in PyTorch, with the parameter names of the Rust models."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions around which the input goes, padded with channels of zeros (option A)."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.extra = outputs - inputs
+        self.stride = stride
+
+    def forward(self, x):
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        if self.extra:
+            before = self.extra // 2
+            shortcut = F.pad(shortcut, (0, 0, 0, 0, before, self.extra - before))
+        x = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(x)) + shortcut)
+
+
+class ResNet(nn.Module):
+    """The CIFAR network of He et al. with option-A shortcuts."""
+
+    def __init__(self, depth, width=16, in_channels=3, classes=10):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        channels = width
+        for stage in range(3):
+            blocks = []
+            for block in range((depth - 2) // 6):
+                stride = 2 if stage and not block else 1
+                blocks.append(Block(channels, width << stage, stride))
+                channels = width << stage
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(x.mean((2, 3)))
+
+
+class DenseLayer(nn.Module):
+    def __init__(self, inputs, growth, bottleneck):
+        super().__init__()
+        self.bottleneck = bottleneck
+        self.bn1 = nn.BatchNorm2d(inputs)
+        if bottleneck:
+            self.conv1 = nn.Conv2d(inputs, 4 * growth, 1, bias=False)
+            self.bn2 = nn.BatchNorm2d(4 * growth)
+            self.conv2 = nn.Conv2d(4 * growth, growth, 3, 1, 1, bias=False)
+        else:
+            self.conv1 = nn.Conv2d(inputs, growth, 3, 1, 1, bias=False)
+
+    def forward(self, x):
+        y = self.conv1(F.relu(self.bn1(x)))
+        if self.bottleneck:
+            y = self.conv2(F.relu(self.bn2(y)))
+        return torch.cat([x, y], 1)
+
+
+class DenseBlock(nn.Module):
+    def __init__(self, layers):
+        super().__init__()
+        self.layer = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class Transition(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x):
+        return F.avg_pool2d(self.conv1(F.relu(self.bn1(x))), 2)
+
+
+class DenseNet(nn.Module):
+    """Three densely connected blocks with two transitions."""
+
+    def __init__(self, depth, growth=32, reduction=0.5, bottleneck=False, in_channels=3, classes=10):
+        super().__init__()
+        channels = 2 * growth
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, 1, 1, bias=False)
+        for block in (1, 2, 3):
+            layers = []
+            for _ in range((depth - 4) // 3 // (2 if bottleneck else 1)):
+                layers.append(DenseLayer(channels, growth, bottleneck))
+                channels += growth
+            setattr(self, f"block{block}", DenseBlock(layers))
+            if block < 3:
+                kept = int(channels * reduction)
+                setattr(self, f"trans{block}", Transition(channels, kept))
+                channels = kept
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, x):
+        x = self.trans1(self.block1(self.conv1(x)))
+        x = self.block3(self.trans2(self.block2(x)))
+        return self.fc(F.relu(self.bn1(x)).mean((2, 3)))
+
+
+class LeNet(nn.Module):
+    def __init__(self, size, in_channels=1, classes=10):
+        super().__init__()
+        side = ((size - 4) // 2 - 4) // 2
+        self.conv1 = nn.Conv2d(in_channels, 6, 5)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(16 * side * side, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2).flatten(1)
+        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
