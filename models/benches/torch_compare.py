@@ -3,6 +3,7 @@
 Run with a Python that has torch: python models/benches/torch_compare.py [FILTER]
 """
 
+import pathlib
 import statistics
 import sys
 import time
@@ -10,6 +11,9 @@ import time
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests" / "golden"))
+from torch_vision import DenseNet, LeNet, ResNet
 
 WARM_UP, RUNS = 2, 7
 FILTER = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -55,102 +59,6 @@ def step_times(model, input, labels, loss=F.cross_entropy):
     return median(forward), median(backward), median(steps)
 
 
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.extra = outputs - inputs
-        self.stride = stride
-
-    def forward(self, x):
-        shortcut = x[:, :, :: self.stride, :: self.stride]
-        if self.extra:
-            before = self.extra // 2
-            shortcut = F.pad(shortcut, (0, 0, 0, 0, before, self.extra - before))
-        x = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(x)) + shortcut)
-
-
-class ResNet(nn.Module):
-    """The CIFAR network of He et al. with option-A shortcuts."""
-
-    def __init__(self, depth, width=16, in_channels=3, classes=10):
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        channels = width
-        stages = []
-        for stage in range(3):
-            for block in range((depth - 2) // 6):
-                stride = 2 if stage and not block else 1
-                stages.append(Block(channels, width << stage, stride))
-                channels = width << stage
-        self.blocks = nn.Sequential(*stages)
-        self.fc = nn.Linear(channels, classes)
-
-    def forward(self, x):
-        x = self.blocks(F.relu(self.bn1(self.conv1(x))))
-        return self.fc(x.mean((2, 3)))
-
-
-class Dense(nn.Module):
-    """DenseNet3 without bottleneck."""
-
-    class Layer(nn.Module):
-        def __init__(self, inputs, growth):
-            super().__init__()
-            self.bn1 = nn.BatchNorm2d(inputs)
-            self.conv1 = nn.Conv2d(inputs, growth, 3, 1, 1, bias=False)
-
-        def forward(self, x):
-            return torch.cat([x, self.conv1(F.relu(self.bn1(x)))], 1)
-
-    class Transition(nn.Module):
-        def __init__(self, inputs, outputs):
-            super().__init__()
-            self.bn1 = nn.BatchNorm2d(inputs)
-            self.conv1 = nn.Conv2d(inputs, outputs, 1, bias=False)
-
-        def forward(self, x):
-            return F.avg_pool2d(self.conv1(F.relu(self.bn1(x))), 2)
-
-    def __init__(self, depth, growth=32, reduction=0.5, classes=10):
-        super().__init__()
-        channels = 2 * growth
-        layers = [nn.Conv2d(3, channels, 3, 1, 1, bias=False)]
-        for block in range(3):
-            for _ in range((depth - 4) // 3):
-                layers.append(self.Layer(channels, growth))
-                channels += growth
-            if block < 2:
-                layers.append(self.Transition(channels, int(channels * reduction)))
-                channels = int(channels * reduction)
-        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
-        self.features = nn.Sequential(*layers)
-        self.fc = nn.Linear(channels, classes)
-
-    def forward(self, x):
-        return self.fc(F.avg_pool2d(self.features(x), 8).flatten(1))
-
-
-def lenet(size, in_channels=1, classes=10):
-    side = ((size - 4) // 2 - 4) // 2
-    return nn.Sequential(
-        nn.Conv2d(in_channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(16 * side * side, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
-        nn.Linear(84, classes),
-    )
-
-
-def images(batch, channels, size):
-    count = batch * channels * size * size
-    return torch.sin(torch.arange(count) * 0.37).reshape(batch, channels, size, size)
-
-
 def vision():
     for inputs, outputs, size, stride in [
         (3, 16, 32, 1), (16, 16, 32, 1), (16, 32, 32, 2),
@@ -163,25 +71,126 @@ def vision():
             layer = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
             if kind != "conv":
                 layer = nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
-            row(name, *layer_times(layer, images(128, inputs, size).requires_grad_()))
+            row(name, *layer_times(layer, values(128, inputs, size, size).requires_grad_()))
     for name, make, batch, channels, size in [
         ("resnet-20 3x32x32 b128", lambda: ResNet(20), 128, 3, 32),
-        ("densenet-10 3x32x32 b128", lambda: Dense(10), 128, 3, 32),
-        ("lenet 1x28x28 b512", lambda: lenet(28), 512, 1, 28),
+        ("densenet-10 3x32x32 b128", lambda: DenseNet(10), 128, 3, 32),
+        ("lenet 1x28x28 b512", lambda: LeNet(28), 512, 1, 28),
     ]:
         if FILTER not in name:
             continue
         for layout in ("", " channels-last"):
             if layout and not name.startswith("resnet"):
                 continue
-            model, input = make(), images(batch, channels, size)
+            model, input = make(), values(batch, channels, size, size)
             if layout:
                 model = model.to(memory_format=torch.channels_last)
                 input = input.to(memory_format=torch.channels_last)
-            row(name + layout, *step_times(model, input, torch.arange(batch) % 10))
+            row(name + layout, *step_times(model, input, integers([batch], 10)))
+
+
+class GptBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.c_attn, self.attn_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.c_fc, self.mlp_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        x = x + self.attn_proj(attention(self.c_attn(self.ln_1(x)), self.heads))
+        return x + self.mlp_proj(F.gelu(self.c_fc(self.ln_2(x)), approximate="tanh"))
+
+
+class Gpt(nn.Module):
+    """GPT-2 with tied embeddings and without dropout."""
+
+    def __init__(self, vocabulary, context=64, layers=4, heads=4, width=128):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
+        self.blocks = nn.Sequential(*[GptBlock(width, heads) for _ in range(layers)])
+        self.ln_f = nn.LayerNorm(width)
+
+    def forward(self, tokens):
+        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
+        return F.linear(self.ln_f(self.blocks(x)), self.wte.weight)
+
+
+def attention(packed, heads):
+    batch, time, columns = packed.shape
+    parts = packed.view(batch, time, 3, heads, columns // 3 // heads).permute(2, 0, 3, 1, 4)
+    output = F.scaled_dot_product_attention(*parts, is_causal=True)
+    return output.transpose(1, 2).reshape(batch, time, columns // 3)
+
+
+def values(*shape):
+    count = 1
+    for size in shape:
+        count *= size
+    return torch.sin(torch.arange(count) * 0.37).reshape(shape)
+
+
+def integers(shape, below):
+    count = torch.Size(shape).numel()
+    return (torch.arange(count) * 2654435761 % 2**32 % below).reshape(shape)
+
+
+class Call(nn.Module):
+    """A function of tensors as a layer."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, input):
+        return self.function(input)
+
+
+def language():
+    def layer(name, module, input):
+        if FILTER in name:
+            row(name, *layer_times(module, input))
+
+    def step(name, make, input, targets, loss=F.cross_entropy):
+        if FILTER in name:
+            row(name, *step_times(make(), input, targets, loss))
+
+    for inputs, outputs in [(128, 384), (128, 512), (512, 128)]:
+        linear = nn.Linear(inputs, outputs)
+        input = values(1024, inputs).requires_grad_()
+        layer(f"linear 1024x{inputs}->{outputs}", linear, input)
+        gelu = nn.Sequential(nn.GELU(approximate="tanh"), linear)
+        layer(f"gelu-linear 1024x{inputs}->{outputs}", gelu, input)
+    layer("gelu 1024x512", nn.GELU(approximate="tanh"), values(1024, 512).requires_grad_())
+    layer("layer-norm 1024x128", nn.LayerNorm(128), values(1024, 128).requires_grad_())
+    for batch, time, width, heads in [(16, 64, 128, 4), (1, 1024, 768, 12)]:
+        call = Call(lambda input, heads=heads: attention(input, heads))
+        name = f"attention {batch}x{time}x{width} h{heads}"
+        layer(name, call, values(batch, time, 3 * width).requires_grad_())
+    layer("embedding 1024 of 4096x128", nn.Embedding(4096, 128), integers([1024], 4096))
+    for classes in (256, 4096):
+        targets = integers([1024], classes)
+        call = Call(lambda logits, targets=targets: F.cross_entropy(logits, targets))
+        layer(f"cross-entropy 1024x{classes}", call, values(1024, classes).requires_grad_())
+
+    def flat_loss(logits, targets):
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+    for vocabulary in (256, 4096):
+        tokens = integers([16, 64], vocabulary)
+        targets = integers([16, 64], vocabulary - 1)
+        name = f"gpt mini v{vocabulary} b16"
+        step(name, lambda v=vocabulary: Gpt(v), tokens, targets, flat_loss)
+    images_, labels = values(512, 784), integers([512], 10)
+    mlp = lambda: nn.Sequential(
+        nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)
+    )
+    step("mlp 784-64-32-10 b512", mlp, images_, labels)
+    step("linear 784-10 b512", lambda: nn.Linear(784, 10), images_, labels)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, milliseconds")
     vision()
+    language()
