@@ -12,7 +12,10 @@ use candle_core::{DType, Device};
 const EPOCHS: u64 = 5;
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let (catalogue, name, batch) = match &arguments[..] {
         [catalogue, name] => (catalogue, name, 128),
         [catalogue, name, batch] => (catalogue, name, batch.parse().unwrap_or(128)),
@@ -24,7 +27,11 @@ fn main() -> Result<()> {
     let library = Library::from_env(Some(Path::new(catalogue)))?;
     let start = Instant::now();
     let train = library.images(name)?.train;
-    println!("{name}: {} images loaded in {:.2} s", train.len(), start.elapsed().as_secs_f64());
+    println!(
+        "{name}: {} images loaded in {:.2} s",
+        train.len(),
+        start.elapsed().as_secs_f64()
+    );
     let order = BatchOrder::new(0, train.len(), batch, true)?;
     measure("in memory", || {
         let epoch = order.epoch(0);
