@@ -69,7 +69,9 @@ impl ModelSpec {
             Self::Linear(_) => "Logistic regression".into(),
             Self::Logistic(_) => "Logistic regression with a sigmoid on the logits".into(),
             Self::Mlp(config) => {
-                let widths = [config.inputs].into_iter().chain(config.hidden.iter().copied());
+                let widths = [config.inputs]
+                    .into_iter()
+                    .chain(config.hidden.iter().copied());
                 let widths: Vec<String> = widths
                     .chain([config.classes])
                     .map(|width| width.to_string())

@@ -10,8 +10,8 @@ mod line_search;
 mod objective;
 mod optimizer;
 mod params;
-mod second_order;
 mod schedule;
+mod second_order;
 pub mod state;
 
 pub use clip::{Clip, Clipped};

@@ -182,7 +182,7 @@ fn the_shipped_rule_is_three_epochs_then_the_previous_loss_below_two() {
     let losses = [5.0, 1.0, 1.0, 1.0, 3.0, 1.9, 2.5, 1.0, 2.0, 1.5, 1.5, 9.0];
     let mut script = Script {
         parameters: problem.parameters.clone(),
-        losses: losses.to_vec().into_iter(),
+        losses: Vec::from(losses).into_iter(),
     };
     let mut meter = Meter::new();
     let mut previous = f64::INFINITY;
@@ -224,7 +224,7 @@ fn switch_step(criterion: Criterion, losses: &[f64]) -> Option<u64> {
     let mut fuse = config.build(&problem.parameters).unwrap();
     let mut script = Script {
         parameters: problem.parameters.clone(),
-        losses: losses.to_vec().into_iter(),
+        losses: Vec::from(losses).into_iter(),
     };
     let mut meter = Meter::new();
     for epoch in 0..losses.len() as u64 {

@@ -208,7 +208,8 @@ pub(super) fn tick_label(value: f64, step: f64) -> String {
         return "0".to_owned();
     }
     let magnitude = value.abs();
-    if !(1e-3..1e6).contains(&magnitude) && !(magnitude < 1e-3 && step.abs() >= 1e-3) {
+    let plain = (1e-3..1e6).contains(&magnitude) || (magnitude < 1e-3 && step.abs() >= 1e-3);
+    if !plain {
         let exponent = magnitude.log10().floor() as i32;
         let step_exponent = step.abs().log10().floor() as i32;
         let digits = (exponent - step_exponent).clamp(0, 6) as usize;

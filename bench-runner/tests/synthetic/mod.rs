@@ -109,7 +109,7 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
         "fuse-pv/loss-decrease" => Some(600 + rng.random_range(0..300)),
         _ => None,
     };
-    let diverges = problem == "quadratic-k1e4" && optimizer == "sgd" && seed % 2 == 0;
+    let diverges = problem == "quadratic-k1e4" && optimizer == "sgd" && seed.is_multiple_of(2);
     let mut loss: f64 = if classes {
         2.4
     } else {

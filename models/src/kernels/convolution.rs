@@ -89,8 +89,7 @@ const SLACK: usize = 8;
 /// A plane surrounded by zeros, with its columns sorted by phase.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
-    /// Rows and columns of the plane that is copied in.
-    height: usize,
+    /// Columns of the plane that is copied in.
     width: usize,
     /// Zeros above and to the left of it.
     before: usize,
@@ -102,9 +101,8 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(height: usize, width: usize, before: usize, rows: usize, columns: usize) -> Self {
+    fn new(width: usize, before: usize, rows: usize, columns: usize) -> Self {
         Self {
-            height,
             width,
             before,
             rows,
@@ -304,7 +302,6 @@ impl<T: Float> InputGradient<T> {
         };
         let (out_height, out_width) = (geometry.out_height(), geometry.out_width());
         let frame = Frame::new(
-            out_height,
             out_width,
             reach,
             extent(geometry.height, out_height),
@@ -501,14 +498,7 @@ impl WeightGradient {
 fn input_frame(geometry: &Geometry) -> Frame {
     let padded = |pixels: usize| pixels + 2 * geometry.padding;
     let (height, width) = (geometry.height, geometry.width);
-    Frame::new(
-        height,
-        width,
-        geometry.padding,
-        padded(height),
-        padded(width),
-    )
-    .with_phases(geometry.stride)
+    Frame::new(width, geometry.padding, padded(height), padded(width)).with_phases(geometry.stride)
 }
 
 fn input_taps(geometry: &Geometry, frame: &Frame) -> Vec<usize> {

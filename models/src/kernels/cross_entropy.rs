@@ -99,7 +99,7 @@ impl Function<1> for MeanCrossEntropy {
                     *g = ((*x - log_sum).exp() - spread) * scale;
                 }
                 let g = &mut result[target as usize];
-                *g = *g - peak * scale;
+                *g -= peak * scale;
             }
         });
         [Some(result)]

@@ -209,7 +209,7 @@ impl<'a> Canvas<'a> {
         mesh.bold_line_style(style::stroke(style::GRID, 1.0))
             .light_line_style(style::stroke(style::GRID, 0.4))
             .axis_style(style::stroke(style::AXIS, 1.0))
-            .label_style(style::text(style::TICK, style::INK, center.clone()))
+            .label_style(style::text(style::TICK, style::INK, center))
             .axis_desc_style(style::text(style::LABEL, style::INK, center))
             .set_all_tick_mark_size(unit(4.0))
             .x_desc(x_label)

@@ -94,9 +94,9 @@ fn level_line(grid: &Grid, level: f64) -> Vec<[(f64, f64); 2]> {
                     })
                 })
                 .collect();
-            match crossings.as_slice() {
-                &[from, to] => segments.push([from, to]),
-                &[first, second, third, fourth] => {
+            match *crossings.as_slice() {
+                [from, to] => segments.push([from, to]),
+                [first, second, third, fourth] => {
                     let middle = corners.iter().map(|corner| corner.2).sum::<f64>() / 4.0;
                     if (middle < level) == (corners[0].2 < level) {
                         segments.extend([[first, second], [third, fourth]]);

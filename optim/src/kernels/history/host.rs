@@ -62,18 +62,20 @@ fn add<const N: usize>(total: &mut [f64; N], part: &[f64; N]) {
 #[inline(always)]
 fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64; N] {
     let mut lanes = [[H::Real::from_f64(0.0); LANES]; N];
-    let columns = columns.map(|column| &column[..row.len()]);
-    let whole = row.len() - row.len() % LANES;
-    for start in (0..whole).step_by(LANES) {
-        for n in 0..N {
+    let (groups, rest) = row.as_chunks::<LANES>();
+    let columns = columns.map(|column| column[..row.len()].as_chunks::<LANES>());
+    for (i, group) in groups.iter().enumerate() {
+        let group = group.map(H::widen);
+        for (lanes, column) in lanes.iter_mut().zip(&columns) {
+            let column = &column.0[i];
             for lane in 0..LANES {
-                lanes[n][lane] += row[start + lane].widen() * columns[n][start + lane];
+                lanes[lane] += group[lane] * column[lane];
             }
         }
     }
-    for i in whole..row.len() {
-        for n in 0..N {
-            lanes[n][i - whole] += row[i].widen() * columns[n][i];
+    for (lanes, column) in lanes.iter_mut().zip(&columns) {
+        for ((lane, row), column) in lanes.iter_mut().zip(rest).zip(column.1) {
+            *lane += row.widen() * *column;
         }
     }
     lanes.map(|lanes| lanes.into_iter().map(|lane| lane.to_f64()).sum())
@@ -84,16 +86,40 @@ fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64
 fn largest<R: Real>(values: &[R]) -> f64 {
     let zero = R::from_f64(0.0);
     let mut lanes = [zero; LANES];
-    for block in values.chunks(LANES) {
-        for (lane, value) in lanes.iter_mut().zip(block) {
-            let magnitude = if *value < zero { zero - *value } else { *value };
-            *lane = if magnitude > *lane { magnitude } else { *lane };
+    let (groups, rest) = values.as_chunks::<LANES>();
+    let mut last = [zero; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    for group in groups.iter().chain([&last]) {
+        for lane in 0..LANES {
+            let value = group[lane];
+            let magnitude = if value < zero { zero - value } else { value };
+            lanes[lane] = if magnitude > lanes[lane] {
+                magnitude
+            } else {
+                lanes[lane]
+            };
         }
     }
     lanes
         .map(|lane| lane.to_f64())
         .into_iter()
         .fold(0.0, f64::max)
+}
+
+/// The sum of magnitudes.
+#[inline(always)]
+fn sum_of_magnitudes<R: Real>(values: &[R]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (groups, rest) = values.as_chunks::<LANES>();
+    for group in groups {
+        for lane in 0..LANES {
+            lanes[lane] += group[lane].to_f64().abs();
+        }
+    }
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += value.to_f64().abs();
+    }
+    lanes.into_iter().sum()
 }
 
 /// One row's share of the products, chunk by chunk.
@@ -157,9 +183,10 @@ fn extend_as<H: Element>(
                     .enumerate()
                     .collect();
                 let chunks = each(outputs, |(chunk, (s, y))| {
-                    vectorized(|| {
-                        extend_chunk(&rows, &vectors, d, move_weights, chunk * CHUNK, s, y)
-                    })
+                    vectorized(
+                        #[inline(always)]
+                        || extend_chunk(&rows, &vectors, d, move_weights, chunk * CHUNK, s, y),
+                    )
                 });
                 let (pairs, products): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
                 let [s_s, s_y, y_y, s_g, y_dy, y_dg] = total(&pairs);
@@ -214,13 +241,20 @@ fn extend_chunk<H: Element>(
         let [direction, before, after, gradient] =
             [0, 1, 2, 3].map(|vector| &vectors[vector][from..to]);
         let diagonal = vectors.get(4).map(|diagonal| &diagonal[from..to]);
-        for i in 0..s_out.len() {
+        for ((s_out, column), d) in s_out.iter_mut().zip(&mut s_column).zip(direction) {
             // Products are those of the pair as stored, rounded to the history's dtype.
-            let s = step * direction[i];
-            s_out[i] = H::narrow(s);
-            y_out[i] = H::narrow(theta * (after[i] - before[i]) + w * s);
-            s_column[i] = s_out[i].widen();
-            y_column[i] = y_out[i].widen();
+            *s_out = H::narrow(step * *d);
+            *column = s_out.widen();
+        }
+        let gradients = after.iter().zip(before);
+        for (((y_out, column), d), (after, before)) in y_out
+            .iter_mut()
+            .zip(&mut y_column)
+            .zip(direction)
+            .zip(gradients)
+        {
+            *y_out = H::narrow(theta * (*after - *before) + w * (step * *d));
+            *column = y_out.widen();
         }
         let (s, y) = (&s_column[..s_out.len()], &y_column[..s_out.len()]);
         let dy = scale(y, diagonal, &mut scaled_y);
@@ -258,7 +292,10 @@ fn project_as<H: Element>(
             let d = vectors[0].len();
             let starts: Vec<usize> = (0..d).step_by(CHUNK).collect();
             let chunks = each(starts, |start| {
-                vectorized(|| project_chunk(&rows, &vectors, d, start))
+                vectorized(
+                    #[inline(always)]
+                    || project_chunk(&rows, &vectors, d, start),
+                )
             });
             sum_rows(&chunks, rows.len())
                 .into_iter()
@@ -329,9 +366,19 @@ fn combine_as<H: Element>(
                 |mut direction: Vec<&mut [H::Real]>| {
                     let outputs = direction[0].chunks_mut(CHUNK).enumerate().collect();
                     each(outputs, |(chunk, output): (usize, &mut [H::Real])| {
-                        vectorized(|| {
-                            combine_chunk(&pairs, &weights, &vectors, gamma, chunk * CHUNK, output)
-                        })
+                        vectorized(
+                            #[inline(always)]
+                            || {
+                                combine_chunk(
+                                    &pairs,
+                                    &weights,
+                                    &vectors,
+                                    gamma,
+                                    chunk * CHUNK,
+                                    output,
+                                )
+                            },
+                        )
                     })
                 },
             )
@@ -395,24 +442,33 @@ fn axpy<H: Element>(weight: H::Real, row: &[H], output: &mut [H::Real]) {
 }
 
 pub(super) fn norms(vector: &Tensor) -> Result<Norms> {
-    with_element!(vector.dtype(), H => {
-        with_slices(std::slice::from_ref(vector), |vector: Vec<&[H]>| {
-            let chunks = each(vector[0].chunks(CHUNK).collect(), |chunk| {
-                let (mut most, mut sums) = (0f64, [0.0; 2]);
-                for value in chunk {
-                    let value = value.widen().to_f64().abs();
-                    most = most.max(value);
-                    add(&mut sums, &[value, value * value]);
-                }
-                (most, sums)
-            });
-            let [sum, squares] = total(&chunks.iter().map(|chunk| chunk.1).collect::<Vec<_>>());
-            Norms {
-                largest: chunks.iter().map(|chunk| chunk.0).fold(0.0, f64::max),
-                sum,
-                euclidean: squares.sqrt(),
-            }
-        })
+    with_element!(vector.dtype(), R => norms_as::<R>(vector))
+}
+
+fn norms_as<R: Element>(vector: &Tensor) -> Result<Norms> {
+    with_slices(std::slice::from_ref(vector), |vector: Vec<&[R::Real]>| {
+        let chunks = each(vector[0].chunks(CHUNK).collect(), |chunk: &[R::Real]| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    let (mut most, mut sums) = (0f64, [0.0; 2]);
+                    for block in chunk.chunks(BLOCK) {
+                        most = most.max(largest(block));
+                        add(
+                            &mut sums,
+                            &[sum_of_magnitudes(block), dots(block, [block])[0]],
+                        );
+                    }
+                    (most, sums)
+                },
+            )
+        });
+        let [sum, squares] = total(&chunks.iter().map(|chunk| chunk.1).collect::<Vec<_>>());
+        Norms {
+            largest: chunks.iter().map(|chunk| chunk.0).fold(0.0, f64::max),
+            sum,
+            euclidean: squares.sqrt(),
+        }
     })
 }
 
@@ -425,14 +481,18 @@ fn slope_as<R: Element>(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f
     with_slices(&vectors, |vectors: Vec<&[R::Real]>| {
         let pieces = vectors[0].chunks(CHUNK).zip(vectors[1].chunks(CHUNK));
         let chunks = each(pieces.collect(), |(gradient, direction)| {
-            vectorized(|| {
-                let (mut slope, mut most) = (0.0, 0f64);
-                for (gradient, direction) in gradient.chunks(BLOCK).zip(direction.chunks(BLOCK)) {
-                    slope += dots(gradient, [direction])[0];
-                    most = most.max(largest(gradient));
-                }
-                (slope, most)
-            })
+            vectorized(
+                #[inline(always)]
+                || {
+                    let (mut slope, mut most) = (0.0, 0f64);
+                    for (gradient, direction) in gradient.chunks(BLOCK).zip(direction.chunks(BLOCK))
+                    {
+                        slope += dots(gradient, [direction])[0];
+                        most = most.max(largest(gradient));
+                    }
+                    (slope, most)
+                },
+            )
         });
         slope_and_largest(&chunks)
     })
@@ -440,25 +500,30 @@ fn slope_as<R: Element>(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f
 
 pub(super) fn advance(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
     with_element!(vars[0].dtype(), P => {
-        type R = <P as Element>::Real;
-        let step = R::from_f64(step);
-        write_parameters(vars, [base, direction], |[base, direction]: [R; 2]| {
-            P::narrow(base + step * direction)
+        let step = <P as Element>::Real::from_f64(step);
+        write_parameters(vars, [base, direction], |parameters: &mut [P], [base, direction]| {
+            for ((x, base), d) in parameters.iter_mut().zip(base).zip(direction) {
+                *x = P::narrow(*base + step * *d);
+            }
         })
     })
 }
 
 pub(super) fn scatter(vars: &[Var], base: &Tensor) -> Result<()> {
     with_element!(vars[0].dtype(), P => {
-        write_parameters(vars, [base], |[base]: [<P as Element>::Real; 1]| P::narrow(base))
+        write_parameters(vars, [base], |parameters: &mut [P], [base]| {
+            for (x, base) in parameters.iter_mut().zip(base) {
+                *x = P::narrow(*base);
+            }
+        })
     })
 }
 
-/// Sets every parameter's element i to `f` of the vectors' elements i.
+/// Calls `f` with each run of parameters and the same run of the vectors.
 fn write_parameters<P: Element, const N: usize>(
     vars: &[Var],
     vectors: [&Tensor; N],
-    f: impl Fn([P::Real; N]) -> P + Sync + Send,
+    f: impl Fn(&mut [P], [&[P::Real]; N]) + Sync + Send,
 ) -> Result<()> {
     let vectors = vectors.map(Tensor::clone);
     with_slices(&vectors, |vectors: Vec<&[P::Real]>| {
@@ -473,34 +538,42 @@ fn write_parameters<P: Element, const N: usize>(
                 }
             }
             each(chunks, |(range, chunk)| {
-                let columns: [&[P::Real]; N] =
-                    std::array::from_fn(|vector| &vectors[vector][range.clone()]);
-                vectorized(|| {
-                    for (i, parameter) in chunk.iter_mut().enumerate() {
-                        *parameter = f(columns.map(|column| column[i]));
-                    }
-                });
+                let columns = std::array::from_fn(|vector| &vectors[vector][range.clone()]);
+                vectorized(
+                    #[inline(always)]
+                    || f(chunk, columns),
+                );
             });
         })
     })?
 }
 
 pub(super) fn gather(tensors: &[Tensor], flat: &Var) -> Result<()> {
-    with_element!(tensors[0].dtype(), P => read_parameters(tensors, [], flat, |x: P, []| x.widen()))
+    with_element!(tensors[0].dtype(), P => {
+        read_parameters(tensors, [], flat, |flat, parameters: &[P], []| {
+            for (flat, x) in flat.iter_mut().zip(parameters) {
+                *flat = x.widen();
+            }
+        })
+    })
 }
 
 pub(super) fn displacement(tensors: &[Tensor], base: &Tensor, direction: &Var) -> Result<()> {
     with_element!(tensors[0].dtype(), P => {
-        read_parameters(tensors, [base], direction, |x: P, [base]| x.widen() - base)
+        read_parameters(tensors, [base], direction, |direction, parameters: &[P], [base]| {
+            for ((d, x), base) in direction.iter_mut().zip(parameters).zip(base) {
+                *d = x.widen() - *base;
+            }
+        })
     })
 }
 
-/// Sets every element i of `flat` to `f` of the tensors' and the vectors' elements i.
+/// Calls `f` with each run of `flat` and the same run of parameters and of the vectors.
 fn read_parameters<P: Element, const N: usize>(
     tensors: &[Tensor],
     vectors: [&Tensor; N],
     flat: &Var,
-    f: impl Fn(P, [P::Real; N]) -> P::Real + Sync + Send,
+    f: impl Fn(&mut [P::Real], &[P], [&[P::Real]; N]) + Sync + Send,
 ) -> Result<()> {
     let vectors = vectors.map(Tensor::clone);
     with_slices(tensors, |tensors: Vec<&[P]>| {
@@ -521,14 +594,13 @@ fn read_parameters<P: Element, const N: usize>(
                     each(
                         chunks,
                         |(start, flat, chunk): (usize, &mut [P::Real], &[P])| {
-                            let columns: [&[P::Real]; N] = std::array::from_fn(|vector| {
-                                &vectors[vector][start..start + flat.len()]
-                            });
-                            vectorized(|| {
-                                for (i, flat) in flat.iter_mut().enumerate() {
-                                    *flat = f(chunk[i], columns.map(|column| column[i]));
-                                }
-                            });
+                            let end = start + flat.len();
+                            let columns =
+                                std::array::from_fn(|vector| &vectors[vector][start..end]);
+                            vectorized(
+                                #[inline(always)]
+                                || f(flat, chunk, columns),
+                            );
                         },
                     );
                 },

@@ -1,0 +1,223 @@
+//! The command line from the outside: results, determinism, bad input and exit codes.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use bench_runner::run::Outcome;
+use bench_runner::store::{Results, read};
+
+const EXPERIMENT: &str = r#"
+name = "tiny"
+description = "Every kind of problem, in seconds."
+seeds = 2
+
+[[problem]]
+label = "rosenbrock"
+kind = "function"
+function = "rosenbrock"
+budget = 60
+points = 6
+target = 1.0
+
+[[problem]]
+label = "quadratic"
+kind = "quadratic"
+dimension = 10
+condition = 100.0
+noise = 0.1
+budget = 40
+points = 4
+
+[[problem]]
+label = "mlp"
+kind = "classification"
+data = "digits"
+batch_size = 64
+budget = 12
+points = 3
+measure_train = 128
+model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
+
+[[problem]]
+label = "resnet"
+kind = "classification"
+data = "digits"
+batch_size = 32
+budget = 8
+points = 2
+measure_train = 64
+measure_test = 64
+model = { kind = "resnet", variant = "cifar", depth = 8, width = 4, in_channels = 1, classes = 10 }
+
+[[problem]]
+label = "gpt"
+kind = "language"
+data = "moby-dick"
+batch_size = 4
+context = 16
+budget = 8
+points = 2
+measure_windows = 8
+model = { kind = "gpt", vocabulary = 256, context = 16, layers = 1, heads = 2, width = 16 }
+
+[[optimizer]]
+kind = "adam"
+learning_rate = 0.01
+
+[[optimizer]]
+label = "fuse-pv"
+kind = "fuse-pv"
+criterion = { step = 3 }
+adam = { learning_rate = 0.01 }
+lbfgs = { max_iter = 2, max_eval = 3 }
+"#;
+
+fn bench_runner(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bench-runner"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("HF_HOME", folder.join("hub"))
+        .output()
+        .unwrap()
+}
+
+/// Runs an experiment and returns its results without the time columns.
+fn results(experiment: &str, arguments: &[&str]) -> Results {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), experiment).unwrap();
+    let mut all = vec!["ablation", "tiny.toml", "--out", "out", "--quiet"];
+    all.extend(arguments);
+    let output = bench_runner(&all, folder.path());
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut results = read(&folder.path().join("out/results.parquet")).unwrap();
+    for record in &mut results.records {
+        record.seconds = 0.0;
+        for point in &mut record.curve {
+            point.seconds = 0.0;
+        }
+        for switch in &mut record.switches {
+            switch.seconds = 0.0;
+        }
+    }
+    results
+}
+
+#[test]
+fn results_do_not_depend_on_threads_jobs_or_repetition() {
+    let one = results(EXPERIMENT, &["--threads", "1"]);
+    assert_eq!(one.records.len(), 5 * 2 * 2);
+    assert_eq!(one, results(EXPERIMENT, &["--threads", "2", "--jobs", "1"]));
+    assert_eq!(one, results(EXPERIMENT, &["--threads", "2", "--jobs", "2"]));
+    for record in &one.records {
+        assert!(
+            matches!(record.outcome, Outcome::Completed { .. }),
+            "{record:?}"
+        );
+        assert!(record.curve.len() > 2);
+        let budget = one
+            .problems
+            .iter()
+            .find(|problem| problem.label == record.cell.problem)
+            .unwrap()
+            .budget;
+        assert_eq!(record.counts.evaluations(), budget, "{}", record.cell);
+        if record.cell.optimizer == "fuse-pv" {
+            assert_eq!(record.switches[0].step, 3);
+        }
+    }
+    // Optimizers start from the same point, and seeds from different ones.
+    let start = |problem: &str, optimizer: &str, seed: usize| {
+        one.runs(problem, optimizer).nth(seed).unwrap().curve[0].loss
+    };
+    for problem in ["rosenbrock", "quadratic", "mlp", "resnet", "gpt"] {
+        assert_eq!(start(problem, "adam", 0), start(problem, "fuse-pv", 0));
+        assert_ne!(start(problem, "adam", 0), start(problem, "adam", 1));
+    }
+}
+
+#[test]
+fn a_diverging_run_is_recorded_and_the_others_go_on() {
+    let experiment = EXPERIMENT.replace(
+        "learning_rate = 0.01\n\n[[optimizer]]\nlabel = \"fuse-pv\"",
+        "learning_rate = 1e300\n\n[[optimizer]]\nlabel = \"fuse-pv\"",
+    );
+    assert_ne!(experiment, EXPERIMENT);
+    let results = results(&experiment, &[]);
+    let adam = results.runs("rosenbrock", "adam").next().unwrap();
+    assert!(
+        matches!(adam.outcome, Outcome::Diverged { step: 0..5, .. }),
+        "{:?}",
+        adam.outcome
+    );
+    let fuse = results.runs("rosenbrock", "fuse-pv").next().unwrap();
+    assert!(matches!(fuse.outcome, Outcome::Completed { .. }));
+}
+
+#[test]
+fn bad_input_ends_with_its_exit_code_and_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("broken.toml"), "name = \"x\"\nseeds = ").unwrap();
+    std::fs::write(path.join("key.toml"), EXPERIMENT.replace("noise", "nose")).unwrap();
+    std::fs::write(
+        path.join("budget.toml"),
+        EXPERIMENT.replace("budget = 60", "budget = -1"),
+    )
+    .unwrap();
+    std::fs::write(
+        path.join("data.toml"),
+        EXPERIMENT.replace("\"digits\"", "\"digit\""),
+    )
+    .unwrap();
+    std::fs::write(path.join("file"), "").unwrap();
+    std::fs::write(path.join("tiny.toml"), EXPERIMENT).unwrap();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["ablation", "quik"], 2, "did you mean `quick`?"),
+        (&["ablaton"], 2, "ablation"),
+        (&["ablation", "--seeds", "0"], 2, "--seeds"),
+        (&["ablation", "broken.toml"], 3, "broken.toml:2:"),
+        (
+            &["ablation", "key.toml"],
+            3,
+            "unknown field `nose`; did you mean `noise`?",
+        ),
+        (&["ablation", "budget.toml"], 3, "`budget` = -1"),
+        (&["ablation", "missing.toml"], 4, "missing.toml"),
+        (&["ablation", "--out", "file"], 4, "file"),
+        (
+            &["ablation", "tiny.toml", "--device", "tpu"],
+            5,
+            "cpu, cuda[:N] and metal[:N]",
+        ),
+        (&["ablation", "tiny.toml", "--device", "cuda"], 5, "cuda"),
+        (&["ablation", "data.toml"], 6, "digits"),
+    ];
+    for (arguments, code, reason) in cases {
+        let output = bench_runner(arguments, path);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {error}");
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+        assert!(!error.contains("panicked"), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn help_and_lists_are_as_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, arguments) in [
+        ("help", vec!["--help"]),
+        ("ablation_help", vec!["ablation", "--help"]),
+        ("list", vec!["list"]),
+    ] {
+        let output = bench_runner(&arguments, folder.path());
+        assert!(output.status.success());
+        insta::assert_snapshot!(name, String::from_utf8_lossy(&output.stdout));
+    }
+    let output = bench_runner(&["completions", "bash"], folder.path());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ablation"));
+}
