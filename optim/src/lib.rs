@@ -1,4 +1,63 @@
 //! FUSE, FUSE-PV and their parts for [Candle](candle_core): SGD, Adam and L-BFGS.
+//!
+//! # A tour
+//!
+//! An optimizer moves [`Parameters`], the named variables of a model. It sees the function it minimizes
+//! through an [`Oracle`], which counts every evaluation in a [`Meter`] and can limit them. Each optimizer
+//! has a configuration whose `build` checks every setting, and makes one [`Step`] per batch:
+//!
+//! ```
+//! use candle_core::{Device, Var};
+//! use optim::{
+//!     AdamConfig, Criterion, FusePvConfig, Loss, Meter, Optimizer, Oracle, Parameters, Phase,
+//! };
+//!
+//! # fn main() -> optim::Result<()> {
+//! // Rosenbrock's function of x and y, from its standard start.
+//! let x = Var::new(-1.2f64, &Device::Cpu)?;
+//! let y = Var::new(1f64, &Device::Cpu)?;
+//! let parameters = Parameters::new([("x", x.clone()), ("y", y.clone())])?;
+//! let mut objective = Loss::new(&parameters, || {
+//!     let valley = (y.as_tensor() - x.sqr()?)?.sqr()?;
+//!     let slope = (1.0 - x.as_tensor())?.sqr()?;
+//!     (valley * 100.0)? + slope
+//! });
+//!
+//! // FUSE-PV: Adam for 20 steps, then L-BFGS.
+//! let mut optimizer = FusePvConfig {
+//!     criterion: Criterion::Step(20),
+//!     adam: AdamConfig { learning_rate: 0.01, ..AdamConfig::default() },
+//!     ..FusePvConfig::default()
+//! }
+//! .build(&parameters)?;
+//!
+//! let mut meter = Meter::with_budget(200);
+//! let mut last = f64::INFINITY;
+//! while meter.remaining() > 0 && last > 1e-8 {
+//!     let step = optimizer.step(&mut Oracle::new(&mut objective, &mut meter))?;
+//!     last = step.final_loss.unwrap_or(step.loss);
+//! }
+//! assert!(last <= 1e-8);
+//! assert_eq!(optimizer.switches()[0].to, Phase::SecondOrder);
+//! assert!(meter.counts().gradient_evaluations < 200);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For a model, the closure of [`Loss`] runs the forward pass on the current batch; for each new batch
+//! make a new one. [`FusePv::records`] tells what the criterion saw at every step.
+//!
+//! | method | configuration | source |
+//! |---|---|---|
+//! | stochastic gradient descent | [`SgdConfig`] | Robbins and Monro 1951; momentum as in PyTorch |
+//! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma and Ba 2015; Loshchilov and Hutter 2019; Reddi et al. 2018 |
+//! | Adam, then SGD | [`AdamSgdConfig`] | the FUSE authors' baseline |
+//! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
+//! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
+//! | FUSE-PV, one after the other | [`FusePvConfig`] | arXiv 2503.04204 |
+//!
+//! Learning rates can follow a [`Schedule`], gradients can be [`Clipped`], and [`Optimizer::state`] is
+//! everything a run needs to continue bit for bit.
 
 mod check;
 mod clip;

@@ -1,6 +1,8 @@
 //! Test problems in closed form, and a driver that steps until a target loss.
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub(crate) mod dual;
+
 use candle_core::{DType, Device, Tensor, Var};
 use optim::{
     Gradient, LbfgsConfig, Meter, Objective, Optimizer, Oracle, Parameters, Result, StopReason,
