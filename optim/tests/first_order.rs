@@ -344,7 +344,11 @@ fn nothing_that_is_not_finite_enters_parameters_or_state() {
                 }
             };
             let mut problem = Analytic::with_dtype(spoiled, &start, dtype, &Device::Cpu);
-            let mut adam = AdamConfig::default().build(&problem.parameters).unwrap();
+            let config = AdamConfig {
+                learning_rate: 0.1,
+                ..AdamConfig::default()
+            };
+            let mut adam = config.build(&problem.parameters).unwrap();
             let mut meter = Meter::new();
             for call in 1..=6 {
                 let before = problem.values();
@@ -357,8 +361,14 @@ fn nothing_that_is_not_finite_enters_parameters_or_state() {
                     spoiled,
                     "{dtype:?} {call}"
                 );
-                if spoiled {
-                    assert_eq!(problem.values(), before, "{dtype:?} {call}");
+                // A loss that is not finite stops the whole update, a gradient that of its component.
+                let after = problem.values();
+                if call == 2 {
+                    assert_eq!(after, before, "{dtype:?}");
+                }
+                if call == 4 {
+                    assert_eq!(after[1], before[1], "{dtype:?}");
+                    assert_ne!(after[0], before[0], "{dtype:?}");
                 }
                 assert!(problem.values().iter().all(|x| x.is_finite()));
             }
@@ -576,6 +586,7 @@ proptest! {
             ..AdamConfig::default()
         };
         config.build(&set).unwrap().update(&gradient(&set, &[&[0.0]])).unwrap();
-        prop_assert_eq!(values(&set.vars()[0]), [(1.0 - rate * decay) * x]);
+        let shrunk = (1.0 - rate * decay) * x;
+        prop_assert!((values(&set.vars()[0])[0] - shrunk).abs() <= 1e-15 * x.abs());
     }
 }

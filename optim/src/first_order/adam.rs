@@ -231,21 +231,19 @@ impl Adam {
         let root_correction2 = (1.0 - beta2.powf(t)).sqrt();
         let groups = self.groups.settings().iter().map(|group| {
             let rate = self.learning_rate * group.learning_rate_factor;
-            let (l2, shrink) = match self.config.weight_decay_kind {
-                WeightDecay::Coupled => (group.weight_decay, 1.0),
-                WeightDecay::Decoupled => (0.0, 1.0 - rate * group.weight_decay),
+            let (l2, decay) = match self.config.weight_decay_kind {
+                WeightDecay::Coupled => (group.weight_decay, 0.0),
+                WeightDecay::Decoupled => (0.0, rate * group.weight_decay),
             };
             let (step_size, scale) = match self.config.epsilon_placement {
                 EpsilonPlacement::AfterCorrection => (rate / correction1, 1.0 / root_correction2),
                 EpsilonPlacement::Uncorrected => (rate * root_correction2 / correction1, 1.0),
             };
             AdamCoefficients {
-                beta1,
-                one_minus_beta1: 1.0 - beta1,
-                beta2,
-                one_minus_beta2: 1.0 - beta2,
                 l2,
-                shrink,
+                rate1: 1.0 - beta1,
+                rate2: 1.0 - beta2,
+                decay,
                 step_size,
                 scale,
                 epsilon,

@@ -130,8 +130,8 @@ impl Sgd {
         let first = self.steps == 0;
         let coefficients = self.groups.settings().iter().map(|group| SgdCoefficients {
             l2: group.weight_decay,
-            momentum: if first { 0.0 } else { momentum },
             inflow: if first { 1.0 } else { 1.0 - dampening },
+            outflow: 1.0 - momentum,
             own: if nesterov { 1.0 } else { 0.0 },
             carried: if nesterov { momentum } else { 1.0 },
             step_size: self.learning_rate * group.learning_rate_factor,

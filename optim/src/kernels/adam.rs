@@ -2,41 +2,38 @@
 
 use candle_core::Tensor;
 
-use super::number::{Element, Real};
+use super::number::{Element, Real, guarded};
 use super::update::Rule;
 
 /// The scalars of one Adam update of one parameter group.
 ///
 /// ```text
 /// g ← g + l2·p
-/// m ← beta1·m + (1 - beta1)·g
-/// v ← beta2·v + (1 - beta2)·g²
-/// p ← shrink·p - step_size·m / (scale·sqrt(v) + epsilon)
+/// m ← m + rate1·(g - m)
+/// v ← v + rate2·(g² - v)
+/// p ← p - (decay·p + step_size·m / (scale·sqrt(v) + epsilon))
 /// ```
 ///
 /// With AMSGrad, the running maximum of v takes v's place in the last line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamCoefficients<S = f64> {
-    pub(crate) beta1: S,
-    pub(crate) one_minus_beta1: S,
-    pub(crate) beta2: S,
-    pub(crate) one_minus_beta2: S,
     pub(crate) l2: S,
-    pub(crate) shrink: S,
+    pub(crate) rate1: S,
+    pub(crate) rate2: S,
+    pub(crate) decay: S,
     pub(crate) step_size: S,
     pub(crate) scale: S,
     pub(crate) epsilon: S,
 }
 
 impl AdamCoefficients {
+    #[inline(always)]
     fn cast<S: Real>(&self) -> AdamCoefficients<S> {
         AdamCoefficients {
-            beta1: S::from_f64(self.beta1),
-            one_minus_beta1: S::from_f64(self.one_minus_beta1),
-            beta2: S::from_f64(self.beta2),
-            one_minus_beta2: S::from_f64(self.one_minus_beta2),
             l2: S::from_f64(self.l2),
-            shrink: S::from_f64(self.shrink),
+            rate1: S::from_f64(self.rate1),
+            rate2: S::from_f64(self.rate2),
+            decay: S::from_f64(self.decay),
             step_size: S::from_f64(self.step_size),
             scale: S::from_f64(self.scale),
             epsilon: S::from_f64(self.epsilon),
@@ -49,6 +46,7 @@ impl AdamCoefficients {
 pub(crate) struct AdamRule(pub(crate) Vec<AdamCoefficients>);
 
 impl Rule<3> for AdamRule {
+    #[inline(always)]
     fn update<T: Element>(
         &self,
         group: usize,
@@ -76,32 +74,35 @@ impl Rule<3> for AdamRule {
             candle_core::bail!("Adam needs its first and second moments")
         };
         let gradient = (gradient + (parameter * c.l2)?)?;
-        *m = ((&*m * c.beta1)? + (&gradient * c.one_minus_beta1)?)?;
-        *v = ((&*v * c.beta2)? + (gradient.sqr()? * c.one_minus_beta2)?)?;
+        *m = (&*m + ((&gradient - &*m)? * c.rate1)?)?;
+        *v = (&*v + ((gradient.sqr()? - &*v)? * c.rate2)?)?;
         if let Some(maximum) = maximum {
             *maximum = maximum.maximum(&*v)?;
         }
         let second = maximum.as_ref().unwrap_or(v);
         let denominator = ((second.sqrt()? * c.scale)? + c.epsilon)?;
-        (parameter * c.shrink)? - ((&*m * c.step_size)? / denominator)?
+        parameter - ((parameter * c.decay)? + ((&*m * c.step_size)? / denominator)?)?
     }
 }
 
-/// The new m, v and the update's numerator, of one component.
+/// The new m and v of one component.
 #[inline(always)]
 fn moments<S: Real>(c: &AdamCoefficients<S>, p: S, g: S, m: S, v: S) -> (S, S) {
-    let g = g + c.l2 * p;
+    let l2 = g + c.l2 * p;
     (
-        c.beta1 * m + c.one_minus_beta1 * g,
-        c.beta2 * v + c.one_minus_beta2 * (g * g),
+        m + guarded(g, c.rate1 * (l2 - m)),
+        v + guarded(g, c.rate2 * (l2 * l2 - v)),
     )
 }
 
+/// The new parameter of one component, with the new m and v.
 #[inline(always)]
-fn stepped<S: Real>(c: &AdamCoefficients<S>, p: S, m: S, v: S) -> S {
-    c.shrink * p - c.step_size * m / (c.scale * v.sqrt() + c.epsilon)
+fn stepped<S: Real>(c: &AdamCoefficients<S>, p: S, g: S, m: S, v: S) -> S {
+    let step = c.step_size * m / (c.scale * v.sqrt() + c.epsilon);
+    p - guarded(g, c.decay * p + step)
 }
 
+#[inline(always)]
 fn adam<T: Element>(
     c: AdamCoefficients<T::Real>,
     parameters: &mut [T],
@@ -110,12 +111,13 @@ fn adam<T: Element>(
     v: &mut [T::Real],
 ) {
     for (((p, g), m), v) in parameters.iter_mut().zip(gradient).zip(m).zip(v) {
-        let old = p.widen();
-        (*m, *v) = moments(&c, old, g.widen(), *m, *v);
-        *p = T::narrow(stepped(&c, old, *m, *v));
+        let (old, g) = (p.widen(), g.widen());
+        (*m, *v) = moments(&c, old, g, *m, *v);
+        *p = T::narrow(stepped(&c, old, g, *m, *v));
     }
 }
 
+#[inline(always)]
 fn amsgrad<T: Element>(
     c: AdamCoefficients<T::Real>,
     parameters: &mut [T],
@@ -126,9 +128,9 @@ fn amsgrad<T: Element>(
 ) {
     let vectors = parameters.iter_mut().zip(gradient).zip(m).zip(v);
     for ((((p, g), m), v), maximum) in vectors.zip(maximum) {
-        let old = p.widen();
-        (*m, *v) = moments(&c, old, g.widen(), *m, *v);
+        let (old, g) = (p.widen(), g.widen());
+        (*m, *v) = moments(&c, old, g, *m, *v);
         *maximum = maximum.max(*v);
-        *p = T::narrow(stepped(&c, old, *m, *maximum));
+        *p = T::narrow(stepped(&c, old, g, *m, *maximum));
     }
 }

@@ -15,10 +15,28 @@ pub(crate) use number::Element;
 pub(crate) use sgd::{SgdCoefficients, SgdRule};
 pub(crate) use update::{StateVectors, update};
 
-/// Elements per chunk. Chunks are the unit of parallel work and of the gradient norm's partial
-/// sums, so results do not depend on the number of threads. A chunk of all vectors fits a
-/// second-level cache, so that the norm costs no second trip to memory.
+/// Elements per chunk: the unit of parallel work and of partial sums, so that results do not depend
+/// on the number of threads.
 const CHUNK: usize = 16 * 1024;
 
 /// Below this many elements, waking other threads costs more than it saves.
 const PARALLEL_MINIMUM: usize = 2 * CHUNK;
+
+/// Calls `f`, compiled for AVX2 where the processor has it. Mark `f` as `#[inline(always)]`, else it
+/// stays compiled for the baseline.
+///
+/// Only the width of the vectors differs between the two, and fused multiply-add stays off, so the
+/// results are the same bits.
+#[inline(always)]
+pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn with_avx2<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        // SAFETY: the processor has AVX2, as was just detected.
+        return unsafe { with_avx2(f) };
+    }
+    f()
+}

@@ -4,7 +4,8 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::{CHUNK, Element, PARALLEL_MINIMUM, host};
+use super::number::Real;
+use super::{CHUNK, Element, PARALLEL_MINIMUM, host, vectorized};
 use crate::Result;
 
 /// The Euclidean norm of all tensors together, summed in f64 on the CPU and in f32 elsewhere.
@@ -23,13 +24,19 @@ pub(crate) fn norm(tensors: &[Tensor]) -> Result<f64> {
 
 /// The Euclidean norm of all slices together.
 pub(super) fn norm_of_slices<T: Element>(slices: Vec<&[T]>) -> f64 {
+    let sum = |chunk: &[T]| {
+        vectorized(
+            #[inline(always)]
+            || sum_of_squares(chunk),
+        )
+    };
     let elements: usize = slices.iter().map(|slice| slice.len()).sum();
     let chunks = slices.into_iter().flat_map(|slice| slice.chunks(CHUNK));
     if elements < PARALLEL_MINIMUM {
-        return chunks.map(sum_of_squares).sum::<f64>().sqrt();
+        return chunks.map(sum).sum::<f64>().sqrt();
     }
     let chunks: Vec<&[T]> = chunks.collect();
-    let sums: Vec<f64> = chunks.into_par_iter().map(sum_of_squares).collect();
+    let sums: Vec<f64> = chunks.into_par_iter().map(sum).collect();
     sums.into_iter().sum::<f64>().sqrt()
 }
 
@@ -43,17 +50,50 @@ fn norm_of_tensors(tensors: &[Tensor]) -> candle_core::Result<f64> {
     Ok(sums.into_iter().map(f64::from).sum::<f64>().sqrt())
 }
 
-/// The sum of squares in f64, in a fixed order.
+/// Elements per block: few enough to stay in the first-level cache, and for a sum of squares in f32
+/// to keep six digits.
+pub(super) const BLOCK: usize = 2048;
+
+/// The sum of squares, in a fixed order: blocks in the type of the arithmetic, their sums in f64.
+/// Where a block's squares overflow or underflow, they are summed again in f64.
+#[inline(always)]
 pub(super) fn sum_of_squares<T: Element>(values: &[T]) -> f64 {
-    const LANES: usize = 16;
-    let mut lanes = [0f64; LANES];
-    let blocks = values.chunks_exact(LANES);
-    let rest = blocks.remainder();
-    for block in blocks.chain(std::iter::once(rest)) {
-        for (lane, value) in lanes.iter_mut().zip(block) {
-            let value = value.widen().to_f64();
+    const SAFE: std::ops::Range<f64> = 1e-25..1e35;
+    let mut total = 0.0;
+    for block in values.chunks(BLOCK) {
+        let sum = sum_by_lanes(block, T::widen).to_f64();
+        total += if SAFE.contains(&sum) {
+            sum
+        } else {
+            sum_by_lanes(block, |value| value.widen().to_f64())
+        };
+    }
+    total
+}
+
+#[inline(always)]
+fn sum_by_lanes<T: Element, S: Real>(block: &[T], widen: impl Fn(T) -> S) -> S {
+    const LANES: usize = 64;
+    let mut lanes = [S::ZERO; LANES];
+    let rows = block.chunks_exact(LANES);
+    let rest = rows.remainder();
+    for row in rows {
+        for (lane, value) in lanes.iter_mut().zip(row) {
+            let value = widen(*value);
             *lane += value * value;
         }
     }
-    lanes.iter().sum()
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        let value = widen(*value);
+        *lane += value * value;
+    }
+    let mut half = LANES;
+    while half > 1 {
+        half /= 2;
+        let (low, high) = lanes.split_at_mut(half);
+        for (low, high) in low.iter_mut().zip(high) {
+            *low += *high;
+        }
+    }
+    lanes[0]
 }

@@ -5,26 +5,43 @@ use half::{bf16, f16};
 
 /// The number type in which state is kept and updates are computed.
 pub(crate) trait Real: WithDType {
+    const ZERO: Self;
     fn sqrt(self) -> Self;
     fn max(self, other: Self) -> Self;
 }
 
 impl Real for f32 {
+    const ZERO: Self = 0.0;
+    #[inline(always)]
     fn sqrt(self) -> Self {
         self.sqrt()
     }
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
-        self.max(other)
+        if other > self { other } else { self }
     }
 }
 
 impl Real for f64 {
+    const ZERO: Self = 0.0;
+    #[inline(always)]
     fn sqrt(self) -> Self {
         self.sqrt()
     }
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
-        self.max(other)
+        if other > self { other } else { self }
     }
+}
+
+/// `change` where the gradient `g` is finite, else zero.
+///
+/// Kernels add guarded changes rather than choose between old and new values: compilers turn that
+/// choice into a conditional store, which they do not vectorize.
+#[inline(always)]
+pub(super) fn guarded<S: Real>(g: S, change: S) -> S {
+    // The product is NaN for an infinite gradient too.
+    if g * S::ZERO == S::ZERO { change } else { S::ZERO }
 }
 
 /// The number type of parameters and gradients. Half-precision types compute in f32.

@@ -2,14 +2,14 @@
 
 use candle_core::Tensor;
 
-use super::number::{Element, Real};
+use super::number::{Element, Real, guarded};
 use super::update::Rule;
 
 /// The scalars of one SGD update of one parameter group.
 ///
 /// ```text
 /// g ← g + l2·p
-/// b ← momentum·b + inflow·g
+/// b ← b + (inflow·g - outflow·b)
 /// p ← p - step_size·(own·g + carried·b)
 /// ```
 ///
@@ -17,19 +17,20 @@ use super::update::Rule;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SgdCoefficients<S = f64> {
     pub(crate) l2: S,
-    pub(crate) momentum: S,
     pub(crate) inflow: S,
+    pub(crate) outflow: S,
     pub(crate) own: S,
     pub(crate) carried: S,
     pub(crate) step_size: S,
 }
 
 impl SgdCoefficients {
+    #[inline(always)]
     fn cast<S: Real>(&self) -> SgdCoefficients<S> {
         SgdCoefficients {
             l2: S::from_f64(self.l2),
-            momentum: S::from_f64(self.momentum),
             inflow: S::from_f64(self.inflow),
+            outflow: S::from_f64(self.outflow),
             own: S::from_f64(self.own),
             carried: S::from_f64(self.carried),
             step_size: S::from_f64(self.step_size),
@@ -41,6 +42,7 @@ impl SgdCoefficients {
 pub(crate) struct SgdRule(pub(crate) Vec<SgdCoefficients>);
 
 impl Rule<1> for SgdRule {
+    #[inline(always)]
     fn update<T: Element>(
         &self,
         group: usize,
@@ -68,7 +70,8 @@ impl Rule<1> for SgdRule {
         let direction = match buffer {
             None => gradient,
             Some(buffer) => {
-                *buffer = ((&*buffer * c.momentum)? + (&gradient * c.inflow)?)?;
+                let change = ((&gradient * c.inflow)? - (&*buffer * c.outflow)?)?;
+                *buffer = (&*buffer + change)?;
                 ((gradient * c.own)? + (&*buffer * c.carried)?)?
             }
         };
@@ -76,14 +79,16 @@ impl Rule<1> for SgdRule {
     }
 }
 
+#[inline(always)]
 fn plain<T: Element>(c: SgdCoefficients<T::Real>, parameters: &mut [T], gradient: &[T]) {
     for (p, g) in parameters.iter_mut().zip(gradient) {
-        let old = p.widen();
-        let g = g.widen() + c.l2 * old;
-        *p = T::narrow(old - c.step_size * g);
+        let (old, g) = (p.widen(), g.widen());
+        let step = c.step_size * (g + c.l2 * old);
+        *p = T::narrow(old - guarded(g, step));
     }
 }
 
+#[inline(always)]
 fn with_momentum<T: Element>(
     c: SgdCoefficients<T::Real>,
     parameters: &mut [T],
@@ -91,9 +96,10 @@ fn with_momentum<T: Element>(
     buffer: &mut [T::Real],
 ) {
     for ((p, g), buffer) in parameters.iter_mut().zip(gradient).zip(buffer) {
-        let old = p.widen();
-        let g = g.widen() + c.l2 * old;
-        *buffer = c.momentum * *buffer + c.inflow * g;
-        *p = T::narrow(old - c.step_size * (c.own * g + c.carried * *buffer));
+        let (old, g) = (p.widen(), g.widen());
+        let l2 = g + c.l2 * old;
+        *buffer += guarded(g, c.inflow * l2 - c.outflow * *buffer);
+        let step = c.step_size * (c.own * l2 + c.carried * *buffer);
+        *p = T::narrow(old - guarded(g, step));
     }
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::{Move, Norms, PairProducts, RowProducts, Weights, with_element};
 use crate::kernels::host::{with_slices, with_slices_mut};
 use crate::kernels::number::{Element, Real};
+use crate::kernels::vectorized;
 
 /// Elements per unit of parallel work.
 const CHUNK: usize = 32 * 1024;
@@ -17,23 +18,6 @@ const CHUNK: usize = 32 * 1024;
 const BLOCK: usize = 1024;
 /// Partial sums of one dot product.
 const LANES: usize = 16;
-
-/// Runs `f`, compiled for AVX2 where the processor has it.
-#[inline(always)]
-fn vectorized<T>(f: impl FnOnce() -> T) -> T {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn avx2<T>(f: impl FnOnce() -> T) -> T {
-            f()
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2.
-            return unsafe { avx2(f) };
-        }
-    }
-    f()
-}
 
 /// Applies `f` to each chunk, in parallel if there are several; results in the chunks' order.
 fn each<I: Send, T: Send>(chunks: Vec<I>, f: impl Fn(I) -> T + Sync + Send) -> Vec<T> {
