@@ -41,7 +41,11 @@ impl Real for f64 {
 #[inline(always)]
 pub(super) fn guarded<S: Real>(g: S, change: S) -> S {
     // The product is NaN for an infinite gradient too.
-    if g * S::ZERO == S::ZERO { change } else { S::ZERO }
+    if g * S::ZERO == S::ZERO {
+        change
+    } else {
+        S::ZERO
+    }
 }
 
 /// The number type of parameters and gradients. Half-precision types compute in f32.
