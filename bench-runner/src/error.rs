@@ -88,6 +88,19 @@ pub enum Error {
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 
+    /// Two stores hold different numbers for the same run.
+    #[error(
+        "{} and {} should hold the same run and do not; remove the wrong one",
+        .first.display(),
+        .second.display()
+    )]
+    StoresDiffer {
+        /// The file in the first store.
+        first: PathBuf,
+        /// The file in the second store.
+        second: PathBuf,
+    },
+
     /// Some runs ended with an error; their reasons stand in the report.
     #[error("{failed} of {total} runs failed; the report names the reasons")]
     RunsFailed {
@@ -122,7 +135,11 @@ impl Error {
             Self::Device { .. } => 5,
             Self::Data(_) => 6,
             Self::Interrupted { .. } => 130,
-            Self::Optim(_) | Self::Model(_) | Self::Candle(_) | Self::RunsFailed { .. } => 1,
+            Self::Optim(_)
+            | Self::Model(_)
+            | Self::Candle(_)
+            | Self::StoresDiffer { .. }
+            | Self::RunsFailed { .. } => 1,
         }
     }
 }

@@ -96,13 +96,7 @@ fn results(experiment: &str, arguments: &[&str]) -> Results {
     );
     let mut results = read(&folder.path().join("out/results.parquet")).unwrap();
     for record in &mut results.records {
-        record.seconds = 0.0;
-        for point in &mut record.curve {
-            point.seconds = 0.0;
-        }
-        for switch in &mut record.switches {
-            switch.seconds = 0.0;
-        }
+        *record = record.without_times();
     }
     results
 }
@@ -158,6 +152,116 @@ fn a_diverging_run_is_recorded_and_the_others_go_on() {
     assert!(matches!(fuse.outcome, Outcome::Completed { .. }));
 }
 
+/// The results of a folder's sweep, without times.
+fn stored_results(folder: &Path, out: &str) -> Results {
+    let mut results = read(&folder.join(out).join("results.parquet")).unwrap();
+    for record in &mut results.records {
+        *record = record.without_times();
+    }
+    results
+}
+
+#[test]
+fn a_killed_sweep_goes_on_where_it_stood_with_the_same_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("tiny.toml"), EXPERIMENT).unwrap();
+    let sweep = |out: &str, store: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+        command
+            .args(["ablation", "tiny.toml", "--out", out, "--store", store])
+            .current_dir(path)
+            .env("HF_HOME", path.join("hub"));
+        command
+    };
+    // Killed as soon as the first runs are stored, twice.
+    for _ in 0..2 {
+        let mut child = sweep("killed", "store")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !path.join("store").exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(sweep("resumed", "store").output().unwrap().status.success());
+    assert!(sweep("whole", "other").output().unwrap().status.success());
+    assert_eq!(
+        stored_results(path, "resumed"),
+        stored_results(path, "whole")
+    );
+
+    // Everything is stored now: nothing is run, times included, unless asked for.
+    let again = sweep("again", "store").output().unwrap();
+    assert!(String::from_utf8_lossy(&again.stderr).contains("all in the store"));
+    assert_eq!(
+        read(&path.join("again/results.parquet")).unwrap(),
+        read(&path.join("resumed/results.parquet")).unwrap()
+    );
+    let fresh = sweep("fresh", "store").arg("--fresh").output().unwrap();
+    assert!(!String::from_utf8_lossy(&fresh.stderr).contains("in the store"));
+
+    let text = |arguments: &[&str]| {
+        let output = bench_runner(arguments, path);
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(text(&["store", "diff", "store", "other"]).ends_with("20 equal runs\n"));
+    assert_eq!(
+        text(&["store", "merge", "third", "other"]),
+        "copied 20 runs\n"
+    );
+    assert!(
+        text(&["store", "list", "third"])
+            .ends_with("third: 20 runs, 20 of them by this program's code\n")
+    );
+    assert_eq!(text(&["store", "gc", "third"]), "removed 0 files\n");
+    let compared = text(&["compare", "resumed", "whole"]);
+    assert!(compared.contains("20 runs in both, 0 only in the first, 0 only in the second"));
+    assert_eq!(compared.matches("identical").count(), 10, "{compared}");
+}
+
+#[test]
+fn an_epoch_limit_ends_a_run_before_its_budget() {
+    let experiment = EXPERIMENT.replace(
+        "budget = 12\npoints = 3",
+        "budget = 1000\nepochs = 1\npoints = 4",
+    );
+    assert_ne!(experiment, EXPERIMENT);
+    let results = results(&experiment, &[]);
+    let adam = results.runs("mlp", "adam").next().unwrap();
+    assert_eq!(
+        adam.outcome,
+        Outcome::Completed {
+            reason: "all epochs passed".into()
+        }
+    );
+    assert_eq!(adam.last().unwrap().epoch, 1.0);
+    assert_eq!(adam.curve.len(), 5);
+}
+
+#[test]
+fn run_prints_each_point_and_the_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), EXPERIMENT).unwrap();
+    let output = bench_runner(
+        &["run", "tiny.toml", "rosenbrock", "fuse-pv"],
+        folder.path(),
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(
+        text.contains("step 3 (epoch 0.30, 3 evaluations): second order"),
+        "{text}"
+    );
+    assert!(text.ends_with("completed: budget spent\n"), "{text}");
+    assert!(text.lines().count() > 8, "{text}");
+}
+
 #[test]
 fn bad_input_ends_with_its_exit_code_and_a_reason() {
     let folder = tempfile::tempdir().unwrap();
@@ -196,6 +300,17 @@ fn bad_input_ends_with_its_exit_code_and_a_reason() {
         ),
         (&["ablation", "tiny.toml", "--device", "cuda"], 5, "cuda"),
         (&["ablation", "data.toml"], 6, "digits"),
+        (
+            &["run", "tiny.toml", "rosenbrok", "adam"],
+            2,
+            "did you mean `rosenbrock`?",
+        ),
+        (
+            &["run", "tiny.toml", "rosenbrock", "adm"],
+            2,
+            "did you mean `adam`?",
+        ),
+        (&["compare", "none", "none"], 4, "none"),
     ];
     for (arguments, code, reason) in cases {
         let output = bench_runner(arguments, path);

@@ -2,6 +2,7 @@
 //!
 //! Everything here is made of [`Results`] and [`Manifest`] alone; the same input gives the same bytes.
 
+mod compare;
 mod csv;
 mod html;
 mod number;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use compare::compare;
 pub use summary::{Row, Spread, summarize};
 pub use table::Table;
 pub use terminal::terminal_table;

@@ -16,13 +16,15 @@ pub use record::{CellId, CurvePoint, Outcome, RunRecord, SwitchPoint};
 /// A loss beyond this counts as divergence, though it is finite: no method comes back from there.
 const DIVERGED: f64 = 1e30;
 
-/// Runs one optimizer on one problem. Whatever happens, what was measured is in the record.
+/// Runs one optimizer on one problem; `observe` sees each point when it is measured. Whatever happens,
+/// what was measured is in the record.
 pub fn run(
     problem: &ProblemEntry,
     optimizer: &OptimizerEntry,
     seed: u64,
     environment: &Environment,
     interrupted: &AtomicBool,
+    observe: &mut dyn FnMut(&CurvePoint),
 ) -> RunRecord {
     let mut trace = Trace {
         record: RunRecord {
@@ -38,6 +40,7 @@ pub fn run(
             curve: Vec::new(),
         },
         trained: Duration::ZERO,
+        observe,
     };
     let outcome = train(problem, optimizer, environment, interrupted, &mut trace);
     trace.record.outcome = outcome.unwrap_or_else(|error| Outcome::Failed {
@@ -47,9 +50,10 @@ pub fn run(
 }
 
 /// A record in the making, and the clock that runs only while the optimizer works.
-struct Trace {
+struct Trace<'a> {
     record: RunRecord,
     trained: Duration,
+    observe: &'a mut dyn FnMut(&CurvePoint),
 }
 
 fn train(
@@ -57,13 +61,15 @@ fn train(
     optimizer: &OptimizerEntry,
     environment: &Environment,
     interrupted: &AtomicBool,
-    trace: &mut Trace,
+    trace: &mut Trace<'_>,
 ) -> Result<Outcome> {
     let mut problem = entry.config.build(trace.record.cell.seed, environment)?;
     let mut optimizer = optimizer.config.build(problem.parameters())?;
     let mut meter = Meter::with_budget(entry.budget);
     let steps_per_epoch = problem.steps_per_epoch();
-    let interval = entry.budget.div_ceil(entry.points);
+    let steps = entry.epochs.map(|epochs| epochs * steps_per_epoch);
+    // Points are spread over the limit that is sure to be met: the epochs if there are any.
+    let interval = steps.unwrap_or(entry.budget).div_ceil(entry.points);
     let mut next_point = interval;
     let mut previous: Option<Phase> = None;
     let mut last: Option<Step> = None;
@@ -78,6 +84,16 @@ fn train(
                 &meter,
                 last,
                 "budget spent",
+            );
+        }
+        if steps.is_some_and(|steps| step >= steps) {
+            return trace.finish(
+                problem.as_mut(),
+                step,
+                steps_per_epoch,
+                &meter,
+                last,
+                "all epochs passed",
             );
         }
         if interrupted.load(Ordering::Relaxed) {
@@ -125,8 +141,10 @@ fn train(
                 reason,
             );
         }
-        if meter.counts().evaluations() >= next_point && meter.remaining() > 0 {
-            next_point = (meter.counts().evaluations() / interval + 1) * interval;
+        let passed = steps.map_or(meter.counts().evaluations(), |_| step + 1);
+        let is_last = meter.remaining() == 0 || steps.is_some_and(|steps| step + 1 >= steps);
+        if passed >= next_point && !is_last {
+            next_point = (passed / interval + 1) * interval;
             let point = trace.measure(problem.as_mut(), step + 1, steps_per_epoch, &meter, last)?;
             if !point.loss.is_finite() {
                 return Ok(Outcome::Diverged {
@@ -161,7 +179,7 @@ fn has_converged(stop: StopReason) -> bool {
     )
 }
 
-impl Trace {
+impl Trace<'_> {
     fn measure(
         &mut self,
         problem: &mut dyn Problem,
@@ -185,6 +203,7 @@ impl Trace {
             phase: last.map_or(Phase::FirstOrder, |step| step.phase),
         };
         self.record.curve.push(point);
+        (self.observe)(&point);
         Ok(point)
     }
 

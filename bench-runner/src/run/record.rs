@@ -123,6 +123,19 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// The record without times: what must be equal when the run is repeated.
+    pub fn without_times(&self) -> Self {
+        let mut record = self.clone();
+        record.seconds = 0.0;
+        for point in &mut record.curve {
+            point.seconds = 0.0;
+        }
+        for switch in &mut record.switches {
+            switch.seconds = 0.0;
+        }
+        record
+    }
+
     /// The last measured point.
     pub fn last(&self) -> Option<&CurvePoint> {
         self.curve.last()

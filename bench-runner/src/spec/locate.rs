@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
@@ -154,6 +154,83 @@ impl<'a> Table<'a> {
             .collect()
     }
 
+    /// The tables that `grid` makes of this one: one per combination of its values, the last key
+    /// varying fastest. A key names a setting of the table, or one inside it as in `adam.learning_rate`;
+    /// the values are appended to the label.
+    pub(super) fn expand_grid(mut self) -> Result<Vec<Table<'a>>, SpecError> {
+        let Some(grid) = self.entries.remove("grid") else {
+            return Ok(vec![self]);
+        };
+        let span = grid.span();
+        let DeValue::Table(grid) = grid.into_inner() else {
+            return Err(self.source.error(
+                span,
+                "`grid` must be a table of lists, such as { learning_rate = [0.1, 0.01] }",
+            ));
+        };
+        let mut keys: Vec<_> = grid.into_iter().collect();
+        keys.sort_by_key(|(key, _)| key.span().start);
+        let mut variants = vec![(self.entries, String::new())];
+        for (key, values) in keys {
+            let span = values.span();
+            let name = key.get_ref().as_ref();
+            let values = match values.into_inner() {
+                DeValue::Array(values) if !values.is_empty() => values,
+                _ => {
+                    let message = format!("`grid`: `{name}` must be a list of at least one value");
+                    return Err(self.source.error(span, message));
+                }
+            };
+            let mut next = Vec::new();
+            for (entries, suffix) in &variants {
+                for value in &values {
+                    let shown = toml::Value::deserialize(ValueDeserializer::from(value.clone()))
+                        .map_err(|error| self.source.toml_error(&error, value.span()))?;
+                    let short = name.rsplit('.').next().unwrap_or(name);
+                    let mut entries = entries.clone();
+                    insert(&mut entries, name, value.clone()).map_err(|part| {
+                        let message = format!("`grid`: `{name}`: `{part}` is not a table");
+                        self.source.error(key.span(), message)
+                    })?;
+                    next.push((entries, format!("{suffix}/{short}={shown}")));
+                }
+            }
+            variants = next;
+        }
+        variants
+            .into_iter()
+            .map(|(entries, suffix)| {
+                let mut table = Table {
+                    source: self.source,
+                    span: self.span.clone(),
+                    entries,
+                };
+                let label: Option<String> = table.optional("label")?;
+                let label = match label {
+                    Some(label) => label,
+                    None => table.clone_of("kind")?,
+                };
+                let value = DeValue::String((label + &suffix.replace('"', "")).into());
+                table.entries.insert(
+                    Spanned::new(self.span.clone(), "label".into()),
+                    Spanned::new(self.span.clone(), value),
+                );
+                Ok(table)
+            })
+            .collect()
+    }
+
+    /// A text that stays in the table.
+    fn clone_of(&self, key: &str) -> Result<String, SpecError> {
+        let value = self
+            .entries
+            .get(key)
+            .and_then(|value| value.get_ref().as_str());
+        value
+            .map(str::to_string)
+            .ok_or_else(|| self.error(format!("`{key}` is missing")))
+    }
+
     /// The rest of the table as `T`, which must refuse unknown keys.
     pub(super) fn rest<T: DeserializeOwned>(&mut self) -> Result<T, SpecError> {
         let entries = std::mem::take(&mut self.entries);
@@ -173,6 +250,26 @@ impl<'a> Table<'a> {
             key.span(),
             format!("unknown key `{name}`{}", suggestion(&known, name)),
         ))
+    }
+}
+
+/// Puts a value at a dotted path, making tables on the way; or the part of the path that is no table.
+fn insert<'a>(
+    table: &mut DeTable<'a>,
+    path: &str,
+    value: Spanned<DeValue<'a>>,
+) -> Result<(), String> {
+    let span = value.span();
+    let Some((first, rest)) = path.split_once('.') else {
+        table.insert(Spanned::new(span, path.to_string().into()), value);
+        return Ok(());
+    };
+    let inner = table
+        .entry(Spanned::new(span.clone(), first.to_string().into()))
+        .or_insert_with(|| Spanned::new(span, DeValue::Table(DeTable::new())));
+    match inner.get_mut() {
+        DeValue::Table(inner) => insert(inner, rest, value),
+        _ => Err(first.into()),
     }
 }
 

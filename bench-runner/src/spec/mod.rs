@@ -45,6 +45,8 @@ pub struct ProblemEntry {
     pub label: String,
     /// The budget of each run, in evaluations.
     pub budget: u64,
+    /// Epochs after which a run ends even if budget is left.
+    pub epochs: Option<u64>,
     /// The loss that counts as solved.
     pub target: Option<f64>,
     /// Measured points per run.
@@ -192,9 +194,11 @@ fn each<T>(
     mut read: impl FnMut(&mut Table<'_>, &[T]) -> Result<T, SpecError>,
 ) -> Result<Vec<T>, SpecError> {
     let mut entries = Vec::new();
-    for mut table in root.tables(key)? {
-        let entry = read(&mut table, &entries)?;
-        entries.push(entry);
+    for table in root.tables(key)? {
+        for mut table in table.expand_grid()? {
+            let entry = read(&mut table, &entries)?;
+            entries.push(entry);
+        }
     }
     if entries.is_empty() {
         return Err(root.error(format!("at least one [[{key}]] is needed")));
@@ -218,6 +222,7 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
             ..at_budget
         });
     }
+    let epochs = positive(table, "epochs")?;
     let target = table.optional("target")?;
     let here = table.error("");
     let config = match kind.as_str() {
@@ -232,6 +237,7 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
     Ok(ProblemEntry {
         label,
         budget,
+        epochs,
         target,
         points,
         config,
@@ -320,6 +326,45 @@ learning_rate = 0.01
     }
 
     #[test]
+    fn a_grid_makes_one_entry_per_combination() {
+        let text = GOOD
+            .replace(
+                "budget = 100",
+                "budget = 100\ngrid = { noise = [0.0, 0.1], dimension = [2, 3] }",
+            )
+            .replace(
+                "kind = \"adam\"\nlearning_rate = 0.01",
+                "kind = \"fuse-pv\"\nadam = { beta1 = 0.8 }\ngrid = { \"adam.learning_rate\" = [0.1, 0.01], criterion = [\"never\", { epoch = 3 }] }",
+            );
+        let experiment = Experiment::parse(&text, Path::new("demo.toml")).unwrap();
+        let problems: Vec<&str> = experiment
+            .problems
+            .iter()
+            .map(|p| p.label.as_str())
+            .collect();
+        assert_eq!(
+            problems,
+            [
+                "rosenbrock/noise=0.0/dimension=2",
+                "rosenbrock/noise=0.0/dimension=3",
+                "rosenbrock/noise=0.1/dimension=2",
+                "rosenbrock/noise=0.1/dimension=3",
+            ]
+        );
+        let labels = experiment.optimizer_labels();
+        assert_eq!(labels[0], "fuse-pv/learning_rate=0.1/criterion=never");
+        assert_eq!(
+            labels[3],
+            "fuse-pv/learning_rate=0.01/criterion={ epoch = 3 }"
+        );
+        let OptimizerConfig::FusePv(last) = &experiment.optimizers[3].config else {
+            panic!("{:?}", experiment.optimizers[3]);
+        };
+        assert_eq!(last.criterion, optim::Criterion::Epoch(3));
+        assert_eq!((last.adam.learning_rate, last.adam.beta1), (0.01, 0.8));
+    }
+
+    #[test]
     fn errors_name_place_and_key_and_say_what_would_be_right() {
         let cases = [
             ("seeds = 2", "seeds = 0"),
@@ -341,6 +386,16 @@ learning_rate = 0.01
             ("learning_rate = 0.01", "problems = [\"other\"]"),
             ("name = \"demo\"", "name = \"../demo\""),
             ("[[optimizer]]", "[[optimizer"),
+            ("budget = 100", "budget = 100\nepochs = 0"),
+            ("learning_rate = 0.01", "grid = { learning_rate = 0.01 }"),
+            ("learning_rate = 0.01", "grid = { learning_rate = [] }"),
+            (
+                "learning_rate = 0.01",
+                "grid = { learning_rate = [0.1, -0.1] }",
+            ),
+            ("learning_rate = 0.01", "grid = { rate = [0.1] }"),
+            ("learning_rate = 0.01", "grid = { \"kind.x\" = [0.1] }"),
+            ("learning_rate = 0.01", "grid = [0.1]"),
         ];
         let messages: Vec<String> = cases
             .iter()

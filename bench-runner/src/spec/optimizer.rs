@@ -76,6 +76,18 @@ impl OptimizerConfig {
         })
     }
 
+    /// Evaluations that a step may take, at most or by the rule of thumb of five quarters per iteration
+    /// where there is no limit.
+    pub fn evaluations_per_step(&self) -> u64 {
+        let lbfgs =
+            |config: &LbfgsConfig| config.max_eval.unwrap_or(config.max_iter * 5 / 4).max(1);
+        match self {
+            Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) => 1,
+            Self::Lbfgs(config) => lbfgs(config),
+            Self::FusePv(config) => lbfgs(&config.lbfgs),
+        }
+    }
+
     /// All settings that differ from the defaults, in one line.
     pub fn settings(&self) -> String {
         let mut settings = match toml::Value::try_from(self) {

@@ -16,10 +16,28 @@ pub struct Suite {
 }
 
 /// All built-in suites.
-pub const SUITES: &[Suite] = &[Suite {
-    name: "quick",
-    text: include_str!("../../suites/quick.toml"),
-}];
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "quick",
+        text: include_str!("../../suites/quick.toml"),
+    },
+    Suite {
+        name: "functions",
+        text: include_str!("../../suites/functions.toml"),
+    },
+    Suite {
+        name: "criteria",
+        text: include_str!("../../suites/criteria.toml"),
+    },
+    Suite {
+        name: "noise",
+        text: include_str!("../../suites/noise.toml"),
+    },
+    Suite {
+        name: "language",
+        text: include_str!("../../suites/language.toml"),
+    },
+];
 
 impl Suite {
     /// The suite with a name.

@@ -150,28 +150,29 @@ fn versions() -> BTreeMap<String, String> {
     versions
 }
 
-/// The processor's model and the vector extensions that kernels may choose by.
+/// The processor's model and its instruction sets.
 fn cpu() -> String {
     let model = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".into());
+    format!("{model} ({})", instruction_sets())
+}
+
+/// The architecture and the vector extensions that kernels may choose by.
+pub(super) fn instruction_sets() -> String {
     #[allow(unused_mut)]
-    let mut extensions: Vec<&str> = Vec::new();
+    let mut sets = vec![std::env::consts::ARCH];
     #[cfg(target_arch = "x86_64")]
     {
         if std::is_x86_feature_detected!("avx2") {
-            extensions.push("AVX2");
+            sets.push("AVX2");
         }
         if std::is_x86_feature_detected!("fma") {
-            extensions.push("FMA");
+            sets.push("FMA");
         }
         if std::is_x86_feature_detected!("avx512f") {
-            extensions.push("AVX-512F");
+            sets.push("AVX-512F");
         }
     }
-    format!(
-        "{model} ({} {})",
-        std::env::consts::ARCH,
-        extensions.join(" ")
-    )
+    sets.join(" ")
 }
 
 fn system() -> String {

@@ -1,9 +1,11 @@
 //! Results on disk and in memory.
 
+mod cells;
 mod manifest;
 mod parquet;
 mod results;
 
+pub use cells::{CellStore, Origin, StoredRun};
 pub use manifest::{Circumstances, Manifest};
 pub use parquet::{SCHEMA_VERSION, read, write};
 pub use results::{OptimizerInfo, ProblemInfo, Results};

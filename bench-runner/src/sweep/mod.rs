@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::problem::{Environment, Problem};
-use crate::run::{RunRecord, run};
+use crate::run::{CellId, RunRecord, run};
 use crate::spec::{Experiment, OptimizerEntry, ProblemEntry};
 use crate::store::{OptimizerInfo, ProblemInfo, Results};
 use crate::{Error, Result};
@@ -36,6 +36,17 @@ pub struct Cell<'a> {
     pub seed: u64,
 }
 
+impl Cell<'_> {
+    /// The run's identity.
+    pub fn id(&self) -> CellId {
+        CellId {
+            problem: self.problem.label.clone(),
+            optimizer: self.optimizer.label.clone(),
+            seed: self.seed,
+        }
+    }
+}
+
 /// All runs of an experiment, in the order of the report.
 pub fn plan(experiment: &Experiment) -> Vec<Cell<'_>> {
     let mut cells = Vec::new();
@@ -53,8 +64,8 @@ pub fn plan(experiment: &Experiment) -> Vec<Cell<'_>> {
     cells
 }
 
-/// Runs `cells`, longest first by the estimate, and returns the records in the order of `cells`.
-/// When `interrupted` becomes true, runs under way stop at their next step, and the rest is not
+/// Runs `cells`, longest first by the estimate, and returns the records in the order of `cells`, those
+/// that were not started as `None`; each goes to `finished` as soon as it is there, on the thread that ran it. When `interrupted` becomes true, runs under way stop at their next step, and the rest is not
 /// started.
 ///
 /// # Errors
@@ -64,9 +75,9 @@ pub fn execute(
     estimate: &Estimate,
     resources: Resources,
     environment: &Environment,
-    progress: &Progress,
+    finished: &(dyn Fn(&Cell<'_>, &RunRecord) + Sync),
     interrupted: &AtomicBool,
-) -> Result<Vec<RunRecord>> {
+) -> Result<Vec<Option<RunRecord>>> {
     let mut order: Vec<usize> = (0..cells.len()).collect();
     order.sort_by(|&a, &b| {
         let seconds = |i: usize| estimate.seconds_of(&cells[i]);
@@ -96,9 +107,10 @@ pub fn execute(
                     cell.seed,
                     environment,
                     interrupted,
+                    &mut |_| (),
                 )
             });
-            progress.finished(cell, &record, estimate);
+            finished(cell, &record);
             lock(&records)[index] = Some(record);
         }
         Ok(())
@@ -115,11 +127,9 @@ pub fn execute(
             })
             .fold(mine, Result::and)
     })?;
-    progress.done();
-    let records = records
+    Ok(records
         .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok(records.into_iter().flatten().collect())
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
 /// The result set of an experiment.

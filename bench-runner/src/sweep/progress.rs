@@ -55,7 +55,7 @@ impl Progress {
     }
 
     /// A run has ended.
-    pub(super) fn finished(&self, cell: &Cell<'_>, record: &RunRecord, estimate: &Estimate) {
+    pub fn finished(&self, cell: &Cell<'_>, record: &RunRecord, estimate: &Estimate) {
         self.bar.inc((estimate.seconds_of(cell) * 1e3) as u64);
         self.bar.set_message(cell.problem.label.clone());
         if let Outcome::Failed { reason } = &record.outcome {
@@ -81,7 +81,8 @@ impl Progress {
         }
     }
 
-    pub(super) fn done(&self) {
+    /// The sweep has ended.
+    pub fn done(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -1,23 +1,25 @@
 //! The command line, thin: flags in, library calls, tables out.
 
+mod ablation;
+mod run;
+mod store;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
 
 use candle_core::Device;
 use clap::{CommandFactory, Parser, Subcommand};
-use indicatif::HumanDuration;
 
 use crate::data::Library;
 use crate::data::command::{self, DataCommand};
-use crate::problem::{Environment, ProblemConfig};
-use crate::run::{Outcome, RunRecord};
+use crate::problem::ProblemConfig;
 use crate::spec::{Experiment, OptimizerConfig, SUITES, Suite};
-use crate::store::{Circumstances, Manifest};
-use crate::sweep::{self, Cell, Estimate, Progress, Resources};
-use crate::{Error, Result, report, store};
+use crate::{Error, Result, report};
+use ablation::Ablation;
+use run::Run;
+use store::StoreCommand;
 
 /// Ablations over the switch criteria of FUSE: runs, statistics, plots and a report.
 #[derive(Debug, Parser)]
@@ -42,6 +44,22 @@ enum Command {
         after_help = "Examples:\n  bench-runner ablation\n  bench-runner ablation quick --seeds 10 --out my-report\n  bench-runner ablation experiment.toml --dry-run"
     )]
     Ablation(Ablation),
+    /// Make one run of a suite or an experiment file, and print its points as they are measured
+    #[command(
+        after_help = "Examples:\n  bench-runner run quick mlp-digits adam\n  bench-runner run experiment.toml rosenbrock fuse-pv --seed 3"
+    )]
+    Run(Run),
+    /// Compare two result sets: what is the same, what changed, and whether chance explains it
+    #[command(after_help = "Example:\n  bench-runner compare reports/before reports/quick")]
+    Compare {
+        /// A report's folder or a results.parquet
+        first: PathBuf,
+        /// The other
+        second: PathBuf,
+    },
+    /// Stored runs: list, clean up, merge and compare
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// List problems, optimizers, criteria and suites
     #[command(after_help = "Examples:\n  bench-runner list\n  bench-runner list criteria")]
     List {
@@ -63,34 +81,6 @@ enum Command {
     },
 }
 
-#[derive(Debug, Parser)]
-struct Ablation {
-    /// A built-in suite's name or an experiment file
-    #[arg(default_value = "quick", value_name = "SUITE|FILE.toml")]
-    experiment: String,
-    /// Where the report goes [default: reports/NAME]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Run seeds 0 to N-1 instead of the experiment's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    seeds: Option<u64>,
-    /// Threads in all [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Runs at the same time; threads are divided among them [default: as many as threads]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
-    /// Where tensors live: cpu, cuda[:N] or metal[:N]
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Print the plan and its cost, and run nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// No progress, no table
-    #[arg(long, short)]
-    quiet: bool,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Listing {
     Problems,
@@ -110,8 +100,18 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<()> {
     match cli.command {
         Command::Ablation(options) => {
             let library = Library::from_env(cli.datasets.as_deref())?;
-            ablation(&options, library, out)
+            ablation::ablation(&options, library, out)
         }
+        Command::Run(options) => {
+            let library = Library::from_env(cli.datasets.as_deref())?;
+            run::run(&options, library, out)
+        }
+        Command::Compare { first, second } => {
+            let first = crate::store::read(&results_file(&first))?;
+            let second = crate::store::read(&results_file(&second))?;
+            print(out, &report::compare(&first, &second))
+        }
+        Command::Store(command) => store::run(&command, out),
         Command::List { what } => print(out, &list(what)),
         Command::Data(command) => {
             let library = Library::from_env(cli.datasets.as_deref())?;
@@ -129,95 +129,9 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<()> {
 pub fn threads(cli: &Cli) -> Option<u16> {
     match &cli.command {
         Command::Ablation(options) => options.threads,
+        Command::Run(options) => options.threads,
         _ => None,
     }
-}
-
-fn ablation(options: &Ablation, library: Library, out: &mut impl Write) -> Result<()> {
-    let started = (SystemTime::now(), Instant::now());
-    let mut experiment = experiment(&options.experiment)?;
-    if let Some(count) = options.seeds {
-        experiment.seeds = (0..count).collect();
-    }
-    let device = device(&options.device)?;
-    let folder = match &options.out {
-        Some(folder) => folder.clone(),
-        None => Path::new("reports").join(&experiment.name),
-    };
-    if !options.dry_run {
-        writable(&folder)?;
-    }
-    let environment = Environment { library, device };
-    let threads = options.threads.map_or_else(cores, usize::from);
-    let cells = sweep::plan(&experiment);
-    let resources = Resources {
-        threads,
-        jobs: options.jobs.map_or(threads, usize::from).min(cells.len()),
-    };
-    let estimate = Estimate::new(&experiment, &cells, &environment)?;
-    let summary = announce(&experiment, &estimate, resources);
-    if options.dry_run {
-        return print(out, &(summary + &plan_table(&cells, &estimate)));
-    }
-    if !options.quiet {
-        eprint!("{summary}");
-    }
-
-    let data_sha256 = data_sha256(&experiment, &environment.library)?;
-    let mut manifest = Manifest::new(Circumstances {
-        experiment: &experiment,
-        threads,
-        jobs: resources.jobs,
-        device: &options.device,
-        data_sha256,
-        started: started.0,
-    });
-    let records = interruptible(|interrupted| {
-        let progress = Progress::new(&estimate, options.quiet);
-        sweep::execute(
-            &cells,
-            &estimate,
-            resources,
-            &environment,
-            &progress,
-            interrupted,
-        )
-    })?;
-    let done = records
-        .iter()
-        .filter(|record| record.outcome != Outcome::Interrupted)
-        .count();
-    let failed = count_failed(&records);
-    let results = sweep::results(&experiment, &estimate.dimensions(), records);
-    manifest.complete = done == cells.len();
-    store::write(&folder.join("results.parquet"), &results)?;
-    manifest.wall_seconds = started.1.elapsed().as_secs_f64();
-    report::write(&folder, &results, &manifest)?;
-    manifest.wall_seconds = started.1.elapsed().as_secs_f64();
-    write_json(&folder.join("manifest.json"), &manifest)?;
-
-    if !options.quiet {
-        print(out, &report::terminal_table(&results, 80))?;
-        let report = folder.join("index.html");
-        let seconds = manifest.wall_seconds;
-        print(
-            out,
-            &format!("\nReport: {} ({seconds:.1} s)\n", report.display()),
-        )?;
-    }
-    if done < cells.len() {
-        return Err(Error::Interrupted {
-            done,
-            total: cells.len(),
-        });
-    }
-    if failed > 0 {
-        return Err(Error::RunsFailed {
-            failed,
-            total: cells.len(),
-        });
-    }
-    Ok(())
 }
 
 fn experiment(name: &str) -> Result<Experiment> {
@@ -230,6 +144,15 @@ fn experiment(name: &str) -> Result<Experiment> {
         return Experiment::read(path);
     }
     Ok(Suite::find(name)?.experiment()?)
+}
+
+/// The result file of a report's folder, or the file itself.
+fn results_file(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join("results.parquet")
+    } else {
+        path.into()
+    }
 }
 
 /// The device that a flag names.
@@ -248,18 +171,6 @@ fn device(name: &str) -> Result<Device> {
         "metal" => Device::new_metal(ordinal).map_err(|error| unusable(error.to_string())),
         _ => Err(unusable("known are cpu, cuda[:N] and metal[:N]".into())),
     }
-}
-
-/// Creates the report's folder and checks that files can be made there, before any work starts.
-fn writable(folder: &Path) -> Result<()> {
-    let failed = |error: std::io::Error| Error::Output {
-        path: folder.into(),
-        reason: error.to_string(),
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let probe = folder.join(".writable");
-    std::fs::write(&probe, b"").map_err(failed)?;
-    std::fs::remove_file(&probe).map_err(failed)
 }
 
 /// Runs `work` with a flag that Ctrl-C sets; a second Ctrl-C ends the process at once.
@@ -282,13 +193,6 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn count_failed(records: &[RunRecord]) -> usize {
-    records
-        .iter()
-        .filter(|record| matches!(record.outcome, Outcome::Failed { .. }))
-        .count()
-}
-
 /// The SHA-256 of every dataset that an experiment uses.
 fn data_sha256(experiment: &Experiment, library: &Library) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
@@ -302,33 +206,6 @@ fn data_sha256(experiment: &Experiment, library: &Library) -> Result<BTreeMap<St
         }
     }
     Ok(hashes)
-}
-
-fn announce(experiment: &Experiment, estimate: &Estimate, resources: Resources) -> String {
-    let seconds = estimate.seconds / resources.jobs as f64;
-    format!(
-        "{}: {} runs, at most {} evaluations, about {} with {} at a time on {} threads\n",
-        experiment.name,
-        estimate.runs,
-        estimate.evaluations,
-        HumanDuration(std::time::Duration::from_secs_f64(seconds)),
-        resources.jobs,
-        resources.threads,
-    )
-}
-
-fn plan_table(cells: &[Cell<'_>], estimate: &Estimate) -> String {
-    let rows = cells.iter().map(|cell| {
-        format!(
-            "  {:<20} {:<24} seed {:<4} {:>8} evaluations {:>9.2} s\n",
-            cell.problem.label,
-            cell.optimizer.label,
-            cell.seed,
-            cell.problem.budget,
-            estimate.seconds_of(cell)
-        )
-    });
-    rows.collect()
 }
 
 fn list(what: Option<Listing>) -> String {
@@ -381,15 +258,6 @@ fn suite_row(suite: &Suite) -> (String, String) {
         |experiment| experiment.description,
     );
     (suite.name.into(), description)
-}
-
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    let failed = |reason: String| Error::Output {
-        path: path.into(),
-        reason,
-    };
-    let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(path, text + "\n").map_err(|error| failed(error.to_string()))
 }
 
 /// Writes to `out`; a closed pipe ends the output, not the command.

@@ -1,0 +1,257 @@
+//! `ablation`: what the store lacks is run, then everything is reported.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use clap::Parser;
+use indicatif::HumanDuration;
+
+use super::{cores, data_sha256, interruptible, print};
+use crate::data::Library;
+use crate::problem::Environment;
+use crate::run::{Outcome, RunRecord};
+use crate::spec::Experiment;
+use crate::store::{CellStore, Circumstances, Manifest, Origin};
+use crate::sweep::{self, Cell, Estimate, Progress, Resources};
+use crate::{Error, Result, report};
+
+#[derive(Debug, Parser)]
+pub(super) struct Ablation {
+    /// A built-in suite's name or an experiment file
+    #[arg(default_value = "quick", value_name = "SUITE|FILE.toml")]
+    experiment: String,
+    /// Where the report goes [default: reports/NAME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Run seeds 0 to N-1 instead of the experiment's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: Option<u64>,
+    /// Threads in all [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
+    /// Runs at the same time; threads are divided among them [default: as many as threads]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Where tensors live: cpu, cuda[:N] or metal[:N]
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Where runs are kept, so that none is made twice
+    #[arg(long, value_name = "DIR", default_value = super::store::DEFAULT)]
+    store: PathBuf,
+    /// Make all runs anew, whatever is stored
+    #[arg(long)]
+    fresh: bool,
+    /// Print the plan and its cost, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// No progress, no table
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs what the store lacks, and writes the report.
+///
+/// # Errors
+/// Whatever ends the command.
+pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Write) -> Result<()> {
+    let started = (SystemTime::now(), Instant::now());
+    let mut experiment = super::experiment(&options.experiment)?;
+    if let Some(count) = options.seeds {
+        experiment.seeds = (0..count).collect();
+    }
+    let device = super::device(&options.device)?;
+    let folder = match &options.out {
+        Some(folder) => folder.clone(),
+        None => Path::new("reports").join(&experiment.name),
+    };
+    if !options.dry_run {
+        writable(&folder)?;
+    }
+    let environment = Environment { library, device };
+    let threads = options.threads.map_or_else(cores, usize::from);
+    let cells = sweep::plan(&experiment);
+    let data_sha256 = data_sha256(&experiment, &environment.library)?;
+    let store = CellStore::new(&options.store);
+    let origins: Vec<Origin> = cells
+        .iter()
+        .map(|cell| Origin::new(cell, &options.device, &data_sha256))
+        .collect();
+    let mut records: Vec<Option<RunRecord>> = cells
+        .iter()
+        .zip(&origins)
+        .map(|(cell, origin)| stored(&store, cell, origin, options.fresh))
+        .collect();
+    let missing: Vec<usize> = (0..cells.len())
+        .filter(|&index| records[index].is_none())
+        .collect();
+    let missing_cells: Vec<Cell<'_>> = missing.iter().map(|&index| cells[index]).collect();
+    let resources = Resources {
+        threads,
+        jobs: options
+            .jobs
+            .map_or(threads, usize::from)
+            .min(missing.len().max(1)),
+    };
+    let estimate = Estimate::new(&experiment, &missing_cells, &environment)?;
+    let summary = announce(&experiment, &estimate, cells.len(), resources);
+    if options.dry_run {
+        return print(out, &(summary + &plan_table(&missing_cells, &estimate)));
+    }
+    if !options.quiet {
+        eprint!("{summary}");
+    }
+
+    let mut manifest = Manifest::new(Circumstances {
+        experiment: &experiment,
+        threads,
+        jobs: resources.jobs,
+        device: &options.device,
+        data_sha256,
+        started: started.0,
+    });
+    let unsaved = Mutex::new(None);
+    let made = interruptible(|interrupted| {
+        let progress = Progress::new(&estimate, options.quiet);
+        let finished = |cell: &Cell<'_>, record: &RunRecord| {
+            progress.finished(cell, record, &estimate);
+            let origin = Origin::new(cell, &options.device, &manifest.data_sha256);
+            if let Err(error) = store.save(&origin, record) {
+                unsaved
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(error);
+            }
+        };
+        let made = sweep::execute(
+            &missing_cells,
+            &estimate,
+            resources,
+            &environment,
+            &finished,
+            interrupted,
+        );
+        progress.done();
+        made
+    })?;
+    for (index, record) in missing.into_iter().zip(made) {
+        records[index] = record;
+    }
+    let records: Vec<RunRecord> = records.into_iter().flatten().collect();
+    if let Some(error) = unsaved.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        eprintln!("runs are in the report, but not all in the store: {error}");
+    }
+    let done = records
+        .iter()
+        .filter(|record| record.outcome != Outcome::Interrupted)
+        .count();
+    let failed = count_failed(&records);
+    let results = sweep::results(&experiment, &estimate.dimensions(), records);
+    manifest.complete = done == cells.len();
+    crate::store::write(&folder.join("results.parquet"), &results)?;
+    manifest.wall_seconds = started.1.elapsed().as_secs_f64();
+    report::write(&folder, &results, &manifest)?;
+    manifest.wall_seconds = started.1.elapsed().as_secs_f64();
+    write_json(&folder.join("manifest.json"), &manifest)?;
+
+    if !options.quiet {
+        print(out, &report::terminal_table(&results, 80))?;
+        let report = folder.join("index.html");
+        let seconds = manifest.wall_seconds;
+        print(
+            out,
+            &format!("\nReport: {} ({seconds:.1} s)\n", report.display()),
+        )?;
+    }
+    if done < cells.len() {
+        return Err(Error::Interrupted {
+            done,
+            total: cells.len(),
+        });
+    }
+    if failed > 0 {
+        return Err(Error::RunsFailed {
+            failed,
+            total: cells.len(),
+        });
+    }
+    Ok(())
+}
+
+/// The stored run of a cell, under the cell's own labels.
+fn stored(store: &CellStore, cell: &Cell<'_>, origin: &Origin, fresh: bool) -> Option<RunRecord> {
+    if fresh {
+        return None;
+    }
+    let mut record = store.load(origin)?;
+    record.cell = cell.id();
+    Some(record)
+}
+
+/// Creates the report's folder and checks that files can be made there, before any work starts.
+fn writable(folder: &Path) -> Result<()> {
+    let failed = |error: std::io::Error| Error::Output {
+        path: folder.into(),
+        reason: error.to_string(),
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let probe = folder.join(".writable");
+    std::fs::write(&probe, b"").map_err(failed)?;
+    std::fs::remove_file(&probe).map_err(failed)
+}
+
+fn count_failed(records: &[RunRecord]) -> usize {
+    records
+        .iter()
+        .filter(|record| matches!(record.outcome, Outcome::Failed { .. }))
+        .count()
+}
+
+fn announce(
+    experiment: &Experiment,
+    estimate: &Estimate,
+    runs: usize,
+    resources: Resources,
+) -> String {
+    let name = &experiment.name;
+    if estimate.runs == 0 {
+        return format!("{name}: {runs} runs, all in the store\n");
+    }
+    let stored = match runs - estimate.runs {
+        0 => String::new(),
+        stored => format!(" ({stored} more are in the store)"),
+    };
+    let seconds = estimate.seconds / resources.jobs as f64;
+    format!(
+        "{name}: {} runs{stored}, at most {} evaluations, about {} with {} at a time on {} threads\n",
+        estimate.runs,
+        estimate.evaluations,
+        HumanDuration(std::time::Duration::from_secs_f64(seconds)),
+        resources.jobs,
+        resources.threads,
+    )
+}
+
+fn plan_table(cells: &[Cell<'_>], estimate: &Estimate) -> String {
+    let rows = cells.iter().map(|cell| {
+        format!(
+            "  {:<20} {:<24} seed {:<4} {:>8} evaluations {:>9.2} s\n",
+            cell.problem.label,
+            cell.optimizer.label,
+            cell.seed,
+            estimate.evaluations_of(cell),
+            estimate.seconds_of(cell)
+        )
+    });
+    rows.collect()
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let failed = |reason: String| Error::Output {
+        path: path.into(),
+        reason,
+    };
+    let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(path, text + "\n").map_err(|error| failed(error.to_string()))
+}

@@ -1,0 +1,141 @@
+//! `run`: one run, its points printed as they are measured.
+
+use std::io::Write;
+
+use clap::Parser;
+
+use super::{device, experiment, interruptible, print};
+use crate::data::Library;
+use crate::problem::Environment;
+use crate::run::{CurvePoint, Outcome};
+use crate::{Error, Result};
+
+#[derive(Debug, Parser)]
+pub(super) struct Run {
+    /// A built-in suite's name or an experiment file
+    #[arg(value_name = "SUITE|FILE.toml")]
+    experiment: String,
+    /// The problem's label
+    problem: String,
+    /// The optimizer's label
+    optimizer: String,
+    /// The seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
+    /// Where tensors live: cpu, cuda[:N] or metal[:N]
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// Makes one run.
+///
+/// # Errors
+/// Whatever ends the command; a run that fails ends it with its reason.
+pub(super) fn run(options: &Run, library: Library, out: &mut impl Write) -> Result<()> {
+    let experiment = experiment(&options.experiment)?;
+    let unknown = |what, name: &str, known: Vec<&str>| Error::UnknownName {
+        what,
+        name: name.into(),
+        known: known.into_iter().map(str::to_string).collect(),
+    };
+    let problems = &experiment.problems;
+    let problem = problems
+        .iter()
+        .find(|entry| entry.label == options.problem)
+        .ok_or_else(|| {
+            let known = problems.iter().map(|entry| entry.label.as_str());
+            unknown("problem", &options.problem, known.collect())
+        })?;
+    let optimizers = || experiment.optimizers_for(&problem.label);
+    let optimizer = optimizers()
+        .find(|entry| entry.label == options.optimizer)
+        .ok_or_else(|| {
+            let known = optimizers().map(|entry| entry.label.as_str());
+            unknown("optimizer", &options.optimizer, known.collect())
+        })?;
+    let environment = Environment {
+        library,
+        device: device(&options.device)?,
+    };
+    print(
+        out,
+        &format!(
+            "{} with {}\n{:>8} {:>8} {:>11} {:>9} {:>12} {:>9} {:>9}  phase\n",
+            problem.config.title(),
+            optimizer.config.settings(),
+            "step",
+            "epoch",
+            "evaluations",
+            "seconds",
+            "loss",
+            "accuracy",
+            "‖gradient‖"
+        ),
+    )?;
+    let mut closed = Ok(());
+    let record = interruptible(|interrupted| {
+        let mut show = |point: &CurvePoint| {
+            if closed.is_ok() {
+                closed = print(out, &line(point));
+            }
+        };
+        crate::run::run(
+            problem,
+            optimizer,
+            options.seed,
+            &environment,
+            interrupted,
+            &mut show,
+        )
+    });
+    closed?;
+    let ending = match &record.outcome {
+        Outcome::Completed { reason } => format!("completed: {reason}\n"),
+        Outcome::Diverged { step, value } => format!("diverged at step {step}: loss {value}\n"),
+        Outcome::Failed { reason } => {
+            return Err(Error::Problem {
+                message: format!("{} failed: {reason}", record.cell),
+            });
+        }
+        Outcome::Interrupted => return Err(Error::Interrupted { done: 0, total: 1 }),
+    };
+    let switches = record.switches.iter().map(|switch| {
+        format!(
+            "step {} (epoch {:.2}, {} evaluations): {}\n",
+            switch.step,
+            switch.epoch,
+            switch.gradient_evaluations,
+            phase(switch.to)
+        )
+    });
+    print(out, &(switches.collect::<String>() + &ending))
+}
+
+fn line(point: &CurvePoint) -> String {
+    let or_dash = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "–".into(), |value| format!("{value:.digits$}"))
+    };
+    format!(
+        "{:>8} {:>8.2} {:>11} {:>9.2} {:>12.5e} {:>9} {:>9}  {}\n",
+        point.step,
+        point.epoch,
+        point.gradient_evaluations + point.loss_evaluations,
+        point.seconds,
+        point.loss,
+        or_dash(point.accuracy, 4),
+        point
+            .gradient_norm
+            .map_or_else(|| "–".into(), |norm| format!("{norm:.2e}")),
+        phase(point.phase)
+    )
+}
+
+fn phase(phase: optim::Phase) -> &'static str {
+    match phase {
+        optim::Phase::FirstOrder => "first order",
+        optim::Phase::SecondOrder => "second order",
+    }
+}

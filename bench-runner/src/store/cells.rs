@@ -1,0 +1,389 @@
+//! One file per run, under an address made of all that its numbers depend on: a sweep that is run
+//! again computes only what is missing, and one that was killed goes on where it stood.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::manifest::instruction_sets;
+use crate::data::sha256;
+use crate::run::{Outcome, RunRecord};
+use crate::sweep::Cell;
+use crate::{Error, Result};
+
+/// The version of the files in a store.
+const FORMAT: u32 = 1;
+
+/// SHA-256 of the sources that a run's numbers come from, dependencies and compiler included.
+const CODE: &str = env!("CODE_SHA256");
+
+/// All that the numbers of a run depend on. Labels and targets are not in it: they change what a run is
+/// called and how it is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    format: u32,
+    code: String,
+    device: String,
+    instruction_sets: String,
+    data_sha256: Vec<String>,
+    problem: String,
+    optimizer: String,
+    seed: u64,
+}
+
+impl Origin {
+    /// The origin of a cell's run on a device (`cpu`, `cuda:0`, …), with the hashes of all datasets.
+    pub fn new(cell: &Cell<'_>, device: &str, data_sha256: &BTreeMap<String, String>) -> Self {
+        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        let problem = cell.problem;
+        Self {
+            format: FORMAT,
+            code: CODE.into(),
+            device: device.split(':').next().unwrap_or(device).into(),
+            instruction_sets: instruction_sets(),
+            data_sha256: problem
+                .config
+                .data()
+                .iter()
+                .filter_map(|name| data_sha256.get(name).cloned())
+                .collect(),
+            problem: json(serde_json::to_string(&(
+                &problem.config,
+                problem.budget,
+                problem.epochs,
+                problem.points,
+            ))),
+            optimizer: json(serde_json::to_string(&cell.optimizer.config)),
+            seed: cell.seed,
+        }
+    }
+
+    /// The address: a hash of all fields.
+    pub fn address(&self) -> String {
+        sha256(serde_json::to_string(self).unwrap_or_default().as_bytes())
+    }
+}
+
+/// A stored run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredRun {
+    /// What it depends on.
+    pub origin: Origin,
+    /// What came out.
+    pub record: RunRecord,
+}
+
+impl StoredRun {
+    /// Whether this program would make the same run again.
+    pub fn is_current(&self) -> bool {
+        self.origin.code == CODE && self.origin.format == FORMAT
+    }
+
+    /// SHA-256 of everything that must be equal when the run is repeated: the record without times.
+    pub fn digest(&self) -> String {
+        let mut bytes = Vec::new();
+        // Writing to memory cannot fail.
+        let _ = ciborium::into_writer(&self.record.without_times(), &mut bytes);
+        sha256(&bytes)
+    }
+}
+
+/// A folder of runs. Many processes may write to it at the same time: files appear whole, and equal
+/// addresses hold equal runs.
+#[derive(Debug, Clone)]
+pub struct CellStore {
+    folder: PathBuf,
+}
+
+impl CellStore {
+    /// The store in a folder, which is created when the first run is saved.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn path(&self, address: &str) -> PathBuf {
+        self.folder
+            .join(&address[..2])
+            .join(format!("{address}.cbor"))
+    }
+
+    /// The run of an origin. A damaged file counts as missing: it will be written anew.
+    pub fn load(&self, origin: &Origin) -> Option<RunRecord> {
+        let stored = read(&self.path(&origin.address())).ok()?;
+        (stored.origin == *origin).then_some(stored.record)
+    }
+
+    /// Keeps a run, unless it failed or was interrupted: these are tried again.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, origin: &Origin, record: &RunRecord) -> Result<()> {
+        if !matches!(
+            record.outcome,
+            Outcome::Completed { .. } | Outcome::Diverged { .. }
+        ) {
+            return Ok(());
+        }
+        let stored = StoredRun {
+            origin: origin.clone(),
+            record: record.clone(),
+        };
+        let path = self.path(&origin.address());
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&stored, &mut bytes).map_err(|error| output(&path, error))?;
+        write_whole(&path, &bytes)
+    }
+
+    /// All readable runs by address, and the files that are not runs.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub fn runs(&self) -> Result<(BTreeMap<String, StoredRun>, Vec<PathBuf>)> {
+        let (mut runs, mut damaged) = (BTreeMap::new(), Vec::new());
+        for folder in list(&self.folder)? {
+            for path in list(&folder)? {
+                let address = path.file_stem().unwrap_or_default().to_string_lossy();
+                match read(&path) {
+                    Ok(run) if run.origin.address() == address => {
+                        runs.insert(address.into_owned(), run);
+                    }
+                    _ => damaged.push(path.clone()),
+                }
+            }
+        }
+        Ok((runs, damaged))
+    }
+
+    /// Removes the runs of other code, and files that are not runs; returns how many.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn collect_garbage(&self) -> Result<usize> {
+        let (runs, mut stale) = self.runs()?;
+        stale.extend(
+            runs.iter()
+                .filter(|(_, run)| !run.is_current())
+                .map(|(address, _)| self.path(address)),
+        );
+        for path in &stale {
+            fs::remove_file(path).map_err(|error| output(path, error))?;
+        }
+        Ok(stale.len())
+    }
+
+    /// Copies the runs of `other` that are missing here; returns how many.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or the stores hold different numbers for one address.
+    pub fn merge(&self, other: &Self) -> Result<usize> {
+        let (mine, _) = self.runs()?;
+        let (theirs, _) = other.runs()?;
+        for (address, run) in &theirs {
+            if mine
+                .get(address)
+                .is_some_and(|own| own.digest() != run.digest())
+            {
+                return Err(Error::StoresDiffer {
+                    first: self.path(address),
+                    second: other.path(address),
+                });
+            }
+        }
+        let mut copied = 0;
+        for address in theirs.keys().filter(|address| !mine.contains_key(*address)) {
+            let path = other.path(address);
+            let bytes = fs::read(&path).map_err(|error| input(&path, error))?;
+            write_whole(&self.path(address), &bytes)?;
+            copied += 1;
+        }
+        Ok(copied)
+    }
+}
+
+/// Writes under a name of its own, then renames: readers see the whole file or none.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_extension(format!("{}-{count}.tmp", std::process::id()));
+    fs::write(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|error| {
+            // What is left of a full disk's file is of no use; its removal may fail as well.
+            let _ = fs::remove_file(&temporary);
+            output(path, error)
+        })
+}
+
+fn read(path: &Path) -> Result<StoredRun> {
+    let bytes = fs::read(path).map_err(|error| input(path, error))?;
+    ciborium::from_reader(bytes.as_slice()).map_err(|error| input(path, error))
+}
+
+/// The entries of a folder, in order; none if it does not exist.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| input(folder, error))?,
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn input(path: &Path, error: impl std::fmt::Display) -> Error {
+    Error::Input {
+        path: path.into(),
+        reason: error.to_string(),
+    }
+}
+
+fn output(path: &Path, error: impl std::fmt::Display) -> Error {
+    Error::Output {
+        path: path.into(),
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::run::CellId;
+    use crate::spec::Experiment;
+
+    const EXPERIMENT: &str = r#"
+name = "demo"
+seeds = 2
+problem = [{ label = "booth", kind = "function", function = "booth", budget = 40 }]
+optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate = 0.1 }]
+"#;
+
+    fn record(seed: u64) -> RunRecord {
+        RunRecord {
+            cell: CellId {
+                problem: "booth".into(),
+                optimizer: "adam".into(),
+                seed,
+            },
+            outcome: Outcome::Completed {
+                reason: "budget spent".into(),
+            },
+            counts: optim::Counts::default(),
+            seconds: 0.1 + seed as f64,
+            switches: Vec::new(),
+            curve: vec![crate::run::CurvePoint {
+                step: 3,
+                epoch: 0.3,
+                gradient_evaluations: 3,
+                loss_evaluations: 0,
+                seconds: 0.1,
+                loss: 1.0 / 3.0,
+                test_loss: Some(f64::INFINITY),
+                accuracy: None,
+                gradient_norm: Some(1e-300),
+                phase: optim::Phase::FirstOrder,
+            }],
+        }
+    }
+
+    fn origins() -> Vec<Origin> {
+        let experiment = Experiment::parse(EXPERIMENT, Path::new("demo.toml")).unwrap();
+        crate::sweep::plan(&experiment)
+            .iter()
+            .map(|cell| Origin::new(cell, "cpu", &BTreeMap::new()))
+            .collect()
+    }
+
+    #[test]
+    fn a_run_comes_back_as_it_was_and_only_under_its_own_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CellStore::new(folder.path());
+        let origins = origins();
+        assert_eq!(store.load(&origins[0]), None);
+        store.save(&origins[0], &record(0)).unwrap();
+        assert_eq!(store.load(&origins[0]), Some(record(0)));
+        for other in &origins[1..] {
+            assert_eq!(store.load(other), None);
+        }
+    }
+
+    #[test]
+    fn failed_and_interrupted_runs_are_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CellStore::new(folder.path());
+        let origin = &origins()[0];
+        for outcome in [
+            Outcome::Interrupted,
+            Outcome::Failed {
+                reason: "no memory".into(),
+            },
+        ] {
+            let run = RunRecord {
+                outcome,
+                ..record(0)
+            };
+            store.save(origin, &run).unwrap();
+            assert_eq!(store.load(origin), None);
+        }
+    }
+
+    #[test]
+    fn damaged_and_foreign_files_count_as_missing_and_are_collected() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CellStore::new(folder.path());
+        let origins = origins();
+        for origin in &origins {
+            store.save(origin, &record(0)).unwrap();
+        }
+        let path = store.path(&origins[0].address());
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert_eq!(store.load(&origins[0]), None);
+        fs::copy(store.path(&origins[1].address()), &path).unwrap();
+        assert_eq!(store.load(&origins[0]), None);
+        let old = Origin {
+            code: "older".into(),
+            ..origins[2].clone()
+        };
+        store.save(&old, &record(0)).unwrap();
+        assert_eq!(store.collect_garbage().unwrap(), 2);
+        assert_eq!(store.runs().unwrap().0.len(), origins.len() - 1);
+    }
+
+    #[test]
+    fn stores_merge_unless_they_contradict_each_other() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [a, b] = folders
+            .each_ref()
+            .map(|folder| CellStore::new(folder.path()));
+        let origins = origins();
+        a.save(&origins[0], &record(0)).unwrap();
+        b.save(
+            &origins[0],
+            &RunRecord {
+                seconds: 9.0,
+                ..record(0)
+            },
+        )
+        .unwrap();
+        b.save(&origins[1], &record(1)).unwrap();
+        assert_eq!(a.merge(&b).unwrap(), 1);
+        assert_eq!(a.load(&origins[1]), Some(record(1)));
+        let mut other = record(0);
+        other.curve[0].loss = 2.0;
+        b.save(&origins[0], &other).unwrap();
+        assert!(matches!(a.merge(&b), Err(Error::StoresDiffer { .. })));
+    }
+}
