@@ -3,14 +3,15 @@
 use candle_core::{D, DType, Device, Tensor};
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
-use optim::{Loss, Objective, Parameters};
+use optim::{Loss, Objective, Parameters, Phase, Step};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Measurement, Problem};
+use super::{Environment, Fault, Measurement, Problem};
 use crate::Result;
-use crate::data::{BatchOrder, ImageSet, Splits};
+use crate::data::{BatchOrder, ImageSet, Splits, sha256};
 use crate::random::{Stream, stream};
+use crate::run::CellId;
 
 /// A classifier in an experiment file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct ClassificationConfig {
     /// Test samples that each measurement uses, the first of the test set; all by default.
     #[serde(default)]
     pub measure_test: Option<usize>,
+    /// Faults of the authors' training script to reproduce.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
 }
 
 impl ClassificationConfig {
@@ -38,11 +42,31 @@ impl ClassificationConfig {
         if self.measure_train == Some(0) || self.measure_test == Some(0) {
             return Err("`measure_train` and `measure_test` must be at least 1".into());
         }
+        let mut faults = self.faults.clone();
+        faults.sort();
+        if let Some(pair) = faults.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("`faults`: {} is listed twice", pair[0]));
+        }
         Ok(())
     }
 
     pub(super) fn title(&self) -> String {
-        format!("{} on {}", self.model.title(), self.data)
+        let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
+        let title = format!("{} on {}", self.model.title(), self.data);
+        if faults.is_empty() {
+            title
+        } else {
+            format!("{title}, with faults {}", faults.join(", "))
+        }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.faults.contains(&fault)
+    }
+
+    /// Whether the reported loss is the mean of what the steps saw, as the authors' script logs it.
+    pub(super) fn logs_steps(&self) -> bool {
+        self.has(Fault::LossDivisor) || self.has(Fault::LossAfterStep)
     }
 }
 
@@ -56,6 +80,9 @@ pub struct ClassificationProblem {
     measure_test: usize,
     device: Device,
     seed: u64,
+    config: ClassificationConfig,
+    /// Sum and number of the losses that the steps of this epoch saw.
+    logged: (f64, u64),
 }
 
 /// Samples in one forward pass of a measurement.
@@ -68,26 +95,41 @@ impl ClassificationProblem {
     /// When the data is missing or the model's settings do not fit.
     pub fn new(
         config: &ClassificationConfig,
-        seed: u64,
+        cell: &CellId,
         environment: &Environment,
     ) -> Result<Self> {
         let device = &environment.device;
         let data = environment.library.images(&config.data)?;
-        let model = config.model.build(seed, DType::F32, device)?;
+        let seed = cell.seed;
+        let start = if config.has(Fault::OneInitialisation) {
+            0
+        } else {
+            seed
+        };
+        let model = config.model.build(start, DType::F32, device)?;
         let parameters = Parameters::new(model.tensors().parameters.clone())?;
         let count = data.train.len();
+        let order = if config.has(Fault::UnpairedOrder) {
+            seed ^ label_hash(&cell.optimizer)
+        } else {
+            seed
+        };
+        let measure_test = if config.has(Fault::FirstTestBatch) {
+            Fault::TEST_BATCH
+        } else {
+            config.measure_test.unwrap_or(usize::MAX)
+        };
         Ok(Self {
             model,
             parameters,
-            order: BatchOrder::new(seed, count, config.batch_size.min(count), true)?,
+            order: BatchOrder::new(order, count, config.batch_size.min(count), true)?,
             measure_train: config.measure_train.unwrap_or(count).min(count),
-            measure_test: config
-                .measure_test
-                .unwrap_or(usize::MAX)
-                .min(data.test.len()),
+            measure_test: measure_test.min(data.test.len()),
             data,
             device: device.clone(),
             seed,
+            config: config.clone(),
+            logged: (0.0, 0),
         })
     }
 
@@ -108,6 +150,11 @@ impl ClassificationProblem {
     }
 }
 
+/// A number that stands for a label.
+fn label_hash(label: &str) -> u64 {
+    u64::from_str_radix(&sha256(label.as_bytes())[..16], 16).unwrap_or_default()
+}
+
 impl Problem for ClassificationProblem {
     fn parameters(&self) -> &Parameters {
         &self.parameters
@@ -125,8 +172,12 @@ impl Problem for ClassificationProblem {
         let (epoch, batch) = self.order.at_step(step);
         let indices = self.order.epoch(epoch).batch(batch);
         let (inputs, labels) = self.data.train.batch(&indices, &self.device, DType::F32)?;
-        let pass = Pass::Train {
-            seed: stream(self.seed, Stream::Dropout, step).random(),
+        let pass = if epoch > 0 && self.config.has(Fault::EvaluationMode) {
+            Pass::Eval
+        } else {
+            Pass::Train {
+                seed: stream(self.seed, Stream::Dropout, step).random(),
+            }
         };
         let model = &self.model;
         Ok(Box::new(Loss::new(
@@ -137,13 +188,150 @@ impl Problem for ClassificationProblem {
         )))
     }
 
+    fn observe(&mut self, step: u64, made: &Step) {
+        if step.is_multiple_of(self.steps_per_epoch()) {
+            self.logged = (0.0, 0);
+        }
+        let after = self.config.has(Fault::LossAfterStep) && made.phase == Phase::SecondOrder;
+        let loss = made.final_loss.filter(|_| after).unwrap_or(made.loss);
+        self.logged = (self.logged.0 + loss, self.logged.1 + 1);
+    }
+
     fn measure(&mut self) -> Result<Measurement> {
-        let (loss, _) = self.evaluate(&self.data.train, self.measure_train)?;
+        let loss = match self.logged {
+            (sum, steps) if steps > 0 && self.config.logs_steps() => {
+                sum / (steps + u64::from(self.config.has(Fault::LossDivisor))) as f64
+            }
+            _ => self.evaluate(&self.data.train, self.measure_train)?.0,
+        };
         let (test_loss, accuracy) = self.evaluate(&self.data.test, self.measure_test)?;
         Ok(Measurement {
             loss,
             test_loss: Some(test_loss),
             accuracy: Some(accuracy),
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use optim::StopReason;
+
+    use super::*;
+    use crate::data::Library;
+
+    fn problem(faults: &[Fault], optimizer: &str, seed: u64) -> ClassificationProblem {
+        let config = ClassificationConfig {
+            data: "digits".into(),
+            model: toml::from_str(
+                r#"kind = "resnet"
+                variant = "cifar"
+                depth = 8
+                width = 4
+                in_channels = 1
+                classes = 10"#,
+            )
+            .unwrap(),
+            batch_size: 256,
+            measure_train: Some(64),
+            measure_test: Some(64),
+            faults: faults.to_vec(),
+        };
+        config.check().unwrap();
+        let environment = Environment {
+            library: Library::from_env(None).unwrap(),
+            device: Device::Cpu,
+        };
+        let cell = CellId {
+            problem: "digits".into(),
+            optimizer: optimizer.into(),
+            seed,
+        };
+        ClassificationProblem::new(&config, &cell, &environment).unwrap()
+    }
+
+    fn start(problem: &ClassificationProblem) -> Vec<f32> {
+        let first = problem.parameters.snapshot().unwrap();
+        first[0].flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    /// Loss and gradient norm of a step.
+    fn evaluate(problem: &mut ClassificationProblem, step: u64) -> f64 {
+        problem
+            .objective(step)
+            .unwrap()
+            .loss_and_gradient()
+            .unwrap()
+            .0
+    }
+
+    #[test]
+    fn one_initialisation_is_shared_by_all_seeds() {
+        let fault = [Fault::OneInitialisation];
+        assert_eq!(
+            start(&problem(&fault, "a", 1)),
+            start(&problem(&fault, "a", 2))
+        );
+        assert_ne!(start(&problem(&[], "a", 1)), start(&problem(&[], "a", 2)));
+    }
+
+    #[test]
+    fn unpaired_batches_differ_from_optimizer_to_optimizer() {
+        let loss = |faults: &[Fault], optimizer| evaluate(&mut problem(faults, optimizer, 1), 0);
+        assert_eq!(loss(&[], "a"), loss(&[], "b"));
+        let fault = [Fault::UnpairedOrder];
+        assert_ne!(loss(&fault, "a"), loss(&fault, "b"));
+        assert_eq!(loss(&fault, "a"), loss(&fault, "a"));
+    }
+
+    #[test]
+    fn evaluation_mode_uses_running_statistics_from_the_second_epoch_on() {
+        let (mut right, mut wrong) = (
+            problem(&[], "a", 1),
+            problem(&[Fault::EvaluationMode], "a", 1),
+        );
+        assert_eq!(evaluate(&mut right, 0), evaluate(&mut wrong, 0));
+        let second_epoch = right.steps_per_epoch();
+        assert_ne!(
+            evaluate(&mut right, second_epoch),
+            evaluate(&mut wrong, second_epoch)
+        );
+    }
+
+    #[test]
+    fn accuracy_of_the_first_test_batch_overrides_the_measured_part() {
+        assert_eq!(problem(&[], "a", 1).measure_test, 64);
+        // The test set has fewer images than the authors' batch.
+        assert_eq!(problem(&[Fault::FirstTestBatch], "a", 1).measure_test, 359);
+    }
+
+    #[test]
+    fn the_logged_loss_is_what_the_steps_saw_over_one_batch_too_many() {
+        let made = |loss, final_loss, phase| Step {
+            loss,
+            final_loss,
+            gradient_norm: 1.0,
+            phase,
+            iterations: 1,
+            stop: StopReason::Updated,
+        };
+        let logged = |faults: &[Fault]| {
+            let mut problem = problem(faults, "a", 1);
+            // Losses of an epoch before do not count.
+            problem.observe(0, &made(100.0, None, Phase::FirstOrder));
+            let epoch = problem.steps_per_epoch();
+            problem.observe(epoch, &made(3.0, None, Phase::FirstOrder));
+            problem.observe(epoch + 1, &made(2.0, Some(1.0), Phase::SecondOrder));
+            problem.measure().unwrap().loss
+        };
+        assert_eq!(logged(&[Fault::LossDivisor]), (3.0 + 2.0) / 3.0);
+        assert_eq!(logged(&[Fault::LossAfterStep]), (3.0 + 1.0) / 2.0);
+        assert_eq!(
+            logged(&[Fault::LossDivisor, Fault::LossAfterStep]),
+            (3.0 + 1.0) / 3.0
+        );
+        let untrained = logged(&[]);
+        assert!((untrained - 10f64.ln()).abs() < 1.0, "{untrained}");
     }
 }

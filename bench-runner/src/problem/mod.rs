@@ -4,17 +4,20 @@
 //! To add a kind of problem: write its file beside these, and add it to [`ProblemConfig`].
 
 mod classification;
+mod fault;
 pub mod function;
 mod language;
 
 use candle_core::Device;
-use optim::{Objective, Parameters};
+use optim::{Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::data::Library;
+use crate::run::CellId;
 
 pub use classification::{ClassificationConfig, ClassificationProblem};
+pub use fault::Fault;
 pub use function::{FunctionConfig, FunctionProblem, QuadraticConfig};
 pub use language::{LanguageConfig, LanguageProblem};
 
@@ -34,6 +37,11 @@ pub trait Problem {
     /// # Errors
     /// When the step's data cannot be had.
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>>;
+
+    /// Told after each step what it did.
+    fn observe(&mut self, step: u64, made: &Step) {
+        let _ = (step, made);
+    }
 
     /// The state of the run at the current parameters; not counted, not timed.
     ///
@@ -100,12 +108,12 @@ impl ProblemConfig {
         }
     }
 
-    /// The problem, with parameters, order of batches and noise drawn from `seed`.
+    /// The problem of a run, with parameters, order of batches and noise drawn from its seed.
     ///
     /// # Errors
     /// When a setting is wrong, data is missing or the device refuses.
-    pub fn build(&self, seed: u64, environment: &Environment) -> Result<Box<dyn Problem>> {
-        let device = &environment.device;
+    pub fn build(&self, cell: &CellId, environment: &Environment) -> Result<Box<dyn Problem>> {
+        let (device, seed) = (&environment.device, cell.seed);
         Ok(match self {
             Self::Function(config) => {
                 let function = config.resolve().map_err(invalid)?;
@@ -113,7 +121,7 @@ impl ProblemConfig {
             }
             Self::Quadratic(config) => Box::new(FunctionProblem::quadratic(config, seed, device)?),
             Self::Classification(config) => {
-                Box::new(ClassificationProblem::new(config, seed, environment)?)
+                Box::new(ClassificationProblem::new(config, cell, environment)?)
             }
             Self::Language(config) => Box::new(LanguageProblem::new(config, seed, environment)?),
         })
@@ -133,6 +141,9 @@ impl ProblemConfig {
     pub fn loss_name(&self) -> &'static str {
         match self {
             Self::Function(_) | Self::Quadratic(_) => "f(x) − f*",
+            Self::Classification(config) if config.logs_steps() => {
+                "logged training cross-entropy (nats, mean over the epoch's steps)"
+            }
             Self::Classification(_) => "training cross-entropy (nats)",
             Self::Language(_) => "training cross-entropy (nats per token)",
         }
@@ -141,6 +152,11 @@ impl ProblemConfig {
     /// Whether runs report a test accuracy.
     pub fn has_accuracy(&self) -> bool {
         matches!(self, Self::Classification(_))
+    }
+
+    /// Whether the problem's draws depend on the optimizer's label and not on the seed alone.
+    pub fn depends_on_optimizer(&self) -> bool {
+        matches!(self, Self::Classification(config) if config.faults.contains(&Fault::UnpairedOrder))
     }
 
     /// The datasets used, by name.

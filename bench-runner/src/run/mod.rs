@@ -63,7 +63,7 @@ fn train(
     interrupted: &AtomicBool,
     trace: &mut Trace<'_>,
 ) -> Result<Outcome> {
-    let mut problem = entry.config.build(trace.record.cell.seed, environment)?;
+    let mut problem = entry.config.build(&trace.record.cell, environment)?;
     let mut optimizer = optimizer.config.build(problem.parameters())?;
     let mut meter = Meter::with_budget(entry.budget);
     let steps_per_epoch = problem.steps_per_epoch();
@@ -108,6 +108,7 @@ fn train(
         trace.record.counts = meter.counts();
         trace.record.seconds = trace.trained.as_secs_f64();
         last = Some(made);
+        problem.observe(step, &made);
 
         if previous.is_some_and(|phase| phase != made.phase) {
             trace.record.switches.push(SwitchPoint {

@@ -37,6 +37,22 @@ pub const SUITES: &[Suite] = &[
         name: "language",
         text: include_str!("../../suites/language.toml"),
     },
+    Suite {
+        name: "as-shipped",
+        text: include_str!("../../suites/as-shipped.toml"),
+    },
+    Suite {
+        name: "paper",
+        text: include_str!("../../suites/paper.toml"),
+    },
+    Suite {
+        name: "corrected",
+        text: include_str!("../../suites/corrected.toml"),
+    },
+    Suite {
+        name: "faults",
+        text: include_str!("../../suites/faults.toml"),
+    },
 ];
 
 impl Suite {

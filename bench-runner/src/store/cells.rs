@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::instruction_sets;
 use crate::data::sha256;
+#[cfg(doc)]
+use crate::problem::Fault;
 use crate::run::{Outcome, RunRecord};
 use crate::sweep::Cell;
 use crate::{Error, Result};
@@ -20,8 +22,9 @@ const FORMAT: u32 = 1;
 /// SHA-256 of the sources that a run's numbers come from, dependencies and compiler included.
 const CODE: &str = env!("CODE_SHA256");
 
-/// All that the numbers of a run depend on. Labels and targets are not in it: they change what a run is
-/// called and how it is judged.
+/// All that the numbers of a run depend on. Labels and targets are not in it, since they change what a
+/// run is called and how it is judged; but for the optimizer's label where the order of batches
+/// depends on it ([`Fault::UnpairedOrder`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     format: u32,
@@ -55,6 +58,10 @@ impl Origin {
                 problem.budget,
                 problem.epochs,
                 problem.points,
+                problem
+                    .config
+                    .depends_on_optimizer()
+                    .then_some(&cell.optimizer.label),
             ))),
             optimizer: json(serde_json::to_string(&cell.optimizer.config)),
             seed: cell.seed,

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{Cell, dimension};
 use crate::Result;
 use crate::problem::Environment;
+use crate::run::CellId;
 use crate::spec::Experiment;
 
 /// The expected cost of a sweep.
@@ -44,7 +45,12 @@ impl Estimate {
     ) -> Result<Self> {
         let mut problems = Vec::new();
         for entry in &experiment.problems {
-            let mut problem = entry.config.build(experiment.seeds[0], environment)?;
+            let cell = CellId {
+                problem: entry.label.clone(),
+                optimizer: String::new(),
+                seed: experiment.seeds[0],
+            };
+            let mut problem = entry.config.build(&cell, environment)?;
             let mut cost = ProblemCost {
                 label: entry.label.clone(),
                 dimension: dimension(problem.as_ref()),
