@@ -1,5 +1,7 @@
 //! Labelled images in memory, one byte per pixel value until a batch is made.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor, WithDType};
 use rayon::prelude::*;
 
@@ -48,10 +50,10 @@ impl Normalisation {
     }
 }
 
-/// Labelled images of one shape, row-major, channels first.
+/// Labelled images of one shape, row-major, channels first. Clones share the pixels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageSet {
-    pixels: Vec<u8>,
+    pixels: Arc<Vec<u8>>,
     labels: Vec<u32>,
     shape: (usize, usize, usize),
     classes: Vec<String>,
@@ -110,7 +112,7 @@ impl ImageSet {
             ));
         }
         Ok(Self {
-            pixels,
+            pixels: Arc::new(pixels),
             labels,
             shape,
             classes,
@@ -323,7 +325,7 @@ impl ImageSet {
             pixels.extend_from_slice(self.pixels(index as usize));
         }
         Ok(Self {
-            pixels,
+            pixels: Arc::new(pixels),
             labels: indices.iter().map(|&i| self.labels[i as usize]).collect(),
             shape: self.shape,
             classes: self.classes.clone(),
@@ -405,7 +407,7 @@ impl ImageSet {
         for size in [self.len(), channels, height, width, self.pixel_max.into()] {
             hasher.update(&(size as u64).to_le_bytes());
         }
-        hasher.update(&self.pixels);
+        hasher.update(self.pixels.as_slice());
         for label in &self.labels {
             hasher.update(&label.to_le_bytes());
         }

@@ -1,6 +1,8 @@
 //! Datasets by name: fetched, verified, decoded, and checked against the catalogue.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
 use indicatif::ProgressBar;
@@ -31,12 +33,18 @@ use super::{
 pub struct Library {
     catalogue: Catalogue,
     hub: Hub,
+    /// Decoded images, shared by all runs of a sweep.
+    images: Mutex<BTreeMap<String, Splits<ImageSet>>>,
 }
 
 impl Library {
     /// A catalogue's datasets, fetched through `hub`.
     pub fn new(catalogue: Catalogue, hub: Hub) -> Self {
-        Self { catalogue, hub }
+        Self {
+            catalogue,
+            hub,
+            images: Mutex::default(),
+        }
     }
 
     /// The built-in catalogue, with the datasets of a user's file where given, and the environment's hub.
@@ -142,11 +150,22 @@ impl Library {
         })
     }
 
-    /// Labelled images in memory, one byte per pixel value.
+    /// Labelled images in memory, one byte per pixel value; decoded once and shared from then on.
     ///
     /// # Errors
     /// When the dataset is unknown, holds no images, cannot be had, or a file is damaged.
     pub fn images(&self, name: &str) -> Result<Splits<ImageSet>> {
+        // Held while decoding: runs that start together wait for one decoding instead of making their own.
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = images.get(name) {
+            return Ok(set.clone());
+        }
+        let set = self.decode_images(name)?;
+        images.insert(name.into(), set.clone());
+        Ok(set)
+    }
+
+    fn decode_images(&self, name: &str) -> Result<Splits<ImageSet>> {
         let entry = self.entry(name, Kind::Images)?;
         if entry.layout == Layout::Embedded {
             return embedded::digits();

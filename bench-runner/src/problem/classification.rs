@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Environment, Fault, Measurement, Problem};
 use crate::Result;
-use crate::data::{BatchOrder, ImageSet, Splits, sha256};
+use crate::data::{BatchOrder, ImageSet, Normalisation, Splits, sha256};
 use crate::random::{Stream, stream};
 use crate::run::CellId;
 
@@ -29,9 +29,42 @@ pub struct ClassificationConfig {
     /// Test samples that each measurement uses, the first of the test set; all by default.
     #[serde(default)]
     pub measure_test: Option<usize>,
+    /// How pixel values are scaled.
+    #[serde(default, skip_serializing_if = "Scaling::is_standard")]
+    pub scaling: Scaling,
     /// Faults of the authors' training script to reproduce.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+}
+
+/// How pixel values are scaled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scaling {
+    /// To the mean 0 and the standard deviation 1 of each channel, by the catalogue's values.
+    #[default]
+    Standard,
+    /// To [0, 1], as the authors' code does for all sets but CIFAR-10.
+    Unit,
+    /// To [−1, 1], as the authors' code does for CIFAR-10.
+    Symmetric,
+}
+
+impl Scaling {
+    fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
+
+    fn apply(self, images: ImageSet) -> Result<ImageSet> {
+        let channels = images.shape().0;
+        Ok(match self {
+            Self::Standard => images,
+            Self::Unit => images.with_normalisation(Normalisation::unit(channels))?,
+            Self::Symmetric => {
+                images.with_normalisation(Normalisation::uniform(channels, 0.5, 0.5))?
+            }
+        })
+    }
 }
 
 impl ClassificationConfig {
@@ -99,7 +132,12 @@ impl ClassificationProblem {
         environment: &Environment,
     ) -> Result<Self> {
         let device = &environment.device;
-        let data = environment.library.images(&config.data)?;
+        let images = environment.library.images(&config.data)?;
+        let data = Splits {
+            train: config.scaling.apply(images.train)?,
+            validation: None,
+            test: config.scaling.apply(images.test)?,
+        };
         let seed = cell.seed;
         let start = if config.has(Fault::OneInitialisation) {
             0
@@ -236,6 +274,7 @@ mod tests {
             batch_size: 256,
             measure_train: Some(64),
             measure_test: Some(64),
+            scaling: Scaling::Standard,
             faults: faults.to_vec(),
         };
         config.check().unwrap();
@@ -252,11 +291,14 @@ mod tests {
     }
 
     fn start(problem: &ClassificationProblem) -> Vec<f32> {
-        let first = problem.parameters.snapshot().unwrap();
-        first[0].flatten_all().unwrap().to_vec1().unwrap()
+        let values = problem.parameters.snapshot().unwrap();
+        values
+            .iter()
+            .flat_map(|value| value.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            .collect()
     }
 
-    /// Loss and gradient norm of a step.
+    /// The loss that a step begins with.
     fn evaluate(problem: &mut ClassificationProblem, step: u64) -> f64 {
         problem
             .objective(step)
@@ -274,6 +316,23 @@ mod tests {
             start(&problem(&fault, "a", 2))
         );
         assert_ne!(start(&problem(&[], "a", 1)), start(&problem(&[], "a", 2)));
+    }
+
+    #[test]
+    fn scaling_maps_the_range_of_pixels_as_it_says() {
+        let library = Library::from_env(None).unwrap();
+        let range = |scaling: Scaling| {
+            let images = scaling
+                .apply(library.images("digits").unwrap().train)
+                .unwrap();
+            let indices: Vec<u32> = (0..images.len() as u32).collect();
+            let (pixels, _) = images.batch(&indices, &Device::Cpu, DType::F64).unwrap();
+            let ends = [pixels.min_all(), pixels.max_all()];
+            ends.map(|end| end.unwrap().to_scalar::<f64>().unwrap())
+        };
+        assert_eq!(range(Scaling::Unit), [0.0, 1.0]);
+        assert_eq!(range(Scaling::Symmetric), [-1.0, 1.0]);
+        assert!(range(Scaling::Standard)[0] < 0.0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::Result;
 use crate::data::Library;
 use crate::run::CellId;
 
-pub use classification::{ClassificationConfig, ClassificationProblem};
+pub use classification::{ClassificationConfig, ClassificationProblem, Scaling};
 pub use fault::Fault;
 pub use function::{FunctionConfig, FunctionProblem, QuadraticConfig};
 pub use language::{LanguageConfig, LanguageProblem};
