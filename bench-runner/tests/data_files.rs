@@ -31,6 +31,11 @@ fn library(folder: &Path, catalogue: &str) -> Library {
     library_at(folder, catalogue, "http://127.0.0.1:1")
 }
 
+/// A library that has decoded nothing yet.
+fn reopened(library: &Library) -> Library {
+    Library::new(library.catalogue().clone(), library.hub().clone())
+}
+
 fn library_at(folder: &Path, catalogue: &str, endpoint: &str) -> Library {
     std::fs::write(folder.join("datasets.toml"), catalogue).unwrap();
     let catalogue = Catalogue::built_in()
@@ -251,7 +256,7 @@ fn columns_of_other_names_are_found_by_type() {
     let other = Series::new("other".into(), vec![0i32; 7]);
     frame.with_column(other.into()).unwrap();
     write_parquet(&folder.path().join("train.parquet"), &mut frame, 3);
-    let error = library.images("set").unwrap_err().to_string();
+    let error = reopened(&library).images("set").unwrap_err().to_string();
     assert!(error.contains("`digit` (i64), `other` (i32)"), "{error}");
 }
 
@@ -459,7 +464,7 @@ citation = "none"
         (vec![0x1f, 0x8b, 8, 0], "damaged gzip"),
     ] {
         write("labels", bytes);
-        let error = library.images("idx").unwrap_err().to_string();
+        let error = reopened(&library).images("idx").unwrap_err().to_string();
         assert!(error.contains(says) && error.contains("labels"), "{error}");
     }
     write("tree/dog/1.png", png(9));
@@ -469,7 +474,7 @@ citation = "none"
     let set = library.images("folder").unwrap().train;
     assert_eq!((set.labels(), set.pixels(2)[0]), (&[0u32, 0, 1][..], 9));
     write("tree/cow/1.png", png(9));
-    let error = library.images("folder").unwrap_err().to_string();
+    let error = reopened(&library).images("folder").unwrap_err().to_string();
     assert!(
         error.contains("cow: no class of this name: expected cat, dog"),
         "{error}"

@@ -89,7 +89,7 @@ impl HubOptions {
 }
 
 /// Access to datasets' files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Hub {
     options: HubOptions,
     client: OnceLock<Client>,
