@@ -10,6 +10,7 @@ pub mod loss;
 mod model;
 mod spec;
 pub mod vision;
+mod weights;
 
 pub use error::{Error, Result};
 pub use init::{Init, Scope};

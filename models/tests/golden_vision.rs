@@ -3,159 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+mod common;
 
-use candle_core::{DType, Device, Tensor, Var};
-use models::loss::cross_entropy;
+use common::golden::{DOUBLE, SINGLE, assert_agrees, classification};
 use models::vision::{DenseNetConfig, LeNetConfig, ResNetConfig};
-use models::{Model, Pass, Scope};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Golden {
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    images: [usize; 4],
-    evaluated: Summary,
-    logits: Summary,
-    loss: f64,
-    gradients: BTreeMap<String, Summary>,
-    buffers: BTreeMap<String, Summary>,
-}
-
-#[derive(Deserialize)]
-struct Summary {
-    shape: Vec<usize>,
-    projection: f64,
-    largest: f64,
-    every: usize,
-    elements: Vec<f64>,
-}
-
-impl Summary {
-    /// Asserts that a tensor agrees up to `tolerance` times its largest element.
-    fn assert_fits(&self, what: &str, tensor: &Tensor, tolerance: f64) {
-        assert_eq!(tensor.dims(), self.shape, "{what}");
-        let values: Vec<f64> = tensor
-            .flatten_all()
-            .unwrap()
-            .to_dtype(DType::F64)
-            .unwrap()
-            .to_vec1()
-            .unwrap();
-        // Some gradients are zero but for rounding, such as those of weights before a normalisation.
-        let bound = tolerance * self.largest.max(1e-3);
-        for (i, (value, expected)) in values
-            .iter()
-            .step_by(self.every)
-            .zip(&self.elements)
-            .enumerate()
-        {
-            assert!(
-                (value - expected).abs() <= bound,
-                "{what}[{}]: {value}, PyTorch has {expected}",
-                i * self.every
-            );
-        }
-        let weights = noise(0, values.len());
-        let projection: f64 = values.iter().zip(weights).map(|(v, w)| v * w).sum();
-        let spread = (values.len() as f64).sqrt();
-        assert!(
-            (projection - self.projection).abs() <= bound * spread,
-            "{what}: projection {projection}, PyTorch has {}",
-            self.projection
-        );
-    }
-}
-
-/// The formula of `golden/vision.py`.
-fn noise(stream: usize, count: usize) -> Vec<f64> {
-    let wave = |i: usize| (i as f64 * 12.9898 + stream as f64 * 78.233).sin() * 43758.5453;
-    (0..count)
-        .map(|i| 2.0 * (wave(i) - wave(i).floor()) - 1.0)
-        .collect()
-}
-
-fn fill(model: &dyn Model) {
-    let tensors = model.tensors();
-    let all: BTreeMap<&String, &Var> = tensors
-        .parameters
-        .iter()
-        .chain(&tensors.buffers)
-        .map(|(name, var)| (name, var))
-        .collect();
-    for (k, (name, var)) in all.into_iter().enumerate() {
-        let mut values = noise(k + 1, var.elem_count());
-        let affine: Box<dyn Fn(f64) -> f64> = if var.rank() > 1 {
-            let fan_in = var.elem_count() / var.dims()[0];
-            let scale = (3.0 / fan_in as f64).sqrt();
-            Box::new(move |value| scale * value)
-        } else if name.ends_with("running_var") || name.ends_with("weight") {
-            Box::new(|value| 1.0 + 0.3 * value)
-        } else {
-            Box::new(|value| 0.2 * value)
-        };
-        values.iter_mut().for_each(|value| *value = affine(*value));
-        let tensor = Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap();
-        var.set(&tensor.to_dtype(var.dtype()).unwrap()).unwrap();
-    }
-}
-
-fn assert_agrees(
-    name: &str,
-    dtype: DType,
-    tolerance: f64,
-    build: impl Fn(&Scope) -> Box<dyn Model>,
-) {
-    let golden: Golden = serde_json::from_str(include_str!("golden/vision.json")).unwrap();
-    let case = golden.cases.iter().find(|case| case.name == name).unwrap();
-    let model = build(&Scope::new(0, dtype, &Device::Cpu));
-    fill(&*model);
-    let [batch, ..] = case.images;
-    let images = noise(0, case.images.iter().product());
-    let images = Tensor::from_vec(images, &case.images, &Device::Cpu).unwrap();
-    let images = images.to_dtype(dtype).unwrap();
-    let labels: Vec<u32> = (0..batch as u32).map(|i| i % 3).collect();
-    let labels = Tensor::new(labels, &Device::Cpu).unwrap();
-
-    let evaluated = model.forward(&images, Pass::Eval).unwrap();
-    case.evaluated
-        .assert_fits("evaluated", &evaluated, tolerance);
-    let logits = model.forward(&images, Pass::Train { seed: 0 }).unwrap();
-    case.logits.assert_fits("logits", &logits, tolerance);
-    let loss = cross_entropy(&logits, &labels).unwrap();
-    let value = loss
-        .to_dtype(DType::F64)
-        .unwrap()
-        .to_scalar::<f64>()
-        .unwrap();
-    assert!(
-        (value - case.loss).abs() <= tolerance * case.loss,
-        "loss: {value}, not {}",
-        case.loss
-    );
-
-    let gradients = loss.backward().unwrap();
-    let tensors = model.tensors();
-    let names = |vars: &[(String, Var)]| -> Vec<String> {
-        vars.iter().map(|(name, _)| name.clone()).collect()
-    };
-    let expected =
-        |golden: &BTreeMap<String, Summary>| -> Vec<String> { golden.keys().cloned().collect() };
-    assert_eq!(names(&tensors.parameters), expected(&case.gradients));
-    assert_eq!(names(&tensors.buffers), expected(&case.buffers));
-    for (name, var) in &tensors.parameters {
-        let gradient = gradients.get(var).unwrap();
-        case.gradients[name].assert_fits(name, gradient, tolerance);
-    }
-    for (name, var) in &tensors.buffers {
-        case.buffers[name].assert_fits(name, var, tolerance);
-    }
-}
 
 fn lenet(size: usize, in_channels: usize) -> LeNetConfig {
     LeNetConfig {
@@ -174,9 +25,6 @@ fn densenet(depth: usize, bottleneck: bool) -> DenseNetConfig {
     }
 }
 
-const DOUBLE: (DType, f64) = (DType::F64, 1e-9);
-const SINGLE: (DType, f64) = (DType::F32, 1e-5);
-
 /// Compares one network in the given precisions.
 macro_rules! golden {
     ($test:ident, $case:literal, $config:expr) => {
@@ -185,10 +33,14 @@ macro_rules! golden {
     ($test:ident, $case:literal, $config:expr, $precisions:expr) => {
         #[test]
         fn $test() {
-            for (dtype, tolerance) in $precisions {
-                assert_agrees($case, dtype, tolerance, |scope| {
-                    Box::new($config.build(scope).unwrap())
-                });
+            for precision in $precisions {
+                assert_agrees(
+                    include_str!("golden/vision.json"),
+                    $case,
+                    precision,
+                    |scope| Box::new($config.build(scope).unwrap()),
+                    |shape| classification(3, shape),
+                );
             }
         }
     };
