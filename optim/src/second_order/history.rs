@@ -46,6 +46,16 @@ pub enum InitialScaling {
 }
 
 /// The number format of stored pairs.
+///
+/// Products are taken with the pairs as stored, so that a pair rounded to bf16 still is one of a
+/// positive definite approximation. Evaluations to a loss of 1e-6 with f32 parameters and m = 10,
+/// as `cargo test -p optim --test lbfgs bf16 -- --nocapture` prints them:
+///
+/// | problem | f32 history | bf16 history |
+/// |---|---|---|
+/// | quadratic, d = 100, κ = 1e2 | 68 | 69 |
+/// | quadratic, d = 100, κ = 1e4 | 552 | 544 |
+/// | chained Rosenbrock, d = 20 | 170 | 169 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HistoryPrecision {

@@ -231,7 +231,7 @@ pub struct LbfgsCounts {
 ///
 /// The direction costs two passes over the history (see [`vector_passes`](Optimizer::vector_passes)):
 /// an iteration with n pairs held, one of them new, reads 4n + 2 vectors and writes 3 for pair and
-/// direction; the line search adds 4 reads and 1 write a trial (move and slope), the start of each
+/// direction, or 4m + 4 once the memory is full, the pair that is dropped included; the line search adds 4 reads and 1 write a trial (move and slope), the start of each
 /// move 1 and 1. Held are 2m + 2 vectors of history, the direction, the start of the last move and
 /// the gradient there, and, with same-batch pairs between steps, the gradient at its end.
 ///

@@ -14,10 +14,13 @@ use crate::kernels::vectorized;
 
 /// Elements per unit of parallel work.
 const CHUNK: usize = 32 * 1024;
-/// Elements per block: the columns that all rows are multiplied with stay in the first-level cache.
+/// Elements that one row gives before the next row's turn: several pages, over which the processor
+/// fetches ahead, and few enough for the columns to stay in the second-level cache.
+const SPAN: usize = 4 * BLOCK;
+/// Elements per block, which stays in the first-level cache and is summed in the vectors' precision.
 const BLOCK: usize = 1024;
 /// Partial sums of one dot product.
-const LANES: usize = 16;
+const LANES: usize = 64;
 
 /// Applies `f` to each chunk, in parallel if there are several; results in the chunks' order.
 fn each<I: Send, T: Send>(chunks: Vec<I>, f: impl Fn(I) -> T + Sync + Send) -> Vec<T> {
@@ -42,52 +45,55 @@ fn add<const N: usize>(total: &mut [f64; N], part: &[f64; N]) {
     }
 }
 
-/// The products of `row` with each of `columns`.
+/// The products of `row` with each of `columns`, all of one length.
 #[inline(always)]
 fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64; N] {
-    let mut lanes = [[H::Real::from_f64(0.0); LANES]; N];
-    let (groups, rest) = row.as_chunks::<LANES>();
-    let columns = columns.map(|column| column[..row.len()].as_chunks::<LANES>());
-    for (i, group) in groups.iter().enumerate() {
-        let group = group.map(H::widen);
-        for (lanes, column) in lanes.iter_mut().zip(&columns) {
-            let column = &column.0[i];
-            for lane in 0..LANES {
-                lanes[lane] += group[lane] * column[lane];
-            }
+    let mut sums = [0.0; N];
+    for from in (0..row.len()).step_by(BLOCK) {
+        let to = row.len().min(from + BLOCK);
+        // The row's block comes from memory for the first column, and for the others from the cache.
+        // A closure given to `map` would not be compiled for AVX2.
+        for (sum, column) in sums.iter_mut().zip(&columns) {
+            *sum += dot(&row[from..to], &column[from..to]);
         }
     }
-    for (lanes, column) in lanes.iter_mut().zip(&columns) {
-        for ((lane, row), column) in lanes.iter_mut().zip(rest).zip(column.1) {
+    sums
+}
+
+/// The product of two blocks, summed in lanes. The zipped inner loop is what compilers vectorize;
+/// one over indices they unroll instead.
+#[inline(always)]
+fn dot<H: Element>(row: &[H], column: &[H::Real]) -> f64 {
+    let mut lanes = [H::Real::ZERO; LANES];
+    let (rows, columns) = (row.chunks_exact(LANES), column.chunks_exact(LANES));
+    let rest = rows.remainder().iter().zip(columns.remainder());
+    for (row, column) in rows.zip(columns) {
+        for ((lane, row), column) in lanes.iter_mut().zip(row).zip(column) {
             *lane += row.widen() * *column;
         }
     }
-    lanes.map(|lanes| lanes.into_iter().map(|lane| lane.to_f64()).sum())
+    for (lane, (row, column)) in lanes.iter_mut().zip(rest) {
+        *lane += row.widen() * *column;
+    }
+    lanes.into_iter().map(|lane| lane.to_f64()).sum()
 }
 
 /// The largest magnitude; NaN is passed over.
 #[inline(always)]
 fn largest<R: Real>(values: &[R]) -> f64 {
-    let zero = R::from_f64(0.0);
-    let mut lanes = [zero; LANES];
-    let (groups, rest) = values.as_chunks::<LANES>();
-    let mut last = [zero; LANES];
-    last[..rest.len()].copy_from_slice(rest);
-    for group in groups.iter().chain([&last]) {
-        for lane in 0..LANES {
-            let value = group[lane];
-            let magnitude = if value < zero { zero - value } else { value };
-            lanes[lane] = if magnitude > lanes[lane] {
-                magnitude
-            } else {
-                lanes[lane]
-            };
+    let mut lanes = [R::ZERO; LANES];
+    for group in values.chunks(LANES) {
+        for (lane, value) in lanes.iter_mut().zip(group) {
+            *lane = Real::max(*lane, magnitude(*value));
         }
     }
-    lanes
-        .map(|lane| lane.to_f64())
-        .into_iter()
-        .fold(0.0, f64::max)
+    let lanes = lanes.into_iter().map(|lane| lane.to_f64());
+    lanes.fold(0.0, f64::max)
+}
+
+#[inline(always)]
+fn magnitude<R: Real>(value: R) -> R {
+    Real::max(value, R::ZERO - value)
 }
 
 /// The sum of magnitudes.
@@ -209,18 +215,18 @@ fn extend_chunk<H: Element>(
     y_out: &mut [H],
 ) -> ([f64; 6], Vec<[f64; 4]>) {
     let zero = H::Real::from_f64(0.0);
-    let mut s_column = [zero; BLOCK];
-    let mut y_column = [zero; BLOCK];
-    let mut scaled_y = [zero; BLOCK];
-    let mut scaled_g = [zero; BLOCK];
+    let mut s_column = [zero; SPAN];
+    let mut y_column = [zero; SPAN];
+    let mut scaled_y = [zero; SPAN];
+    let mut scaled_g = [zero; SPAN];
     let mut pair = [0.0; 6];
     let mut products = vec![[0.0; 4]; rows.len()];
-    for (block, (s_out, y_out)) in s_out
-        .chunks_mut(BLOCK)
-        .zip(y_out.chunks_mut(BLOCK))
+    for (span, (s_out, y_out)) in s_out
+        .chunks_mut(SPAN)
+        .zip(y_out.chunks_mut(SPAN))
         .enumerate()
     {
-        let from = start + block * BLOCK;
+        let from = start + span * SPAN;
         let to = from + s_out.len();
         let [direction, before, after, gradient] =
             [0, 1, 2, 3].map(|vector| &vectors[vector][from..to]);
@@ -300,11 +306,11 @@ fn project_chunk<H: Element>(
     d: usize,
     start: usize,
 ) -> Vec<[f64; 2]> {
-    let mut scaled = [H::Real::from_f64(0.0); BLOCK];
+    let mut scaled = [H::Real::from_f64(0.0); SPAN];
     let mut products = vec![[0.0; 2]; rows.len()];
     let end = d.min(start + CHUNK);
-    for from in (start..end).step_by(BLOCK) {
-        let to = end.min(from + BLOCK);
+    for from in (start..end).step_by(SPAN) {
+        let to = end.min(from + SPAN);
         let gradient = &vectors[0][from..to];
         let diagonal = vectors.get(1).map(|diagonal| &diagonal[from..to]);
         let dg = scale(gradient, diagonal, &mut scaled);
@@ -391,16 +397,16 @@ fn combine_chunk<H: Element>(
     let d = vectors[0].len();
     let real = H::Real::from_f64;
     let (mut slope, mut most) = (0.0, 0f64);
-    for (block, output) in output.chunks_mut(BLOCK).enumerate() {
-        let from = start + block * BLOCK;
+    for (span, output) in output.chunks_mut(SPAN).enumerate() {
+        let from = start + span * SPAN;
         let to = from + output.len();
         let gradient = &vectors[0][from..to];
         for (output, gradient) in output.iter_mut().zip(gradient) {
             *output = real(0.0) - *gradient;
         }
-        for (pair, weights) in pairs.iter().zip(weights).rev() {
-            axpy(real(weights.y), &pair[d + from..d + to], output);
-        }
+        let newest_first = pairs.iter().zip(weights).rev();
+        let gradients = newest_first.map(|(pair, weights)| (&pair[d + from..d + to], weights.y));
+        add_rows(gradients, output);
         if let Some(diagonal) = vectors.get(1) {
             for (output, diagonal) in output.iter_mut().zip(&diagonal[from..to]) {
                 *output *= *diagonal;
@@ -409,19 +415,33 @@ fn combine_chunk<H: Element>(
         for output in output.iter_mut() {
             *output *= real(gamma);
         }
-        for (pair, weights) in pairs.iter().zip(weights) {
-            axpy(real(-weights.s), &pair[from..to], output);
-        }
+        let oldest_first = pairs.iter().zip(weights);
+        let moves = oldest_first.map(|(pair, weights)| (&pair[from..to], -weights.s));
+        add_rows(moves, output);
         slope += dots(output, [gradient])[0];
         most = most.max(largest(output));
     }
     (slope, most)
 }
 
+/// Adds weighted rows to `output` one after the other, four in each pass over it.
 #[inline(always)]
-fn axpy<H: Element>(weight: H::Real, row: &[H], output: &mut [H::Real]) {
-    for (output, row) in output.iter_mut().zip(row) {
-        *output += weight * row.widen();
+fn add_rows<'a, H: Element>(rows: impl Iterator<Item = (&'a [H], f64)>, output: &mut [H::Real]) {
+    let rows: Vec<(&[H], H::Real)> = rows
+        .map(|(row, weight)| (row, H::Real::from_f64(weight)))
+        .collect();
+    let (groups, rest) = rows.as_chunks::<4>();
+    for [(a, wa), (b, wb), (c, wc), (d, wd)] in groups {
+        let elements = output.iter_mut().zip(*a).zip(*b).zip(*c).zip(*d);
+        for ((((output, a), b), c), d) in elements {
+            let sum = *output + *wa * a.widen() + *wb * b.widen();
+            *output = sum + *wc * c.widen() + *wd * d.widen();
+        }
+    }
+    for (row, weight) in rest {
+        for (output, row) in output.iter_mut().zip(*row) {
+            *output += *weight * row.widen();
+        }
     }
 }
 
