@@ -15,7 +15,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests" / "golden"))
 from torch_vision import DenseNet, LeNet, ResNet
 
-WARM_UP, RUNS = 2, 7
+WARM_UP, RUNS = 3, 15
 FILTER = sys.argv[1] if len(sys.argv) > 1 else ""
 
 
