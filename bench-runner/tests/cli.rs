@@ -82,6 +82,15 @@ fn bench_runner(arguments: &[&str], folder: &Path) -> Output {
         .unwrap()
 }
 
+/// The results of a folder's sweep, without times.
+fn stored_results(folder: &Path, out: &str) -> Results {
+    let mut results = read(&folder.join(out).join("results.parquet")).unwrap();
+    for record in &mut results.records {
+        *record = record.without_times();
+    }
+    results
+}
+
 /// Runs an experiment and returns its results without the time columns.
 fn results(experiment: &str, arguments: &[&str]) -> Results {
     let folder = tempfile::tempdir().unwrap();
@@ -94,11 +103,7 @@ fn results(experiment: &str, arguments: &[&str]) -> Results {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let mut results = read(&folder.path().join("out/results.parquet")).unwrap();
-    for record in &mut results.records {
-        *record = record.without_times();
-    }
-    results
+    stored_results(folder.path(), "out")
 }
 
 #[test]
@@ -150,15 +155,6 @@ fn a_diverging_run_is_recorded_and_the_others_go_on() {
     );
     let fuse = results.runs("rosenbrock", "fuse-pv").next().unwrap();
     assert!(matches!(fuse.outcome, Outcome::Completed { .. }));
-}
-
-/// The results of a folder's sweep, without times.
-fn stored_results(folder: &Path, out: &str) -> Results {
-    let mut results = read(&folder.join(out).join("results.parquet")).unwrap();
-    for record in &mut results.records {
-        *record = record.without_times();
-    }
-    results
 }
 
 #[test]

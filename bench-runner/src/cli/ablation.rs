@@ -114,10 +114,9 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
     let unsaved = Mutex::new(None);
     let made = interruptible(|interrupted| {
         let progress = Progress::new(&estimate, options.quiet);
-        let finished = |cell: &Cell<'_>, record: &RunRecord| {
-            progress.finished(cell, record, &estimate);
-            let origin = Origin::new(cell, &options.device, &manifest.data_sha256);
-            if let Err(error) = store.save(&origin, record) {
+        let finished = |index: usize, record: &RunRecord| {
+            progress.finished(&missing_cells[index], record, &estimate);
+            if let Err(error) = store.save(&origins[missing[index]], record) {
                 unsaved
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -135,7 +134,7 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
         progress.done();
         made
     })?;
-    for (index, record) in missing.into_iter().zip(made) {
+    for (&index, record) in missing.iter().zip(made) {
         records[index] = record;
     }
     let records: Vec<RunRecord> = records.into_iter().flatten().collect();

@@ -198,6 +198,9 @@ fn data_sha256(experiment: &Experiment, library: &Library) -> Result<BTreeMap<St
     let mut hashes = BTreeMap::new();
     for entry in &experiment.problems {
         for name in entry.config.data() {
+            if hashes.contains_key(&name) {
+                continue;
+            }
             let hash = match &entry.config {
                 ProblemConfig::Language(_) => library.corpus_sha256(&name)?,
                 _ => library.images(&name)?.sha256(),

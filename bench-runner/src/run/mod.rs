@@ -28,11 +28,7 @@ pub fn run(
 ) -> RunRecord {
     let mut trace = Trace {
         record: RunRecord {
-            cell: CellId {
-                problem: problem.label.clone(),
-                optimizer: optimizer.label.clone(),
-                seed,
-            },
+            cell: CellId::new(problem, optimizer, seed),
             outcome: Outcome::Interrupted,
             counts: optim::Counts::default(),
             seconds: 0.0,
@@ -71,29 +67,25 @@ fn train(
     // Points are spread over the limit that is sure to be met: the epochs if there are any.
     let interval = steps.unwrap_or(entry.budget).div_ceil(entry.points);
     let mut next_point = interval;
+    // Why no step follows `step` steps, if none does.
+    let spent = |meter: &Meter, step: u64| match steps {
+        _ if meter.remaining() == 0 => Some("budget spent"),
+        Some(steps) if step >= steps => Some("all epochs passed"),
+        _ => None,
+    };
     let mut previous: Option<Phase> = None;
     let mut last: Option<Step> = None;
 
     trace.measure(problem.as_mut(), 0, steps_per_epoch, &meter, last)?;
     for step in 0.. {
-        if meter.remaining() == 0 {
+        if let Some(reason) = spent(&meter, step) {
             return trace.finish(
                 problem.as_mut(),
                 step,
                 steps_per_epoch,
                 &meter,
                 last,
-                "budget spent",
-            );
-        }
-        if steps.is_some_and(|steps| step >= steps) {
-            return trace.finish(
-                problem.as_mut(),
-                step,
-                steps_per_epoch,
-                &meter,
-                last,
-                "all epochs passed",
+                reason,
             );
         }
         if interrupted.load(Ordering::Relaxed) {
@@ -143,8 +135,7 @@ fn train(
             );
         }
         let passed = steps.map_or(meter.counts().evaluations(), |_| step + 1);
-        let is_last = meter.remaining() == 0 || steps.is_some_and(|steps| step + 1 >= steps);
-        if passed >= next_point && !is_last {
+        if passed >= next_point && spent(&meter, step + 1).is_none() {
             next_point = (passed / interval + 1) * interval;
             let point = trace.measure(problem.as_mut(), step + 1, steps_per_epoch, &meter, last)?;
             if !point.loss.is_finite() {

@@ -3,6 +3,8 @@
 use optim::{Counts, Phase};
 use serde::{Deserialize, Serialize};
 
+use crate::spec::{OptimizerEntry, ProblemEntry};
+
 /// Which run: one optimizer on one problem with one seed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CellId {
@@ -12,6 +14,17 @@ pub struct CellId {
     pub optimizer: String,
     /// The seed of initialisation, batch order and noise.
     pub seed: u64,
+}
+
+impl CellId {
+    /// The run of an optimizer on a problem with a seed.
+    pub fn new(problem: &ProblemEntry, optimizer: &OptimizerEntry, seed: u64) -> Self {
+        Self {
+            problem: problem.label.clone(),
+            optimizer: optimizer.label.clone(),
+            seed,
+        }
+    }
 }
 
 impl std::fmt::Display for CellId {

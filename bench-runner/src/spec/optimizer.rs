@@ -76,15 +76,12 @@ impl OptimizerConfig {
         })
     }
 
-    /// Evaluations that a step may take, at most or by the rule of thumb of five quarters per iteration
-    /// where there is no limit.
+    /// The limit of evaluations in one step.
     pub fn evaluations_per_step(&self) -> u64 {
-        let lbfgs =
-            |config: &LbfgsConfig| config.max_eval.unwrap_or(config.max_iter * 5 / 4).max(1);
         match self {
             Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) => 1,
-            Self::Lbfgs(config) => lbfgs(config),
-            Self::FusePv(config) => lbfgs(&config.lbfgs),
+            Self::Lbfgs(config) => config.max_eval(),
+            Self::FusePv(config) => config.lbfgs.max_eval(),
         }
     }
 

@@ -15,44 +15,27 @@ pub struct Suite {
     pub text: &'static str,
 }
 
+/// The suite whose file has this name.
+macro_rules! suite {
+    ($name:literal) => {
+        Suite {
+            name: $name,
+            text: include_str!(concat!("../../suites/", $name, ".toml")),
+        }
+    };
+}
+
 /// All built-in suites.
 pub const SUITES: &[Suite] = &[
-    Suite {
-        name: "quick",
-        text: include_str!("../../suites/quick.toml"),
-    },
-    Suite {
-        name: "functions",
-        text: include_str!("../../suites/functions.toml"),
-    },
-    Suite {
-        name: "criteria",
-        text: include_str!("../../suites/criteria.toml"),
-    },
-    Suite {
-        name: "noise",
-        text: include_str!("../../suites/noise.toml"),
-    },
-    Suite {
-        name: "language",
-        text: include_str!("../../suites/language.toml"),
-    },
-    Suite {
-        name: "as-shipped",
-        text: include_str!("../../suites/as-shipped.toml"),
-    },
-    Suite {
-        name: "paper",
-        text: include_str!("../../suites/paper.toml"),
-    },
-    Suite {
-        name: "corrected",
-        text: include_str!("../../suites/corrected.toml"),
-    },
-    Suite {
-        name: "faults",
-        text: include_str!("../../suites/faults.toml"),
-    },
+    suite!("quick"),
+    suite!("functions"),
+    suite!("criteria"),
+    suite!("noise"),
+    suite!("language"),
+    suite!("as-shipped"),
+    suite!("paper"),
+    suite!("corrected"),
+    suite!("faults"),
 ];
 
 impl Suite {

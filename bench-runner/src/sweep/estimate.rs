@@ -58,7 +58,7 @@ impl Estimate {
                 evaluation: 0.0,
                 measurement: 0.0,
             };
-            if cells.iter().any(|cell| cell.problem == entry) {
+            if cells.iter().any(|cell| cell.problem.label == entry.label) {
                 problem.objective(0)?.loss_and_gradient()?;
                 let started = Instant::now();
                 problem.objective(0)?.loss_and_gradient()?;

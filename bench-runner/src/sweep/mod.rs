@@ -39,11 +39,7 @@ pub struct Cell<'a> {
 impl Cell<'_> {
     /// The run's identity.
     pub fn id(&self) -> CellId {
-        CellId {
-            problem: self.problem.label.clone(),
-            optimizer: self.optimizer.label.clone(),
-            seed: self.seed,
-        }
+        CellId::new(self.problem, self.optimizer, self.seed)
     }
 }
 
@@ -65,8 +61,9 @@ pub fn plan(experiment: &Experiment) -> Vec<Cell<'_>> {
 }
 
 /// Runs `cells`, longest first by the estimate, and returns the records in the order of `cells`, those
-/// that were not started as `None`; each goes to `finished` as soon as it is there, on the thread that ran it. When `interrupted` becomes true, runs under way stop at their next step, and the rest is not
-/// started.
+/// that were not started as `None`. Each goes to `finished` with its cell's index as soon as it is
+/// there, on the thread that made it. When `interrupted` becomes true, runs under way stop at their
+/// next step, and the rest is not started.
 ///
 /// # Errors
 /// When a thread pool cannot be made. Runs that fail are recorded as such.
@@ -75,7 +72,7 @@ pub fn execute(
     estimate: &Estimate,
     resources: Resources,
     environment: &Environment,
-    finished: &(dyn Fn(&Cell<'_>, &RunRecord) + Sync),
+    finished: &(dyn Fn(usize, &RunRecord) + Sync),
     interrupted: &AtomicBool,
 ) -> Result<Vec<Option<RunRecord>>> {
     let mut order: Vec<usize> = (0..cells.len()).collect();
@@ -110,7 +107,7 @@ pub fn execute(
                     &mut |_| (),
                 )
             });
-            finished(cell, &record);
+            finished(index, &record);
             lock(&records)[index] = Some(record);
         }
         Ok(())

@@ -151,7 +151,8 @@ impl LbfgsConfig {
         })
     }
 
-    fn max_eval(&self) -> u64 {
+    /// The limit of evaluations in one step: what is given, or what its absence means.
+    pub fn max_eval(&self) -> u64 {
         let least = match self.evaluation_limit {
             EvaluationLimit::Strict => 10,
             EvaluationLimit::Torch26 | EvaluationLimit::Torch25 => 1,
