@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
 use indicatif::HumanDuration;
@@ -11,7 +11,7 @@ use indicatif::HumanDuration;
 use super::{cores, data_sha256, interruptible, print};
 use crate::data::Library;
 use crate::problem::Environment;
-use crate::run::{Outcome, RunRecord};
+use crate::run::{Checkpoint, Outcome, RunRecord};
 use crate::spec::Experiment;
 use crate::store::{CellStore, Circumstances, Manifest, Origin};
 use crate::sweep::{self, Cell, Estimate, Progress, Resources};
@@ -40,6 +40,9 @@ pub(super) struct Ablation {
     /// Where runs are kept, so that none is made twice
     #[arg(long, value_name = "DIR", default_value = super::store::DEFAULT)]
     store: PathBuf,
+    /// Seconds between checkpoints of each run under way, from which it goes on after a stop; 0 for none
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    checkpoint: u64,
     /// Make all runs anew, whatever is stored
     #[arg(long)]
     fresh: bool,
@@ -123,11 +126,18 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
                     .get_or_insert(error);
             }
         };
+        let checkpoint = |index: usize| {
+            (options.checkpoint > 0).then(|| Checkpoint {
+                path: store.checkpoint(&origins[missing[index]].address()),
+                interval: Duration::from_secs(options.checkpoint),
+            })
+        };
         let made = sweep::execute(
             &missing_cells,
             &estimate,
             resources,
             &environment,
+            &checkpoint,
             &finished,
             interrupted,
         );
@@ -226,7 +236,7 @@ fn announce(
         "{name}: {} runs{stored}, at most {} evaluations, about {} with {} at a time on {} threads\n",
         estimate.runs,
         estimate.evaluations,
-        HumanDuration(std::time::Duration::from_secs_f64(seconds)),
+        HumanDuration(Duration::from_secs_f64(seconds)),
         resources.jobs,
         resources.threads,
     )

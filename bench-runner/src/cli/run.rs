@@ -87,6 +87,7 @@ pub(super) fn run(options: &Run, library: Library, out: &mut impl Write) -> Resu
             optimizer,
             options.seed,
             &environment,
+            None,
             interrupted,
             &mut show,
         )

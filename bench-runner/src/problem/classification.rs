@@ -1,5 +1,7 @@
 //! Image classification: a network, a dataset, mini-batches in a seeded order.
 
+use std::collections::BTreeMap;
+
 use candle_core::{D, DType, Device, Tensor};
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
@@ -119,6 +121,9 @@ pub struct ClassificationProblem {
     logged: (f64, u64),
 }
 
+/// The name of the logged losses in a problem's state; no network calls a buffer so.
+const LOGGED: &str = "logged losses";
+
 /// Samples in one forward pass of a measurement.
 const MEASURE_BATCH: usize = 512;
 
@@ -234,6 +239,34 @@ impl Problem for ClassificationProblem {
         let after = self.config.has(Fault::LossAfterStep) && made.phase == Phase::SecondOrder;
         let loss = made.final_loss.filter(|_| after).unwrap_or(made.loss);
         self.logged = (self.logged.0 + loss, self.logged.1 + 1);
+    }
+
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut state = BTreeMap::new();
+        for (name, buffer) in &self.model.tensors().buffers {
+            state.insert(name.clone(), buffer.as_detached_tensor().copy()?);
+        }
+        let (sum, steps) = self.logged;
+        state.insert(
+            LOGGED.into(),
+            Tensor::new(&[sum, steps as f64], &Device::Cpu)?,
+        );
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let entry = |name: &str| {
+            state.get(name).ok_or_else(|| crate::Error::Problem {
+                message: format!("the checkpoint has no `{name}`"),
+            })
+        };
+        for (name, buffer) in &self.model.tensors().buffers {
+            buffer.set(&entry(name)?.to_device(&self.device)?)?;
+        }
+        if let [sum, steps] = entry(LOGGED)?.to_vec1::<f64>()?[..] {
+            self.logged = (sum, steps as u64);
+        }
+        Ok(())
     }
 
     fn measure(&mut self) -> Result<Measurement> {

@@ -8,7 +8,9 @@ mod fault;
 pub mod function;
 mod language;
 
-use candle_core::Device;
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
 use optim::{Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,24 @@ pub trait Problem {
     /// Told after each step what it did.
     fn observe(&mut self, step: u64, made: &Step) {
         let _ = (step, made);
+    }
+
+    /// What else changes with the steps beside the parameters, by name, so that a run can stop and go
+    /// on: a network's running statistics, sums over the epoch.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// When an entry is missing or of another shape.
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let _ = state;
+        Ok(())
     }
 
     /// The state of the run at the current parameters; not counted, not timed.

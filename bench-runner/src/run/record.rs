@@ -1,6 +1,6 @@
 //! What one run leaves behind: its identity, how it ended, and its curve.
 
-use optim::{Counts, Phase};
+use optim::{Counts, CriterionRecord, LbfgsCounts, Phase};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{OptimizerEntry, ProblemEntry};
@@ -131,6 +131,10 @@ pub struct RunRecord {
     pub seconds: f64,
     /// Its changes of phase.
     pub switches: Vec<SwitchPoint>,
+    /// What the switch criterion saw last before each measured point and at each change of phase.
+    pub criterion: Vec<CriterionRecord>,
+    /// How curvature pairs and line searches fared, where there were any.
+    pub second_order: Option<LbfgsCounts>,
     /// Its curve, in order of steps.
     pub curve: Vec<CurvePoint>,
 }

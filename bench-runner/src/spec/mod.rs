@@ -47,6 +47,9 @@ pub struct ProblemEntry {
     pub budget: u64,
     /// Epochs after which a run ends even if budget is left.
     pub epochs: Option<u64>,
+    /// Seconds of training after which a run ends even if budget is left; its numbers then depend on
+    /// the machine.
+    pub seconds: Option<f64>,
     /// The loss that counts as solved.
     pub target: Option<f64>,
     /// Measured points per run.
@@ -223,6 +226,14 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         });
     }
     let epochs = positive(table, "epochs")?;
+    let at_seconds = table.error_at("seconds", "");
+    let seconds: Option<f64> = table.optional("seconds")?;
+    if let Some(seconds) = seconds.filter(|seconds| !seconds.is_finite() || *seconds <= 0.0) {
+        return Err(SpecError {
+            message: format!("`seconds` = {seconds}: a positive number is needed"),
+            ..at_seconds
+        });
+    }
     let target = table.optional("target")?;
     let here = table.error("");
     let config = match kind.as_str() {
@@ -238,6 +249,7 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         label,
         budget,
         epochs,
+        seconds,
         target,
         points,
         config,
@@ -257,6 +269,7 @@ fn optimizer(
         "adam" => OptimizerConfig::Adam(table.rest()?),
         "adam-sgd" => OptimizerConfig::AdamSgd(table.rest()?),
         "lbfgs" => OptimizerConfig::Lbfgs(table.rest()?),
+        "fuse" => OptimizerConfig::Fuse(table.rest()?),
         _ => OptimizerConfig::FusePv(table.rest()?),
     };
     check_settings(&config).map_err(|error| SpecError {
@@ -387,6 +400,7 @@ learning_rate = 0.01
             ("name = \"demo\"", "name = \"../demo\""),
             ("[[optimizer]]", "[[optimizer"),
             ("budget = 100", "budget = 100\nepochs = 0"),
+            ("budget = 100", "budget = 100\nseconds = 0"),
             ("learning_rate = 0.01", "grid = { learning_rate = 0.01 }"),
             ("learning_rate = 0.01", "grid = { learning_rate = [] }"),
             (

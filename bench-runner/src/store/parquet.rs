@@ -16,7 +16,7 @@ use crate::run::{CurvePoint, RunRecord};
 use crate::{Error, Result};
 
 /// The version of the layout of `results.parquet` and `manifest.json`.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The metadata key that holds everything but the curves, as JSON.
 const METADATA_KEY: &str = "fuse-results";

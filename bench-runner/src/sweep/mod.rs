@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::problem::{Environment, Problem};
-use crate::run::{CellId, RunRecord, run};
+use crate::run::{CellId, Checkpoint, RunRecord, run};
 use crate::spec::{Experiment, OptimizerEntry, ProblemEntry};
 use crate::store::{OptimizerInfo, ProblemInfo, Results};
 use crate::{Error, Result};
@@ -61,7 +61,7 @@ pub fn plan(experiment: &Experiment) -> Vec<Cell<'_>> {
 }
 
 /// Runs `cells`, longest first by the estimate, and returns the records in the order of `cells`, those
-/// that were not started as `None`. Each goes to `finished` with its cell's index as soon as it is
+/// that were not started as `None`. `checkpoint` says where each keeps its state while under way. Each goes to `finished` with its cell's index as soon as it is
 /// there, on the thread that made it. When `interrupted` becomes true, runs under way stop at their
 /// next step, and the rest is not started.
 ///
@@ -72,6 +72,7 @@ pub fn execute(
     estimate: &Estimate,
     resources: Resources,
     environment: &Environment,
+    checkpoint: &(dyn Fn(usize) -> Option<Checkpoint> + Sync),
     finished: &(dyn Fn(usize, &RunRecord) + Sync),
     interrupted: &AtomicBool,
 ) -> Result<Vec<Option<RunRecord>>> {
@@ -103,6 +104,7 @@ pub fn execute(
                     cell.optimizer,
                     cell.seed,
                     environment,
+                    checkpoint(index).as_ref(),
                     interrupted,
                     &mut |_| (),
                 )

@@ -188,6 +188,8 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
             })
             .into_iter()
             .collect(),
+        criterion: Vec::new(),
+        second_order: None,
         curve,
     }
 }
