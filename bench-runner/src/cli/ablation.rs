@@ -12,9 +12,9 @@ use super::{cores, data_sha256, interruptible, print};
 use crate::data::Library;
 use crate::problem::Environment;
 use crate::run::{Checkpoint, Outcome, RunRecord};
-use crate::spec::Experiment;
+use crate::spec::{Experiment, Scale};
 use crate::store::{CellStore, Circumstances, Manifest, Origin};
-use crate::sweep::{self, Cell, Estimate, Progress, Resources};
+use crate::sweep::{self, Cell, Estimate, Progress, Resources, TuningSummary};
 use crate::{Error, Result, report};
 
 #[derive(Debug, Parser)]
@@ -28,6 +28,9 @@ pub(super) struct Ablation {
     /// Run seeds 0 to N-1 instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: Option<u64>,
+    /// How much of the experiment is run; its report says so
+    #[arg(long, value_enum, default_value_t = Scale::Full)]
+    scale: Scale,
     /// Threads in all [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
@@ -54,28 +57,69 @@ pub(super) struct Ablation {
     quiet: bool,
 }
 
-/// Runs what the store lacks, and writes the report.
+/// Runs what the store lacks, and writes the report. Where settings are chosen, their trials come first,
+/// with a report of their own in the folder `tuning`.
 ///
 /// # Errors
 /// Whatever ends the command.
 pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Write) -> Result<()> {
-    let started = (SystemTime::now(), Instant::now());
-    let mut experiment = super::experiment(&options.experiment)?;
+    let mut experiment = super::experiment(&options.experiment)?.scaled(options.scale);
     if let Some(count) = options.seeds {
         experiment.seeds = (0..count).collect();
     }
-    let device = super::device(&options.device)?;
     let folder = match &options.out {
         Some(folder) => folder.clone(),
         None => Path::new("reports").join(&experiment.name),
     };
-    if !options.dry_run {
-        writable(&folder)?;
+    let environment = Environment {
+        library,
+        device: super::device(&options.device)?,
+    };
+    let (mut tuning, mut made) = (None, Vec::new());
+    if let Some(trials) = sweep::trials(&experiment) {
+        made = sweep_and_report(
+            options,
+            &trials,
+            None,
+            &environment,
+            &folder.join("tuning"),
+            out,
+        )?;
+        if options.dry_run {
+            // What is chosen decides what is run next; what that costs does not depend on it.
+            print(out, "The chosen settings then run:\n")?;
+        }
+        let (tuned, summary) = sweep::tuned(&experiment, &made);
+        experiment = tuned;
+        tuning = Some(summary);
     }
-    let environment = Environment { library, device };
+    made.extend(sweep_and_report(options, &experiment, tuning, &environment, &folder, out)?);
+    let failed = count_failed(&made);
+    if failed > 0 {
+        return Err(Error::RunsFailed {
+            failed,
+            total: made.len(),
+        });
+    }
+    Ok(())
+}
+
+/// One sweep and its report; the records, none after a dry run.
+fn sweep_and_report(
+    options: &Ablation,
+    experiment: &Experiment,
+    tuning: Option<TuningSummary>,
+    environment: &Environment,
+    folder: &Path,
+    out: &mut impl Write,
+) -> Result<Vec<RunRecord>> {
+    let started = (SystemTime::now(), Instant::now());
+    if !options.dry_run {
+        writable(folder)?;
+    }
     let threads = options.threads.map_or_else(cores, usize::from);
-    let cells = sweep::plan(&experiment);
-    let data_sha256 = data_sha256(&experiment, &environment.library)?;
+    let cells = sweep::plan(experiment);
+    let data_sha256 = data_sha256(experiment, &environment.library)?;
     let store = CellStore::new(&options.store);
     let origins: Vec<Origin> = cells
         .iter()
@@ -97,17 +141,18 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
             .map_or(threads, usize::from)
             .min(missing.len().max(1)),
     };
-    let estimate = Estimate::new(&experiment, &missing_cells, &environment)?;
-    let summary = announce(&experiment, &estimate, cells.len(), resources);
+    let estimate = Estimate::new(experiment, &missing_cells, environment)?;
+    let summary = announce(experiment, &estimate, cells.len(), resources);
     if options.dry_run {
-        return print(out, &(summary + &plan_table(&missing_cells, &estimate)));
+        print(out, &(summary + &plan_table(&missing_cells, &estimate)))?;
+        return Ok(Vec::new());
     }
     if !options.quiet {
         eprint!("{summary}");
     }
 
     let mut manifest = Manifest::new(Circumstances {
-        experiment: &experiment,
+        experiment,
         threads,
         jobs: resources.jobs,
         device: &options.device,
@@ -136,7 +181,7 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
             &missing_cells,
             &estimate,
             resources,
-            &environment,
+            environment,
             &checkpoint,
             &finished,
             interrupted,
@@ -155,12 +200,12 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
         .iter()
         .filter(|record| record.outcome != Outcome::Interrupted)
         .count();
-    let failed = count_failed(&records);
-    let results = sweep::results(&experiment, &estimate.dimensions(), records);
+    let mut results = sweep::results(experiment, &estimate.dimensions(), records);
+    results.tuning = tuning;
     manifest.complete = done == cells.len();
     crate::store::write(&folder.join("results.parquet"), &results)?;
     manifest.wall_seconds = started.1.elapsed().as_secs_f64();
-    report::write(&folder, &results, &manifest)?;
+    report::write(folder, &results, &manifest)?;
     manifest.wall_seconds = started.1.elapsed().as_secs_f64();
     write_json(&folder.join("manifest.json"), &manifest)?;
 
@@ -179,13 +224,7 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
             total: cells.len(),
         });
     }
-    if failed > 0 {
-        return Err(Error::RunsFailed {
-            failed,
-            total: cells.len(),
-        });
-    }
-    Ok(())
+    Ok(results.records)
 }
 
 /// The stored run of a cell, under the cell's own labels.

@@ -179,6 +179,16 @@ impl ProblemConfig {
         matches!(self, Self::Classification(config) if config.faults.contains(&Fault::UnpairedOrder))
     }
 
+    /// Takes `share` of the training data out of training and measures it in the test set's place, which is
+    /// then not touched; functions have no data to hold out.
+    pub fn hold_out(&mut self, share: f64) {
+        match self {
+            Self::Function(_) | Self::Quadratic(_) => (),
+            Self::Classification(config) => config.validation = Some(share),
+            Self::Language(config) => config.validation = Some(share),
+        }
+    }
+
     /// The datasets used, by name.
     pub fn data(&self) -> Vec<String> {
         match self {
@@ -186,6 +196,16 @@ impl ProblemConfig {
             Self::Classification(config) => vec![config.data.clone()],
             Self::Language(config) => vec![config.data.clone()],
         }
+    }
+}
+
+/// Whether a share to hold out is one.
+fn check_share(validation: Option<f64>) -> Result<(), String> {
+    match validation {
+        Some(share) if !(share > 0.0 && share < 1.0) => Err(format!(
+            "`validation` = {share}: a share between 0 and 1 is needed"
+        )),
+        _ => Ok(()),
     }
 }
 

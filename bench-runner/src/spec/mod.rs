@@ -3,7 +3,9 @@
 
 mod locate;
 mod optimizer;
+mod scale;
 mod suite;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +19,9 @@ use locate::{Source, Table};
 
 pub use locate::SpecError;
 pub use optimizer::OptimizerConfig;
+pub use scale::{Cut, Scale};
 pub use suite::{SUITES, Suite};
+pub use tuning::{Trial, Tuning};
 
 /// A validated experiment file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +34,11 @@ pub struct Experiment {
     pub caveats: Vec<String>,
     /// The seeds; every optimizer gets the same.
     pub seeds: Vec<u64>,
+    /// How settings are chosen, if they are.
+    pub tuning: Option<Tuning>,
+    /// What the smaller scales leave of the experiment, where it says so itself.
+    #[serde(rename = "scale")]
+    pub scales: BTreeMap<Scale, Cut>,
     /// The problems.
     #[serde(rename = "problem")]
     pub problems: Vec<ProblemEntry>,
@@ -66,7 +75,10 @@ pub struct OptimizerEntry {
     pub label: String,
     /// The problems that this entry is for; all when empty.
     pub problems: Vec<String>,
-    /// The optimizer.
+    /// The settings to choose from; none where they are given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<Trial>,
+    /// The optimizer; the first trial if there are any.
     #[serde(flatten)]
     pub config: OptimizerConfig,
 }
@@ -95,6 +107,8 @@ impl Experiment {
             description: root.optional("description")?.unwrap_or_default(),
             caveats: root.optional("caveats")?.unwrap_or_default(),
             seeds: seeds(&mut root)?,
+            tuning: Tuning::parse(&mut root)?,
+            scales: scale::parse(&mut root)?,
             problems: each(&mut root, "problem", problem)?,
             optimizers: each(&mut root, "optimizer", optimizer)?,
         };
@@ -104,6 +118,8 @@ impl Experiment {
             "description",
             "caveats",
             "seeds",
+            "tuning",
+            "scale",
             "problem",
             "optimizer",
         ];
@@ -147,6 +163,16 @@ impl Experiment {
                 self.name
             )));
         }
+        tuning::check(self).map_err(|message| root.error(message))?;
+        for (scale, cut) in &self.scales {
+            if let Some(label) = cut
+                .problems
+                .iter()
+                .find(|label| !self.problems.iter().any(|problem| problem.label == **label))
+            {
+                return Err(root.error(format!("`scale.{scale}`: no problem is called `{label}`")));
+            }
+        }
         for problem in &self.problems {
             let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
             for entry in self.optimizers_for(&problem.label) {
@@ -166,6 +192,7 @@ impl Experiment {
     }
 }
 
+/// Takes `seeds`: a count, or a list of different seeds, in ascending order.
 fn seeds(root: &mut Table<'_>) -> Result<Vec<u64>, SpecError> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -260,6 +287,37 @@ fn optimizer(
     table: &mut Table<'_>,
     _before: &[OptimizerEntry],
 ) -> Result<OptimizerEntry, SpecError> {
+    let trials = table.variants("search")?;
+    let mut trials = trials
+        .into_iter()
+        .flatten()
+        .map(|(mut table, setting)| {
+            let config = entry(&mut table)?.config;
+            Ok(Trial { setting, config })
+        })
+        .collect::<Result<Vec<_>, SpecError>>()?;
+    let mut entry = match trials.first() {
+        // What the search sets may have no default.
+        Some(first) => OptimizerEntry {
+            label: label(table)?,
+            problems: table.optional("problems")?.unwrap_or_default(),
+            trials: Vec::new(),
+            config: first.config.clone(),
+        },
+        None => entry(table)?,
+    };
+    entry.trials.append(&mut trials);
+    Ok(entry)
+}
+
+/// The label, which is the kind's name by default.
+fn label(table: &mut Table<'_>) -> Result<String, SpecError> {
+    let kind = table.kind(OptimizerConfig::KINDS)?;
+    Ok(table.optional("label")?.unwrap_or(kind))
+}
+
+/// An optimizer with given settings.
+fn entry(table: &mut Table<'_>) -> Result<OptimizerEntry, SpecError> {
     let kind = table.kind(OptimizerConfig::KINDS)?;
     let label = table.optional("label")?.unwrap_or_else(|| kind.clone());
     let problems = table.optional("problems")?.unwrap_or_default();
@@ -279,6 +337,7 @@ fn optimizer(
     Ok(OptimizerEntry {
         label,
         problems,
+        trials: Vec::new(),
         config,
     })
 }

@@ -3,6 +3,7 @@
 
 mod estimate;
 mod progress;
+mod tuning;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use crate::{Error, Result};
 
 pub use estimate::Estimate;
 pub use progress::Progress;
+pub use tuning::{Choice, TuningSummary, trials, tuned};
 
 /// How a sweep uses the machine.
 #[derive(Debug, Clone, Copy)]
@@ -137,6 +139,7 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
         suite: experiment.name.clone(),
         description: experiment.description.clone(),
         caveats: experiment.caveats.clone(),
+        tuning: None,
         problems: experiment
             .problems
             .iter()
