@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::state::State;
-use crate::{Oracle, Parameters, Result};
+use crate::{CriterionRecord, Oracle, PairCounts, Parameters, Result};
 
 /// An algorithm that moves [`Parameters`] towards lower loss.
 ///
@@ -42,6 +42,16 @@ pub trait Optimizer {
 
     /// Passes over parameter-sized vectors so far.
     fn vector_passes(&self) -> VectorPasses;
+
+    /// What the switch criterion saw last; `None` without a criterion, or before it was asked.
+    fn criterion_record(&self) -> Option<&CriterionRecord> {
+        None
+    }
+
+    /// Curvature pairs so far; none for first-order methods.
+    fn pair_counts(&self) -> PairCounts {
+        PairCounts::default()
+    }
 
     /// Everything needed to continue bit for bit.
     ///
@@ -87,6 +97,14 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
 
     fn vector_passes(&self) -> VectorPasses {
         (**self).vector_passes()
+    }
+
+    fn criterion_record(&self) -> Option<&CriterionRecord> {
+        (**self).criterion_record()
+    }
+
+    fn pair_counts(&self) -> PairCounts {
+        (**self).pair_counts()
     }
 
     fn state(&self) -> Result<State> {

@@ -5,7 +5,10 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use crate::state::State;
-use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses, check};
+use crate::{
+    CriterionRecord, Optimizer, Oracle, PairCounts, Parameters, Phase, Result, Step, VectorPasses,
+    check,
+};
 
 /// A factor of the learning rate for every step, counted from 0.
 ///
@@ -224,6 +227,14 @@ impl<O: Optimizer> Optimizer for Scheduled<O> {
 
     fn vector_passes(&self) -> VectorPasses {
         self.optimizer.vector_passes()
+    }
+
+    fn criterion_record(&self) -> Option<&CriterionRecord> {
+        self.optimizer.criterion_record()
+    }
+
+    fn pair_counts(&self) -> PairCounts {
+        self.optimizer.pair_counts()
     }
 
     fn state(&self) -> Result<State> {

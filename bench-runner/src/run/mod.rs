@@ -5,7 +5,7 @@ mod record;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use optim::{Meter, Optimizer, Oracle, Phase, Step, StopReason};
+use optim::{Meter, Optimizer, Oracle, PairCounts, Phase, Step, StopReason};
 
 use crate::Result;
 use crate::problem::{Environment, Problem};
@@ -32,10 +32,12 @@ pub fn run(
             outcome: Outcome::Interrupted,
             counts: optim::Counts::default(),
             seconds: 0.0,
+            pairs: PairCounts::default(),
             switches: Vec::new(),
             curve: Vec::new(),
         },
         trained: Duration::ZERO,
+        criterion: None,
         observe,
     };
     let outcome = train(problem, optimizer, environment, interrupted, &mut trace);
@@ -49,6 +51,8 @@ pub fn run(
 struct Trace<'a> {
     record: RunRecord,
     trained: Duration,
+    /// What the switch criterion saw before the last step, and its threshold.
+    criterion: Option<(f64, f64)>,
     observe: &'a mut dyn FnMut(&CurvePoint),
 }
 
@@ -99,6 +103,11 @@ fn train(
         trace.trained += started.elapsed();
         trace.record.counts = meter.counts();
         trace.record.seconds = trace.trained.as_secs_f64();
+        trace.record.pairs = optimizer.pair_counts();
+        trace.criterion = optimizer
+            .criterion_record()
+            .filter(|record| record.step == step)
+            .map(|record| (record.value, record.threshold));
         last = Some(made);
         problem.observe(step, &made);
 
@@ -150,7 +159,7 @@ fn train(
 }
 
 /// One optimizer step on the step's objective.
-fn advance(
+pub(crate) fn advance(
     problem: &mut dyn Problem,
     optimizer: &mut dyn Optimizer,
     step: u64,
@@ -192,6 +201,8 @@ impl Trace<'_> {
             test_loss: measurement.test_loss,
             accuracy: measurement.accuracy,
             gradient_norm: last.map(|step| step.gradient_norm),
+            criterion: self.criterion.map(|(value, _)| value),
+            threshold: self.criterion.map(|(_, threshold)| threshold),
             phase: last.map_or(Phase::FirstOrder, |step| step.phase),
         };
         self.record.curve.push(point);

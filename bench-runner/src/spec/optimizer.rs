@@ -3,7 +3,8 @@
 //! To add one: give it a variant of [`OptimizerConfig`] that holds its settings.
 
 use optim::{
-    AdamConfig, AdamSgdConfig, FusePvConfig, LbfgsConfig, Optimizer, Parameters, SgdConfig,
+    AdamConfig, AdamSgdConfig, Criterion, FusePvConfig, LbfgsConfig, Optimizer, Parameters,
+    SgdConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,25 @@ impl OptimizerConfig {
             Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) => 1,
             Self::Lbfgs(config) => config.max_eval(),
             Self::FusePv(config) => config.lbfgs.max_eval(),
+        }
+    }
+
+    /// The switch criterion, of methods that have one.
+    pub fn criterion(&self) -> Option<&Criterion> {
+        match self {
+            Self::FusePv(config) => Some(&config.criterion),
+            Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) | Self::Lbfgs(_) => None,
+        }
+    }
+
+    /// The learning rate, of the first phase where there are two; L-BFGS's first trial of a step.
+    pub fn learning_rate(&self) -> f64 {
+        match self {
+            Self::Sgd(config) => config.learning_rate,
+            Self::Adam(config) => config.learning_rate,
+            Self::AdamSgd(config) => config.adam.learning_rate,
+            Self::Lbfgs(config) => config.lr,
+            Self::FusePv(config) => config.adam.learning_rate,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::sweep::Cell;
 use crate::{Error, Result};
 
 /// The version of the files in a store.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// SHA-256 of the sources that a run's numbers come from, dependencies and compiler included.
 const CODE: &str = env!("CODE_SHA256");
@@ -289,6 +289,7 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
             },
             counts: optim::Counts::default(),
             seconds: 0.1 + seed as f64,
+            pairs: optim::PairCounts::default(),
             switches: Vec::new(),
             curve: vec![crate::run::CurvePoint {
                 step: 3,
@@ -300,6 +301,8 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
                 test_loss: Some(f64::INFINITY),
                 accuracy: None,
                 gradient_norm: Some(1e-300),
+                criterion: Some(f64::INFINITY),
+                threshold: Some(1.0),
                 phase: optim::Phase::FirstOrder,
             }],
         }

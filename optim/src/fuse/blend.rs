@@ -7,7 +7,9 @@ use crate::first_order::{Adam, AdamConfig};
 use crate::kernels::history as kernels;
 use crate::second_order::{Lbfgs, LbfgsConfig};
 use crate::state::State;
-use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
+use crate::{
+    Optimizer, Oracle, PairCounts, Parameters, Phase, Result, Step, StopReason, VectorPasses, check,
+};
 
 /// Settings of [`Fuse`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -215,6 +217,10 @@ impl Optimizer for Fuse {
         passes += self.adam.vector_passes();
         passes += self.lbfgs.vector_passes();
         passes
+    }
+
+    fn pair_counts(&self) -> PairCounts {
+        self.lbfgs.pair_counts()
     }
 
     fn state(&self) -> Result<State> {

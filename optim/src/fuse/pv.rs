@@ -7,7 +7,9 @@ use crate::first_order::{Adam, AdamConfig, EpsilonPlacement};
 use crate::line_search::LineSearch;
 use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig};
 use crate::state::State;
-use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
+use crate::{
+    Optimizer, Oracle, PairCounts, Parameters, Phase, Result, Step, StopReason, VectorPasses, check,
+};
 
 /// Settings of [`FusePv`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -431,6 +433,17 @@ impl Optimizer for FusePv {
             .map(Lbfgs::vector_passes)
             .unwrap_or_default();
         passes
+    }
+
+    fn criterion_record(&self) -> Option<&CriterionRecord> {
+        self.records.last()
+    }
+
+    fn pair_counts(&self) -> PairCounts {
+        self.lbfgs
+            .as_ref()
+            .map(Lbfgs::pair_counts)
+            .unwrap_or_default()
     }
 
     fn state(&self) -> Result<State> {

@@ -777,6 +777,10 @@ impl Optimizer for Lbfgs {
         self.passes
     }
 
+    fn pair_counts(&self) -> PairCounts {
+        self.history.counts
+    }
+
     fn state(&self) -> Result<State> {
         let mut state = State::new(Self::KIND, &self.parameters);
         state.set_config(&self.config)?;

@@ -15,9 +15,10 @@ const BESIDE: (f64, f64) = (290.0, 220.0);
 /// Room for the x axis's ticks and label.
 pub(super) const BELOW: f64 = 42.0;
 
-/// Whether all series can be labelled at their ends instead of in a legend.
-pub(super) fn labels_fit(panel: &Curves) -> bool {
-    panel.series.len() as f64 * LABEL_ROW <= ALONE.1
+/// Whether all series can be labelled at their ends instead of in a legend, in a plot of at most
+/// `room` pixels' height.
+pub(super) fn labels_fit(panel: &Curves, room: f64) -> bool {
+    panel.series.len() as f64 * LABEL_ROW <= room.min(ALONE.1)
 }
 
 pub(super) fn size(panel: &Curves, alone: bool, direct: bool) -> Size {
