@@ -116,7 +116,7 @@ fn known_rate(method: &str) -> &'static str {
             "squared gradient norm O(d ln N / N^(1/2)) after N steps, non-convex (Défossez et al., arXiv \
              2003.02395)"
         }
-        "L-BFGS, 10 pairs" => {
+        "L-BFGS" => {
             "R-linear, strongly convex, full batch (Liu and Nocedal 1989); with mini-batches to a noise floor"
         }
         "FUSE-PV before the switch" => "Adam's",

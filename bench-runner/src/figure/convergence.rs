@@ -394,7 +394,9 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Axis, metric: Metric) -
     }
     let mut y = Coordinate::new(metric.label(problem), metric.scale());
     // A log axis would hide what lies below zero; zero itself may be left out.
-    let negative = |series: &Series| series.points.iter().any(|point| point.y < 0.0);
+    // Rounding may leave a function a little below its minimum: that is zero.
+    let rounding = -1e-12 * start.abs().max(1.0);
+    let negative = |series: &Series| series.points.iter().any(|point| point.y < rounding);
     if series.iter().any(negative) {
         y.scale = Scale::Linear;
     }
@@ -538,8 +540,11 @@ pub(crate) fn file_stem(label: &str) -> String {
 
 pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
+    match (chars.next(), chars.clone().next()) {
+        // A formula such as f(x) keeps its letters.
+        (Some(first), Some(second)) if second.is_alphabetic() => {
+            first.to_uppercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
 }

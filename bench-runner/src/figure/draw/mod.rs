@@ -50,8 +50,9 @@ struct Size {
 
 /// The least size of a plot that is still a picture.
 const LEAST: (f64, f64) = (90.0, 70.0);
-/// Panels in a row.
+/// Panels in a row at most, and the width at which a row is broken before.
 const COLUMNS: usize = 3;
+const WIDEST: f64 = 1100.0;
 
 /// Where everything stands.
 struct Layout<'a> {
@@ -90,12 +91,14 @@ impl<'a> Layout<'a> {
                 .sum();
             2.0 * MARGIN + panels + GAP * row.len().saturating_sub(1) as f64
         };
-        let widest = sizes.chunks(COLUMNS).map(row_width).fold(0.0, f64::max);
+        let fits = |columns: &usize| sizes.chunks(*columns).all(|row| row_width(row) <= WIDEST);
+        let columns = (1..=COLUMNS).rev().find(fits).unwrap_or(1);
+        let widest = sizes.chunks(columns).map(row_width).fold(0.0, f64::max);
         let title_width = style::width(&chart.title, style::TITLE);
         let natural = widest.max(2.0 * MARGIN + title_width.clamp(240.0, 640.0));
         let width = asked.map_or(natural, |[width, _]| width);
         if asked.is_some() {
-            for row in sizes.chunks_mut(COLUMNS) {
+            for row in sizes.chunks_mut(columns) {
                 let spare = (width - row_width(row)) / row.len() as f64;
                 row.iter_mut().for_each(|size| size.width += spare);
             }
@@ -114,10 +117,10 @@ impl<'a> Layout<'a> {
             .chunks(COLUMNS)
             .map(|row| heading + tallest(row))
             .sum();
-        let gaps = GAP * sizes.chunks(COLUMNS).len().saturating_sub(1) as f64;
+        let gaps = GAP * sizes.chunks(columns).len().saturating_sub(1) as f64;
         let rest = MARGIN + TITLE_HEIGHT + gaps + 10.0 + LEGEND_ROW * legend.len() as f64 + MARGIN;
         let height = asked.map_or(rest + rows, |[_, height]| height);
-        let spare = (height - rest - rows) / sizes.chunks(COLUMNS).len().max(1) as f64;
+        let spare = (height - rest - rows) / sizes.chunks(columns).len().max(1) as f64;
         sizes.iter_mut().for_each(|size| size.height += spare);
         let lacking = |side: fn(&Size) -> f64, least: f64| {
             sizes
@@ -130,18 +133,18 @@ impl<'a> Layout<'a> {
             lacking(|size| size.height, LEAST.1),
         );
         if asked.is_some() && (narrow > 0.0 || low > 0.0) {
-            let columns = chart.panels.len().clamp(1, COLUMNS) as f64;
-            let rows = sizes.chunks(COLUMNS).len().max(1) as f64;
+            let across = chart.panels.len().clamp(1, columns) as f64;
+            let rows = sizes.chunks(columns).len().max(1) as f64;
             return Err(Error::Size {
                 chart: chart.name.clone(),
-                width: (width + columns * narrow).ceil() as u32,
+                width: (width + across * narrow).ceil() as u32,
                 height: (height + rows * low).ceil() as u32,
             });
         }
 
         let mut plots = Vec::new();
         let mut top = MARGIN + TITLE_HEIGHT;
-        for row in sizes.chunks(COLUMNS) {
+        for row in sizes.chunks(columns) {
             top += heading;
             let mut left = MARGIN;
             for size in row {
@@ -292,15 +295,68 @@ fn described(svg: &str, chart: &Chart, width: f64, height: f64) -> String {
 }
 
 /// The elements as plotters wrote them, without what has no effect. It puts each text on a line of its
-/// own, whose ends would count as spaces.
+/// own, whose ends would count as spaces, and makes an element of each dash and each segment of a
+/// level line; these become one path.
 fn tidied(body: &str) -> String {
     let mut text = String::with_capacity(body.len());
+    let mut open: Option<&str> = None;
     for line in body.lines() {
+        if let Some((style, points)) = polyline(line) {
+            if open != Some(style) {
+                close(&mut text, open.replace(style));
+                text.push_str(&format!(
+                    "<path{} d=\"",
+                    style.replace(" opacity=\"1\"", "")
+                ));
+            }
+            text.push_str(&subpath(points));
+            continue;
+        }
+        close(&mut text, open.take());
         text.push_str(&line.replace(" opacity=\"1\"", "").replace(" \"/>", "\"/>"));
         let within_text = text.ends_with('>') && line.starts_with("<text ");
         if !within_text && (line.starts_with('<') || line.is_empty()) {
             text.push('\n');
         }
+    }
+    close(&mut text, open);
+    text
+}
+
+/// Ends a path that is being written.
+fn close(text: &mut String, open: Option<&str>) {
+    if open.is_some() {
+        text.push_str("\"/>\n");
+    }
+}
+
+/// The attributes and the points of an opaque polyline. Others are left alone, since where they
+/// overlap, one path would look different.
+fn polyline(line: &str) -> Option<(&str, &str)> {
+    let attributes = line.strip_prefix("<polyline")?.strip_suffix("\"/>")?;
+    let (style, points) = attributes.split_once(" points=\"")?;
+    style.contains(" opacity=\"1\"").then_some((style, points))
+}
+
+/// Points as a part of a path, each but the first relative to the one before, which is shorter.
+fn subpath(points: &str) -> String {
+    let mut text = String::new();
+    let mut last: Option<(i64, i64)> = None;
+    for point in points.split_whitespace() {
+        let Some((x, y)) = point.split_once(',') else {
+            continue;
+        };
+        let (Ok(x), Ok(y)) = (x.parse::<i64>(), y.parse::<i64>()) else {
+            continue;
+        };
+        match last {
+            None => text.push_str(&format!("M{x} {y}l")),
+            Some((from_x, from_y)) => {
+                let gap = if text.ends_with('l') { "" } else { " " };
+                text.push_str(&format!("{gap}{} {}", x - from_x, y - from_y));
+            }
+        }
+        last = Some((x, y));
     }
     text
 }
