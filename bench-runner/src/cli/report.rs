@@ -32,8 +32,8 @@ pub(super) fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
     let mut manifests = Vec::new();
     for folder in &options.from {
         let results = results_file(folder);
-        manifests.push(Manifest::read(&results.with_file_name("manifest.json"))?);
         sets.push(crate::store::read(&results)?);
+        manifests.push(Manifest::read(&results.with_file_name("manifest.json"))?);
     }
     let several = sets.len() > 1;
     let (Some(results), Some(manifest)) = (Results::joined(sets), Manifest::joined(manifests))

@@ -69,8 +69,23 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     /// The natural layout, or that of the chart's own size.
     fn new(chart: &'a Chart) -> Result<Self> {
+        Self::of_size(chart, chart.size).map_err(|mut needed| {
+            // More room may bring names to the curves, which need room themselves.
+            while let Err([width, height]) = Self::of_size(chart, Some(needed)) {
+                needed = [needed[0].max(width) + 1, needed[1].max(height) + 1];
+            }
+            Error::Size {
+                chart: chart.name.clone(),
+                width: needed[0],
+                height: needed[1],
+            }
+        })
+    }
+
+    /// The layout of a size, or a size that comes nearer to what is needed.
+    fn of_size(chart: &'a Chart, size_asked: Option<[u32; 2]>) -> Result<Self, [u32; 2]> {
         let alone = chart.panels.len() < 2;
-        let asked = chart.size.map(|size| size.map(f64::from));
+        let asked = size_asked.map(|size| size.map(f64::from));
         let room = asked.map_or(f64::INFINITY, |[_, height]| height - 90.0);
         let direct = alone
             && matches!(chart.panels.first(), Some(Panel::Curves(panel)) if curves::labels_fit(panel, room));
@@ -135,11 +150,10 @@ impl<'a> Layout<'a> {
         if asked.is_some() && (narrow > 0.0 || low > 0.0) {
             let across = chart.panels.len().clamp(1, columns) as f64;
             let rows = sizes.chunks(columns).len().max(1) as f64;
-            return Err(Error::Size {
-                chart: chart.name.clone(),
-                width: (width + across * narrow).ceil() as u32,
-                height: (height + rows * low).ceil() as u32,
-            });
+            return Err([
+                (width + across * narrow).ceil() as u32,
+                (height + rows * low).ceil() as u32,
+            ]);
         }
 
         let mut plots = Vec::new();
