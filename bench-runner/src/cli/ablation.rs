@@ -13,7 +13,7 @@ use crate::data::Library;
 use crate::problem::Environment;
 use crate::run::{Checkpoint, Outcome, RunRecord};
 use crate::spec::{Experiment, Scale};
-use crate::store::{CellStore, Circumstances, Manifest, Origin};
+use crate::store::{CellStore, Circumstances, Manifest, Origin, Results};
 use crate::sweep::{self, Cell, Estimate, Progress, Resources, TuningSummary};
 use crate::{Error, Result, report};
 
@@ -52,6 +52,9 @@ pub(super) struct Ablation {
     /// Print the plan and its cost, and run nothing
     #[arg(long)]
     dry_run: bool,
+    /// Open the report in the browser
+    #[arg(long)]
+    open: bool,
     /// No progress, no table
     #[arg(long, short)]
     quiet: bool,
@@ -93,7 +96,14 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
         experiment = tuned;
         tuning = Some(summary);
     }
-    made.extend(sweep_and_report(options, &experiment, tuning, &environment, &folder, out)?);
+    made.extend(sweep_and_report(
+        options,
+        &experiment,
+        tuning,
+        &environment,
+        &folder,
+        out,
+    )?);
     let failed = count_failed(&made);
     if failed > 0 {
         return Err(Error::RunsFailed {
@@ -207,7 +217,10 @@ fn sweep_and_report(
     manifest.wall_seconds = started.1.elapsed().as_secs_f64();
     report::write(folder, &results, &manifest)?;
     manifest.wall_seconds = started.1.elapsed().as_secs_f64();
-    write_json(&folder.join("manifest.json"), &manifest)?;
+    manifest.write(&folder.join("manifest.json"))?;
+    if options.open {
+        super::open(&folder.join("index.html"))?;
+    }
 
     if !options.quiet {
         print(out, &report::terminal_table(&results, 80))?;
@@ -225,6 +238,30 @@ fn sweep_and_report(
         });
     }
     Ok(results.records)
+}
+
+/// Completes a built-in suite in its usual folder, through the store, and returns its results.
+///
+/// # Errors
+/// Whatever ends the command; runs that failed do not.
+pub(super) fn complete(
+    suite: &str,
+    store: &Path,
+    threads: Option<u16>,
+    library: Library,
+) -> Result<(Results, Manifest)> {
+    let mut options = Ablation::parse_from(["ablation", suite]);
+    options.store = store.into();
+    options.threads = threads;
+    match ablation(&options, library, &mut std::io::sink()) {
+        Err(Error::RunsFailed { failed, total }) => {
+            eprintln!("{suite}: {failed} of {total} runs failed; the others are used");
+        }
+        other => other?,
+    }
+    let folder = Path::new("reports").join(suite);
+    let results = crate::store::read(&folder.join("results.parquet"))?;
+    Ok((results, Manifest::read(&folder.join("manifest.json"))?))
 }
 
 /// The stored run of a cell, under the cell's own labels.
@@ -293,13 +330,4 @@ fn plan_table(cells: &[Cell<'_>], estimate: &Estimate) -> String {
         )
     });
     rows.collect()
-}
-
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    let failed = |reason: String| Error::Output {
-        path: path.into(),
-        reason,
-    };
-    let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(path, text + "\n").map_err(|error| failed(error.to_string()))
 }

@@ -1,6 +1,8 @@
 //! The command line, thin: flags in, library calls, tables out.
 
 mod ablation;
+mod figures;
+mod report;
 mod run;
 mod store;
 
@@ -12,12 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::report::ReportCommand;
 use crate::data::Library;
 use crate::data::command::{self, DataCommand};
 use crate::problem::ProblemConfig;
 use crate::spec::{Experiment, OptimizerConfig, SUITES, Suite};
-use crate::{Error, Result, report};
+use crate::{Error, Result};
 use ablation::Ablation;
+use figures::Figures;
 use run::Run;
 use store::StoreCommand;
 
@@ -49,6 +53,16 @@ enum Command {
         after_help = "Examples:\n  bench-runner run quick mlp-digits adam\n  bench-runner run experiment.toml rosenbrock fuse-pv --seed 3"
     )]
     Run(Run),
+    /// Make the figures and tables of the paper and ours; run what they lack
+    #[command(
+        after_help = "Examples:\n  bench-runner figures --list\n  bench-runner figures paths cost-dimension\n  bench-runner figures loss-evaluations --size 640x400 --format pdf\n  bench-runner figures --from reports/quick\n  bench-runner figures --check"
+    )]
+    Figures(Figures),
+    /// Make a report of results that are there; of several suites, side by side
+    #[command(
+        after_help = "Examples:\n  bench-runner report reports/quick --open\n  bench-runner report reports/as-shipped reports/paper reports/corrected --out reports/arms"
+    )]
+    Report(ReportCommand),
     /// Compare two result sets: what is the same, what changed, and whether chance explains it
     #[command(after_help = "Example:\n  bench-runner compare reports/before reports/quick")]
     Compare {
@@ -106,10 +120,15 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<()> {
             let library = Library::from_env(cli.datasets.as_deref())?;
             run::run(&options, library, out)
         }
+        Command::Figures(options) => {
+            let library = || Ok(Library::from_env(cli.datasets.as_deref())?);
+            figures::figures(&options, &library, out)
+        }
+        Command::Report(options) => self::report::run(&options, out),
         Command::Compare { first, second } => {
             let first = crate::store::read(&results_file(&first))?;
             let second = crate::store::read(&results_file(&second))?;
-            print(out, &report::compare(&first, &second))
+            print(out, &crate::report::compare(&first, &second))
         }
         Command::Store(command) => store::run(&command, out),
         Command::List { what } => print(out, &list(what)),
@@ -130,6 +149,7 @@ pub fn threads(cli: &Cli) -> Option<u16> {
     match &cli.command {
         Command::Ablation(options) => options.threads,
         Command::Run(options) => options.threads,
+        Command::Figures(options) => options.threads,
         _ => None,
     }
 }
@@ -187,6 +207,14 @@ fn interruptible<T>(work: impl FnOnce(&AtomicBool) -> T) -> T {
         eprintln!("Ctrl-C will lose results: {error}");
     }
     work(&INTERRUPTED)
+}
+
+/// Opens a page in the browser.
+fn open(page: &Path) -> Result<()> {
+    open::that_detached(page).map_err(|error| Error::Browser {
+        path: page.into(),
+        reason: error.to_string(),
+    })
 }
 
 fn cores() -> usize {

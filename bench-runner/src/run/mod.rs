@@ -48,10 +48,16 @@ struct Progress {
     steps: u64,
     /// The evaluations, or steps, at which the next point is measured.
     next_point: u64,
-    /// Gradient norm and phase of the last step.
-    last: Option<(f64, Phase)>,
-    /// Evaluations of the criterion that the record knows of.
-    criterion_seen: usize,
+    last: Option<LastStep>,
+}
+
+/// What a measurement tells of the step before it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct LastStep {
+    gradient_norm: f64,
+    phase: Phase,
+    /// What the switch criterion saw before it, and its threshold.
+    criterion: Option<(f64, f64)>,
 }
 
 impl Progress {
@@ -62,15 +68,13 @@ impl Progress {
                 outcome: Outcome::Interrupted,
                 counts: optim::Counts::default(),
                 seconds: 0.0,
+                pairs: optim::PairCounts::default(),
                 switches: Vec::new(),
-                criterion: Vec::new(),
-                second_order: None,
                 curve: Vec::new(),
             },
             steps: 0,
             next_point: 0,
             last: None,
-            criterion_seen: 0,
         }
     }
 }
@@ -140,17 +144,30 @@ impl<'a> Training<'a> {
     fn step(&mut self) -> Result<Option<Outcome>> {
         let before = (self.meter.counts(), self.progress.record.seconds);
         let started = Instant::now();
-        let made = self.advance()?;
         let step = self.progress.steps;
+        let made = advance(
+            self.problem.as_mut(),
+            self.optimizer.as_mut(),
+            step,
+            &mut self.meter,
+        )?;
         self.progress.steps += 1;
         self.progress.record.seconds += started.elapsed().as_secs_f64();
         self.progress.record.counts = self.meter.counts();
-        self.progress.record.second_order = self.optimizer.second_order_counts();
+        let counts = self.optimizer.second_order_counts();
+        self.progress.record.pairs = counts.unwrap_or_default().pairs;
         self.problem.observe(step, &made);
 
-        let previous = self.progress.last.replace((made.gradient_norm, made.phase));
-        if previous.is_some_and(|(_, phase)| phase != made.phase) {
-            self.note_criterion();
+        let asked = self.optimizer.criterion_records().last();
+        let last = LastStep {
+            gradient_norm: made.gradient_norm,
+            phase: made.phase,
+            criterion: asked
+                .filter(|record| record.step == step)
+                .map(|record| (record.value, record.threshold)),
+        };
+        let previous = self.progress.last.replace(last);
+        if previous.is_some_and(|previous| previous.phase != made.phase) {
             self.progress.record.switches.push(SwitchPoint {
                 step,
                 epoch: self.epochs(step),
@@ -186,17 +203,6 @@ impl<'a> Training<'a> {
             }
         }
         Ok(None)
-    }
-
-    /// One optimizer step on the step's objective.
-    fn advance(&mut self) -> Result<Step> {
-        let (step, steps_per_epoch) = (self.progress.steps, self.problem.steps_per_epoch());
-        if step.is_multiple_of(steps_per_epoch) {
-            self.optimizer.start_epoch(step / steps_per_epoch);
-        }
-        let mut objective = self.problem.objective(step)?;
-        let mut oracle = Oracle::new(objective.as_mut(), &mut self.meter);
-        Ok(self.optimizer.step(&mut oracle)?)
     }
 
     /// Steps in all epochs, if epochs are limited.
@@ -236,8 +242,8 @@ impl<'a> Training<'a> {
 
     fn measure(&mut self) -> Result<CurvePoint> {
         let measurement = self.problem.measure()?;
-        self.note_criterion();
-        let counts = self.meter.counts();
+        let (counts, last) = (self.meter.counts(), self.progress.last);
+        let criterion = last.and_then(|last| last.criterion);
         let point = CurvePoint {
             step: self.progress.steps,
             epoch: self.epochs(self.progress.steps),
@@ -247,26 +253,14 @@ impl<'a> Training<'a> {
             loss: measurement.loss,
             test_loss: measurement.test_loss,
             accuracy: measurement.accuracy,
-            gradient_norm: self.progress.last.map(|(norm, _)| norm),
-            phase: self
-                .progress
-                .last
-                .map_or(Phase::FirstOrder, |(_, phase)| phase),
+            gradient_norm: last.map(|last| last.gradient_norm),
+            criterion: criterion.map(|(value, _)| value),
+            threshold: criterion.map(|(_, threshold)| threshold),
+            phase: last.map_or(Phase::FirstOrder, |last| last.phase),
         };
         self.progress.record.curve.push(point);
         (self.observe)(&point);
         Ok(point)
-    }
-
-    /// Keeps what the criterion saw at its last step, unless it is known.
-    fn note_criterion(&mut self) {
-        let records = self.optimizer.criterion_records();
-        let new = &records[self.progress.criterion_seen.min(records.len())..];
-        if let Some(last) = new.last() {
-            let same_step = new.iter().filter(|record| record.step == last.step);
-            self.progress.record.criterion.extend(same_step.cloned());
-        }
-        self.progress.criterion_seen = records.len();
     }
 
     fn finish(&mut self, reason: &str) -> Result<Outcome> {
@@ -279,6 +273,21 @@ impl<'a> Training<'a> {
             diverged(self.progress.steps, point.loss)
         })
     }
+}
+
+/// One optimizer step on the objective of step `step`.
+pub(crate) fn advance(
+    problem: &mut dyn Problem,
+    optimizer: &mut dyn Optimizer,
+    step: u64,
+    meter: &mut Meter,
+) -> Result<Step> {
+    let steps_per_epoch = problem.steps_per_epoch();
+    if step.is_multiple_of(steps_per_epoch) {
+        optimizer.start_epoch(step / steps_per_epoch);
+    }
+    let mut objective = problem.objective(step)?;
+    Ok(optimizer.step(&mut Oracle::new(objective.as_mut(), meter))?)
 }
 
 fn diverged(step: u64, loss: f64) -> Outcome {

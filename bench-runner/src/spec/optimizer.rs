@@ -3,8 +3,8 @@
 //! To add one: give it a variant of [`OptimizerConfig`] that holds its settings.
 
 use optim::{
-    AdamConfig, AdamSgdConfig, FuseConfig, FusePvConfig, LbfgsConfig, Optimizer, Parameters,
-    SgdConfig,
+    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, Optimizer,
+    Parameters, SgdConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,28 @@ impl OptimizerConfig {
             Self::Lbfgs(config) => config.max_eval(),
             Self::Fuse(config) => config.lbfgs.max_eval(),
             Self::FusePv(config) => config.lbfgs.max_eval(),
+        }
+    }
+
+    /// The switch criterion, of methods that have one.
+    pub fn criterion(&self) -> Option<&Criterion> {
+        match self {
+            Self::FusePv(config) => Some(&config.criterion),
+            Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) | Self::Lbfgs(_) | Self::Fuse(_) => {
+                None
+            }
+        }
+    }
+
+    /// The learning rate, of the first phase where there are two; L-BFGS's first trial of a step.
+    pub fn learning_rate(&self) -> f64 {
+        match self {
+            Self::Sgd(config) => config.learning_rate,
+            Self::Adam(config) => config.learning_rate,
+            Self::AdamSgd(config) => config.adam.learning_rate,
+            Self::Lbfgs(config) => config.lr,
+            Self::Fuse(config) => config.adam.learning_rate,
+            Self::FusePv(config) => config.adam.learning_rate,
         }
     }
 

@@ -320,9 +320,8 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
             },
             counts: optim::Counts::default(),
             seconds: 0.1 + seed as f64,
+            pairs: optim::PairCounts::default(),
             switches: Vec::new(),
-            criterion: Vec::new(),
-            second_order: None,
             curve: vec![crate::run::CurvePoint {
                 step: 3,
                 epoch: 0.3,
@@ -333,6 +332,8 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
                 test_loss: Some(f64::INFINITY),
                 accuracy: None,
                 gradient_norm: Some(1e-300),
+                criterion: Some(f64::INFINITY),
+                threshold: Some(1.0),
                 phase: optim::Phase::FirstOrder,
             }],
         }

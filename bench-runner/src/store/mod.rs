@@ -8,4 +8,4 @@ mod results;
 pub use cells::{CellStore, Origin, StoredRun};
 pub use manifest::{Circumstances, Manifest};
 pub use parquet::{SCHEMA_VERSION, read, write};
-pub use results::{OptimizerInfo, ProblemInfo, Results};
+pub use results::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};

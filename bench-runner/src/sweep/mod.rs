@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::problem::{Environment, Problem};
 use crate::run::{CellId, Checkpoint, RunRecord, run};
 use crate::spec::{Experiment, OptimizerEntry, ProblemEntry};
-use crate::store::{OptimizerInfo, ProblemInfo, Results};
+use crate::store::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
 use crate::{Error, Result};
 
 pub use estimate::Estimate;
@@ -153,6 +153,8 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
                 dimension,
                 budget: entry.budget,
                 data: entry.config.data(),
+                suite: experiment.name.clone(),
+                config: entry.config.clone(),
             })
             .collect(),
         optimizers: experiment
@@ -161,6 +163,15 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
             .map(|label| OptimizerInfo {
                 label: label.into(),
                 settings: settings(experiment, label),
+                variants: experiment
+                    .optimizers
+                    .iter()
+                    .filter(|entry| entry.label == label)
+                    .map(|entry| OptimizerVariant {
+                        problems: entry.problems.clone(),
+                        config: entry.config.clone(),
+                    })
+                    .collect(),
             })
             .collect(),
         records,

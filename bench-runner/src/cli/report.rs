@@ -1,0 +1,61 @@
+//! `report`: the report of results that are there already.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::{print, results_file};
+use crate::Result;
+use crate::report::Report;
+use crate::store::{Manifest, Results};
+
+#[derive(Debug, Parser)]
+pub(super) struct ReportCommand {
+    /// Reports' folders, each with results.parquet and manifest.json
+    #[arg(value_name = "REPORT", required = true)]
+    from: Vec<PathBuf>,
+    /// Where the report goes [default: the first report's folder; of several, reports/NAMES]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Open it in the browser
+    #[arg(long)]
+    open: bool,
+}
+
+/// Makes the report.
+///
+/// # Errors
+/// When results cannot be read or the report cannot be written.
+pub(super) fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
+    let mut sets = Vec::new();
+    let mut manifests = Vec::new();
+    for folder in &options.from {
+        let results = results_file(folder);
+        sets.push(crate::store::read(&results)?);
+        manifests.push(Manifest::read(&results.with_file_name("manifest.json"))?);
+    }
+    let several = sets.len() > 1;
+    let (Some(results), Some(manifest)) = (Results::joined(sets), Manifest::joined(manifests))
+    else {
+        return Ok(());
+    };
+    let folder = match (&options.out, options.from.first()) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(folder)) if !several && folder.is_dir() => folder.clone(),
+        _ => PathBuf::from("reports").join(&results.suite),
+    };
+    std::fs::create_dir_all(&folder).map_err(|error| crate::Error::Output {
+        path: folder.clone(),
+        reason: error.to_string(),
+    })?;
+    Report::new(&results, &manifest).write(&folder)?;
+    crate::store::write(&folder.join("results.parquet"), &results)?;
+    manifest.write(&folder.join("manifest.json"))?;
+    let page = folder.join("index.html");
+    print(out, &format!("Report: {}\n", page.display()))?;
+    if options.open {
+        super::open(&page)?;
+    }
+    Ok(())
+}
