@@ -21,7 +21,7 @@ pub(super) struct Distribution<'a> {
     pub cells: &'a [Cell<'a>],
     /// Of each cell.
     pub origins: &'a [Origin],
-    /// Indices of the cells that the store lacks.
+    /// Indices of the cells that the store lacks, ascending.
     pub missing: &'a [usize],
     pub estimate: &'a Estimate,
     pub executor: &'a ExecutorConfig,
@@ -99,7 +99,7 @@ fn plan(sweep: &Distribution<'_>, shards: usize) -> Result<Plan> {
     let seconds = |index: usize| sweep.estimate.seconds_of(&sweep.cells[index]);
     let mut order = sweep.missing.to_vec();
     order.sort_by(|&a, &b| seconds(b).total_cmp(&seconds(a)).then(a.cmp(&b)));
-    let stored = (0..sweep.cells.len()).filter(|index| !sweep.missing.contains(index));
+    let stored = (0..sweep.cells.len()).filter(|index| sweep.missing.binary_search(index).is_err());
     order.extend(stored);
     let cells: Vec<_> = order
         .into_iter()

@@ -1,14 +1,15 @@
 //! `report`: the report of a plan, from what is in the store.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use super::ablation::{ending, writable, write_report};
 use crate::Result;
-use crate::run::{Outcome, RunRecord};
+use crate::run::{CellId, Outcome, RunRecord};
 use crate::store::{CellStore, Circumstances, Manifest};
-use crate::sweep::{self, Attempts, Plan};
+use crate::sweep::{self, Attempts, Cell, Plan};
 
 /// Draws the report of a plan. Runs that failed are in it with their reasons; those that are still to
 /// be made are not.
@@ -27,19 +28,19 @@ pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -
         .cells
         .iter()
         .filter_map(|planned| {
-            let mut record = match store.at(&planned.address) {
-                Some(record) => record,
-                None => failed(attempts.get(&planned.address)?.failure.clone()?),
-            };
-            record.cell = planned.cell.clone();
-            Some(record)
+            let cell = planned.cell.clone();
+            match store.at(&planned.address) {
+                Some(record) => Some(RunRecord { cell, ..record }),
+                None => {
+                    let reason = attempts.get(&planned.address)?.failure.clone()?;
+                    Some(failed(cell, reason))
+                }
+            }
         })
         .collect();
-    let order: Vec<_> = sweep::plan(&experiment)
-        .iter()
-        .map(sweep::Cell::id)
-        .collect();
-    records.sort_by_cached_key(|record| order.iter().position(|cell| *cell == record.cell));
+    let cells = sweep::plan(&experiment);
+    let order: BTreeMap<CellId, usize> = cells.iter().map(Cell::id).zip(0..).collect();
+    records.sort_by_key(|record| order.get(&record.cell));
     let mut manifest = Manifest::new(Circumstances {
         experiment: &experiment,
         threads: 1,
@@ -54,14 +55,10 @@ pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -
     ending(&results.records, plan.cells.len())
 }
 
-/// The record of a run that failed before it could leave one.
-fn failed(reason: String) -> RunRecord {
+/// The record of a run of which only the reason for its failure is known.
+fn failed(cell: CellId, reason: String) -> RunRecord {
     RunRecord {
-        cell: crate::run::CellId {
-            problem: String::new(),
-            optimizer: String::new(),
-            seed: 0,
-        },
+        cell,
         outcome: Outcome::Failed { reason },
         counts: optim::Counts::default(),
         seconds: 0.0,

@@ -39,13 +39,24 @@ pub(super) struct Run {
     )]
     plan: Option<PathBuf>,
     /// The share of the plan, for example 0/20 for the first of twenty
-    #[arg(long, value_name = "I/N", requires = "plan")]
+    #[arg(
+        long,
+        value_name = "I/N",
+        requires = "plan",
+        conflicts_with = "experiment"
+    )]
     shard: Option<Shard>,
     /// Threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
     /// Of a plan, runs at the same time [default: as many as threads, or one per GPU]
-    #[arg(long, value_name = "N", requires = "plan", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "plan",
+        conflicts_with = "experiment",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
     jobs: Option<u16>,
 }
 
