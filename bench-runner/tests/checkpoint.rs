@@ -72,7 +72,7 @@ lbfgs = { max_iter = 4, max_eval = 5 }
 
 fn environment() -> Environment {
     Environment {
-        library: Library::from_env(None).unwrap(),
+        library: Library::from_env(None).unwrap().into(),
         device: Device::Cpu,
     }
 }

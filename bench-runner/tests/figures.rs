@@ -50,7 +50,7 @@ fn folder_of(results: &Results, folder: &Path) {
 
 fn environment() -> Environment {
     Environment {
-        library: Library::from_env(None).unwrap(),
+        library: Library::from_env(None).unwrap().into(),
         device: Device::Cpu,
     }
 }

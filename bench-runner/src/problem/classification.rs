@@ -344,7 +344,7 @@ mod tests {
         };
         config.check().unwrap();
         let environment = Environment {
-            library: Library::from_env(None).unwrap(),
+            library: Library::from_env(None).unwrap().into(),
             device: Device::Cpu,
         };
         let cell = CellId {

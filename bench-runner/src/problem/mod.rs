@@ -9,6 +9,7 @@ pub mod function;
 mod language;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use optim::{Objective, Parameters, Step};
@@ -82,9 +83,10 @@ pub struct Measurement {
 }
 
 /// Where a problem is built: what its data comes from and where its tensors live.
+#[derive(Clone)]
 pub struct Environment {
-    /// The datasets.
-    pub library: Library,
+    /// The datasets, shared by all devices.
+    pub library: Arc<Library>,
     /// The device of parameters and batches.
     pub device: Device,
 }
@@ -196,6 +198,17 @@ impl ProblemConfig {
             Self::Classification(config) => vec![config.data.clone()],
             Self::Language(config) => vec![config.data.clone()],
         }
+    }
+
+    /// The SHA-256 of a dataset as this kind of problem reads it.
+    ///
+    /// # Errors
+    /// When the data is missing or damaged.
+    pub fn data_sha256(&self, name: &str, library: &Library) -> Result<String> {
+        Ok(match self {
+            Self::Language(_) => library.corpus_sha256(name)?,
+            _ => library.images(name)?.sha256(),
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Experiment files: which problems, optimizers, seeds and budgets; read from TOML and checked
 //! before anything runs.
 
+mod executor;
 mod locate;
 mod optimizer;
 mod scale;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::problem::ProblemConfig;
 use locate::{Source, Table};
 
+pub use executor::{BadSetting, ExecutorConfig, ExecutorKind};
 pub use locate::SpecError;
 pub use optimizer::OptimizerConfig;
 pub use scale::{Cut, Scale};
@@ -45,6 +47,8 @@ pub struct Experiment {
     /// The optimizers.
     #[serde(rename = "optimizer")]
     pub optimizers: Vec<OptimizerEntry>,
+    /// Where the runs are made, if the file says so.
+    pub executor: Option<ExecutorConfig>,
 }
 
 /// A problem with its budget.
@@ -111,6 +115,7 @@ impl Experiment {
             scales: scale::parse(&mut root)?,
             problems: each(&mut root, "problem", problem)?,
             optimizers: each(&mut root, "optimizer", optimizer)?,
+            executor: executor(&mut root)?,
         };
         experiment.check(&root)?;
         let known = [
@@ -122,6 +127,7 @@ impl Experiment {
             "scale",
             "problem",
             "optimizer",
+            "executor",
         ];
         root.finish(&known)?;
         Ok(experiment)
@@ -342,6 +348,24 @@ fn entry(table: &mut Table<'_>) -> Result<OptimizerEntry, SpecError> {
     })
 }
 
+fn executor(root: &mut Table<'_>) -> Result<Option<ExecutorConfig>, SpecError> {
+    let here = root.error_at("executor", "");
+    let Some(config) = root.optional::<ExecutorConfig>("executor")? else {
+        return Ok(None);
+    };
+    let message = match config.check() {
+        _ if config.kind.is_none() => "`executor.kind` is missing: local, plan or slurm".into(),
+        Err(bad) => format!(
+            "`executor.{}` = {}: {}",
+            bad.flag.replace('-', "_"),
+            bad.value,
+            bad.reason
+        ),
+        Ok(()) => return Ok(Some(config)),
+    };
+    Err(SpecError { message, ..here })
+}
+
 /// Builds the optimizer for a stand-in parameter, which checks every setting before any work starts.
 fn check_settings(config: &OptimizerConfig) -> optim::Result<()> {
     let x = Var::zeros(1, DType::F64, &Device::Cpu)?;
@@ -469,6 +493,20 @@ learning_rate = 0.01
             ("learning_rate = 0.01", "grid = { rate = [0.1] }"),
             ("learning_rate = 0.01", "grid = { \"kind.x\" = [0.1] }"),
             ("learning_rate = 0.01", "grid = [0.1]"),
+            ("seeds = 2", "seeds = 2\nexecutor = { shards = 3 }"),
+            ("seeds = 2", "seeds = 2\nexecutor = { kind = \"slrm\" }"),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"slurm\", shrads = 3 }",
+            ),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"slurm\", time = \"4h\" }",
+            ),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"local\", array_limit = 3 }",
+            ),
         ];
         let messages: Vec<String> = cases
             .iter()
@@ -486,6 +524,25 @@ learning_rate = 0.01
         for suite in SUITES {
             let experiment = suite.experiment().unwrap();
             assert_eq!(experiment.name, suite.name);
+        }
+    }
+
+    #[test]
+    fn an_experiment_written_out_is_read_back_as_it_was() {
+        let mut experiments: Vec<Experiment> = SUITES
+            .iter()
+            .map(|suite| suite.experiment().unwrap())
+            .collect();
+        experiments[0].seeds = vec![3, 5];
+        experiments[0].executor = Some(ExecutorConfig {
+            kind: Some(ExecutorKind::Slurm),
+            shards: Some(4),
+            ..ExecutorConfig::default()
+        });
+        for experiment in experiments {
+            let text = toml::to_string(&experiment).unwrap();
+            let again = Experiment::parse(&text, Path::new("again.toml")).unwrap();
+            assert_eq!(again, experiment);
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ use crate::{Error, Result};
 const FORMAT: u32 = 2;
 
 /// SHA-256 of the sources that a run's numbers come from, dependencies and compiler included.
-const CODE: &str = env!("CODE_SHA256");
+pub(crate) const CODE: &str = env!("CODE_SHA256");
 
 /// The folder of the states of runs under way.
 const CHECKPOINTS: &str = "checkpoints";
@@ -134,6 +135,22 @@ impl CellStore {
         (stored.origin == *origin).then_some(stored.record)
     }
 
+    /// The run at an address, whoever made it. A damaged file counts as missing.
+    pub fn at(&self, address: &str) -> Option<RunRecord> {
+        let stored = read(&self.path(address)).ok()?;
+        (stored.origin.address() == address).then_some(stored.record)
+    }
+
+    /// Checks that runs can be kept, before any is made.
+    ///
+    /// # Errors
+    /// When the folder cannot be created or written to.
+    pub fn writable(&self) -> Result<()> {
+        let probe = self.folder.join("00").join(unique("probe"));
+        write_whole(&probe, b"probe")?;
+        fs::remove_file(&probe).map_err(|error| output(&probe, error))
+    }
+
     /// Keeps a run, unless it failed or was interrupted: these are tried again.
     ///
     /// # Errors
@@ -238,20 +255,30 @@ impl CellStore {
     }
 }
 
-/// Writes under a name of its own, then renames: readers see the whole file or none.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
+/// Writes under a name of its own, then renames: readers see the whole file or none, and of several
+/// writers the last one wins, on whatever machines they are.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_extension(format!("{}-{count}.tmp", std::process::id()));
-    fs::write(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| {
-            // What is left of a full disk's file is of no use; its removal may fail as well.
-            let _ = fs::remove_file(&temporary);
-            output(path, error)
-        })
+    let temporary = path.with_extension(unique("tmp"));
+    let write = || {
+        let mut file = fs::File::create_new(&temporary)?;
+        file.write_all(bytes)?;
+        // A network file system may tell only now that its disk is full.
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|error: std::io::Error| {
+        // What is left of a full disk's file is of no use; its removal may fail as well.
+        let _ = fs::remove_file(&temporary);
+        output(path, error)
+    })
+}
+
+/// A file extension that no other call gives, in this process or another, here or on another machine.
+fn unique(extension: &str) -> String {
+    // Its keys are the operating system's random numbers, and no two states share them.
+    format!("{:016x}.{extension}", RandomState::new().hash_one(()))
 }
 
 /// Days after which the state of a run under way is garbage.
