@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests" / "golden"))
-from torch_vision import DenseNet, LeNet, ResNet
+from torch_vision import DenseNet, LeNet, cifar_resnet
 
 WARM_UP, RUNS = 3, 15
 FILTER = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -73,7 +73,7 @@ def vision():
                 layer = nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
             row(name, *layer_times(layer, values(128, inputs, size, size).requires_grad_()))
     for name, make, batch, channels, size in [
-        ("resnet-20 3x32x32 b128", lambda: ResNet(20), 128, 3, 32),
+        ("resnet-20 3x32x32 b128", lambda: cifar_resnet(20), 128, 3, 32),
         ("densenet-10 3x32x32 b128", lambda: DenseNet(10), 128, 3, 32),
         ("lenet 1x28x28 b512", lambda: LeNet(28), 512, 1, 28),
     ]:

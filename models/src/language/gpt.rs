@@ -2,16 +2,28 @@
 //!
 //! Parameters have the names and layouts that Hugging Face's `GPT2LMHeadModel` gives them.
 
-use candle_core::{Tensor, bail};
+use candle_core::{Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::checkpoint;
 use crate::layer::{
     Activation, CausalAttention, Dropout, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig,
     Linear, LinearConfig, WeightLayout,
 };
 use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
 
-/// The settings of a [`Gpt`].
+/// The settings of a [`Gpt`]. Their serialised form may begin with a `preset` (`nano`, `mini`, which
+/// is the default, or `small`), of which the settings that follow override parts:
+///
+/// ```
+/// use models::language::{GptConfig, GptPreset};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config: GptConfig = serde_json::from_str(r#"{ "preset": "small", "dropout": 0.0 }"#)?;
+/// assert_eq!(config, GptConfig { dropout: 0.0, ..GptPreset::Small.config() });
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -27,7 +39,7 @@ use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "GptSettings")]
 pub struct GptConfig {
     /// Distinct tokens.
     pub vocabulary: usize,
@@ -45,15 +57,52 @@ pub struct GptConfig {
     /// The standard deviation of the first weights; that of each block's two projections into the
     /// residual stream is divided by `sqrt(2 layers)`.
     pub init_std: f64,
+    /// Whether training keeps only what goes into each block and computes the block again in the
+    /// backward pass (Chen et al., arXiv 1604.06174): less memory, one more forward pass, the same
+    /// gradients bit for bit.
+    pub gradient_checkpointing: bool,
+}
+
+/// The serialised form of a [`GptConfig`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GptSettings {
+    preset: Option<GptPreset>,
+    vocabulary: Option<usize>,
+    context: Option<usize>,
+    layers: Option<usize>,
+    heads: Option<usize>,
+    width: Option<usize>,
+    dropout: Option<f64>,
+    init_std: Option<f64>,
+    gradient_checkpointing: Option<bool>,
+}
+
+impl From<GptSettings> for GptConfig {
+    fn from(settings: GptSettings) -> Self {
+        let preset = settings.preset.unwrap_or_default().config();
+        let checkpointing = settings.gradient_checkpointing;
+        Self {
+            vocabulary: settings.vocabulary.unwrap_or(preset.vocabulary),
+            context: settings.context.unwrap_or(preset.context),
+            layers: settings.layers.unwrap_or(preset.layers),
+            heads: settings.heads.unwrap_or(preset.heads),
+            width: settings.width.unwrap_or(preset.width),
+            dropout: settings.dropout.unwrap_or(preset.dropout),
+            init_std: settings.init_std.unwrap_or(preset.init_std),
+            gradient_checkpointing: checkpointing.unwrap_or(preset.gradient_checkpointing),
+        }
+    }
 }
 
 /// Named sizes of a [`Gpt`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GptPreset {
     /// For tests: 2 layers of width 32 with 2 heads, 32 tokens of context, a vocabulary of bytes.
     Nano,
     /// For a CPU: 4 layers of width 128 with 4 heads, 64 tokens of context, a vocabulary of bytes.
+    #[default]
     Mini,
     /// OpenAI's smallest GPT-2: 124 million parameters.
     Small,
@@ -70,6 +119,7 @@ impl GptPreset {
             width: 128,
             dropout: 0.0,
             init_std: 0.02,
+            gradient_checkpointing: false,
         };
         match self {
             Self::Nano => GptConfig {
@@ -95,7 +145,7 @@ impl GptPreset {
 
 impl Default for GptConfig {
     fn default() -> Self {
-        GptPreset::Mini.config()
+        GptPreset::default().config()
     }
 }
 
@@ -131,6 +181,7 @@ impl GptConfig {
                 .collect::<Result<_>>()?,
             norm: LayerNormConfig::new(self.width).build(&root.child("ln_f"))?,
             context: self.context,
+            gradient_checkpointing: self.gradient_checkpointing,
             tensors: scope.clone().into_tensors(),
         })
     }
@@ -169,6 +220,7 @@ pub struct Gpt {
     norm: LayerNorm,
     head: Linear,
     context: usize,
+    gradient_checkpointing: bool,
     tensors: Tensors,
 }
 
@@ -184,7 +236,14 @@ impl Model for Gpt {
         let embedded = (self.tokens.forward(input)? + self.positions.forward(&positions)?)?;
         let mut hidden = self.dropout.forward(&embedded, pass)?;
         for block in &self.blocks {
-            hidden = block.forward(&hidden, pass)?;
+            hidden = if self.gradient_checkpointing && pass.is_train() {
+                let again = block.clone();
+                checkpoint(&hidden, &block.parameters, move |hidden| {
+                    again.forward(hidden, pass)
+                })?
+            } else {
+                block.forward(&hidden, pass)?
+            };
         }
         self.head.forward(&self.norm.forward(&hidden)?)
     }
@@ -196,6 +255,7 @@ impl Model for Gpt {
 
 #[derive(Debug, Clone)]
 struct Block {
+    parameters: Vec<Var>,
     attention_norm: LayerNorm,
     attention_in: Linear,
     attention: CausalAttention,
@@ -223,7 +283,8 @@ impl Block {
         let dropout = |scope: &Scope, name| Dropout::new(config.dropout, &scope.child(name));
         let (attention, mlp) = (scope.child("attn"), scope.child("mlp"));
         let std = config.init_std;
-        Ok(Self {
+        let mut block = Self {
+            parameters: Vec::new(),
             attention_norm: norm("ln_1")?,
             attention_in: linear(width, 3 * width, std, &attention.child("c_attn"))?,
             attention: CausalAttention {
@@ -236,7 +297,9 @@ impl Block {
             mlp_in: linear(width, 4 * width, std, &mlp.child("c_fc"))?,
             mlp_out: linear(4 * width, width, residual_std, &mlp.child("c_proj"))?,
             mlp_dropout: dropout(&mlp, "dropout")?,
-        })
+        };
+        block.parameters = scope.parameters();
+        Ok(block)
     }
 
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {

@@ -3,8 +3,8 @@
 use candle_core::{D, Tensor, bail};
 
 use super::dropout::{Dropout, factors};
-use crate::Pass;
 use crate::kernels::{self, Apply, Noise};
+use crate::{Pass, summary};
 
 /// Scaled dot-product attention in which each position sees itself and those before it.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ impl CausalAttention {
             );
         }
         let dropout = self.dropout.noise(pass);
-        if kernels::supported(input) {
+        let output = if kernels::supported(input) {
             let attention = kernels::CausalAttention {
                 batch,
                 time,
@@ -39,9 +39,13 @@ impl CausalAttention {
                 head_width: columns / 3 / self.heads,
                 dropout,
             };
-            return attention.apply([input]);
-        }
-        self.plain(input, dropout)
+            attention.apply([input])?
+        } else {
+            self.plain(input, dropout)?
+        };
+        // Each element is a sum over positions, and its row of scores takes as much.
+        summary::record("CausalAttention", [], &output, 2 * time);
+        Ok(output)
     }
 
     fn plain(&self, input: &Tensor, dropout: Option<Noise>) -> candle_core::Result<Tensor> {

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor, Var, bail};
 
 use crate::kernels::{self, Apply};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Init, Result, Scope, summary};
 
 /// The settings of an [`Embedding`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,14 +65,17 @@ impl Embedding {
         let mut shape = ids.dims().to_vec();
         shape.push(width);
         let flat = ids.flatten_all()?.to_dtype(DType::U32)?;
-        if !kernels::supported(&self.weight) {
-            return self.weight.index_select(&flat, 0)?.reshape(shape);
-        }
-        let ids = flat.to_vec1::<u32>()?;
-        if let Some(id) = ids.iter().find(|id| **id as usize >= count) {
-            bail!("embedding: index {id} is not below {count}");
-        }
-        let shape = shape.into();
-        kernels::LookUp { ids, width, shape }.apply([&self.weight])
+        let output = if kernels::supported(&self.weight) {
+            let ids = flat.to_vec1::<u32>()?;
+            if let Some(id) = ids.iter().find(|id| **id as usize >= count) {
+                bail!("embedding: index {id} is not below {count}");
+            }
+            let shape = shape.into();
+            kernels::LookUp { ids, width, shape }.apply([&self.weight])?
+        } else {
+            self.weight.index_select(&flat, 0)?.reshape(shape)?
+        };
+        summary::record("Embedding", [self.weight()], &output, 0);
+        Ok(output)
     }
 }

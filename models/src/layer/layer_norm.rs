@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor, Var, bail};
 
 use crate::kernels::{self, Apply};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Init, Result, Scope, summary};
 
 /// The settings of a [`LayerNorm`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,6 +62,8 @@ impl LayerNorm {
                 input.dims()
             );
         }
+        let parameters = [&self.weight, &self.bias].map(Var::as_tensor);
+        summary::record("LayerNorm", parameters, input, 0);
         if kernels::supported(input) {
             let shape = input.shape().clone();
             let normalize = kernels::LayerNormalize { width, eps, shape };
