@@ -100,7 +100,7 @@ fn convolutions_of_deep_networks_start_kaiming_normal() {
     for (spec, features) in [
         (r#"{"kind": "resnet", "depth": 20}"#, 64),
         (r#"{"kind": "resnet", "variant": "fuse"}"#, 256),
-        (r#"{"kind": "densenet", "depth": 10}"#, 96),
+        (r#"{"kind": "densenet", "depth": 10}"#, 128),
     ] {
         assert_model_starts(spec, |name, dims| match (name, dims) {
             ("fc.bias", _) if spec.contains("densenet") => Constant(0.0),

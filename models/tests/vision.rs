@@ -47,7 +47,7 @@ fn resnet_gradients() {
     let model = config.build(&scope(DType::F64)).unwrap();
     assert_model_gradients(&model, &[2, 3, 35, 33]);
     let model = ResNetConfig::fuse().width(2).build(&scope(DType::F64));
-    assert_model_gradients(&model.unwrap(), &[3, 3, 32, 32]);
+    assert_model_gradients(&model.unwrap(), &[4, 3, 16, 16]);
 }
 
 #[test]
