@@ -1,14 +1,14 @@
 //! Gradient checkpointing: a part of a graph whose inner values are computed again in the backward
 //! pass.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use candle_core::backend::{BackendDevice, BackendStorage};
+use candle_core::backend::BackendStorage;
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, DType, Layout, MetalStorage, Result, Shape,
-    Storage, Tensor, TensorId, Var,
+    CpuStorage, CudaStorage, CustomOp2, Layout, MetalStorage, Result, Shape, Storage, Tensor, Var,
 };
+
+use crate::kernels::{Gradients, stand_ins};
 
 /// `part(input)`, of which Candle's graph keeps only the input and the output. `part` may depend on
 /// the variables `parameters` and must give the same each time.
@@ -19,14 +19,7 @@ pub(crate) fn checkpoint(
 ) -> Result<Tensor> {
     // The graph that leads to this output is dropped with it.
     let output = part(&input.detach())?.detach().force_contiguous()?;
-    // A node of Candle's graph has at most three arguments, but a part can have many parameters. Each is
-    // stood for by one number, whose own node passes the gradient on.
-    let gradients = Gradients::default();
-    let stand_ins = parameters
-        .iter()
-        .map(|parameter| parameter.apply_op1(StandIn(gradients.clone())))
-        .collect::<Result<Vec<_>>>()?;
-    let stand_ins = Tensor::cat(&stand_ins, 0)?;
+    let (stand_ins, gradients) = stand_ins(parameters)?;
     let node = Checkpoint {
         output: Mutex::new(Some(output)),
         parameters: parameters.to_vec(),
@@ -34,22 +27,6 @@ pub(crate) fn checkpoint(
         gradients,
     };
     input.apply_op2(&stand_ins, node)
-}
-
-/// The gradients of parameters between the node that computes them and those that pass them on.
-#[derive(Default, Clone)]
-struct Gradients(Arc<Mutex<HashMap<TensorId, Tensor>>>);
-
-impl Gradients {
-    fn set(&self, parameter: &Var, gradient: Tensor) {
-        let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gradients.insert(parameter.id(), gradient);
-    }
-
-    fn take(&self, parameter: &Tensor) -> Option<Tensor> {
-        let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gradients.remove(&parameter.id())
-    }
 }
 
 struct Checkpoint<F> {
@@ -110,39 +87,9 @@ impl<F: Fn(&Tensor) -> Result<Tensor> + Send + Sync> CustomOp2 for Checkpoint<F>
         let mut gradients = (output * gradient)?.sum_all()?.backward()?;
         for parameter in &self.parameters {
             if let Some(gradient) = gradients.remove(parameter) {
-                self.gradients.set(parameter, gradient);
+                self.gradients.put(parameter, gradient);
             }
         }
         Ok((gradients.remove(&input), Some(stand_ins.zeros_like()?)))
     }
-}
-
-/// One zero in place of a parameter.
-struct StandIn(Gradients);
-
-impl CustomOp1 for StandIn {
-    fn name(&self) -> &'static str {
-        "checkpoint-parameter"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        zero(storage.device(), storage.dtype())
-    }
-
-    fn cuda_fwd(&self, storage: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
-        zero(storage.device(), storage.dtype())
-    }
-
-    fn metal_fwd(&self, storage: &MetalStorage, _: &Layout) -> Result<(MetalStorage, Shape)> {
-        zero(storage.device(), storage.dtype())
-    }
-
-    fn bwd(&self, parameter: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
-        Ok(self.0.take(parameter))
-    }
-}
-
-fn zero<D: BackendDevice>(device: &D, dtype: DType) -> Result<(D::Storage, Shape)> {
-    let shape = Shape::from(1);
-    Ok((device.zeros_impl(&shape, dtype)?, shape))
 }

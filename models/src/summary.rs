@@ -155,6 +155,11 @@ thread_local! {
     static RECORDS: RefCell<Option<Vec<Record>>> = const { RefCell::new(None) };
 }
 
+/// Whether this thread makes a summary.
+pub(crate) fn is_being_made() -> bool {
+    RECORDS.with_borrow(Option::is_some)
+}
+
 /// Notes, while a summary is made, that a layer with these parameters had this output, each element
 /// of which took a number of multiply-adds.
 pub(crate) fn record<'a>(

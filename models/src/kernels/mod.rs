@@ -8,6 +8,7 @@
 mod activation;
 mod attention;
 mod batch_norm;
+mod composite;
 mod conv2d;
 mod convolution;
 mod cross_entropy;
@@ -22,11 +23,14 @@ mod linear;
 mod matmul;
 mod parallel;
 mod pool;
+mod stand_in;
+mod transformer;
 mod vector;
 
 pub(crate) use activation::Activate;
 pub(crate) use attention::CausalAttention;
 pub(crate) use batch_norm::{BatchNorm, ConvolveNormalize, Moments, Normalization};
+pub(crate) use composite::apply_composite;
 pub(crate) use conv2d::Convolve;
 pub(crate) use convolution::Geometry;
 pub(crate) use cross_entropy::MeanCrossEntropy;
@@ -39,3 +43,5 @@ pub(crate) use layer_norm::LayerNormalize;
 pub(crate) use linear::Affine;
 pub(crate) use parallel::{column_sums, for_each_row_block, map_chunks, vectorized};
 pub(crate) use pool::Pool;
+pub(crate) use stand_in::{Gradients, stand_ins};
+pub(crate) use transformer::TransformerBlock;

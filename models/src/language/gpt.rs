@@ -2,6 +2,8 @@
 //!
 //! Parameters have the names and layouts that Hugging Face's `GPT2LMHeadModel` gives them.
 
+use std::sync::Mutex;
+
 use candle_core::{Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,7 @@ use crate::layer::{
     Activation, CausalAttention, Dropout, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig,
     Linear, LinearConfig, WeightLayout,
 };
-use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
+use crate::{Error, Init, Model, Pass, Result, Scope, Tensors, kernels, summary};
 
 /// The settings of a [`Gpt`]. Their serialised form may begin with a `preset` (`nano`, `mini`, which
 /// is the default, or `small`), of which the settings that follow override parts:
@@ -255,6 +257,7 @@ impl Model for Gpt {
 
 #[derive(Debug, Clone)]
 struct Block {
+    /// The weight and the bias of each layer, in their order.
     parameters: Vec<Var>,
     attention_norm: LayerNorm,
     attention_in: Linear,
@@ -303,6 +306,28 @@ impl Block {
     }
 
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        // A summary wants to see each layer.
+        if !kernels::supported(input) || summary::is_being_made() {
+            return self.layer_by_layer(input, pass);
+        }
+        let (batch, time, width) = input.dims3()?;
+        let heads = self.attention.heads;
+        let block = kernels::TransformerBlock {
+            attention: kernels::CausalAttention {
+                batch,
+                time,
+                heads,
+                head_width: width / heads,
+                dropout: self.attention.dropout.noise(pass),
+            },
+            eps: self.attention_norm.eps(),
+            dropout: [self.attention_dropout, self.mlp_dropout].map(|drop| drop.noise(pass)),
+            kept: Mutex::default(),
+        };
+        kernels::apply_composite(block, input, &self.parameters)
+    }
+
+    fn layer_by_layer(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let packed = self
             .attention_in
             .forward(&self.attention_norm.forward(input)?)?;
@@ -313,5 +338,56 @@ impl Block {
         let hidden = self.mlp_in.forward(&self.mlp_norm.forward(&middle)?)?;
         let added = self.mlp_out.forward_activated(Activation::Gelu, &hidden)?;
         middle + self.mlp_dropout.forward(&added, pass)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn a_block_is_its_layers_one_by_one() {
+        for (dropout, pass) in [
+            (0.0, Pass::Eval),
+            (0.3, Pass::Eval),
+            (0.3, Pass::Train { seed: 2 }),
+        ] {
+            let config = GptConfig {
+                dropout,
+                init_std: 0.3,
+                heads: 3,
+                width: 12,
+                ..GptConfig::default()
+            };
+            let scope = scope();
+            let block = Block::new(&config, &scope).unwrap();
+            for (seed, var) in block.parameters.iter().enumerate() {
+                let noise = (values(var.dims()) * (0.1 * seed as f64)).unwrap();
+                var.set(&(var.as_tensor() + noise).unwrap()).unwrap();
+            }
+            let input = Var::from_tensor(&values(&[2, 70, 12])).unwrap();
+            assert_same_paths(
+                &scope.into_tensors(),
+                &input,
+                || block.forward(&input, pass),
+                || block.layer_by_layer(&input, pass),
+            );
+        }
+    }
+
+    #[test]
+    fn a_second_backward_pass_gives_the_same() {
+        let block = Block::new(&GptPreset::Nano.config(), &scope()).unwrap();
+        let input = Var::from_tensor(&values(&[1, 5, 32])).unwrap();
+        let output = block.forward(&input, Pass::Eval).unwrap();
+        let gradient = || -> Vec<f64> {
+            let gradients = output.backward().unwrap();
+            let gradient = gradients.get(&block.parameters[2]).unwrap();
+            gradient.flatten_all().unwrap().to_vec1().unwrap()
+        };
+        assert_eq!(gradient(), gradient());
     }
 }

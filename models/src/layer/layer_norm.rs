@@ -50,6 +50,11 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// What is added to the variance under the square root.
+    pub(crate) fn eps(&self) -> f64 {
+        self.config.eps
+    }
+
     /// The normalised input.
     ///
     /// # Errors
