@@ -23,8 +23,15 @@ def median(runs):
     return statistics.median(runs[WARM_UP:])
 
 
-def row(name, forward, backward, step=None):
-    tail = "" if step is None else f"  step {step:.1f}"
+def resident(key):
+    """A size of this process in MiB: resident now (VmRSS) or at most (VmHWM)."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1]) / 1024
+
+
+def row(name, forward, backward, step=None, memory=0):
+    tail = "" if step is None else f"  step {step:.1f}  memory {memory:.0f}"
     print(f"{name:<32} {forward:>10.2f} {backward:>10.2f}{tail}", flush=True)
 
 
@@ -44,6 +51,7 @@ def layer_times(layer, input):
 
 
 def step_times(model, input, labels, loss=F.cross_entropy):
+    memory = resident("VmRSS")
     adam = torch.optim.Adam(model.parameters())
     steps, forward, backward = [], [], []
     for _ in range(WARM_UP + RUNS):
@@ -56,7 +64,8 @@ def step_times(model, input, labels, loss=F.cross_entropy):
         backward.append(1e3 * (time.perf_counter() - back))
         adam.step()
         steps.append(1e3 * (time.perf_counter() - start))
-    return median(forward), median(backward), median(steps)
+    memory = resident("VmHWM") - memory
+    return median(forward), median(backward), median(steps), memory
 
 
 def vision():
