@@ -8,6 +8,7 @@
 mod activation;
 mod attention;
 mod batch_norm;
+mod buffer;
 mod composite;
 mod conv2d;
 mod convolution;
