@@ -89,3 +89,30 @@ fn hidden_keys(time: usize, like: &Tensor) -> candle_core::Result<Tensor> {
         .collect();
     Tensor::from_vec(values, (time, time), like.device())?.to_dtype(like.dtype())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::Tensors;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let input = Var::from_tensor(&values(&[2, 70, 3 * 3 * 4])).unwrap();
+        for rate in [0.0, 0.5] {
+            let dropout = Dropout::new(rate, &scope()).unwrap();
+            let attention = CausalAttention { heads: 3, dropout };
+            let pass = Pass::Train { seed: 4 };
+            assert_same_paths(
+                &Tensors::default(),
+                &input,
+                || attention.forward(&input, pass),
+                || attention.plain(&input, dropout.noise(pass)),
+            );
+        }
+    }
+}

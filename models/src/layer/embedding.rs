@@ -73,9 +73,36 @@ impl Embedding {
             let shape = shape.into();
             kernels::LookUp { ids, width, shape }.apply([&self.weight])?
         } else {
-            self.weight.index_select(&flat, 0)?.reshape(shape)?
+            self.plain(&flat, &shape)?
         };
         summary::record("Embedding", [self.weight()], &output, 0);
         Ok(output)
+    }
+
+    fn plain(&self, ids: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
+        self.weight.index_select(ids, 0)?.reshape(shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let scope = scope();
+        let embedding = EmbeddingConfig::new(5, 3).build(&scope).unwrap();
+        let ids = Tensor::new(&[4u32, 0, 4, 2], &candle_core::Device::Cpu).unwrap();
+        // The comparison wants an input, which both paths add.
+        let input = Var::from_tensor(&values(&[4, 3])).unwrap();
+        assert_same_paths(
+            &scope.into_tensors(),
+            &input,
+            || embedding.forward(&ids)? + input.as_tensor(),
+            || embedding.plain(&ids, &[4, 3])? + input.as_tensor(),
+        );
     }
 }

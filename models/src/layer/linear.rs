@@ -185,3 +185,36 @@ impl Linear {
         output.reshape(shape)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        for layout in [WeightLayout::OutputInput, WeightLayout::InputOutput] {
+            for (bias, activation) in [(true, None), (false, Some(Activation::Gelu))] {
+                let config = LinearConfig {
+                    bias,
+                    layout,
+                    ..LinearConfig::new(6, 9)
+                };
+                let scope = scope();
+                let linear = config.build(&scope).unwrap();
+                let input = Var::from_tensor(&values(&[2, 5, 6])).unwrap();
+                assert_same_paths(
+                    &scope.into_tensors(),
+                    &input,
+                    || linear.apply(activation, &input),
+                    || match activation {
+                        Some(activation) => linear.plain(&activation.plain(&input)?, &[2, 5, 9]),
+                        None => linear.plain(&input, &[2, 5, 9]),
+                    },
+                );
+            }
+        }
+    }
+}
