@@ -4,12 +4,14 @@
 //! their order: the same bits whatever the number of threads. AVX2 is used where the processor has
 //! it, but no fused multiply-add, so that the bits are those of the portable form.
 
+use std::ops::Range;
+
 use candle_core::{DType, Result, Tensor, Var, WithDType};
 use rayon::prelude::*;
 
 use super::{Move, Norms, PairProducts, RowProducts, Weights, with_element};
-use crate::kernels::host::{with_slices, with_slices_mut};
-use crate::kernels::number::{Element, Real};
+use crate::kernels::host::{with_batches_mut, with_slice_mut, with_slices};
+use crate::kernels::number::{Element, Real, sum_lanes};
 use crate::kernels::vectorized;
 
 /// Elements per unit of parallel work.
@@ -21,6 +23,12 @@ const SPAN: usize = 4 * BLOCK;
 const BLOCK: usize = 1024;
 /// Partial sums of one dot product.
 const LANES: usize = 64;
+/// Rows whose products are taken together: that many streams come from memory at once, and the
+/// columns are read once for all.
+const ROWS: usize = 4;
+/// Partial sums of each product of several rows: those of [`ROWS`] rows with two columns stay in
+/// registers.
+const ROW_LANES: usize = 8;
 
 /// Applies `f` to each chunk, in parallel if there are several; results in the chunks' order.
 fn each<I: Send, T: Send>(chunks: Vec<I>, f: impl Fn(I) -> T + Sync + Send) -> Vec<T> {
@@ -66,16 +74,67 @@ fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64
 fn dot<H: Element>(row: &[H], column: &[H::Real]) -> f64 {
     let mut lanes = [H::Real::ZERO; LANES];
     let (rows, columns) = (row.chunks_exact(LANES), column.chunks_exact(LANES));
-    let rest = rows.remainder().iter().zip(columns.remainder());
+    let (row_rest, column_rest) = (rows.remainder(), columns.remainder());
     for (row, column) in rows.zip(columns) {
-        for ((lane, row), column) in lanes.iter_mut().zip(row).zip(column) {
-            *lane += row.widen() * *column;
+        accumulate(&mut lanes, row, column);
+    }
+    accumulate(&mut lanes, row_rest, column_rest);
+    sum_lanes(lanes)
+}
+
+/// The products of up to [`ROWS`] rows, within `range`, with each of `columns`, which are as long.
+#[inline(always)]
+fn row_products<H: Element, const N: usize>(
+    rows: &[&[H]],
+    range: Range<usize>,
+    columns: [&[H::Real]; N],
+) -> [[f64; N]; ROWS] {
+    let mut sums = [[0.0; N]; ROWS];
+    for from in (0..range.len()).step_by(BLOCK) {
+        let to = range.len().min(from + BLOCK);
+        // Where there are fewer rows, the last one stands in: it is in the cache.
+        let block = range.start + from..range.start + to;
+        let rows: [&[H]; ROWS] =
+            std::array::from_fn(|row| &rows[row.min(rows.len() - 1)][block.clone()]);
+        let products = block_products(rows, columns.map(|column| &column[from..to]));
+        for (sums, products) in sums.iter_mut().zip(&products) {
+            add(sums, products);
         }
     }
-    for (lane, (row, column)) in lanes.iter_mut().zip(rest) {
+    sums
+}
+
+#[inline(always)]
+fn block_products<H: Element, const N: usize>(
+    rows: [&[H]; ROWS],
+    columns: [&[H::Real]; N],
+) -> [[f64; N]; ROWS] {
+    let mut lanes = [[[H::Real::ZERO; ROW_LANES]; N]; ROWS];
+    let rows = rows.map(|row| row.as_chunks::<ROW_LANES>());
+    let columns = columns.map(|column| column.as_chunks::<ROW_LANES>());
+    for group in 0..rows[0].0.len() {
+        for (lanes, (row, _)) in lanes.iter_mut().zip(&rows) {
+            for (lanes, (column, _)) in lanes.iter_mut().zip(&columns) {
+                accumulate(lanes, &row[group], &column[group]);
+            }
+        }
+    }
+    let mut sums = [[0.0; N]; ROWS];
+    for ((sums, lanes), (_, row)) in sums.iter_mut().zip(&mut lanes).zip(&rows) {
+        for ((sum, lanes), (_, column)) in sums.iter_mut().zip(lanes).zip(&columns) {
+            accumulate(lanes, row, column);
+            *sum = sum_lanes(*lanes);
+        }
+    }
+    sums
+}
+
+/// Adds the products of `row` and `column`, element by element, to `lanes`.
+#[inline(always)]
+fn accumulate<H: Element>(lanes: &mut [H::Real], row: &[H], column: &[H::Real]) {
+    for ((lane, row), column) in lanes.iter_mut().zip(row).zip(column) {
         *lane += row.widen() * *column;
     }
-    lanes.into_iter().map(|lane| lane.to_f64()).sum()
 }
 
 /// The largest magnitude; NaN is passed over.
@@ -164,9 +223,9 @@ fn extend_as<H: Element>(
     let move_weights = [real(new.step), real(new.damping.0), real(new.damping.1)];
     with_slices(&rows, |rows: Vec<&[H]>| {
         with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
-            with_slices_mut(std::slice::from_ref(pair), |mut pair: Vec<&mut [H]>| {
+            with_slice_mut(pair, |pair: &mut [H]| {
                 let d = vectors[0].len();
-                let (s, y) = pair[0].split_at_mut(d);
+                let (s, y) = pair.split_at_mut(d);
                 let outputs: Vec<_> = s
                     .chunks_mut(CHUNK)
                     .zip(y.chunks_mut(CHUNK))
@@ -252,10 +311,13 @@ fn extend_chunk<H: Element>(
         let [s_s, s_y, s_g] = dots(s_out, [s, y, gradient]);
         let [y_y, y_dy, y_dg] = dots(y_out, [y, dy, dg]);
         add(&mut pair, &[s_s, s_y, y_y, s_g, y_dy, y_dg]);
-        for (row, products) in rows.iter().zip(&mut products) {
-            let [s_y, s_g] = dots(&row[from..to], [y, gradient]);
-            let [y_dy, y_dg] = dots(&row[d + from..d + to], [dy, dg]);
-            add(products, &[s_y, s_g, y_dy, y_dg]);
+        for (rows, products) in rows.chunks(ROWS).zip(products.chunks_mut(ROWS)) {
+            let moves = row_products(rows, from..to, [y, gradient]);
+            let gradients = row_products(rows, d + from..d + to, [dy, dg]);
+            let both = moves.iter().zip(&gradients);
+            for (products, ([s_y, s_g], [y_dy, y_dg])) in products.iter_mut().zip(both) {
+                add(products, &[*s_y, *s_g, *y_dy, *y_dg]);
+            }
         }
     }
     (pair, products)
@@ -314,10 +376,13 @@ fn project_chunk<H: Element>(
         let gradient = &vectors[0][from..to];
         let diagonal = vectors.get(1).map(|diagonal| &diagonal[from..to]);
         let dg = scale(gradient, diagonal, &mut scaled);
-        for (row, products) in rows.iter().zip(&mut products) {
-            let [s_g] = dots(&row[from..to], [gradient]);
-            let [y_dg] = dots(&row[d + from..d + to], [dg]);
-            add(products, &[s_g, y_dg]);
+        for (rows, products) in rows.chunks(ROWS).zip(products.chunks_mut(ROWS)) {
+            let moves = row_products(rows, from..to, [gradient]);
+            let gradients = row_products(rows, d + from..d + to, [dg]);
+            let both = moves.iter().zip(&gradients);
+            for (products, ([s_g], [y_dg])) in products.iter_mut().zip(both) {
+                add(products, &[*s_g, *y_dg]);
+            }
         }
     }
     products
@@ -351,27 +416,15 @@ fn combine_as<H: Element>(
     vectors.extend(diagonal.cloned());
     let chunks = with_slices(&pairs, |pairs: Vec<&[H]>| {
         with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
-            with_slices_mut(
-                std::slice::from_ref(direction),
-                |mut direction: Vec<&mut [H::Real]>| {
-                    let outputs = direction[0].chunks_mut(CHUNK).enumerate().collect();
-                    each(outputs, |(chunk, output): (usize, &mut [H::Real])| {
-                        vectorized(
-                            #[inline(always)]
-                            || {
-                                combine_chunk(
-                                    &pairs,
-                                    &weights,
-                                    &vectors,
-                                    gamma,
-                                    chunk * CHUNK,
-                                    output,
-                                )
-                            },
-                        )
-                    })
-                },
-            )
+            with_slice_mut(direction, |direction: &mut [H::Real]| {
+                let outputs = direction.chunks_mut(CHUNK).enumerate().collect();
+                each(outputs, |(chunk, output): (usize, &mut [H::Real])| {
+                    vectorized(
+                        #[inline(always)]
+                        || combine_chunk(&pairs, &weights, &vectors, gamma, chunk * CHUNK, output),
+                    )
+                })
+            })
         })?
     })??;
     Ok(slope_and_largest(&chunks))
@@ -531,9 +584,9 @@ fn write_parameters<P: Element, const N: usize>(
 ) -> Result<()> {
     let vectors = vectors.map(Tensor::clone);
     with_slices(&vectors, |vectors: Vec<&[P::Real]>| {
-        with_slices_mut(vars, |parameters: Vec<&mut [P]>| {
+        let mut start = 0;
+        with_batches_mut(vars, |_, parameters: Vec<&mut [P]>| {
             let mut chunks = Vec::new();
-            let mut start = 0;
             for parameter in parameters {
                 for chunk in parameter.chunks_mut(CHUNK) {
                     let end = start + chunk.len();
@@ -582,33 +635,29 @@ fn read_parameters<P: Element, const N: usize>(
     let vectors = vectors.map(Tensor::clone);
     with_slices(tensors, |tensors: Vec<&[P]>| {
         with_slices(&vectors, |vectors: Vec<&[P::Real]>| {
-            with_slices_mut(
-                std::slice::from_ref(flat),
-                |mut flat: Vec<&mut [P::Real]>| {
-                    let mut chunks = Vec::new();
-                    let (mut rest, mut start) = (&mut *flat[0], 0);
-                    for tensor in tensors {
-                        for chunk in tensor.chunks(CHUNK) {
-                            let (head, tail) = rest.split_at_mut(chunk.len());
-                            chunks.push((start, head, chunk));
-                            rest = tail;
-                            start += chunk.len();
-                        }
+            with_slice_mut(flat, |flat: &mut [P::Real]| {
+                let mut chunks = Vec::new();
+                let (mut rest, mut start) = (flat, 0);
+                for tensor in tensors {
+                    for chunk in tensor.chunks(CHUNK) {
+                        let (head, tail) = rest.split_at_mut(chunk.len());
+                        chunks.push((start, head, chunk));
+                        rest = tail;
+                        start += chunk.len();
                     }
-                    each(
-                        chunks,
-                        |(start, flat, chunk): (usize, &mut [P::Real], &[P])| {
-                            let end = start + flat.len();
-                            let columns =
-                                std::array::from_fn(|vector| &vectors[vector][start..end]);
-                            vectorized(
-                                #[inline(always)]
-                                || f(flat, chunk, columns),
-                            );
-                        },
-                    );
-                },
-            )
+                }
+                each(
+                    chunks,
+                    |(start, flat, chunk): (usize, &mut [P::Real], &[P])| {
+                        let end = start + flat.len();
+                        let columns = std::array::from_fn(|vector| &vectors[vector][start..end]);
+                        vectorized(
+                            #[inline(always)]
+                            || f(flat, chunk, columns),
+                        );
+                    },
+                );
+            })
         })?
     })?
 }
