@@ -21,8 +21,6 @@ use rayon::prelude::*;
 
 const HISTORY: usize = 10;
 const CHUNK: usize = 32 * 1024;
-/// Steps of one iteration a pair; the first, which fills the history, is not timed.
-const REPEATS: usize = 8;
 
 /// ½ Σ λᵢxᵢ² with λ between 1 and 100, ill-conditioned enough to last. It runs on rayon's threads,
 /// as the optimizer does: Candle's own would still spin when the optimizer's turn comes.
@@ -120,10 +118,12 @@ fn report(d: usize, history_precision: HistoryPrecision) -> Result<()> {
         tolerance_change: 0.0,
         ..LbfgsConfig::default()
     };
+    // The first step fills the history and is not timed.
+    let steps = 0..(80_000_000 / d).clamp(3, 8);
     let mut searching = config.clone().build(&objective.parameters)?;
     let mut iteration = f64::INFINITY;
     let mut evaluations = 0.0;
-    for step in 0..REPEATS {
+    for step in steps.clone() {
         let (time, per_iteration) = iteration_time(&mut searching, &mut objective)?;
         if step > 0 && time < iteration {
             (iteration, evaluations) = (time, per_iteration);
@@ -148,7 +148,7 @@ fn report(d: usize, history_precision: HistoryPrecision) -> Result<()> {
     let memory = vec![1u64; history.min(512 << 20) / 8];
     let [mut without, mut with, mut floor] = [f64::INFINITY; 3];
     // In turns, so that all see the same load of the machine.
-    for step in 0..REPEATS {
+    for step in steps {
         let (refused, _) = iteration_time(&mut refusing, &mut objective)?;
         let (stored, _) = iteration_time(&mut storing, &mut objective)?;
         let read = read_time(&memory) * history as f64 / (8 * memory.len()) as f64;
@@ -181,11 +181,23 @@ fn iteration_time(lbfgs: &mut Lbfgs, objective: &mut Quadratic) -> Result<(f64, 
     ))
 }
 
-/// Milliseconds to read `memory` once.
+/// Milliseconds to read `memory` once more, so that it comes from a cache if it fits in one: four
+/// streams at a time, which is faster than one.
 fn read_time(memory: &[u64]) -> f64 {
+    read(memory);
     let start = Instant::now();
-    let chunks = memory.par_chunks(CHUNK);
-    let folded = chunks.map(|chunk| chunk.iter().fold(0, |a, b| a ^ b));
-    black_box(folded.reduce(|| 0, |a, b| a ^ b));
+    read(memory);
     1e3 * start.elapsed().as_secs_f64()
+}
+
+fn read(memory: &[u64]) {
+    let streams = memory.len() / 4;
+    let [a, b, c, d] = [0, 1, 2, 3].map(|stream| &memory[stream * streams..][..streams]);
+    let chunks = (0..streams).into_par_iter().step_by(CHUNK).map(|from| {
+        let range = from..streams.min(from + CHUNK);
+        let [a, b, c, d] = [a, b, c, d].map(|stream| &stream[range.clone()]);
+        let elements = a.iter().zip(b).zip(c).zip(d);
+        elements.fold(0, |sum, (((a, b), c), d)| sum ^ a ^ b ^ c ^ d)
+    });
+    black_box(chunks.reduce(|| 0, |a, b| a ^ b));
 }

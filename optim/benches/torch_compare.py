@@ -85,7 +85,7 @@ def iteration(d, line_search):
     settings = dict(lr=1.0 if line_search else 1e-3, max_iter=HISTORY, history_size=HISTORY, line_search_fn=line_search)
     lbfgs = torch.optim.LBFGS([problem.x], tolerance_grad=0, tolerance_change=0, **settings)
     best = (float("inf"), 0)
-    for step in range(8):
+    for step in range(max(3, min(8, 80_000_000 // d))):
         before = lbfgs.state[problem.x].get("n_iter", 0)
         problem.time, problem.evaluations = 0.0, 0
         start = time.perf_counter()

@@ -105,7 +105,7 @@ fn draw(file: &Path, paths: &[(&str, Vec<(f64, f64)>)]) -> std::result::Result<(
         .label_style(("sans-serif", 15))
         .draw()?;
     for level in [0.1, 0.5, 2.0, 5.0, 15.0, 50.0, 150.0, 400.0] {
-        chart.draw_series(LineSeries::new(level_curve(level), BLACK.mix(0.25)))?;
+        chart.draw_series([PathElement::new(level_curve(level), BLACK.mix(0.25))])?;
     }
     let colours = [
         RGBColor(213, 94, 0),
@@ -113,9 +113,13 @@ fn draw(file: &Path, paths: &[(&str, Vec<(f64, f64)>)]) -> std::result::Result<(
         RGBColor(0, 158, 115),
     ];
     for ((name, path), colour) in paths.iter().zip(colours) {
-        let line = LineSeries::new(path.iter().copied(), colour.stroke_width(2)).point_size(2);
+        let points = path
+            .iter()
+            .map(|point| Circle::new(*point, 2, colour.filled()));
+        chart.draw_series(points)?;
+        let line = PathElement::new(path.clone(), colour.stroke_width(1));
         chart
-            .draw_series(line)?
+            .draw_series([line])?
             .label(format!("{name}, {} evaluations", path.len()))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(3)));
     }

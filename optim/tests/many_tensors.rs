@@ -8,6 +8,8 @@ use optim::{
 
 const TENSORS: usize = 10_000;
 
+type Build = fn(&Parameters) -> Box<dyn Optimizer>;
+
 /// ½ Σ λᵢxᵢ² of all elements in order, λ between 1 and 100.
 struct Quadratic(Parameters);
 
@@ -34,7 +36,7 @@ impl Objective for Quadratic {
 }
 
 /// The bits of all elements after three steps from the same start, cut into tensors of `lengths`.
-fn end(lengths: &[usize], build: fn(&Parameters) -> Box<dyn Optimizer>) -> Vec<u32> {
+fn end(lengths: &[usize], build: Build) -> Vec<u32> {
     let mut values = (0..).map(|i| (i as f32 * 0.7).sin());
     let vars = lengths.iter().enumerate().map(|(i, &length)| {
         let values: Vec<f32> = values.by_ref().take(length).collect();
@@ -58,16 +60,15 @@ fn end(lengths: &[usize], build: fn(&Parameters) -> Box<dyn Optimizer>) -> Vec<u
 fn ten_thousand_tensors_move_as_one_vector_does() {
     let lengths: Vec<usize> = (0..TENSORS).map(|i| 1 + i % 7).collect();
     let whole = [lengths.iter().sum()];
-    for build in [
-        (|parameters| Box::new(AdamConfig::adamw().build(parameters).unwrap())) as fn(&_) -> _,
-        |parameters| {
-            let config = LbfgsConfig {
-                max_iter: 5,
-                ..LbfgsConfig::default()
-            };
-            Box::new(config.build(parameters).unwrap()) as Box<dyn Optimizer>
-        },
-    ] {
+    let adam: Build = |parameters| Box::new(AdamConfig::adamw().build(parameters).unwrap());
+    let lbfgs: Build = |parameters| {
+        let config = LbfgsConfig {
+            max_iter: 5,
+            ..LbfgsConfig::default()
+        };
+        Box::new(config.build(parameters).unwrap())
+    };
+    for build in [adam, lbfgs] {
         assert!(end(&lengths, build) == end(&whole, build));
     }
 }
