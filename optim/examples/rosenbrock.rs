@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, Var};
@@ -16,6 +17,9 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 
 const START: [f64; 2] = [-1.2, 1.0];
+/// What the plot shows.
+const XS: Range<f64> = -1.8..1.8;
+const YS: Range<f64> = -0.6..2.0;
 
 type Build = Box<dyn FnOnce(&Parameters) -> Result<Box<dyn Optimizer>>>;
 
@@ -96,7 +100,7 @@ fn draw(file: &Path, paths: &[(&str, Vec<(f64, f64)>)]) -> std::result::Result<(
         .margin(15)
         .x_label_area_size(40)
         .y_label_area_size(50)
-        .build_cartesian_2d(-1.8..1.8, -0.6..2.0)?;
+        .build_cartesian_2d(XS, YS)?;
     chart
         .configure_mesh()
         .disable_mesh()
@@ -105,7 +109,10 @@ fn draw(file: &Path, paths: &[(&str, Vec<(f64, f64)>)]) -> std::result::Result<(
         .label_style(("sans-serif", 15))
         .draw()?;
     for level in [0.1, 0.5, 2.0, 5.0, 15.0, 50.0, 150.0, 400.0] {
-        chart.draw_series([PathElement::new(level_curve(level), BLACK.mix(0.25))])?;
+        let curve = level_curve(level);
+        let visible = curve.split(|(x, y)| !(XS.contains(x) && YS.contains(y)));
+        let pieces = visible.map(|piece| PathElement::new(piece, BLACK.mix(0.25)));
+        chart.draw_series(pieces)?;
     }
     let colours = [
         RGBColor(213, 94, 0),
@@ -139,9 +146,9 @@ fn draw(file: &Path, paths: &[(&str, Vec<(f64, f64)>)]) -> std::result::Result<(
 /// The curve on which the function is `level`: y = x² ± √((level − (1 − x)²)/100).
 fn level_curve(level: f64) -> Vec<(f64, f64)> {
     let branch = |sign: f64| {
-        (-200..=200).map(move |i| {
+        (-1000..=1000).map(move |i| {
             // Denser towards the ends, where the branches meet.
-            let offset = (f64::from(i) / 200.0 * std::f64::consts::FRAC_PI_2).sin();
+            let offset = (f64::from(i) / 1000.0 * std::f64::consts::FRAC_PI_2).sin();
             let x = 1.0 + level.sqrt() * offset;
             let height = sign * (level * (1.0 - offset * offset) / 100.0).sqrt();
             (x, x * x + height)
