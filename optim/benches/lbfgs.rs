@@ -193,11 +193,17 @@ fn read_time(memory: &[u64]) -> f64 {
 fn read(memory: &[u64]) {
     let streams = memory.len() / 4;
     let [a, b, c, d] = [0, 1, 2, 3].map(|stream| &memory[stream * streams..][..streams]);
-    let chunks = (0..streams).into_par_iter().step_by(CHUNK).map(|from| {
+    let starts = (0..streams).into_par_iter().step_by(CHUNK);
+    starts.for_each(|from| {
         let range = from..streams.min(from + CHUNK);
-        let [a, b, c, d] = [a, b, c, d].map(|stream| &stream[range.clone()]);
-        let elements = a.iter().zip(b).zip(c).zip(d);
-        elements.fold(0, |sum, (((a, b), c), d)| sum ^ a ^ b ^ c ^ d)
+        let [a, b, c, d] = [a, b, c, d].map(|stream| stream[range.clone()].as_chunks::<8>().0);
+        // In lanes, so that it is compiled to vector instructions.
+        let mut lanes = [0; 8];
+        for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+            for ((((lane, a), b), c), d) in lanes.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *lane ^= a ^ b ^ c ^ d;
+            }
+        }
+        black_box(lanes);
     });
-    black_box(chunks.reduce(|| 0, |a, b| a ^ b));
 }
