@@ -111,7 +111,9 @@ fn draw(file: &Path, paths: &[(&str, Vec<(f64, f64)>)]) -> std::result::Result<(
     for level in [0.1, 0.5, 2.0, 5.0, 15.0, 50.0, 150.0, 400.0] {
         let curve = level_curve(level);
         let visible = curve.split(|(x, y)| !(XS.contains(x) && YS.contains(y)));
-        let pieces = visible.map(|piece| PathElement::new(piece, BLACK.mix(0.25)));
+        let pieces = visible
+            .filter(|piece| piece.len() > 1)
+            .map(|piece| PathElement::new(piece, BLACK.mix(0.25)));
         chart.draw_series(pieces)?;
     }
     let colours = [
