@@ -98,6 +98,24 @@ pub enum Error {
         message: String,
     },
 
+    /// A plan cannot be run by this program, here.
+    #[error("plan {}: {reason}", .path.display())]
+    Plan {
+        /// The plan's file.
+        path: PathBuf,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
+    /// The scheduler is missing, or refused.
+    #[error("{command}: {reason}")]
+    Scheduler {
+        /// What was called.
+        command: String,
+        /// What it said, and what to do.
+        reason: String,
+    },
+
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] crate::report::Error),
@@ -132,7 +150,9 @@ pub enum Error {
     },
 
     /// Some runs ended with an error; their reasons stand in the report.
-    #[error("{failed} of {total} runs failed; the report names the reasons")]
+    #[error(
+        "{failed} of {total} runs failed; the report, or `status` of a plan, names the reasons"
+    )]
     RunsFailed {
         /// How many.
         failed: usize,
@@ -141,7 +161,9 @@ pub enum Error {
     },
 
     /// The user stopped the sweep.
-    #[error("interrupted: {done} of {total} runs are complete and in the report")]
+    #[error(
+        "interrupted: {done} of {total} runs are complete; the same command goes on from there"
+    )]
     Interrupted {
         /// Complete runs.
         done: usize,
@@ -156,14 +178,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// The process's exit code: 1 a run failed, 2 wrong use of the command line, 3 invalid
     /// experiment file, 4 unreadable or unwritable file, 5 unusable device, 6 missing or damaged
-    /// data, 130 interrupted.
+    /// data, 7 missing or refusing scheduler, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::UnknownName { .. } | Self::Flag { .. } => 2,
-            Self::Spec(_) | Self::Catalogue(_) | Self::Problem { .. } => 3,
+            Self::Spec(_) | Self::Catalogue(_) | Self::Problem { .. } | Self::Plan { .. } => 3,
             Self::Output { .. } | Self::Input { .. } | Self::Report(_) => 4,
             Self::Device { .. } => 5,
             Self::Data(_) | Self::FiguresSkipped { .. } => 6,
+            Self::Scheduler { .. } => 7,
             Self::Interrupted { .. } => 130,
             Self::Optim(_)
             | Self::Model(_)

@@ -50,7 +50,7 @@ fn folder_of(results: &Results, folder: &Path) {
 
 fn environment() -> Environment {
     Environment {
-        library: Library::from_env(None).unwrap(),
+        library: Library::from_env(None).unwrap().into(),
         device: Device::Cpu,
     }
 }
@@ -371,6 +371,7 @@ optimizer = [{ kind = "adam", learning_rate = 0.01 }]
         optimizer,
         0,
         &environment,
+        None,
         &interrupted,
         &mut |_| (),
     );
@@ -401,7 +402,15 @@ fn what_the_criterion_saw_is_kept_and_comes_back_from_the_file() {
         .find(|entry| entry.label == label)
         .unwrap();
     let interrupted = AtomicBool::new(false);
-    let record = run(problem, fuse, 0, &environment(), &interrupted, &mut |_| ());
+    let record = run(
+        problem,
+        fuse,
+        0,
+        &environment(),
+        None,
+        &interrupted,
+        &mut |_| (),
+    );
     let switch = record.switches[0].step;
     let first = record.curve[1];
     for point in &record.curve[1..] {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::state::State;
-use crate::{CriterionRecord, Oracle, PairCounts, Parameters, Result};
+use crate::{CriterionRecord, LbfgsCounts, Oracle, Parameters, Result};
 
 /// An algorithm that moves [`Parameters`] towards lower loss.
 ///
@@ -43,14 +43,14 @@ pub trait Optimizer {
     /// Passes over parameter-sized vectors so far.
     fn vector_passes(&self) -> VectorPasses;
 
-    /// What the switch criterion saw last; `None` without a criterion, or before it was asked.
-    fn criterion_record(&self) -> Option<&CriterionRecord> {
+    /// How curvature pairs and line searches fared so far; `None` while there are none.
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
         None
     }
 
-    /// Curvature pairs so far; none for first-order methods.
-    fn pair_counts(&self) -> PairCounts {
-        PairCounts::default()
+    /// All evaluations of the switch criterion so far, in order; none where nothing switches.
+    fn criterion_records(&self) -> &[CriterionRecord] {
+        &[]
     }
 
     /// Everything needed to continue bit for bit.
@@ -99,12 +99,12 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
         (**self).vector_passes()
     }
 
-    fn criterion_record(&self) -> Option<&CriterionRecord> {
-        (**self).criterion_record()
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        (**self).second_order_counts()
     }
 
-    fn pair_counts(&self) -> PairCounts {
-        (**self).pair_counts()
+    fn criterion_records(&self) -> &[CriterionRecord] {
+        (**self).criterion_records()
     }
 
     fn state(&self) -> Result<State> {

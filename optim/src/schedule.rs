@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::State;
 use crate::{
-    CriterionRecord, Optimizer, Oracle, PairCounts, Parameters, Phase, Result, Step, VectorPasses,
+    CriterionRecord, LbfgsCounts, Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses,
     check,
 };
 
@@ -229,12 +229,12 @@ impl<O: Optimizer> Optimizer for Scheduled<O> {
         self.optimizer.vector_passes()
     }
 
-    fn criterion_record(&self) -> Option<&CriterionRecord> {
-        self.optimizer.criterion_record()
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        self.optimizer.second_order_counts()
     }
 
-    fn pair_counts(&self) -> PairCounts {
-        self.optimizer.pair_counts()
+    fn criterion_records(&self) -> &[CriterionRecord] {
+        self.optimizer.criterion_records()
     }
 
     fn state(&self) -> Result<State> {

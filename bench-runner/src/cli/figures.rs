@@ -270,7 +270,7 @@ fn spinner(message: &str) -> ProgressBar {
 fn probe(entry: &Entry, library: &dyn Fn() -> Result<Library>) -> Result<Measured> {
     let environment = || -> Result<Environment> {
         Ok(Environment {
-            library: library()?,
+            library: library()?.into(),
             device: candle_core::Device::Cpu,
         })
     };

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use super::{print, results_file};
+use super::{plan_report, print, results_file};
 use crate::Result;
 use crate::report::Report;
 use crate::store::{Manifest, Results};
 
 #[derive(Debug, Parser)]
 pub(super) struct ReportCommand {
-    /// Reports' folders, each with results.parquet and manifest.json
+    /// Reports' folders, each with results.parquet and manifest.json, or one plan.json
     #[arg(value_name = "REPORT", required = true)]
     from: Vec<PathBuf>,
     /// Where the report goes [default: the first report's folder; of several, reports/NAMES]
@@ -28,6 +28,13 @@ pub(super) struct ReportCommand {
 /// # Errors
 /// When results cannot be read or the report cannot be written.
 pub(super) fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
+    if let [plan] = options.from.as_slice()
+        && plan
+            .extension()
+            .is_some_and(|extension| extension == "json")
+    {
+        return plan_report::report(plan, options.out.as_deref(), out);
+    }
     let mut sets = Vec::new();
     let mut manifests = Vec::new();
     for folder in &options.from {

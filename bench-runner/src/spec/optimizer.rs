@@ -3,8 +3,8 @@
 //! To add one: give it a variant of [`OptimizerConfig`] that holds its settings.
 
 use optim::{
-    AdamConfig, AdamSgdConfig, Criterion, FusePvConfig, LbfgsConfig, Optimizer, Parameters,
-    SgdConfig,
+    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, Optimizer,
+    Parameters, SgdConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ pub enum OptimizerConfig {
     AdamSgd(AdamSgdConfig),
     /// Limited-memory BFGS.
     Lbfgs(LbfgsConfig),
+    /// A mean of Adam's and L-BFGS's steps.
+    Fuse(FuseConfig),
     /// Adam, then L-BFGS when a criterion says so.
     FusePv(FusePvConfig),
 }
@@ -31,6 +33,7 @@ impl OptimizerConfig {
         ("adam", "Adam, AdamW and AMSGrad"),
         ("adam-sgd", "Adam, then SGD from a fixed step or epoch on"),
         ("lbfgs", "L-BFGS with strong Wolfe line search"),
+        ("fuse", "a weighted mean of Adam's and L-BFGS's steps"),
         ("fuse-pv", "Adam, then L-BFGS when a switch criterion holds"),
     ];
 
@@ -73,6 +76,7 @@ impl OptimizerConfig {
             Self::Adam(config) => Box::new(config.build(parameters)?),
             Self::AdamSgd(config) => Box::new(config.build(parameters)?),
             Self::Lbfgs(config) => Box::new(config.build(parameters)?),
+            Self::Fuse(config) => Box::new(config.build(parameters)?),
             Self::FusePv(config) => Box::new(config.build(parameters)?),
         })
     }
@@ -82,6 +86,7 @@ impl OptimizerConfig {
         match self {
             Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) => 1,
             Self::Lbfgs(config) => config.max_eval(),
+            Self::Fuse(config) => config.lbfgs.max_eval(),
             Self::FusePv(config) => config.lbfgs.max_eval(),
         }
     }
@@ -90,7 +95,9 @@ impl OptimizerConfig {
     pub fn criterion(&self) -> Option<&Criterion> {
         match self {
             Self::FusePv(config) => Some(&config.criterion),
-            Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) | Self::Lbfgs(_) => None,
+            Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) | Self::Lbfgs(_) | Self::Fuse(_) => {
+                None
+            }
         }
     }
 
@@ -101,6 +108,7 @@ impl OptimizerConfig {
             Self::Adam(config) => config.learning_rate,
             Self::AdamSgd(config) => config.adam.learning_rate,
             Self::Lbfgs(config) => config.lr,
+            Self::Fuse(config) => config.adam.learning_rate,
             Self::FusePv(config) => config.adam.learning_rate,
         }
     }

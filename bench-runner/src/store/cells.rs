@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,10 @@ use crate::{Error, Result};
 const FORMAT: u32 = 2;
 
 /// SHA-256 of the sources that a run's numbers come from, dependencies and compiler included.
-const CODE: &str = env!("CODE_SHA256");
+pub(crate) const CODE: &str = env!("CODE_SHA256");
+
+/// The folder of the states of runs under way.
+const CHECKPOINTS: &str = "checkpoints";
 
 /// All that the numbers of a run depend on. Labels and targets are not in it, since they change what a
 /// run is called and how it is judged; but for the optimizer's label where the order of batches
@@ -57,6 +61,7 @@ impl Origin {
                 &problem.config,
                 problem.budget,
                 problem.epochs,
+                problem.seconds,
                 problem.points,
                 problem
                     .config
@@ -130,6 +135,22 @@ impl CellStore {
         (stored.origin == *origin).then_some(stored.record)
     }
 
+    /// The run at an address, whoever made it. A damaged file counts as missing.
+    pub fn at(&self, address: &str) -> Option<RunRecord> {
+        let stored = read(&self.path(address)).ok()?;
+        (stored.origin.address() == address).then_some(stored.record)
+    }
+
+    /// Checks that runs can be kept, before any is made.
+    ///
+    /// # Errors
+    /// When the folder cannot be created or written to.
+    pub fn writable(&self) -> Result<()> {
+        let probe = self.folder.join("00").join(unique("probe"));
+        write_whole(&probe, b"probe")?;
+        fs::remove_file(&probe).map_err(|error| output(&probe, error))
+    }
+
     /// Keeps a run, unless it failed or was interrupted: these are tried again.
     ///
     /// # Errors
@@ -148,7 +169,17 @@ impl CellStore {
         let path = self.path(&origin.address());
         let mut bytes = Vec::new();
         ciborium::into_writer(&stored, &mut bytes).map_err(|error| output(&path, error))?;
-        write_whole(&path, &bytes)
+        write_whole(&path, &bytes)?;
+        // The run is complete: nothing goes on from its checkpoint.
+        let _ = fs::remove_file(self.checkpoint(&origin.address()));
+        Ok(())
+    }
+
+    /// Where a run of this address keeps its state while it is under way.
+    pub fn checkpoint(&self, address: &str) -> PathBuf {
+        self.folder
+            .join(CHECKPOINTS)
+            .join(format!("{address}.safetensors"))
     }
 
     /// All readable runs by address, and the files that are not runs.
@@ -157,7 +188,8 @@ impl CellStore {
     /// When a folder cannot be listed.
     pub fn runs(&self) -> Result<(BTreeMap<String, StoredRun>, Vec<PathBuf>)> {
         let (mut runs, mut damaged) = (BTreeMap::new(), Vec::new());
-        for folder in list(&self.folder)? {
+        let is_runs = |folder: &PathBuf| !folder.ends_with(CHECKPOINTS);
+        for folder in list(&self.folder)?.into_iter().filter(is_runs) {
             for path in list(&folder)? {
                 let address = path.file_stem().unwrap_or_default().to_string_lossy();
                 match read(&path) {
@@ -171,7 +203,8 @@ impl CellStore {
         Ok((runs, damaged))
     }
 
-    /// Removes the runs of other code, and files that are not runs; returns how many.
+    /// Removes the runs of other code, files that are not runs, and the states of runs that nobody
+    /// has gone on with for [`CHECKPOINT_DAYS`] days; returns how many.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -181,6 +214,11 @@ impl CellStore {
             runs.iter()
                 .filter(|(_, run)| !run.is_current())
                 .map(|(address, _)| self.path(address)),
+        );
+        stale.extend(
+            list(&self.folder.join(CHECKPOINTS))?
+                .into_iter()
+                .filter(is_old),
         );
         for path in &stale {
             fs::remove_file(path).map_err(|error| output(path, error))?;
@@ -217,20 +255,40 @@ impl CellStore {
     }
 }
 
-/// Writes under a name of its own, then renames: readers see the whole file or none.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
+/// Writes under a name of its own, then renames: readers see the whole file or none, and of several
+/// writers the last one wins, on whatever machines they are.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_extension(format!("{}-{count}.tmp", std::process::id()));
-    fs::write(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| {
-            // What is left of a full disk's file is of no use; its removal may fail as well.
-            let _ = fs::remove_file(&temporary);
-            output(path, error)
-        })
+    let temporary = path.with_extension(unique("tmp"));
+    let write = || {
+        let mut file = fs::File::create_new(&temporary)?;
+        file.write_all(bytes)?;
+        // A network file system may tell only now that its disk is full.
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|error: std::io::Error| {
+        // What is left of a full disk's file is of no use; its removal may fail as well.
+        let _ = fs::remove_file(&temporary);
+        output(path, error)
+    })
+}
+
+/// A file extension that no other call gives, in this process or another, here or on another machine.
+fn unique(extension: &str) -> String {
+    // Its keys are the operating system's random numbers, and no two states share them.
+    format!("{:016x}.{extension}", RandomState::new().hash_one(()))
+}
+
+/// Days after which the state of a run under way is garbage.
+pub const CHECKPOINT_DAYS: u64 = 30;
+
+fn is_old(path: &PathBuf) -> bool {
+    let age = fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .map(|time| time.elapsed().unwrap_or_default());
+    age.is_ok_and(|age| age.as_secs() > CHECKPOINT_DAYS * 24 * 3600)
 }
 
 fn read(path: &Path) -> Result<StoredRun> {

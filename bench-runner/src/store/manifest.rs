@@ -211,7 +211,7 @@ fn cpu() -> String {
 }
 
 /// The architecture and the vector extensions that kernels may choose by.
-pub(super) fn instruction_sets() -> String {
+pub(crate) fn instruction_sets() -> String {
     #[allow(unused_mut)]
     let mut sets = vec![std::env::consts::ARCH];
     #[cfg(target_arch = "x86_64")]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::problem::ProblemConfig;
 use crate::run::RunRecord;
 use crate::spec::OptimizerConfig;
+use crate::sweep::TuningSummary;
 
 /// All runs of a suite, with what a reader needs to know of its problems and optimizers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct Results {
     pub description: String,
     /// What limits the results' meaning, such as cut data; shown beside every number.
     pub caveats: Vec<String>,
+    /// How settings were chosen, where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<TuningSummary>,
     /// The problems, in the experiment file's order.
     pub problems: Vec<ProblemInfo>,
     /// The optimizers, in the experiment file's order.

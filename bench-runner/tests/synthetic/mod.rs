@@ -93,6 +93,7 @@ pub fn results(seeds: u64) -> Results {
         suite: "synthetic".into(),
         description: "Made-up results for tests; no number here was measured.".into(),
         caveats: vec!["Synthetic: every curve is made up.".into()],
+        tuning: None,
         problems,
         optimizers,
         records,

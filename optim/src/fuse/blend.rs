@@ -5,11 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::first_order::{Adam, AdamConfig};
 use crate::kernels::history as kernels;
-use crate::second_order::{Lbfgs, LbfgsConfig};
+use crate::second_order::{Lbfgs, LbfgsConfig, LbfgsCounts};
 use crate::state::State;
-use crate::{
-    Optimizer, Oracle, PairCounts, Parameters, Phase, Result, Step, StopReason, VectorPasses, check,
-};
+use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
 
 /// Settings of [`Fuse`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -219,8 +217,8 @@ impl Optimizer for Fuse {
         passes
     }
 
-    fn pair_counts(&self) -> PairCounts {
-        self.lbfgs.pair_counts()
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        Some(self.lbfgs.counts())
     }
 
     fn state(&self) -> Result<State> {

@@ -5,11 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::criterion::{Criterion, CriterionRecord, Seen};
 use crate::first_order::{Adam, AdamConfig, EpsilonPlacement};
 use crate::line_search::LineSearch;
-use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig};
+use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig, LbfgsCounts};
 use crate::state::State;
-use crate::{
-    Optimizer, Oracle, PairCounts, Parameters, Phase, Result, Step, StopReason, VectorPasses, check,
-};
+use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
 
 /// Settings of [`FusePv`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -199,7 +197,7 @@ pub struct Switch {
 /// }
 /// let step = fuse.step(&mut Oracle::new(&mut objective, &mut meter))?;
 /// assert!(step.final_loss < Some(1e-12));
-/// assert_eq!(fuse.switches()[0].step, fuse.records().len() as u64);
+/// assert_eq!(fuse.switches()[0].step, fuse.criterion_records().len() as u64);
 /// # Ok(())
 /// # }
 /// ```
@@ -228,11 +226,6 @@ impl FusePv {
     /// The settings that this optimizer was built with.
     pub fn config(&self) -> &FusePvConfig {
         &self.config
-    }
-
-    /// All evaluations of the criterion, in order.
-    pub fn records(&self) -> &[CriterionRecord] {
-        &self.records
     }
 
     /// All changes of method, in order.
@@ -435,15 +428,12 @@ impl Optimizer for FusePv {
         passes
     }
 
-    fn criterion_record(&self) -> Option<&CriterionRecord> {
-        self.records.last()
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        self.lbfgs.as_ref().map(Lbfgs::counts)
     }
 
-    fn pair_counts(&self) -> PairCounts {
-        self.lbfgs
-            .as_ref()
-            .map(Lbfgs::pair_counts)
-            .unwrap_or_default()
+    fn criterion_records(&self) -> &[CriterionRecord] {
+        &self.records
     }
 
     fn state(&self) -> Result<State> {

@@ -777,8 +777,8 @@ impl Optimizer for Lbfgs {
         self.passes
     }
 
-    fn pair_counts(&self) -> PairCounts {
-        self.history.counts
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        Some(self.counts())
     }
 
     fn state(&self) -> Result<State> {
