@@ -310,6 +310,42 @@ fn check_finds_a_changed_drawing_and_a_changed_result() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn open_hands_the_page_to_the_desktop() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    folder_of(&quick(), &path.join("quick"));
+    // A desktop that writes down what it is asked to open.
+    let opener = path.join("bin/xdg-open");
+    std::fs::create_dir(path.join("bin")).unwrap();
+    std::fs::write(&opener, "#!/bin/sh\necho \"$1\" > opened\n").unwrap();
+    std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let open = |search_path: &str| {
+        Command::new(env!("CARGO_BIN_EXE_bench-runner"))
+            .args(["report", "quick", "--open"])
+            .current_dir(path)
+            .env("PATH", search_path)
+            .output()
+            .unwrap()
+    };
+    let output = open(&format!("{}:/usr/bin:/bin", path.join("bin").display()));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let opened = || std::fs::read_to_string(path.join("opened")).unwrap_or_default();
+    for _ in 0..200 {
+        if opened().ends_with('\n') {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    assert_eq!(opened(), "quick/index.html\n");
+    // Without a desktop the report is there all the same, and the error says what could not be done.
+    let output = open("");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot open quick/index.html in a browser"));
+}
+
 #[test]
 fn paths_end_where_the_minimum_is() {
     let functions = Suite::find("functions").unwrap().experiment().unwrap();

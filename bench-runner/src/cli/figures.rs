@@ -13,7 +13,7 @@ use crate::data::Library;
 use crate::figure::Format;
 use crate::problem::Environment;
 use crate::report::{self, Report};
-use crate::spec::{Experiment, OptimizerConfig, OptimizerEntry, ProblemEntry, Suite};
+use crate::spec::{Experiment, OptimizerConfig, OptimizerEntry, ProblemEntry, Scale, Suite};
 use crate::store::{Manifest, Results};
 use crate::{Error, Result, probe};
 
@@ -49,6 +49,9 @@ pub(super) struct Figures {
     /// Compare the committed reports with what is drawn and computed now
     #[arg(long)]
     check: bool,
+    /// How much of the suites is run; the figures' results say so
+    #[arg(long, value_enum, default_value_t = Scale::Full)]
+    scale: Scale,
     /// Open the page of the figures in the browser
     #[arg(long)]
     open: bool,
@@ -214,7 +217,14 @@ impl<'a> Suites<'a> {
                 )));
             }
             let completed = (self.library)().and_then(|library| {
-                ablation::complete(suite, &self.options.store, self.options.threads, library)
+                let options = self.options;
+                ablation::complete(
+                    suite,
+                    &options.store,
+                    options.threads,
+                    options.scale,
+                    library,
+                )
             });
             let found = match completed {
                 Ok((results, _)) => Ok(results),
@@ -440,8 +450,13 @@ fn reference(
                 differing.push(suite.clone());
             }
         } else {
-            let (results, manifest) =
-                ablation::complete(suite, &options.store, options.threads, library()?)?;
+            let (results, manifest) = ablation::complete(
+                suite,
+                &options.store,
+                options.threads,
+                Scale::Full,
+                library()?,
+            )?;
             let report = committed(&results, &manifest);
             report.write(&folder)?;
             crate::store::write(&folder.join("results.parquet"), &results)?;
