@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::catalogue::CatalogueError;
 use crate::spec::SpecError;
 
 /// The error of every command.
@@ -11,6 +12,35 @@ pub enum Error {
     /// An experiment file is not valid.
     #[error(transparent)]
     Spec(#[from] SpecError),
+
+    /// A catalogue of figures is not valid.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+
+    /// Figures that were asked for by name could not be drawn.
+    #[error("{skipped} of the figures asked for were not drawn; the reasons are above")]
+    FiguresSkipped {
+        /// How many.
+        skipped: usize,
+    },
+
+    /// The browser could not be started.
+    #[error("cannot open {} in a browser: {reason}", .path.display())]
+    Browser {
+        /// The page.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+
+    /// A committed report is not what the program makes.
+    #[error("{} of {total} reference reports differ: {}", .differing.len(), .differing.join(", "))]
+    ReferenceDiffers {
+        /// The suites whose reports differ.
+        differing: Vec<String>,
+        /// Reports checked.
+        total: usize,
+    },
 
     /// A name that nothing answers to.
     #[error("unknown {what} `{name}`{}", suggestion(.known, .name))]
@@ -152,16 +182,18 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::UnknownName { .. } | Self::Flag { .. } => 2,
-            Self::Spec(_) | Self::Problem { .. } | Self::Plan { .. } => 3,
+            Self::Spec(_) | Self::Catalogue(_) | Self::Problem { .. } | Self::Plan { .. } => 3,
             Self::Output { .. } | Self::Input { .. } | Self::Report(_) => 4,
             Self::Device { .. } => 5,
-            Self::Data(_) => 6,
+            Self::Data(_) | Self::FiguresSkipped { .. } => 6,
             Self::Scheduler { .. } => 7,
             Self::Interrupted { .. } => 130,
             Self::Optim(_)
             | Self::Model(_)
             | Self::Candle(_)
             | Self::StoresDiffer { .. }
+            | Self::ReferenceDiffers { .. }
+            | Self::Browser { .. }
             | Self::RunsFailed { .. } => 1,
         }
     }

@@ -2,6 +2,8 @@
 
 mod ablation;
 mod executor;
+mod figures;
+mod plan_report;
 mod report;
 mod run;
 mod shard;
@@ -15,12 +17,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::report::ReportCommand;
 use crate::data::Library;
 use crate::data::command::{self, DataCommand};
 use crate::problem::ProblemConfig;
 use crate::spec::{Experiment, OptimizerConfig, SUITES, Suite};
 use crate::{Error, Result};
 use ablation::Ablation;
+use figures::Figures;
 use run::Run;
 use store::StoreCommand;
 
@@ -52,20 +56,21 @@ enum Command {
         after_help = "Examples:\n  bench-runner run quick mlp-digits adam\n  bench-runner run experiment.toml rosenbrock fuse-pv --seed 3\n  bench-runner run --plan reports/quick/plan.json --shard 0/20"
     )]
     Run(Run),
+    /// Make the figures and tables of the paper and ours; run what they lack
+    #[command(
+        after_help = "Examples:\n  bench-runner figures --list\n  bench-runner figures paths cost-dimension\n  bench-runner figures loss-evaluations --size 640x400 --format pdf\n  bench-runner figures --from reports/quick\n  bench-runner figures --check"
+    )]
+    Figures(Figures),
+    /// Make a report of results that are there: of one suite, of several side by side, or of a plan
+    #[command(
+        after_help = "Examples:\n  bench-runner report reports/quick --open\n  bench-runner report reports/as-shipped reports/paper reports/corrected --out reports/arms\n  bench-runner report reports/quick/plan.json"
+    )]
+    Report(ReportCommand),
     /// Show which runs of a plan are pending, running, done and failed
     #[command(after_help = "Example:\n  bench-runner status reports/quick/plan.json")]
     Status {
         /// The plan, as `ablation --executor slurm` or `plan` wrote it
         plan: PathBuf,
-    },
-    /// Draw the report of a plan from what is in the store
-    #[command(after_help = "Example:\n  bench-runner report reports/quick/plan.json")]
-    Report {
-        /// The plan, as `ablation --executor slurm` or `plan` wrote it
-        plan: PathBuf,
-        /// Where the report goes [default: beside the plan]
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
     },
     /// Compare two result sets: what is the same, what changed, and whether chance explains it
     #[command(after_help = "Example:\n  bench-runner compare reports/before reports/quick")]
@@ -121,9 +126,13 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<()> {
             let library = Library::from_env(datasets)?;
             ablation::ablation(&options, datasets, library, out)
         }
+        Command::Figures(options) => {
+            let library = || Ok(Library::from_env(cli.datasets.as_deref())?);
+            figures::figures(&options, &library, out)
+        }
+        Command::Report(options) => self::report::run(&options, out),
         Command::Run(options) => run::run(&options, cli.datasets.as_deref(), out),
         Command::Status { plan } => status::status(&plan, out),
-        Command::Report { plan, out: folder } => report::report(&plan, folder.as_deref(), out),
         Command::Compare { first, second } => {
             let first = crate::store::read(&results_file(&first))?;
             let second = crate::store::read(&results_file(&second))?;
@@ -148,6 +157,7 @@ pub fn threads(cli: &Cli) -> Option<u16> {
     match &cli.command {
         Command::Ablation(options) => options.threads,
         Command::Run(options) => options.threads,
+        Command::Figures(options) => options.threads,
         _ => None,
     }
 }
@@ -185,6 +195,14 @@ fn interruptible<T>(work: impl FnOnce(&AtomicBool) -> T) -> T {
         eprintln!("Ctrl-C will lose results: {error}");
     }
     work(&INTERRUPTED)
+}
+
+/// Opens a page in the browser.
+fn open(page: &Path) -> Result<()> {
+    open::that_detached(page).map_err(|error| Error::Browser {
+        path: page.into(),
+        reason: error.to_string(),
+    })
 }
 
 fn cores() -> usize {

@@ -1,68 +1,68 @@
-//! `report`: the report of a plan, from what is in the store.
+//! `report`: the report of results that are there already.
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
-use std::time::{Instant, SystemTime};
+use std::path::PathBuf;
 
-use super::ablation::{ending, writable, write_report};
+use clap::Parser;
+
+use super::{plan_report, print, results_file};
 use crate::Result;
-use crate::run::{CellId, Outcome, RunRecord};
-use crate::store::{CellStore, Circumstances, Manifest};
-use crate::sweep::{self, Attempts, Cell, Plan};
+use crate::report::Report;
+use crate::store::{Manifest, Results};
 
-/// Draws the report of a plan. Runs that failed are in it with their reasons; those that are still to
-/// be made are not.
-///
-/// # Errors
-/// When plan, store or report cannot be read or written, or runs failed or are still to be made.
-pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -> Result<()> {
-    let started = (SystemTime::now(), Instant::now());
-    let plan = Plan::read(path)?;
-    let experiment = plan.experiment(path)?;
-    let folder = folder.unwrap_or(path.parent().unwrap_or(Path::new(".")));
-    writable(folder)?;
-    let store = CellStore::new(&plan.store);
-    let attempts = Attempts::beside(path).all();
-    let mut records: Vec<RunRecord> = plan
-        .cells
-        .iter()
-        .filter_map(|planned| {
-            let cell = planned.cell.clone();
-            match store.at(&planned.address) {
-                Some(record) => Some(RunRecord { cell, ..record }),
-                None => {
-                    let reason = attempts.get(&planned.address)?.failure.clone()?;
-                    Some(failed(cell, reason))
-                }
-            }
-        })
-        .collect();
-    let cells = sweep::plan(&experiment);
-    let order: BTreeMap<CellId, usize> = cells.iter().map(Cell::id).zip(0..).collect();
-    records.sort_by_key(|record| order.get(&record.cell));
-    let mut manifest = Manifest::new(Circumstances {
-        experiment: &experiment,
-        threads: 1,
-        jobs: plan.shards,
-        device: &plan.device,
-        data_sha256: plan.data_sha256.clone(),
-        started: started.0,
-    });
-    manifest.complete = records.len() == plan.cells.len();
-    let results = sweep::results(&experiment, &plan.dimensions, records);
-    write_report(folder, &results, manifest, started.1, false, out)?;
-    ending(&results.records, plan.cells.len())
+#[derive(Debug, Parser)]
+pub(super) struct ReportCommand {
+    /// Reports' folders, each with results.parquet and manifest.json, or one plan.json
+    #[arg(value_name = "REPORT", required = true)]
+    from: Vec<PathBuf>,
+    /// Where the report goes [default: the first report's folder; of several, reports/NAMES]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Open it in the browser
+    #[arg(long)]
+    open: bool,
 }
 
-/// The record of a run of which only the reason for its failure is known.
-fn failed(cell: CellId, reason: String) -> RunRecord {
-    RunRecord {
-        cell,
-        outcome: Outcome::Failed { reason },
-        counts: optim::Counts::default(),
-        seconds: 0.0,
-        switches: Vec::new(),
-        curve: Vec::new(),
+/// Makes the report.
+///
+/// # Errors
+/// When results cannot be read or the report cannot be written.
+pub(super) fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
+    if let [plan] = options.from.as_slice()
+        && plan
+            .extension()
+            .is_some_and(|extension| extension == "json")
+    {
+        return plan_report::report(plan, options.out.as_deref(), out);
     }
+    let mut sets = Vec::new();
+    let mut manifests = Vec::new();
+    for folder in &options.from {
+        let results = results_file(folder);
+        sets.push(crate::store::read(&results)?);
+        manifests.push(Manifest::read(&results.with_file_name("manifest.json"))?);
+    }
+    let several = sets.len() > 1;
+    let (Some(results), Some(manifest)) = (Results::joined(sets), Manifest::joined(manifests))
+    else {
+        return Ok(());
+    };
+    let folder = match (&options.out, options.from.first()) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(folder)) if !several && folder.is_dir() => folder.clone(),
+        _ => PathBuf::from("reports").join(&results.suite),
+    };
+    std::fs::create_dir_all(&folder).map_err(|error| crate::Error::Output {
+        path: folder.clone(),
+        reason: error.to_string(),
+    })?;
+    Report::new(&results, &manifest).write(&folder)?;
+    crate::store::write(&folder.join("results.parquet"), &results)?;
+    manifest.write(&folder.join("manifest.json"))?;
+    let page = folder.join("index.html");
+    print(out, &format!("Report: {}\n", page.display()))?;
+    if options.open {
+        super::open(&page)?;
+    }
+    Ok(())
 }

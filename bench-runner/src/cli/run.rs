@@ -137,6 +137,7 @@ fn one(
             optimizer,
             options.seed,
             &environment,
+            None,
             interrupted,
             &mut show,
         )

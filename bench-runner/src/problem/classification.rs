@@ -1,5 +1,7 @@
 //! Image classification: a network, a dataset, mini-batches in a seeded order.
 
+use std::collections::BTreeMap;
+
 use candle_core::{D, DType, Device, Tensor};
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
@@ -7,7 +9,7 @@ use optim::{Loss, Objective, Parameters, Phase, Step};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Fault, Measurement, Problem};
+use super::{Environment, Fault, Measurement, Problem, check_share};
 use crate::Result;
 use crate::data::{BatchOrder, ImageSet, Normalisation, Splits, sha256};
 use crate::random::{Stream, stream};
@@ -23,6 +25,13 @@ pub struct ClassificationConfig {
     pub model: ModelSpec,
     /// Samples per step.
     pub batch_size: usize,
+    /// Training samples that are used at all, drawn at random, the same for every seed; all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// The share of the training samples, of each class, that is held out and measured in the test set's
+    /// place: for choosing settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
     /// Training samples that each measurement uses, the first of the training set; all by default.
     #[serde(default)]
     pub measure_train: Option<usize>,
@@ -76,6 +85,10 @@ impl ClassificationConfig {
         if self.measure_train == Some(0) || self.measure_test == Some(0) {
             return Err("`measure_train` and `measure_test` must be at least 1".into());
         }
+        if self.samples == Some(0) {
+            return Err("`samples` = 0: at least 1 is needed".into());
+        }
+        check_share(self.validation)?;
         let mut faults = self.faults.clone();
         faults.sort();
         if let Some(pair) = faults.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -92,6 +105,23 @@ impl ClassificationConfig {
         } else {
             format!("{title}, with faults {}", faults.join(", "))
         }
+    }
+
+    /// The images that are used. What is drawn here is drawn from seed 0, so that all runs see the same.
+    fn split(&self, images: Splits<ImageSet>) -> Result<Splits<ImageSet>> {
+        let mut splits = images;
+        if let Some(samples) = self.samples.filter(|samples| *samples < splits.train.len()) {
+            splits.train = splits.train.sample(samples, 0)?;
+        }
+        if let Some(share) = self.validation {
+            let held = splits.hold_out(share, 0)?;
+            splits = Splits {
+                train: held.train,
+                test: held.validation.unwrap_or(held.test),
+                validation: None,
+            };
+        }
+        Ok(splits)
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -119,6 +149,9 @@ pub struct ClassificationProblem {
     logged: (f64, u64),
 }
 
+/// The name of the logged losses in a problem's state; no network calls a buffer so.
+const LOGGED: &str = "logged losses";
+
 /// Samples in one forward pass of a measurement.
 const MEASURE_BATCH: usize = 512;
 
@@ -134,10 +167,11 @@ impl ClassificationProblem {
     ) -> Result<Self> {
         let device = &environment.device;
         let images = environment.library.images(&config.data)?;
+        let data = config.split(images)?;
         let data = Splits {
-            train: config.scaling.apply(images.train)?,
+            train: config.scaling.apply(data.train)?,
             validation: None,
-            test: config.scaling.apply(images.test)?,
+            test: config.scaling.apply(data.test)?,
         };
         let seed = cell.seed;
         let start = if config.has(Fault::OneInitialisation) {
@@ -236,6 +270,34 @@ impl Problem for ClassificationProblem {
         self.logged = (self.logged.0 + loss, self.logged.1 + 1);
     }
 
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut state = BTreeMap::new();
+        for (name, buffer) in &self.model.tensors().buffers {
+            state.insert(name.clone(), buffer.as_detached_tensor().copy()?);
+        }
+        let (sum, steps) = self.logged;
+        state.insert(
+            LOGGED.into(),
+            Tensor::new(&[sum, steps as f64], &Device::Cpu)?,
+        );
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let entry = |name: &str| {
+            state.get(name).ok_or_else(|| crate::Error::Problem {
+                message: format!("the checkpoint has no `{name}`"),
+            })
+        };
+        for (name, buffer) in &self.model.tensors().buffers {
+            buffer.set(&entry(name)?.to_device(&self.device)?)?;
+        }
+        if let [sum, steps] = entry(LOGGED)?.to_vec1::<f64>()?[..] {
+            self.logged = (sum, steps as u64);
+        }
+        Ok(())
+    }
+
     fn measure(&mut self) -> Result<Measurement> {
         let loss = match self.logged {
             (sum, steps) if steps > 0 && self.config.logs_steps() => {
@@ -273,6 +335,8 @@ mod tests {
             )
             .unwrap(),
             batch_size: 256,
+            samples: None,
+            validation: None,
             measure_train: Some(64),
             measure_test: Some(64),
             scaling: Scaling::Standard,

@@ -1,5 +1,7 @@
 //! Language modelling: predict each next token of windows drawn from a text in a seeded order.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
@@ -7,7 +9,7 @@ use optim::{Loss, Objective, Parameters};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Measurement, Problem};
+use super::{Environment, Measurement, Problem, check_share};
 use crate::Result;
 use crate::data::{BatchOrder, Splits, Tokenizer, Tokens};
 use crate::random::{Stream, stream};
@@ -24,6 +26,10 @@ pub struct LanguageConfig {
     pub batch_size: usize,
     /// Tokens per window.
     pub context: usize,
+    /// The share of the training text, its end, that is held out and measured in the test text's place: for
+    /// choosing settings. Where the dataset has a validation text, that is used instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
     /// Windows of each split that a measurement uses, evenly spaced.
     #[serde(default = "sixty_four")]
     pub measure_windows: usize,
@@ -44,7 +50,7 @@ impl LanguageConfig {
                 return Err(format!("`{key}` = 0: at least 1 is needed"));
             }
         }
-        Ok(())
+        check_share(self.validation)
     }
 
     pub(super) fn title(&self) -> String {
@@ -57,6 +63,10 @@ pub struct LanguageProblem {
     model: Box<dyn Model>,
     parameters: Parameters,
     data: Splits<Tokens>,
+    /// Windows of the training text that are trained on, the first ones.
+    windows: usize,
+    /// What is measured in the test text's place, from which window on.
+    held_out: Option<(Tokens, usize)>,
     order: BatchOrder,
     context: usize,
     measure_windows: usize,
@@ -77,11 +87,21 @@ impl LanguageProblem {
             .parts;
         let model = config.model.build(seed, DType::F32, device)?;
         let parameters = Parameters::new(model.tensors().parameters.clone())?;
-        let windows = data.train.windows(config.context);
+        let all = data.train.windows(config.context);
+        let (windows, held_out) = match (config.validation, &data.validation) {
+            (None, _) => (all, None),
+            (Some(_), Some(text)) => (all, Some((text.clone(), 0))),
+            (Some(share), None) => {
+                let kept = ((all as f64 * (1.0 - share)) as usize).clamp(1, all.max(2) - 1);
+                (kept, Some((data.train.clone(), kept)))
+            }
+        };
         Ok(Self {
             model,
             parameters,
             order: BatchOrder::new(seed, windows, config.batch_size.min(windows), true)?,
+            windows,
+            held_out,
             data,
             context: config.context,
             measure_windows: config.measure_windows,
@@ -95,11 +115,12 @@ impl LanguageProblem {
         cross_entropy(&logits.flatten_to(1)?, &windows.1.flatten_all()?)
     }
 
-    /// Mean loss over evenly spaced windows.
-    fn evaluate(&self, tokens: &Tokens) -> Result<f64> {
-        let all = tokens.windows(self.context);
-        let count = self.measure_windows.min(all);
-        let indices: Vec<u32> = (0..count).map(|i| (i * all / count) as u32).collect();
+    /// Mean loss over evenly spaced windows of a range.
+    fn evaluate(&self, tokens: &Tokens, windows: Range<usize>) -> Result<f64> {
+        let count = self.measure_windows.min(windows.len());
+        let indices: Vec<u32> = (0..count)
+            .map(|i| (windows.start + i * windows.len() / count) as u32)
+            .collect();
         let mut loss = 0.0;
         for chunk in indices.chunks(16) {
             let windows = tokens.batch(chunk, self.context, &self.device)?;
@@ -140,9 +161,13 @@ impl Problem for LanguageProblem {
     }
 
     fn measure(&mut self) -> Result<Measurement> {
+        let (test, from) = match &self.held_out {
+            Some((text, from)) => (text, *from),
+            None => (&self.data.test, 0),
+        };
         Ok(Measurement {
-            loss: self.evaluate(&self.data.train)?,
-            test_loss: Some(self.evaluate(&self.data.test)?),
+            loss: self.evaluate(&self.data.train, 0..self.windows)?,
+            test_loss: Some(self.evaluate(test, from..test.windows(self.context))?),
             accuracy: None,
         })
     }

@@ -8,9 +8,10 @@ mod fault;
 pub mod function;
 mod language;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use optim::{Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,24 @@ pub trait Problem {
     /// Told after each step what it did.
     fn observe(&mut self, step: u64, made: &Step) {
         let _ = (step, made);
+    }
+
+    /// What else changes with the steps beside the parameters, by name, so that a run can stop and go
+    /// on: a network's running statistics, sums over the epoch.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// When an entry is missing or of another shape.
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let _ = state;
+        Ok(())
     }
 
     /// The state of the run at the current parameters; not counted, not timed.
@@ -162,6 +181,16 @@ impl ProblemConfig {
         matches!(self, Self::Classification(config) if config.faults.contains(&Fault::UnpairedOrder))
     }
 
+    /// Takes `share` of the training data out of training and measures it in the test set's place, which is
+    /// then not touched; functions have no data to hold out.
+    pub fn hold_out(&mut self, share: f64) {
+        match self {
+            Self::Function(_) | Self::Quadratic(_) => (),
+            Self::Classification(config) => config.validation = Some(share),
+            Self::Language(config) => config.validation = Some(share),
+        }
+    }
+
     /// The datasets used, by name.
     pub fn data(&self) -> Vec<String> {
         match self {
@@ -180,6 +209,16 @@ impl ProblemConfig {
             Self::Language(_) => library.corpus_sha256(name)?,
             _ => library.images(name)?.sha256(),
         })
+    }
+}
+
+/// Whether a share to hold out is one.
+fn check_share(validation: Option<f64>) -> Result<(), String> {
+    match validation {
+        Some(share) if !(share > 0.0 && share < 1.0) => Err(format!(
+            "`validation` = {share}: a share between 0 and 1 is needed"
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,9 @@
 mod executor;
 mod locate;
 mod optimizer;
+mod scale;
 mod suite;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +21,9 @@ use locate::{Source, Table};
 pub use executor::{BadSetting, ExecutorConfig, ExecutorKind};
 pub use locate::SpecError;
 pub use optimizer::OptimizerConfig;
+pub use scale::{Cut, Scale};
 pub use suite::{SUITES, Suite};
+pub use tuning::{Trial, Tuning};
 
 /// A validated experiment file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +36,11 @@ pub struct Experiment {
     pub caveats: Vec<String>,
     /// The seeds; every optimizer gets the same.
     pub seeds: Vec<u64>,
+    /// How settings are chosen, if they are.
+    pub tuning: Option<Tuning>,
+    /// What the smaller scales leave of the experiment, where it says so itself.
+    #[serde(rename = "scale")]
+    pub scales: BTreeMap<Scale, Cut>,
     /// The problems.
     #[serde(rename = "problem")]
     pub problems: Vec<ProblemEntry>,
@@ -51,6 +60,9 @@ pub struct ProblemEntry {
     pub budget: u64,
     /// Epochs after which a run ends even if budget is left.
     pub epochs: Option<u64>,
+    /// Seconds of training after which a run ends even if budget is left; its numbers then depend on
+    /// the machine.
+    pub seconds: Option<f64>,
     /// The loss that counts as solved.
     pub target: Option<f64>,
     /// Measured points per run.
@@ -67,7 +79,10 @@ pub struct OptimizerEntry {
     pub label: String,
     /// The problems that this entry is for; all when empty.
     pub problems: Vec<String>,
-    /// The optimizer.
+    /// The settings to choose from; none where they are given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<Trial>,
+    /// The optimizer; the first trial if there are any.
     #[serde(flatten)]
     pub config: OptimizerConfig,
 }
@@ -96,6 +111,8 @@ impl Experiment {
             description: root.optional("description")?.unwrap_or_default(),
             caveats: root.optional("caveats")?.unwrap_or_default(),
             seeds: seeds(&mut root)?,
+            tuning: Tuning::parse(&mut root)?,
+            scales: scale::parse(&mut root)?,
             problems: each(&mut root, "problem", problem)?,
             optimizers: each(&mut root, "optimizer", optimizer)?,
             executor: executor(&mut root)?,
@@ -106,6 +123,8 @@ impl Experiment {
             "description",
             "caveats",
             "seeds",
+            "tuning",
+            "scale",
             "problem",
             "optimizer",
             "executor",
@@ -150,6 +169,16 @@ impl Experiment {
                 self.name
             )));
         }
+        tuning::check(self).map_err(|message| root.error(message))?;
+        for (scale, cut) in &self.scales {
+            if let Some(label) = cut
+                .problems
+                .iter()
+                .find(|label| !self.problems.iter().any(|problem| problem.label == **label))
+            {
+                return Err(root.error(format!("`scale.{scale}`: no problem is called `{label}`")));
+            }
+        }
         for problem in &self.problems {
             let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
             for entry in self.optimizers_for(&problem.label) {
@@ -169,6 +198,7 @@ impl Experiment {
     }
 }
 
+/// Takes `seeds`: a count, or a list of different seeds, in ascending order.
 fn seeds(root: &mut Table<'_>) -> Result<Vec<u64>, SpecError> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -229,6 +259,14 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         });
     }
     let epochs = positive(table, "epochs")?;
+    let at_seconds = table.error_at("seconds", "");
+    let seconds: Option<f64> = table.optional("seconds")?;
+    if let Some(seconds) = seconds.filter(|seconds| !seconds.is_finite() || *seconds <= 0.0) {
+        return Err(SpecError {
+            message: format!("`seconds` = {seconds}: a positive number is needed"),
+            ..at_seconds
+        });
+    }
     let target = table.optional("target")?;
     let here = table.error("");
     let config = match kind.as_str() {
@@ -244,6 +282,7 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         label,
         budget,
         epochs,
+        seconds,
         target,
         points,
         config,
@@ -254,6 +293,37 @@ fn optimizer(
     table: &mut Table<'_>,
     _before: &[OptimizerEntry],
 ) -> Result<OptimizerEntry, SpecError> {
+    let trials = table.variants("search")?;
+    let mut trials = trials
+        .into_iter()
+        .flatten()
+        .map(|(mut table, setting)| {
+            let config = entry(&mut table)?.config;
+            Ok(Trial { setting, config })
+        })
+        .collect::<Result<Vec<_>, SpecError>>()?;
+    let mut entry = match trials.first() {
+        // What the search sets may have no default.
+        Some(first) => OptimizerEntry {
+            label: label(table)?,
+            problems: table.optional("problems")?.unwrap_or_default(),
+            trials: Vec::new(),
+            config: first.config.clone(),
+        },
+        None => entry(table)?,
+    };
+    entry.trials.append(&mut trials);
+    Ok(entry)
+}
+
+/// The label, which is the kind's name by default.
+fn label(table: &mut Table<'_>) -> Result<String, SpecError> {
+    let kind = table.kind(OptimizerConfig::KINDS)?;
+    Ok(table.optional("label")?.unwrap_or(kind))
+}
+
+/// An optimizer with given settings.
+fn entry(table: &mut Table<'_>) -> Result<OptimizerEntry, SpecError> {
     let kind = table.kind(OptimizerConfig::KINDS)?;
     let label = table.optional("label")?.unwrap_or_else(|| kind.clone());
     let problems = table.optional("problems")?.unwrap_or_default();
@@ -263,6 +333,7 @@ fn optimizer(
         "adam" => OptimizerConfig::Adam(table.rest()?),
         "adam-sgd" => OptimizerConfig::AdamSgd(table.rest()?),
         "lbfgs" => OptimizerConfig::Lbfgs(table.rest()?),
+        "fuse" => OptimizerConfig::Fuse(table.rest()?),
         _ => OptimizerConfig::FusePv(table.rest()?),
     };
     check_settings(&config).map_err(|error| SpecError {
@@ -272,6 +343,7 @@ fn optimizer(
     Ok(OptimizerEntry {
         label,
         problems,
+        trials: Vec::new(),
         config,
     })
 }
@@ -411,6 +483,7 @@ learning_rate = 0.01
             ("name = \"demo\"", "name = \"../demo\""),
             ("[[optimizer]]", "[[optimizer"),
             ("budget = 100", "budget = 100\nepochs = 0"),
+            ("budget = 100", "budget = 100\nseconds = 0"),
             ("learning_rate = 0.01", "grid = { learning_rate = 0.01 }"),
             ("learning_rate = 0.01", "grid = { learning_rate = [] }"),
             (

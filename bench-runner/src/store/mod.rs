@@ -10,4 +10,4 @@ pub use cells::{CellStore, Origin, StoredRun};
 pub(crate) use manifest::instruction_sets;
 pub use manifest::{Circumstances, Manifest};
 pub use parquet::{SCHEMA_VERSION, read, write};
-pub use results::{OptimizerInfo, ProblemInfo, Results};
+pub use results::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};

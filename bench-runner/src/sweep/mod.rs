@@ -9,14 +9,15 @@ mod plan_file;
 mod progress;
 mod shard;
 pub mod slurm;
+mod tuning;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::problem::{Environment, Problem};
-use crate::run::{CellId, RunRecord, run};
+use crate::run::{CellId, Checkpoint, RunRecord, run};
 use crate::spec::{Experiment, OptimizerEntry, ProblemEntry};
-use crate::store::{OptimizerInfo, ProblemInfo, Results};
+use crate::store::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
 use crate::{Error, Result};
 
 pub use attempt::{Attempt, Attempts};
@@ -26,6 +27,7 @@ pub use plan_file::{Plan, PlannedCell, Shard, Sweep};
 pub use progress::Progress;
 pub(crate) use shard::store_advice;
 pub use shard::{Share, run_shard};
+pub use tuning::{Choice, TuningSummary, trials, tuned};
 
 /// How a sweep uses the machine.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +84,8 @@ pub enum Event<'a> {
 
 /// Runs `cells`, those first that are expected to take the most `seconds`, and returns the records in
 /// the order of `cells`, those that were not started as `None`. Runs are spread over `environments`,
-/// one at a time in each that is not a CPU. What happens goes to `observe` with the cell's index, on
+/// one at a time in each that is not a CPU; `checkpoint` says where each keeps its state while it is under
+/// way. What happens goes to `observe` with the cell's index, on
 /// the thread that does it. When `interrupted` becomes true, runs under way stop at their next step,
 /// and the rest is not started.
 ///
@@ -93,6 +96,7 @@ pub fn execute(
     seconds: &[f64],
     resources: Resources,
     environments: &[Environment],
+    checkpoint: &(dyn Fn(usize) -> Option<Checkpoint> + Sync),
     observe: &(dyn Fn(usize, Event<'_>) + Sync),
     interrupted: &AtomicBool,
 ) -> Result<Vec<Option<RunRecord>>> {
@@ -126,6 +130,7 @@ pub fn execute(
                     cell.optimizer,
                     cell.seed,
                     environment,
+                    checkpoint(index).as_ref(),
                     interrupted,
                     &mut |_| (),
                 )
@@ -161,6 +166,7 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
         suite: experiment.name.clone(),
         description: experiment.description.clone(),
         caveats: experiment.caveats.clone(),
+        tuning: None,
         problems: experiment
             .problems
             .iter()
@@ -174,6 +180,8 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
                 dimension,
                 budget: entry.budget,
                 data: entry.config.data(),
+                suite: experiment.name.clone(),
+                config: entry.config.clone(),
             })
             .collect(),
         optimizers: experiment
@@ -182,6 +190,15 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
             .map(|label| OptimizerInfo {
                 label: label.into(),
                 settings: settings(experiment, label),
+                variants: experiment
+                    .optimizers
+                    .iter()
+                    .filter(|entry| entry.label == label)
+                    .map(|entry| OptimizerVariant {
+                        problems: entry.problems.clone(),
+                        config: entry.config.clone(),
+                    })
+                    .collect(),
             })
             .collect(),
         records,

@@ -12,9 +12,12 @@ use super::{
 };
 use crate::data::Library;
 use crate::problem::Environment;
-use crate::run::{Outcome, RunRecord};
+use crate::run::{Checkpoint, Outcome, RunRecord};
 use crate::store::{CellStore, Origin};
 use crate::{Error, Result};
+
+/// Time between checkpoints of a run, from which another process may go on.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a process made of its share.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -127,11 +130,18 @@ pub fn run_shard(
             }
         }
     };
+    let checkpoint = |index: usize| {
+        Some(Checkpoint {
+            path: store.checkpoint(missing[index].address),
+            interval: CHECKPOINT_INTERVAL,
+        })
+    };
     let records = execute(
         &cells,
         &seconds,
         resources,
         &environments,
+        &checkpoint,
         &observe,
         interrupted,
     );
