@@ -30,7 +30,7 @@ echo "== equality with the CPU, and determinism"
 FUSE_DEVICE=$device cargo test -p bench-runner --features "$features" --locked --test device -- --nocapture
 
 echo "== times"
-ours=$(cargo bench -q -p bench-runner --features "$features" --locked --bench device -- "$device")
+ours=$(cargo bench -q -p bench-runner --profile dev --features "$features" --locked --bench device -- "$device")
 if "$python" -c 'import torch, torchvision, transformers' 2>/dev/null; then
   theirs=$("$python" scripts/torch_steps.py "$device")
 else

@@ -1,6 +1,6 @@
 //! Times on a device: memory bandwidth, an optimizer step against it, and training steps.
 //!
-//! `cargo bench -p bench-runner --bench device --features cuda -- cuda:0`; the rows are those of
+//! `cargo bench -p bench-runner --profile dev --features cuda --bench device -- cuda:0`; the rows are those of
 //! `scripts/torch_steps.py`, and `scripts/cuda-test.sh` sets them side by side. `-- cpu small` shows that the
 //! benchmark itself works, where there is no GPU.
 
