@@ -216,6 +216,12 @@ fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
         "{said}"
     );
     assert_eq!(counts(path), [0, 0, 8, 0]);
+    let checkpoints = || {
+        std::fs::read_dir(path.join("store/checkpoints"))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(checkpoints(), 1, "the run goes on from here");
     // Killed, it leaves its mark behind, and without a scheduler nobody knows better.
     assert_eq!(signal("-KILL").0, None);
     assert_eq!(counts(path), [0, 1, 7, 0]);
@@ -224,6 +230,7 @@ fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
 
     assert!(shard(path, "0/1").output().unwrap().status.success());
     assert_eq!(counts(path), [8, 0, 0, 0]);
+    assert_eq!(checkpoints(), 0);
     text(path, &["report", "out/plan.json"]);
     assert_eq!(results(path, "out"), local_results(path));
 }
