@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Parser;
 
 use super::{device, experiment, interruptible, print};
-use crate::data::Library;
+use crate::data::{Library, Tokens};
 use crate::problem::Environment;
 use crate::run::{CurvePoint, Outcome};
 use crate::{Error, Result};
@@ -111,7 +111,15 @@ pub(super) fn run(options: &Run, library: Library, out: &mut impl Write) -> Resu
             phase(switch.to)
         )
     });
-    print(out, &(switches.collect::<String>() + &ending))
+    let perplexity = record.last().and_then(|last| {
+        let (loss, per_word) = (last.test_loss?, last.word_perplexity?);
+        let per_token = Tokens::perplexity(loss);
+        Some(format!(
+            "test perplexity: {per_token:.3} per token, {per_word:.3} per word\n"
+        ))
+    });
+    let text: String = switches.chain(perplexity).chain([ending]).collect();
+    print(out, &text)
 }
 
 fn line(point: &CurvePoint) -> String {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use super::catalogue::Columns;
@@ -18,6 +19,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) resize: Option<usize>,
     pub(crate) classes: &'a [String],
     pub(crate) pixel_max: u8,
+    /// Told of each image that is decoded.
+    pub(crate) progress: &'a ProgressBar,
 }
 
 impl Expected<'_> {
@@ -66,6 +69,7 @@ pub(crate) fn from_parquet(files: &[ParquetFile], expected: &Expected) -> Result
                     .zip(&encoded)
                     .enumerate()
                     .map(|(row, (target, encoded))| {
+                        expected.progress.inc(1);
                         decode_into(encoded, expected.shape, expected.resize, target).map_err(
                             |problem| {
                                 let row = (first + row) as u64;
@@ -252,6 +256,7 @@ pub(crate) fn from_folder(folder: &Path, expected: &Expected) -> Result<ImageSet
             .par_chunks_exact_mut(size)
             .zip(&files)
             .map(|(target, (_, path))| {
+                expected.progress.inc(1);
                 let bytes = fs::read(path).map_err(Error::io("read", path))?;
                 decode_into(&bytes, expected.shape, expected.resize, target)
                     .map_err(|problem| Error::malformed(path.display().to_string(), problem))

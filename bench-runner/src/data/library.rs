@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::catalogue::{Catalogue, Entry, FileEntry, Kind, Layout, Location, Parts};
 use super::hash::Hasher;
@@ -168,16 +168,24 @@ impl Library {
     fn decode_images(&self, name: &str) -> Result<Splits<ImageSet>> {
         let entry = self.entry(name, Kind::Images)?;
         if entry.layout == Layout::Embedded {
-            return embedded::digits();
+            let digits = embedded::digits()?;
+            return Ok(Splits {
+                train: digits.train.with_normalisation(normalisation(entry))?,
+                validation: None,
+                test: digits.test.with_normalisation(normalisation(entry))?,
+            });
         }
+        let progress = self.progress("{msg} {human_pos} images, {per_sec}");
+        progress.set_message(format!("decoding {name}:"));
         let expected = Expected {
             columns: &entry.columns,
             shape: shape(entry),
             resize: entry.resize,
             classes: &entry.classes,
             pixel_max: u8::MAX,
+            progress: &progress,
         };
-        self.load(entry, ImageSet::len, |files| {
+        let sets = self.load(entry, ImageSet::len, |files| {
             let set = match (entry.layout, files) {
                 (Layout::Idx, [images, labels]) => from_idx(images, labels, &expected),
                 (Layout::ImageFolder, [folder]) => from_folder(folder, &expected),
@@ -190,7 +198,21 @@ impl Library {
                 }
             }?;
             set.with_normalisation(normalisation(entry))
-        })
+        });
+        progress.finish_and_clear();
+        sets
+    }
+
+    /// What shows how far a long step is, on standard error where that is a terminal.
+    fn progress(&self, template: &str) -> ProgressBar {
+        if !self.hub.options().progress {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::no_length();
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar
     }
 
     /// One epoch of one part (`train`, `validation` or `test`) of a set in parquet, in constant memory.
@@ -283,7 +305,7 @@ impl Library {
             Tokenizer::Bytes => Ok(Vocabulary::Bytes),
             Tokenizer::Characters => {
                 let mut characters = std::collections::BTreeSet::new();
-                self.each_part(name, |_, feed| {
+                self.each_part(name, "collecting characters of", |_, feed| {
                     feed(&mut |text| {
                         characters.extend(text.chars());
                         Ok(())
@@ -323,11 +345,7 @@ impl Library {
                 }
                 let vocabulary = Vocabulary::train_bpe(&self.text(name)?.train, *size)?;
                 if let Vocabulary::Bpe(bpe) = &vocabulary {
-                    let folder = self.derived();
-                    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-                    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-                    bpe.save(&temporary)?;
-                    std::fs::rename(&temporary, &path).map_err(Error::io("write", &path))?;
+                    bpe.save(&path)?;
                 }
                 Ok(vocabulary)
             }
@@ -344,24 +362,13 @@ impl Library {
         let key = format!("{}-{}", &corpus[..16], &vocabulary.sha256()[..16]);
         let folder = self.derived();
         let mut parts = Vec::new();
-        self.each_part(name, |part, feed| {
+        self.each_part(name, "tokenising", |part, feed| {
             let path = folder.join(format!("{key}-{part}.tokens"));
             if let Some(tokens) = Tokens::map(&path) {
                 parts.push((part, tokens));
                 return Ok(());
             }
-            let bar = match self.hub.options().progress {
-                true => ProgressBar::new_spinner(),
-                false => ProgressBar::hidden(),
-            };
-            bar.set_message(format!("tokenising {name}, {part}"));
-            Tokens::write(&path, &vocabulary, |sink| {
-                feed(&mut |text| {
-                    bar.inc(text.len() as u64);
-                    sink(text)
-                })
-            })?;
-            bar.finish_and_clear();
+            Tokens::write(&path, &vocabulary, |sink| feed(sink))?;
             let tokens = Tokens::map(&path).ok_or_else(|| {
                 Error::malformed(
                     path.display().to_string(),
@@ -397,7 +404,7 @@ impl Library {
     /// As [`Library::text`].
     pub fn corpus_sha256(&self, name: &str) -> Result<String> {
         let mut hasher = Hasher::new();
-        self.each_part(name, |part, feed| {
+        self.each_part(name, "hashing", |part, feed| {
             hasher.update(part.as_bytes());
             feed(&mut |text| {
                 hasher.update(text.as_bytes());
@@ -407,13 +414,16 @@ impl Library {
         Ok(hasher.finish())
     }
 
-    /// Calls `each` for each part of a text with a function that hands over the part's text piece by piece.
+    /// Calls `each` for each part of a text with a function that hands over the part's text piece by piece;
+    /// `doing` tells the user what for.
     fn each_part(
         &self,
         name: &str,
+        doing: &str,
         mut each: impl FnMut(&'static str, &mut Feed<'_>) -> Result<()>,
     ) -> Result<()> {
         let entry = self.entry(name, Kind::Text)?;
+        let progress = self.progress("{msg} {bytes}, {bytes_per_sec}");
         match self.fetch(name)? {
             None => {
                 let text = embedded::moby_dick()?;
@@ -428,10 +438,18 @@ impl Library {
             }
             Some(files) => {
                 for (part, files) in files.iter() {
-                    each(part, &mut |sink| for_each_text(entry, files, sink))?;
+                    progress.reset();
+                    progress.set_message(format!("{doing} {name}, {part}:"));
+                    each(part, &mut |sink| {
+                        for_each_text(entry, files, &mut |text| {
+                            progress.inc(text.len() as u64);
+                            sink(text)
+                        })
+                    })?;
                 }
             }
         }
+        progress.finish_and_clear();
         Ok(())
     }
 }

@@ -12,9 +12,11 @@ use super::catalogue::Columns;
 use super::decode::{Shape, decode, decode_into, planes};
 use super::images::read_labels;
 use super::parquet::{ColumnKind, ParquetFile};
-use super::random::{below, shuffle};
 use super::{Error, Normalisation, Result};
-use crate::random::{Stream, stream};
+use crate::random::{Stream, below, shuffle, stream};
+
+/// The most that the encoded images of a window take.
+const WINDOW_BYTES: usize = 256 << 20;
 
 /// How a set is streamed.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +29,9 @@ pub struct StreamOptions {
     pub batch_size: usize,
     /// Leaves out a last batch that is not full.
     pub drop_last: bool,
-    /// Encoded images that are mixed at a time, 0 for the files' order. Shards come in random order, and each
-    /// sample is drawn from a window of so many, since a whole permutation would need random access.
+    /// Encoded images that are mixed at a time, 0 for the files' order; fewer where so many take more than
+    /// 256 MiB. Shards come in random order, and each sample is drawn from this window, since a whole
+    /// permutation would need random access.
     pub shuffle_window: usize,
     /// How images are varied.
     pub augmentation: Augmentation,
@@ -166,6 +169,7 @@ fn produce(
         source,
         options,
         files: &files,
+        table: source.normalisation.table(u8::MAX),
     };
     let mut generator = stream(options.seed, Stream::BatchOrder, options.epoch);
     let mut shards: Vec<(usize, usize)> = files
@@ -181,6 +185,7 @@ fn produce(
         shuffle(&mut generator, &mut shards);
     }
     let mut window: Vec<Sample> = Vec::new();
+    let mut held = 0;
     let mut batch: Vec<Sample> = Vec::with_capacity(options.batch_size);
     let mut made = 0;
     let mut push = |sample: Sample, batch: &mut Vec<Sample>| -> Result<bool> {
@@ -208,17 +213,15 @@ fn produce(
                     number: (offset + first + row) as u32,
                     place: (shard, (first + row) as u64),
                 };
-                let next = if options.shuffle_window == 0 {
-                    sample
-                } else if window.len() < options.shuffle_window {
-                    window.push(sample);
-                    continue;
-                } else {
+                held += sample.encoded.len();
+                window.push(sample);
+                while window.len() > options.shuffle_window || held > WINDOW_BYTES {
                     let at = below(&mut generator, window.len());
-                    std::mem::replace(&mut window[at], sample)
-                };
-                if !push(next, &mut batch)? {
-                    return Ok(());
+                    let next = window.swap_remove(at);
+                    held -= next.encoded.len();
+                    if !push(next, &mut batch)? {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -239,13 +242,14 @@ struct BatchMaker<'a> {
     source: &'a Source,
     options: &'a StreamOptions,
     files: &'a [ParquetFile],
+    /// The normalised value of each pixel value, per channel.
+    table: Vec<[f32; 256]>,
 }
 
 impl BatchMaker<'_> {
     fn make(&self, samples: &[Sample]) -> Result<HostBatch> {
         let (channels, height, width) = self.source.shape;
         let (plane, size) = (height * width, channels * height * width);
-        let table = self.source.normalisation.table::<f32>(255);
         let mut pixels = vec![0f32; samples.len() * size];
         let failures: Vec<Error> = pixels
             .par_chunks_exact_mut(size)
@@ -262,7 +266,7 @@ impl BatchMaker<'_> {
                         for (value, &pixel) in
                             target[planes.clone()].iter_mut().zip(&buffer[planes])
                         {
-                            *value = table[channel][usize::from(pixel)];
+                            *value = self.table[channel][usize::from(pixel)];
                         }
                     }
                     Ok(())

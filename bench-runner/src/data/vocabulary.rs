@@ -1,5 +1,6 @@
 //! How text becomes token numbers: bytes, characters, or byte-level byte-pair encodings.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tokenizers::{AddedToken, Tokenizer as HubTokenizer};
 
 use super::hash::sha256;
 use super::{Error, Result};
+use crate::whole::write_whole;
 
 /// Which vocabulary to use, as experiments name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,18 @@ pub enum Tokenizer {
         /// How many tokens it has, at least 257.
         size: usize,
     },
+}
+
+impl Tokenizer {
+    /// How many tokens it makes at most, where that is known without the data.
+    pub fn size(&self) -> Option<usize> {
+        match self {
+            Self::Bytes => Some(256),
+            Self::Gpt2 { .. } => Some(50_257),
+            Self::Bpe { size } => Some(*size),
+            Self::Characters | Self::File { .. } => None,
+        }
+    }
 }
 
 /// The tokens of a text and their numbers.
@@ -93,9 +107,14 @@ impl Bpe {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        self.tokenizer
-            .save(path, false)
-            .map_err(|error| Error::io("write", path)(std::io::Error::other(error.to_string())))
+        let refused = |error| Error::io("write", path)(error);
+        let json = self
+            .tokenizer
+            .to_string(false)
+            .map_err(|error| refused(std::io::Error::other(error.to_string())))?;
+        write_whole(path, refused, |file| {
+            file.write_all(json.as_bytes()).map_err(refused)
+        })
     }
 }
 

@@ -7,9 +7,9 @@ use optim::{Loss, Objective, Parameters};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Measurement, Problem};
+use super::{Environment, Measurement, Problem, check_order, invalid};
 use crate::Result;
-use crate::data::{BatchOrder, Splits, Tokenizer, Tokens};
+use crate::data::{BatchOrder, OrderOptions, Splits, Tokenizer, Tokens};
 use crate::random::{Stream, stream};
 
 /// A language model in an experiment file.
@@ -18,15 +18,29 @@ use crate::random::{Stream, stream};
 pub struct LanguageConfig {
     /// The dataset, as `bench-runner data list` names it.
     pub data: String,
-    /// The network.
+    /// How text becomes tokens; the 256 bytes by default.
+    #[serde(default = "bytes", skip_serializing_if = "is_bytes")]
+    pub tokenizer: Tokenizer,
+    /// The network, whose vocabulary holds at least the tokenizer's.
     pub model: ModelSpec,
     /// Windows per step.
     pub batch_size: usize,
     /// Tokens per window.
     pub context: usize,
+    /// How batches of windows are drawn.
+    #[serde(default, skip_serializing_if = "OrderOptions::is_default")]
+    pub order: OrderOptions,
     /// Windows of each split that a measurement uses, evenly spaced.
     #[serde(default = "sixty_four")]
     pub measure_windows: usize,
+}
+
+fn bytes() -> Tokenizer {
+    Tokenizer::Bytes
+}
+
+fn is_bytes(tokenizer: &Tokenizer) -> bool {
+    *tokenizer == Tokenizer::Bytes
 }
 
 fn sixty_four() -> usize {
@@ -44,7 +58,30 @@ impl LanguageConfig {
                 return Err(format!("`{key}` = 0: at least 1 is needed"));
             }
         }
-        Ok(())
+        check_order(self.batch_size, &self.order)?;
+        if let ModelSpec::Gpt(gpt) = &self.model
+            && gpt.context < self.context
+        {
+            return Err(format!(
+                "`context` = {}: at most the model's `context`, {}, is possible",
+                self.context, gpt.context
+            ));
+        }
+        match self.tokenizer.size() {
+            Some(size) => self.check_vocabulary(size),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the model has an embedding for each token.
+    fn check_vocabulary(&self, size: usize) -> Result<(), String> {
+        match &self.model {
+            ModelSpec::Gpt(gpt) if gpt.vocabulary < size => Err(format!(
+                "`model.vocabulary` = {}: at least the tokenizer's {size} tokens are needed",
+                gpt.vocabulary
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn title(&self) -> String {
@@ -71,17 +108,20 @@ impl LanguageProblem {
     /// When the data is missing or the model's settings do not fit.
     pub fn new(config: &LanguageConfig, seed: u64, environment: &Environment) -> Result<Self> {
         let device = &environment.device;
-        let data = environment
+        let tokens = environment
             .library
-            .tokens(&config.data, &Tokenizer::Bytes)?
-            .parts;
+            .tokens(&config.data, &config.tokenizer)?;
+        config
+            .check_vocabulary(tokens.vocabulary.size())
+            .map_err(invalid)?;
+        let data = tokens.parts;
         let model = config.model.build(seed, DType::F32, device)?;
         let parameters = Parameters::new(model.tensors().parameters.clone())?;
         let windows = data.train.windows(config.context);
         Ok(Self {
             model,
             parameters,
-            order: BatchOrder::new(seed, windows, config.batch_size.min(windows), true)?,
+            order: BatchOrder::with_options(seed, windows, config.batch_size, &config.order)?,
             data,
             context: config.context,
             measure_windows: config.measure_windows,
@@ -98,6 +138,13 @@ impl LanguageProblem {
     /// Mean loss over evenly spaced windows.
     fn evaluate(&self, tokens: &Tokens) -> Result<f64> {
         let all = tokens.windows(self.context);
+        if all == 0 {
+            return Err(invalid(format!(
+                "`context` = {}: a part of the text has only {} tokens",
+                self.context,
+                tokens.len()
+            )));
+        }
         let count = self.measure_windows.min(all);
         let indices: Vec<u32> = (0..count).map(|i| (i * all / count) as u32).collect();
         let mut loss = 0.0;
@@ -140,10 +187,12 @@ impl Problem for LanguageProblem {
     }
 
     fn measure(&mut self) -> Result<Measurement> {
+        let test_loss = self.evaluate(&self.data.test)?;
         Ok(Measurement {
             loss: self.evaluate(&self.data.train)?,
-            test_loss: Some(self.evaluate(&self.data.test)?),
+            test_loss: Some(test_loss),
             accuracy: None,
+            word_perplexity: Some(self.data.test.word_perplexity(test_loss)),
         })
     }
 }

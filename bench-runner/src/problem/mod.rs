@@ -13,7 +13,7 @@ use optim::{Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::data::Library;
+use crate::data::{BatchOrder, Library, OrderOptions};
 use crate::run::CellId;
 
 pub use classification::{ClassificationConfig, ClassificationProblem, Scaling};
@@ -59,6 +59,9 @@ pub struct Measurement {
     pub test_loss: Option<f64>,
     /// The share of test samples classified right, from 0 to 1, where there are classes.
     pub accuracy: Option<f64>,
+    /// The perplexity per word on the test set, where the data are text
+    /// ([`Tokens::word_perplexity`](crate::data::Tokens::word_perplexity)); per token it is `exp(test_loss)`.
+    pub word_perplexity: Option<f64>,
 }
 
 /// Where a problem is built: what its data comes from and where its tensors live.
@@ -167,6 +170,22 @@ impl ProblemConfig {
             Self::Language(config) => vec![config.data.clone()],
         }
     }
+}
+
+/// Whether batches of `batch_size` can be drawn so from as many samples as there may be.
+fn check_order(batch_size: usize, order: &OrderOptions) -> Result<(), String> {
+    let samples = order.subset.unwrap_or(u32::MAX as usize);
+    BatchOrder::with_options(
+        0,
+        samples,
+        batch_size,
+        &OrderOptions {
+            subset: None,
+            ..*order
+        },
+    )
+    .map(|_| ())
+    .map_err(|error| format!("`order`: {error}"))
 }
 
 fn invalid(message: String) -> crate::Error {

@@ -191,6 +191,7 @@ impl Trace<'_> {
             loss: measurement.loss,
             test_loss: measurement.test_loss,
             accuracy: measurement.accuracy,
+            word_perplexity: measurement.word_perplexity,
             gradient_norm: last.map(|step| step.gradient_norm),
             phase: last.map_or(Phase::FirstOrder, |step| step.phase),
         };

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use crate::data::sha256;
 use crate::problem::Fault;
 use crate::run::{Outcome, RunRecord};
 use crate::sweep::Cell;
+use crate::whole::write_whole;
 use crate::{Error, Result};
 
 /// The version of the files in a store.
@@ -148,7 +149,7 @@ impl CellStore {
         let path = self.path(&origin.address());
         let mut bytes = Vec::new();
         ciborium::into_writer(&stored, &mut bytes).map_err(|error| output(&path, error))?;
-        write_whole(&path, &bytes)
+        write(&path, &bytes)
     }
 
     /// All readable runs by address, and the files that are not runs.
@@ -210,27 +211,16 @@ impl CellStore {
         for address in theirs.keys().filter(|address| !mine.contains_key(*address)) {
             let path = other.path(address);
             let bytes = fs::read(&path).map_err(|error| input(&path, error))?;
-            write_whole(&self.path(address), &bytes)?;
+            write(&self.path(address), &bytes)?;
             copied += 1;
         }
         Ok(copied)
     }
 }
 
-/// Writes under a name of its own, then renames: readers see the whole file or none.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_extension(format!("{}-{count}.tmp", std::process::id()));
-    fs::write(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| {
-            // What is left of a full disk's file is of no use; its removal may fail as well.
-            let _ = fs::remove_file(&temporary);
-            output(path, error)
-        })
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let refused = |error| output(path, error);
+    write_whole(path, refused, |file| file.write_all(bytes).map_err(refused))
 }
 
 fn read(path: &Path) -> Result<StoredRun> {
@@ -299,6 +289,7 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
                 loss: 1.0 / 3.0,
                 test_loss: Some(f64::INFINITY),
                 accuracy: None,
+                word_perplexity: Some(81.5),
                 gradient_norm: Some(1e-300),
                 phase: optim::Phase::FirstOrder,
             }],

@@ -156,6 +156,7 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
             loss,
             test_loss: classes.then_some(loss * 1.1 + 0.02),
             accuracy: classes.then_some(0.98 - 0.88 * (loss / start)),
+            word_perplexity: None,
             gradient_norm: Some(loss.sqrt()),
             phase: if second {
                 Phase::SecondOrder
