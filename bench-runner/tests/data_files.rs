@@ -187,8 +187,13 @@ fn malformed_parquet_names_file_row_and_column() {
 fn damaged_images_name_file_row_and_column() {
     let truncated = png(3)[..60].to_vec();
     let large = encode(&picture(5, 4, 0), ImageFormat::Png);
+    let jpeg = encode(&picture(4, 4, 0), ImageFormat::Jpeg);
+    let cut = |bytes: usize| jpeg[..jpeg.len() - bytes].to_vec();
     for (bytes, says) in [
         (truncated, "not a readable PNG or JPEG image"),
+        (cut(1), "its end is missing"),
+        (cut(9), "its end is missing"),
+        (cut(jpeg.len() - 30), "not a readable PNG or JPEG image"),
         (
             b"no image at all".to_vec(),
             "not a readable PNG or JPEG image",

@@ -41,6 +41,9 @@ pub enum Tokenizer {
 }
 
 impl Tokenizer {
+    /// The least size of a trained encoding: the bytes and one merge.
+    pub const SMALLEST_BPE: usize = 257;
+
     /// How many tokens it makes at most, where that is known without the data.
     pub fn size(&self) -> Option<usize> {
         match self {
@@ -172,11 +175,14 @@ impl Vocabulary {
     /// # Errors
     /// When `size` is below 257, or more than the text yields.
     pub fn train_bpe(text: &str, size: usize) -> Result<Self> {
-        if size < 257 {
+        if size < Tokenizer::SMALLEST_BPE {
             return Err(Error::setting(
                 "size",
                 size,
-                "at least 257: the bytes and one merge",
+                format!(
+                    "at least {}: the bytes and one merge",
+                    Tokenizer::SMALLEST_BPE
+                ),
             ));
         }
         let trainer = BpeTrainer::builder()

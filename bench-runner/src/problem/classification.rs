@@ -364,6 +364,71 @@ mod tests {
     }
 
     #[test]
+    fn images_are_varied_for_the_steps_alone_and_equally_for_all_optimizers() {
+        let varied = |optimizer: &str| {
+            let mut problem = problem(&[], optimizer, 1);
+            problem.config.augmentation = Augmentation {
+                flip: true,
+                crop_padding: 1,
+                random_resized_crop: false,
+            };
+            problem
+        };
+        let (mut plain, mut first, mut second) = (problem(&[], "a", 1), varied("a"), varied("b"));
+        assert_eq!(plain.measure().unwrap(), first.measure().unwrap());
+        assert_ne!(evaluate(&mut plain, 0), evaluate(&mut first, 0));
+        assert_eq!(evaluate(&mut first, 0), evaluate(&mut second, 0));
+        let epoch = first.steps_per_epoch();
+        assert_eq!(evaluate(&mut first, epoch), evaluate(&mut second, epoch));
+    }
+
+    #[test]
+    fn orders_and_augmentation_that_cannot_be_are_refused() {
+        let good = &problem(&[], "a", 1).config;
+        let order = |order| ClassificationConfig {
+            order,
+            ..good.clone()
+        };
+        let augmented = |augmentation| ClassificationConfig {
+            augmentation,
+            ..good.clone()
+        };
+        for (config, says) in [
+            (
+                order(OrderOptions {
+                    overlap: -0.1,
+                    ..OrderOptions::default()
+                }),
+                "`order`: overlap = -0.1",
+            ),
+            (
+                order(OrderOptions {
+                    subset: Some(0),
+                    ..OrderOptions::default()
+                }),
+                "`order`: samples = 0",
+            ),
+            (
+                augmented(Augmentation {
+                    random_resized_crop: true,
+                    ..Augmentation::default()
+                }),
+                "`augmentation`: random_resized_crop = true",
+            ),
+            (
+                augmented(Augmentation {
+                    crop_padding: 1 << 20,
+                    ..Augmentation::default()
+                }),
+                "`augmentation`: crop_padding = 1048576",
+            ),
+        ] {
+            let error = config.check().unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
     fn unpaired_batches_differ_from_optimizer_to_optimizer() {
         let loss = |faults: &[Fault], optimizer| evaluate(&mut problem(faults, optimizer, 1), 0);
         assert_eq!(loss(&[], "a"), loss(&[], "b"));

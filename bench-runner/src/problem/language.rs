@@ -67,6 +67,14 @@ impl LanguageConfig {
                 self.context, gpt.context
             ));
         }
+        if let Tokenizer::Bpe { size } = self.tokenizer
+            && size < Tokenizer::SMALLEST_BPE
+        {
+            return Err(format!(
+                "`tokenizer.size` = {size}: at least {} is needed, the bytes and one merge",
+                Tokenizer::SMALLEST_BPE
+            ));
+        }
         match self.tokenizer.size() {
             Some(size) => self.check_vocabulary(size),
             None => Ok(()),
@@ -194,5 +202,119 @@ impl Problem for LanguageProblem {
             accuracy: None,
             word_perplexity: Some(self.data.test.word_perplexity(test_loss)),
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::data::{Catalogue, Hub, HubOptions, Library};
+
+    fn config(settings: &str, vocabulary: usize) -> LanguageConfig {
+        toml::from_str(&format!(
+            "data = \"moby-dick\"\nbatch_size = 4\ncontext = 16\nmeasure_windows = 2\n{settings}\n[model]\nkind = \"gpt\"\nvocabulary = {vocabulary}\ncontext = 16\nlayers = 1\nheads = 1\nwidth = 8"
+        ))
+        .unwrap()
+    }
+
+    fn problem(config: &LanguageConfig, cache: &std::path::Path) -> Result<LanguageProblem> {
+        let hub = Hub::new(HubOptions {
+            cache: cache.into(),
+            offline: true,
+            progress: false,
+            ..HubOptions::from_env().unwrap()
+        });
+        let environment = Environment {
+            library: Library::new(Catalogue::built_in().unwrap(), hub),
+            device: Device::Cpu,
+        };
+        LanguageProblem::new(config, 0, &environment)
+    }
+
+    #[test]
+    fn each_tokenizer_reports_perplexity_per_token_and_per_word() {
+        let cache = tempfile::tempdir().unwrap();
+        let mut tokens = Vec::new();
+        for (settings, vocabulary) in [
+            ("", 256),
+            ("tokenizer = { kind = \"characters\" }", 81),
+            ("tokenizer = { kind = \"bpe\", size = 300 }", 300),
+        ] {
+            let config = config(settings, vocabulary);
+            config.check().unwrap();
+            let mut problem = problem(&config, cache.path()).unwrap();
+            let measured = problem.measure().unwrap();
+            let test = &problem.data.test;
+            // An untrained model gives each token about the same probability.
+            let per_token = measured.test_loss.unwrap().exp();
+            assert!(
+                (per_token / vocabulary as f64 - 1.0).abs() < 0.3,
+                "{per_token}"
+            );
+            let tokens_per_word = test.len() as f64 / (test.words() + test.lines()) as f64;
+            let per_word = measured.word_perplexity.unwrap();
+            assert!((per_word.ln() / (tokens_per_word * per_token.ln()) - 1.0).abs() < 1e-12);
+            tokens.push(test.len());
+            problem.objective(0).unwrap().loss_and_gradient().unwrap();
+        }
+        // The text has a few characters of several bytes; merged tokens are longer.
+        assert!(tokens[0] > tokens[1] && tokens[1] > tokens[2], "{tokens:?}");
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_are_refused_before_any_work() {
+        for (settings, vocabulary, says) in [
+            (
+                "",
+                255,
+                "`model.vocabulary` = 255: at least the tokenizer's 256 tokens",
+            ),
+            (
+                "tokenizer = { kind = \"gpt2\" }",
+                300,
+                "the tokenizer's 50257 tokens",
+            ),
+            (
+                "tokenizer = { kind = \"bpe\", size = 9 }",
+                300,
+                "at least 257",
+            ),
+            (
+                "order = { overlap = 1.0 }",
+                256,
+                "`order`: overlap = 1 is out of range",
+            ),
+            ("order = { subset = 0 }", 256, "`order`: samples = 0"),
+        ] {
+            let error = config(settings, vocabulary).check().unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+        let long = LanguageConfig {
+            context: 17,
+            ..config("", 256)
+        };
+        assert!(
+            long.check()
+                .unwrap_err()
+                .contains("at most the model's `context`, 16")
+        );
+        let cache = tempfile::tempdir().unwrap();
+        let small = config("tokenizer = { kind = \"characters\" }", 80);
+        small.check().unwrap();
+        let error = problem(&small, cache.path()).err().unwrap().to_string();
+        assert!(error.contains("the tokenizer's 81 tokens"), "{error}");
+    }
+
+    #[test]
+    fn a_subset_and_an_overlap_shape_the_epochs() {
+        let cache = tempfile::tempdir().unwrap();
+        let config = config(
+            "order = { subset = 20, overlap = 0.5, drop_last = false }",
+            256,
+        );
+        let problem = problem(&config, cache.path()).unwrap();
+        assert_eq!((problem.order.samples(), problem.order.overlap()), (20, 2));
+        assert_eq!(problem.steps_per_epoch(), 10);
     }
 }

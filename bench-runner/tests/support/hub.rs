@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The commit that the stand-in serves.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -42,6 +42,7 @@ pub struct Request {
     pub path: String,
     pub range: Option<String>,
     pub authorization: Option<String>,
+    pub at: Instant,
     /// Whether it went to the second port.
     pub redirected: bool,
 }
@@ -129,6 +130,7 @@ fn answer(
         path: path.clone(),
         range: headers.get("range").cloned(),
         authorization: headers.get("authorization").cloned(),
+        at: Instant::now(),
         redirected,
     });
     if let Some(repository) = path
