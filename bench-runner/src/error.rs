@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::catalogue::CatalogueError;
 use crate::spec::SpecError;
 
 /// The error of every command.
@@ -11,6 +12,35 @@ pub enum Error {
     /// An experiment file is not valid.
     #[error(transparent)]
     Spec(#[from] SpecError),
+
+    /// A catalogue of figures is not valid.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+
+    /// Figures that were asked for by name could not be drawn.
+    #[error("{skipped} of the figures asked for were not drawn; the reasons are above")]
+    FiguresSkipped {
+        /// How many.
+        skipped: usize,
+    },
+
+    /// The browser could not be started.
+    #[error("cannot open {} in a browser: {reason}", .path.display())]
+    Browser {
+        /// The page.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+
+    /// A committed report is not what the program makes.
+    #[error("{} of {total} reference reports differ: {}", .differing.len(), .differing.join(", "))]
+    ReferenceDiffers {
+        /// The suites whose reports differ.
+        differing: Vec<String>,
+        /// Reports checked.
+        total: usize,
+    },
 
     /// A name that nothing answers to.
     #[error("unknown {what} `{name}`{}", suggestion(.known, .name))]
@@ -68,6 +98,24 @@ pub enum Error {
         message: String,
     },
 
+    /// A plan cannot be run by this program, here.
+    #[error("plan {}: {reason}", .path.display())]
+    Plan {
+        /// The plan's file.
+        path: PathBuf,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
+    /// The scheduler is missing, or refused.
+    #[error("{command}: {reason}")]
+    Scheduler {
+        /// What was called.
+        command: String,
+        /// What it said, and what to do.
+        reason: String,
+    },
+
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] crate::report::Error),
@@ -102,7 +150,9 @@ pub enum Error {
     },
 
     /// Some runs ended with an error; their reasons stand in the report.
-    #[error("{failed} of {total} runs failed; the report names the reasons")]
+    #[error(
+        "{failed} of {total} runs failed; the report, or `status` of a plan, names the reasons"
+    )]
     RunsFailed {
         /// How many.
         failed: usize,
@@ -111,7 +161,9 @@ pub enum Error {
     },
 
     /// The user stopped the sweep.
-    #[error("interrupted: {done} of {total} runs are complete and in the report")]
+    #[error(
+        "interrupted: {done} of {total} runs are complete; the same command goes on from there"
+    )]
     Interrupted {
         /// Complete runs.
         done: usize,
@@ -126,19 +178,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// The process's exit code: 1 a run failed, 2 wrong use of the command line, 3 invalid
     /// experiment file, 4 unreadable or unwritable file, 5 unusable device, 6 missing or damaged
-    /// data, 130 interrupted.
+    /// data, 7 missing or refusing scheduler, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::UnknownName { .. } | Self::Flag { .. } => 2,
-            Self::Spec(_) | Self::Problem { .. } => 3,
+            Self::Spec(_) | Self::Catalogue(_) | Self::Problem { .. } | Self::Plan { .. } => 3,
             Self::Output { .. } | Self::Input { .. } | Self::Report(_) => 4,
             Self::Device { .. } => 5,
-            Self::Data(_) => 6,
+            Self::Data(_) | Self::FiguresSkipped { .. } => 6,
+            Self::Scheduler { .. } => 7,
             Self::Interrupted { .. } => 130,
             Self::Optim(_)
             | Self::Model(_)
             | Self::Candle(_)
             | Self::StoresDiffer { .. }
+            | Self::ReferenceDiffers { .. }
+            | Self::Browser { .. }
             | Self::RunsFailed { .. } => 1,
         }
     }

@@ -1,9 +1,12 @@
 //! Ablations over switch criteria: from an experiment file to runs, statistics, figures and a report.
 
+pub mod catalogue;
 pub mod cli;
 pub mod data;
+pub mod discrepancy;
 mod error;
 pub mod figure;
+pub mod probe;
 pub mod problem;
 pub mod random;
 pub mod report;

@@ -26,6 +26,8 @@ pub enum Stream {
     Bootstrap = 7,
     /// The part of the training data that a run uses.
     Subset = 8,
+    /// Directions in which a loss is looked at; the index is the direction's number.
+    Direction = 9,
 }
 
 /// The generator of a purpose at an index.

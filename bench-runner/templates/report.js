@@ -4,7 +4,12 @@
   const SVG = "http://www.w3.org/2000/svg";
   const parse = (element) => JSON.parse(element.textContent);
   const common = parse(document.getElementById("common"));
-  const shown = { problem: new Set(common.problems), optimizer: new Set(common.optimizers) };
+  const shown = {
+    problem: new Set(common.problems), optimizer: new Set(common.optimizers),
+    criterion: new Set(common.criteria), arm: new Set(common.arms),
+  };
+  const showsOptimizer = (i) => shown.optimizer.has(common.optimizers[i]) && shown.criterion.has(common.criteria[i]);
+  const showsProblem = (i) => shown.problem.has(common.problems[i]) && shown.arm.has(common.arms[i]);
   const redraw = [];
   document.documentElement.classList.add("live");
 
@@ -131,7 +136,7 @@
     draw(svg, "text", { x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` }, options.yLabel);
     if (options.target !== null) {
       draw(svg, "line", { x1: plot.left, x2: plot.right, y1: py(options.target), y2: py(options.target), stroke: "#666", "stroke-dasharray": "3 3" });
-      draw(svg, "text", { x: plot.left + 6, y: py(options.target) - 5 }, `target ${tick(options.target)}`);
+      draw(svg, "text", { x: plot.left + 6, y: py(options.target) - 5 }, `${options.targetName ?? "target"} ${tick(options.target)}`);
     }
     if (!series.some((s) => s.median.some(y.holds)))
       draw(svg, "text", { x: (plot.left + plot.right) / 2, y: middle, "text-anchor": "middle" }, "no curve to show");
@@ -224,7 +229,7 @@
       const m = data.metrics[metric.value];
       if (!m) return;
       const series = m.series
-        .filter((s) => shown.optimizer.has(common.optimizers[s.optimizer]))
+        .filter((s) => showsOptimizer(s.optimizer))
         .map((s) => ({ ...s.axes[axisChoice.value], runs: s.runs, style: s.optimizer, label: common.optimizers[s.optimizer] }));
       legend.replaceChildren(...series.map((s) => {
         const button = make("button", { type: "button", "aria-pressed": String(!hidden.has(s.label)) });
@@ -314,7 +319,7 @@
   ];
 
   function selected() {
-    return order.filter((i) => shown.problem.has(common.problems[records[i].p]) && shown.optimizer.has(common.optimizers[records[i].o]));
+    return order.filter((i) => showsProblem(records[i].p) && showsOptimizer(records[i].o));
   }
 
   function listRuns() {
@@ -363,6 +368,12 @@
     loadRuns();
   }, { rootMargin: "600px" }).observe(document.getElementById("run-table").closest("section"));
 
+  // The settings of a run's optimizer on its problem.
+  function settings(record) {
+    const own = common.settings[record.o].find(([, problems]) => !problems.length || problems.includes(common.problems[record.p]));
+    return own ? own[0] : "unknown";
+  }
+
   const dialog = document.getElementById("run");
   function openRun() {
     const match = location.hash.match(/^#run=(\d+)$/);
@@ -373,7 +384,8 @@
     const label = `${common.optimizers[record.o]} on ${common.problems[record.p]}, seed ${record.seed}`;
     document.getElementById("run-title").textContent = label;
     const facts = [
-      ["Settings", common.settings[record.o]],
+      ["Problem", `${common.titles[record.p]} (${common.problem_settings[record.p]})`],
+      ["Settings", settings(record)],
       ["Outcome", record.outcome],
       ["Reason to stop", record.reason],
       ["Cost", `${format(record.evaluations)} gradient evaluations, ${format(record.extra)} of the loss alone, ${format(record.seconds)} s`],
@@ -381,6 +393,7 @@
       ["Last loss", format(record.loss)],
     ];
     if (record.accuracy !== null) facts.push(["Last test accuracy", format(record.accuracy)]);
+    facts.push(["Curvature pairs", `${format(record.pairs[0])} stored, ${format(record.pairs[1])} skipped, ${format(record.pairs[2])} damped`]);
     facts.push(["Changes of phase", record.switches.length
       ? record.switches.slice(0, 20).map(([step, epoch, evaluations, seconds, to]) =>
         `to ${to} at step ${format(step)} (epoch ${format(epoch)}, ${format(evaluations)} evaluations, ${format(seconds)} s)`).join("; ") +
@@ -389,12 +402,17 @@
     const list = make("dl");
     for (const [name, value] of facts) list.append(make("dt", {}, name), make("dd", {}, value));
     const box = make("div", { class: "chart" });
-    document.getElementById("run-body").replaceChildren(list, box);
+    const criterion = make("div", { class: "chart" });
+    document.getElementById("run-body").replaceChildren(list, box, criterion);
     if (!dialog.open) dialog.showModal();
     const [x, median] = record.curve;
     const log = median.some((v) => v > 0);
     chart(box, [{ x, median, low: median, high: median, runs: 1, seed: record.seed, style: record.o, label: common.optimizers[record.o], switch: record.switches[0]?.[2] ?? null }],
       { title: label, log, xLabel: "gradient evaluations", yLabel: "loss", target: null });
+    if (!record.seen) return;
+    const [asked, values, threshold] = record.seen;
+    chart(criterion, [{ x: asked, median: values, low: values, high: values, runs: 1, seed: record.seed, style: record.o, label: `${common.criteria[record.o]}: what it saw`, switch: null }],
+      { title: label, log: values.every((v) => v === null || v > 0) && threshold > 0, xLabel: "gradient evaluations", yLabel: common.criteria[record.o], target: threshold, targetName: "threshold" });
   }
   dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search + "#runs"));
   addEventListener("hashchange", openRun);
@@ -402,8 +420,8 @@
   // ---- filters and window size
 
   function filter() {
-    for (const section of sections) section.hidden = !shown.problem.has(section.dataset.problem);
-    for (const row of document.querySelectorAll("tr[data-optimizer]")) row.hidden = !shown.optimizer.has(row.dataset.optimizer);
+    for (const section of sections) section.hidden = !showsProblem(common.problems.indexOf(section.dataset.problem));
+    for (const row of document.querySelectorAll("tr[data-optimizer]")) row.hidden = !showsOptimizer(common.optimizers.indexOf(row.dataset.optimizer));
     for (const update of redraw) update();
     if (records) { page = 0; listRuns(); }
   }

@@ -135,8 +135,8 @@ proptest! {
     fn an_order_resumes_at_any_step(
         seed: u64, n in 30usize..100, size in 2usize..20, fraction in 0.0f64..0.6, drop_last: bool, from in 0u64..60,
     ) {
-        let options = OrderOptions { drop_last, overlap: fraction, subset: Some(25) };
-        let made = || BatchOrder::with_options(seed, n, size, &options).unwrap();
+        let options = OrderOptions { drop_last, overlap: fraction };
+        let made = || BatchOrder::with_options(seed, n, size, &options).unwrap().with_subset(25).unwrap();
         let batch = |order: &BatchOrder, step| {
             let (epoch, batch) = order.at_step(step);
             order.epoch(epoch).batch(batch)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::state::State;
-use crate::{Oracle, Parameters, Result};
+use crate::{CriterionRecord, LbfgsCounts, Oracle, Parameters, Result};
 
 /// An algorithm that moves [`Parameters`] towards lower loss.
 ///
@@ -42,6 +42,16 @@ pub trait Optimizer {
 
     /// Passes over parameter-sized vectors so far.
     fn vector_passes(&self) -> VectorPasses;
+
+    /// How curvature pairs and line searches fared so far; `None` while there are none.
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        None
+    }
+
+    /// All evaluations of the switch criterion so far, in order; none where nothing switches.
+    fn criterion_records(&self) -> &[CriterionRecord] {
+        &[]
+    }
 
     /// Everything needed to continue bit for bit.
     ///
@@ -87,6 +97,14 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
 
     fn vector_passes(&self) -> VectorPasses {
         (**self).vector_passes()
+    }
+
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        (**self).second_order_counts()
+    }
+
+    fn criterion_records(&self) -> &[CriterionRecord] {
+        (**self).criterion_records()
     }
 
     fn state(&self) -> Result<State> {

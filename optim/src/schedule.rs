@@ -5,7 +5,10 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use crate::state::State;
-use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses, check};
+use crate::{
+    CriterionRecord, LbfgsCounts, Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses,
+    check,
+};
 
 /// A factor of the learning rate for every step, counted from 0.
 ///
@@ -224,6 +227,14 @@ impl<O: Optimizer> Optimizer for Scheduled<O> {
 
     fn vector_passes(&self) -> VectorPasses {
         self.optimizer.vector_passes()
+    }
+
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        self.optimizer.second_order_counts()
+    }
+
+    fn criterion_records(&self) -> &[CriterionRecord] {
+        self.optimizer.criterion_records()
     }
 
     fn state(&self) -> Result<State> {

@@ -203,7 +203,7 @@ fn the_shipped_rule_is_three_epochs_then_the_previous_loss_below_two() {
     }
     let switches: Vec<u64> = fuse.switches().iter().map(|switch| switch.step).collect();
     assert_eq!(switches, [6, 7, 8, 9, 10]);
-    let record = &fuse.records()[1];
+    let record = &fuse.criterion_records()[1];
     assert_eq!((record.step, record.epoch, record.value), (7, 3, 2.5));
     assert_eq!((record.threshold, record.fired), (2.0, false));
     assert_eq!(record.criterion, "loss level");
@@ -302,7 +302,7 @@ fn the_noise_scale_is_the_ratio_of_covariance_and_squared_mean() {
         for _ in 0..200 {
             step(&mut fuse, &mut problem, &mut meter);
         }
-        let values: Vec<f64> = fuse.records()[100..]
+        let values: Vec<f64> = fuse.criterion_records()[100..]
             .iter()
             .map(|record| record.value)
             .collect();
@@ -488,7 +488,7 @@ proptest! {
             second.values().into_iter().map(f64::to_bits).collect::<Vec<_>>()
         );
         // As text, since NaN is not equal to itself.
-        prop_assert_eq!(format!("{:?}", fuse.records()), format!("{:?}", after.records()));
+        prop_assert_eq!(format!("{:?}", fuse.criterion_records()), format!("{:?}", after.criterion_records()));
         prop_assert_eq!(fuse.switches(), after.switches());
         prop_assert_eq!(fuse.vector_passes(), after.vector_passes());
     }

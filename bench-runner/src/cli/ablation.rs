@@ -2,19 +2,21 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
+use candle_core::Device;
 use clap::Parser;
 use indicatif::HumanDuration;
 
+use super::executor::{Distribution, distribute};
 use super::{cores, data_sha256, interruptible, print};
 use crate::data::Library;
 use crate::problem::Environment;
-use crate::run::{Outcome, RunRecord};
-use crate::spec::Experiment;
-use crate::store::{CellStore, Circumstances, Manifest, Origin};
-use crate::sweep::{self, Cell, Estimate, Progress, Resources};
+use crate::run::{Checkpoint, Outcome, RunRecord};
+use crate::spec::{ExecutorConfig, ExecutorKind, Experiment, Scale};
+use crate::store::{CellStore, Circumstances, Manifest, Origin, Results};
+use crate::sweep::{self, Cell, DeviceSpec, Estimate, Event, Progress, Resources, TuningSummary};
 use crate::{Error, Result, report};
 
 #[derive(Debug, Parser)]
@@ -28,51 +30,133 @@ pub(super) struct Ablation {
     /// Run seeds 0 to N-1 instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: Option<u64>,
+    /// How much of the experiment is run; its report says so
+    #[arg(long, value_enum, default_value_t = Scale::Full)]
+    scale: Scale,
     /// Threads in all [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
     /// Runs at the same time; threads are divided among them [default: as many as threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Where tensors live: cpu, cuda[:N] or metal[:N]
+    /// Where tensors live: cpu, cuda[:N] or metal[:N]; runs are spread over cuda:0,1 or cuda:all
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Where runs are kept, so that none is made twice
     #[arg(long, value_name = "DIR", default_value = super::store::DEFAULT)]
     store: PathBuf,
+    /// Seconds between checkpoints of each run under way, from which it goes on after a stop; 0 for none
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    checkpoint: u64,
     /// Make all runs anew, whatever is stored
     #[arg(long)]
     fresh: bool,
     /// Print the plan and its cost, and run nothing
     #[arg(long)]
     dry_run: bool,
+    /// Open the report in the browser
+    #[arg(long)]
+    open: bool,
     /// No progress, no table
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    executor: ExecutorConfig,
 }
 
-/// Runs what the store lacks, and writes the report.
+/// Runs what the store lacks, or has others run it, and writes the report. Where settings are chosen,
+/// their trials come first, with a report of their own in the folder `tuning`.
 ///
 /// # Errors
 /// Whatever ends the command.
-pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Write) -> Result<()> {
-    let started = (SystemTime::now(), Instant::now());
-    let mut experiment = super::experiment(&options.experiment)?;
+pub(super) fn ablation(
+    options: &Ablation,
+    datasets: Option<&Path>,
+    library: Library,
+    out: &mut impl Write,
+) -> Result<()> {
+    let mut experiment = super::experiment(&options.experiment)?.scaled(options.scale);
     if let Some(count) = options.seeds {
         experiment.seeds = (0..count).collect();
     }
-    let device = super::device(&options.device)?;
+    let executor = executor(options, &experiment)?;
+    let local = executor.kind() == ExecutorKind::Local;
+    let devices: DeviceSpec = options.device.parse()?;
+    if executor.kind() == ExecutorKind::Slurm {
+        sweep::slurm::check(executor.shards.unwrap_or(1))?;
+    }
+    // Whoever makes a plan need not have the devices that its runs will use.
+    let opened = if local {
+        devices.open()?
+    } else {
+        vec![Device::Cpu]
+    };
+    let library = Arc::new(library);
+    let environment = |device| Environment {
+        library: Arc::clone(&library),
+        device,
+    };
+    let means = Means {
+        options,
+        datasets,
+        environments: opened.into_iter().map(environment).collect(),
+        timed: local || devices.is_cpu(),
+        executor,
+    };
     let folder = match &options.out {
         Some(folder) => folder.clone(),
         None => Path::new("reports").join(&experiment.name),
     };
-    if !options.dry_run {
-        writable(&folder)?;
+    let (mut tuning, mut trial_records) = (None, Vec::new());
+    if let Some(trials) = sweep::trials(&experiment) {
+        trial_records = sweep_and_report(&means, &trials, None, &folder.join("tuning"), out)?;
+        if options.dry_run {
+            // Which settings are chosen does not change what they cost.
+            print(out, "Then, with the chosen settings:\n")?;
+        }
+        let (tuned, summary) = sweep::tuned(&experiment, &trial_records);
+        experiment = tuned;
+        tuning = Some(summary);
     }
-    let environment = Environment { library, device };
+    let mut records = sweep_and_report(&means, &experiment, tuning, &folder, out)?;
+    records.append(&mut trial_records);
+    let failed = count_failed(&records);
+    if failed > 0 {
+        return Err(Error::RunsFailed {
+            failed,
+            total: records.len(),
+        });
+    }
+    Ok(())
+}
+
+/// What a sweep is made with.
+struct Means<'a> {
+    options: &'a Ablation,
+    datasets: Option<&'a Path>,
+    environments: Vec<Environment>,
+    /// Whether an evaluation here tells how long one will take in a run.
+    timed: bool,
+    executor: ExecutorConfig,
+}
+
+/// One sweep and its report. Returns the records: none after a dry run, and none where others make the
+/// runs. Runs that failed are among them.
+fn sweep_and_report(
+    means: &Means<'_>,
+    experiment: &Experiment,
+    tuning: Option<TuningSummary>,
+    folder: &Path,
+    out: &mut impl Write,
+) -> Result<Vec<RunRecord>> {
+    let started = (SystemTime::now(), Instant::now());
+    let (options, environments) = (means.options, &means.environments);
+    if !options.dry_run {
+        writable(folder)?;
+    }
     let threads = options.threads.map_or_else(cores, usize::from);
-    let cells = sweep::plan(&experiment);
-    let data_sha256 = data_sha256(&experiment, &environment.library)?;
+    let cells = sweep::plan(experiment);
+    let data_sha256 = data_sha256(experiment, &environments[0].library)?;
     let store = CellStore::new(&options.store);
     let origins: Vec<Origin> = cells
         .iter()
@@ -94,17 +178,40 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
             .map_or(threads, usize::from)
             .min(missing.len().max(1)),
     };
-    let estimate = Estimate::new(&experiment, &missing_cells, &environment)?;
-    let summary = announce(&experiment, &estimate, cells.len(), resources);
+    let estimate = Estimate::new(experiment, &missing_cells, &environments[0], means.timed)?;
+    let summary = announce(experiment, &estimate, cells.len(), resources);
     if options.dry_run {
-        return print(out, &(summary + &plan_table(&missing_cells, &estimate)));
+        print(out, &(summary + &plan_table(&missing_cells, &estimate)))?;
+        return Ok(Vec::new());
+    }
+    if means.executor.kind() != ExecutorKind::Local {
+        distribute(
+            Distribution {
+                experiment,
+                cells: &cells,
+                origins: &origins,
+                missing: &missing,
+                estimate: &estimate,
+                executor: &means.executor,
+                device: &options.device,
+                data_sha256,
+                datasets: means.datasets,
+                store: &options.store,
+                folder,
+            },
+            out,
+        )?;
+        return Ok(Vec::new());
     }
     if !options.quiet {
         eprint!("{summary}");
     }
+    if !missing.is_empty() {
+        store.writable().map_err(sweep::store_advice)?;
+    }
 
     let mut manifest = Manifest::new(Circumstances {
-        experiment: &experiment,
+        experiment,
         threads,
         jobs: resources.jobs,
         device: &options.device,
@@ -113,9 +220,16 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
     });
     let unsaved = Mutex::new(None);
     let made = interruptible(|interrupted| {
-        let progress = Progress::new(&estimate, options.quiet);
-        let finished = |index: usize, record: &RunRecord| {
-            progress.finished(&missing_cells[index], record, &estimate);
+        let seconds: Vec<f64> = missing_cells
+            .iter()
+            .map(|cell| estimate.seconds_of(cell))
+            .collect();
+        let progress = Progress::new(&seconds, options.quiet);
+        let observe = |index: usize, event: Event<'_>| {
+            let Event::Finished(record) = event else {
+                return;
+            };
+            progress.finished(index, record);
             if let Err(error) = store.save(&origins[missing[index]], record) {
                 unsaved
                     .lock()
@@ -123,12 +237,19 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
                     .get_or_insert(error);
             }
         };
+        let checkpoint = |index: usize| {
+            (options.checkpoint > 0).then(|| Checkpoint {
+                path: store.checkpoint(&origins[missing[index]].address()),
+                interval: Duration::from_secs(options.checkpoint),
+            })
+        };
         let made = sweep::execute(
             &missing_cells,
-            &estimate,
+            &seconds,
             resources,
-            &environment,
-            &finished,
+            environments,
+            &checkpoint,
+            &observe,
             interrupted,
         );
         progress.done();
@@ -138,44 +259,137 @@ pub(super) fn ablation(options: &Ablation, library: Library, out: &mut impl Writ
         records[index] = record;
     }
     let records: Vec<RunRecord> = records.into_iter().flatten().collect();
+    manifest.complete = done(&records) == cells.len();
     if let Some(error) = unsaved.into_inner().unwrap_or_else(PoisonError::into_inner) {
         eprintln!("runs are in the report, but not all in the store: {error}");
     }
-    let done = records
+    let mut results = sweep::results(experiment, &estimate.dimensions(), records);
+    results.tuning = tuning;
+    write_report(folder, &results, manifest, started.1, options.quiet, out)?;
+    if options.open {
+        super::open(&folder.join("index.html"))?;
+    }
+    match ending(&results.records, cells.len()) {
+        Err(Error::RunsFailed { .. }) | Ok(()) => Ok(results.records),
+        Err(other) => Err(other),
+    }
+}
+
+/// The executor's settings, from the flags and the experiment file.
+fn executor(options: &Ablation, experiment: &Experiment) -> Result<ExecutorConfig> {
+    let executor = options.executor.or(experiment.executor.as_ref());
+    executor.check().map_err(|bad| Error::Flag {
+        flag: bad.flag,
+        value: bad.value,
+        reason: bad.reason,
+    })?;
+    let refused = |flag, value: String, reason: &str| {
+        Err(Error::Flag {
+            flag,
+            value,
+            reason: reason.into(),
+        })
+    };
+    match (options.threads, options.jobs) {
+        _ if executor.kind() == ExecutorKind::Local => Ok(executor),
+        _ if experiment.tuning.is_some() => refused(
+            "executor",
+            format!("{:?}", executor.kind()).to_lowercase(),
+            "settings are chosen between two sweeps, which takes one process: use `local`",
+        ),
+        (Some(count), _) => refused(
+            "threads",
+            count.to_string(),
+            "is for runs in this process; tasks have --cpus-per-task",
+        ),
+        (_, Some(count)) => refused(
+            "jobs",
+            count.to_string(),
+            "is for runs in this process; tasks are limited by --array-limit",
+        ),
+        _ if options.fresh => refused(
+            "fresh",
+            String::new(),
+            "is for runs in this process; to have all runs made anew, name an empty --store",
+        ),
+        _ => Ok(executor),
+    }
+}
+
+/// Writes the report into a folder, and the table to `out` unless `quiet`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(super) fn write_report(
+    folder: &Path,
+    results: &Results,
+    mut manifest: Manifest,
+    started: Instant,
+    quiet: bool,
+    out: &mut impl Write,
+) -> Result<()> {
+    crate::store::write(&folder.join("results.parquet"), results)?;
+    manifest.wall_seconds = started.elapsed().as_secs_f64();
+    report::write(folder, results, &manifest)?;
+    manifest.wall_seconds = started.elapsed().as_secs_f64();
+    manifest.write(&folder.join("manifest.json"))?;
+    if quiet {
+        return Ok(());
+    }
+    print(out, &report::terminal_table(results, 80))?;
+    let report = folder.join("index.html");
+    let seconds = manifest.wall_seconds;
+    print(
+        out,
+        &format!("\nReport: {} ({seconds:.1} s)\n", report.display()),
+    )
+}
+
+/// The runs that have ended, one way or another.
+fn done(records: &[RunRecord]) -> usize {
+    records
         .iter()
         .filter(|record| record.outcome != Outcome::Interrupted)
-        .count();
-    let failed = count_failed(&records);
-    let results = sweep::results(&experiment, &estimate.dimensions(), records);
-    manifest.complete = done == cells.len();
-    crate::store::write(&folder.join("results.parquet"), &results)?;
-    manifest.wall_seconds = started.1.elapsed().as_secs_f64();
-    report::write(&folder, &results, &manifest)?;
-    manifest.wall_seconds = started.1.elapsed().as_secs_f64();
-    write_json(&folder.join("manifest.json"), &manifest)?;
+        .count()
+}
 
-    if !options.quiet {
-        print(out, &report::terminal_table(&results, 80))?;
-        let report = folder.join("index.html");
-        let seconds = manifest.wall_seconds;
-        print(
-            out,
-            &format!("\nReport: {} ({seconds:.1} s)\n", report.display()),
-        )?;
-    }
-    if done < cells.len() {
-        return Err(Error::Interrupted {
-            done,
-            total: cells.len(),
-        });
+/// Whether a sweep of `total` runs is whole.
+///
+/// # Errors
+/// When runs were interrupted or failed.
+pub(super) fn ending(records: &[RunRecord], total: usize) -> Result<()> {
+    let (done, failed) = (done(records), count_failed(records));
+    if done < total {
+        return Err(Error::Interrupted { done, total });
     }
     if failed > 0 {
-        return Err(Error::RunsFailed {
-            failed,
-            total: cells.len(),
-        });
+        return Err(Error::RunsFailed { failed, total });
     }
     Ok(())
+}
+
+/// Completes a built-in suite in its usual folder, through the store, and returns its results.
+///
+/// # Errors
+/// Whatever ends the command; runs that failed do not.
+pub(super) fn complete(
+    suite: &str,
+    store: &Path,
+    threads: Option<u16>,
+    library: Library,
+) -> Result<(Results, Manifest)> {
+    let mut options = Ablation::parse_from(["ablation", suite]);
+    options.store = store.into();
+    options.threads = threads;
+    match ablation(&options, None, library, &mut std::io::sink()) {
+        Err(Error::RunsFailed { failed, total }) => {
+            eprintln!("{suite}: {failed} of {total} runs failed; the others are used");
+        }
+        other => other?,
+    }
+    let folder = Path::new("reports").join(suite);
+    let results = crate::store::read(&folder.join("results.parquet"))?;
+    Ok((results, Manifest::read(&folder.join("manifest.json"))?))
 }
 
 /// The stored run of a cell, under the cell's own labels.
@@ -189,7 +403,7 @@ fn stored(store: &CellStore, cell: &Cell<'_>, origin: &Origin, fresh: bool) -> O
 }
 
 /// Creates the report's folder and checks that files can be made there, before any work starts.
-fn writable(folder: &Path) -> Result<()> {
+pub(super) fn writable(folder: &Path) -> Result<()> {
     let failed = |error: std::io::Error| Error::Output {
         path: folder.into(),
         reason: error.to_string(),
@@ -244,13 +458,4 @@ fn plan_table(cells: &[Cell<'_>], estimate: &Estimate) -> String {
         )
     });
     rows.collect()
-}
-
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    let failed = |reason: String| Error::Output {
-        path: path.into(),
-        reason,
-    };
-    let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(path, text + "\n").map_err(|error| failed(error.to_string()))
 }

@@ -1,7 +1,13 @@
 //! The command line, thin: flags in, library calls, tables out.
 
 mod ablation;
+mod executor;
+mod figures;
+mod plan_report;
+mod report;
 mod run;
+mod shard;
+mod status;
 mod store;
 
 use std::collections::BTreeMap;
@@ -9,15 +15,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::report::ReportCommand;
 use crate::data::Library;
 use crate::data::command::{self, DataCommand};
 use crate::problem::ProblemConfig;
 use crate::spec::{Experiment, OptimizerConfig, SUITES, Suite};
-use crate::{Error, Result, report};
+use crate::{Error, Result};
 use ablation::Ablation;
+use figures::Figures;
 use run::Run;
 use store::StoreCommand;
 
@@ -27,7 +34,7 @@ use store::StoreCommand;
     name = "bench-runner",
     version,
     propagate_version = true,
-    after_help = "Exit codes:\n  0    done; runs that diverged are results\n  1    a run failed with an error\n  2    wrong use of the command line\n  3    invalid experiment file\n  4    unreadable or unwritable file\n  5    unusable device\n  6    missing or damaged data\n  130  interrupted; what was complete is in the report"
+    after_help = "Exit codes:\n  0    done; runs that diverged are results\n  1    a run failed with an error\n  2    wrong use of the command line\n  3    invalid experiment file\n  4    unreadable or unwritable file\n  5    unusable device\n  6    missing or damaged data\n  7    the scheduler is missing or refuses\n  130  interrupted; what was complete is in the report"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -41,14 +48,30 @@ pub struct Cli {
 enum Command {
     /// Run a suite or an experiment file and write its report
     #[command(
-        after_help = "Examples:\n  bench-runner ablation\n  bench-runner ablation quick --seeds 10 --out my-report\n  bench-runner ablation experiment.toml --dry-run"
+        after_help = "Examples:\n  bench-runner ablation\n  bench-runner ablation quick --seeds 10 --out my-report\n  bench-runner ablation experiment.toml --dry-run\n  bench-runner ablation quick --executor slurm --partition short --shards 20"
     )]
     Ablation(Ablation),
-    /// Make one run of a suite or an experiment file, and print its points as they are measured
+    /// Make one run and print its points as they are measured, or make a share of a plan's runs
     #[command(
-        after_help = "Examples:\n  bench-runner run quick mlp-digits adam\n  bench-runner run experiment.toml rosenbrock fuse-pv --seed 3"
+        after_help = "Examples:\n  bench-runner run quick mlp-digits adam\n  bench-runner run experiment.toml rosenbrock fuse-pv --seed 3\n  bench-runner run --plan reports/quick/plan.json --shard 0/20"
     )]
     Run(Run),
+    /// Make the figures and tables of the paper and ours; run what they lack
+    #[command(
+        after_help = "Examples:\n  bench-runner figures --list\n  bench-runner figures paths cost-dimension\n  bench-runner figures loss-evaluations --size 640x400 --format pdf\n  bench-runner figures --from reports/quick\n  bench-runner figures --check"
+    )]
+    Figures(Figures),
+    /// Make a report of results that are there: of one suite, of several side by side, or of a plan
+    #[command(
+        after_help = "Examples:\n  bench-runner report reports/quick --open\n  bench-runner report reports/as-shipped reports/paper reports/corrected --out reports/arms\n  bench-runner report reports/quick/plan.json"
+    )]
+    Report(ReportCommand),
+    /// Show which runs of a plan are pending, running, done and failed
+    #[command(after_help = "Example:\n  bench-runner status reports/quick/plan.json")]
+    Status {
+        /// The plan, as `ablation --executor slurm` or `plan` wrote it
+        plan: PathBuf,
+    },
     /// Compare two result sets: what is the same, what changed, and whether chance explains it
     #[command(after_help = "Example:\n  bench-runner compare reports/before reports/quick")]
     Compare {
@@ -99,17 +122,21 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn run(cli: Cli, out: &mut impl Write) -> Result<()> {
     match cli.command {
         Command::Ablation(options) => {
-            let library = Library::from_env(cli.datasets.as_deref())?;
-            ablation::ablation(&options, library, out)
+            let datasets = cli.datasets.as_deref();
+            let library = Library::from_env(datasets)?;
+            ablation::ablation(&options, datasets, library, out)
         }
-        Command::Run(options) => {
-            let library = Library::from_env(cli.datasets.as_deref())?;
-            run::run(&options, library, out)
+        Command::Figures(options) => {
+            let library = || Ok(Library::from_env(cli.datasets.as_deref())?);
+            figures::figures(&options, &library, out)
         }
+        Command::Report(options) => self::report::run(&options, out),
+        Command::Run(options) => run::run(&options, cli.datasets.as_deref(), out),
+        Command::Status { plan } => status::status(&plan, out),
         Command::Compare { first, second } => {
             let first = crate::store::read(&results_file(&first))?;
             let second = crate::store::read(&results_file(&second))?;
-            print(out, &report::compare(&first, &second))
+            print(out, &crate::report::compare(&first, &second))
         }
         Command::Store(command) => store::run(&command, out),
         Command::List { what } => print(out, &list(what)),
@@ -130,6 +157,7 @@ pub fn threads(cli: &Cli) -> Option<u16> {
     match &cli.command {
         Command::Ablation(options) => options.threads,
         Command::Run(options) => options.threads,
+        Command::Figures(options) => options.threads,
         _ => None,
     }
 }
@@ -155,38 +183,26 @@ fn results_file(path: &Path) -> PathBuf {
     }
 }
 
-/// The device that a flag names.
-fn device(name: &str) -> Result<Device> {
-    let unusable = |reason: String| Error::Device {
-        device: name.into(),
-        reason,
-    };
-    let (kind, ordinal) = name.split_once(':').unwrap_or((name, "0"));
-    let ordinal: usize = ordinal
-        .parse()
-        .map_err(|_| unusable("the part after `:` must be a number".into()))?;
-    match kind {
-        "cpu" => Ok(Device::Cpu),
-        "cuda" => Device::new_cuda(ordinal).map_err(|error| unusable(error.to_string())),
-        "metal" => Device::new_metal(ordinal).map_err(|error| unusable(error.to_string())),
-        _ => Err(unusable("known are cpu, cuda[:N] and metal[:N]".into())),
-    }
-}
-
 /// Runs `work` with a flag that Ctrl-C sets; a second Ctrl-C ends the process at once.
 fn interruptible<T>(work: impl FnOnce(&AtomicBool) -> T) -> T {
     let handler = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!(
-            "\nstopping; the report will hold what is complete (Ctrl-C again to quit at once)"
-        );
+        eprintln!("\nstopping; what is complete is kept (Ctrl-C again to quit at once)");
     });
     if let Err(error) = handler {
         eprintln!("Ctrl-C will lose results: {error}");
     }
     work(&INTERRUPTED)
+}
+
+/// Opens a page in the browser.
+fn open(page: &Path) -> Result<()> {
+    open::that_detached(page).map_err(|error| Error::Browser {
+        path: page.into(),
+        reason: error.to_string(),
+    })
 }
 
 fn cores() -> usize {
@@ -201,10 +217,7 @@ fn data_sha256(experiment: &Experiment, library: &Library) -> Result<BTreeMap<St
             if hashes.contains_key(&name) {
                 continue;
             }
-            let hash = match &entry.config {
-                ProblemConfig::Language(_) => library.corpus_sha256(&name)?,
-                _ => library.images(&name)?.sha256(),
-            };
+            let hash = entry.config.data_sha256(&name, library)?;
             hashes.insert(name, hash);
         }
     }

@@ -1,41 +1,91 @@
-//! `run`: one run, its points printed as they are measured.
+//! `run`: one run, its points printed as they are measured; or a share of a plan's.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Parser;
 
-use super::{device, experiment, interruptible, print};
+use super::{experiment, interruptible, print, shard};
 use crate::data::{Library, Tokens};
 use crate::problem::Environment;
 use crate::run::{CurvePoint, Outcome};
+use crate::sweep::{DeviceSpec, Shard};
 use crate::{Error, Result};
 
 #[derive(Debug, Parser)]
 pub(super) struct Run {
     /// A built-in suite's name or an experiment file
-    #[arg(value_name = "SUITE|FILE.toml")]
-    experiment: String,
+    #[arg(value_name = "SUITE|FILE.toml", required_unless_present = "plan")]
+    experiment: Option<String>,
     /// The problem's label
-    problem: String,
+    #[arg(required_unless_present = "plan")]
+    problem: Option<String>,
     /// The optimizer's label
-    optimizer: String,
+    #[arg(required_unless_present = "plan")]
+    optimizer: Option<String>,
     /// The seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) threads: Option<u16>,
     /// Where tensors live: cpu, cuda[:N] or metal[:N]
     #[arg(long, default_value = "cpu")]
     device: String,
+    /// A plan, as `ablation --executor plan` writes it: make a share of its runs instead
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "shard",
+        conflicts_with_all = ["experiment", "problem", "optimizer", "seed", "device"]
+    )]
+    plan: Option<PathBuf>,
+    /// The share of the plan, for example 0/20 for the first of twenty
+    #[arg(
+        long,
+        value_name = "I/N",
+        requires = "plan",
+        conflicts_with = "experiment"
+    )]
+    shard: Option<Shard>,
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
+    /// Of a plan, runs at the same time [default: as many as threads, or one per GPU]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "plan",
+        conflicts_with = "experiment",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    jobs: Option<u16>,
 }
 
-/// Makes one run.
+/// Makes one run, or a share of a plan's.
 ///
 /// # Errors
 /// Whatever ends the command; a run that fails ends it with its reason.
-pub(super) fn run(options: &Run, library: Library, out: &mut impl Write) -> Result<()> {
-    let experiment = experiment(&options.experiment)?;
+pub(super) fn run(options: &Run, datasets: Option<&Path>, out: &mut impl Write) -> Result<()> {
+    let labels = (&options.experiment, &options.problem, &options.optimizer);
+    match (labels, &options.plan, options.shard) {
+        ((Some(experiment), Some(problem), Some(optimizer)), ..) => {
+            one(options, [experiment, problem, optimizer], datasets, out)
+        }
+        (_, Some(plan), Some(shard)) => {
+            let (threads, jobs) = (options.threads, options.jobs);
+            shard::run(plan, shard, threads, jobs, datasets)
+        }
+        // The parser lets nothing else through.
+        _ => Ok(()),
+    }
+}
+
+fn one(
+    options: &Run,
+    [suite, problem, optimizer]: [&str; 3],
+    datasets: Option<&Path>,
+    out: &mut impl Write,
+) -> Result<()> {
+    let experiment = experiment(suite)?;
     let unknown = |what, name: &str, known: Vec<&str>| Error::UnknownName {
         what,
         name: name.into(),
@@ -44,21 +94,21 @@ pub(super) fn run(options: &Run, library: Library, out: &mut impl Write) -> Resu
     let problems = &experiment.problems;
     let problem = problems
         .iter()
-        .find(|entry| entry.label == options.problem)
+        .find(|entry| entry.label == problem)
         .ok_or_else(|| {
             let known = problems.iter().map(|entry| entry.label.as_str());
-            unknown("problem", &options.problem, known.collect())
+            unknown("problem", problem, known.collect())
         })?;
     let optimizers = || experiment.optimizers_for(&problem.label);
     let optimizer = optimizers()
-        .find(|entry| entry.label == options.optimizer)
+        .find(|entry| entry.label == optimizer)
         .ok_or_else(|| {
             let known = optimizers().map(|entry| entry.label.as_str());
-            unknown("optimizer", &options.optimizer, known.collect())
+            unknown("optimizer", optimizer, known.collect())
         })?;
     let environment = Environment {
-        library,
-        device: device(&options.device)?,
+        library: Arc::new(Library::from_env(datasets)?),
+        device: options.device.parse::<DeviceSpec>()?.open_one()?,
     };
     print(
         out,
@@ -87,6 +137,7 @@ pub(super) fn run(options: &Run, library: Library, out: &mut impl Write) -> Resu
             optimizer,
             options.seed,
             &environment,
+            None,
             interrupted,
             &mut show,
         )

@@ -327,6 +327,17 @@ impl ImageSet {
         })
     }
 
+    /// `count` of the images, drawn at random.
+    ///
+    /// # Errors
+    /// When there are fewer, or `count` is 0.
+    pub fn sample(&self, count: usize, seed: u64) -> Result<Self> {
+        let mut indices: Vec<u32> = (0..self.len() as u32).collect();
+        shuffle(&mut stream(seed, Stream::Subset, 0), &mut indices);
+        indices.truncate(count);
+        self.select(&indices)
+    }
+
     /// Two disjoint index lists, sorted: of each class, `fraction` of its images (rounded) at random
     /// for the second, the others for the first. A pure function of the labels and the seed.
     ///

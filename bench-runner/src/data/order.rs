@@ -41,8 +41,6 @@ pub struct OrderOptions {
     pub drop_last: bool,
     /// The share of each batch that comes from the batch before it; none by default.
     pub overlap: f64,
-    /// How many samples are used, drawn once for the seed; all by default.
-    pub subset: Option<usize>,
 }
 
 impl Default for OrderOptions {
@@ -50,7 +48,6 @@ impl Default for OrderOptions {
         Self {
             drop_last: true,
             overlap: 0.0,
-            subset: None,
         }
     }
 }
@@ -102,20 +99,14 @@ impl BatchOrder {
     /// have it.
     ///
     /// # Errors
-    /// As [`new`](Self::new), [`with_subset`](Self::with_subset) and [`with_overlap`](Self::with_overlap).
+    /// As [`new`](Self::new) and [`with_overlap`](Self::with_overlap).
     pub fn with_options(
         seed: u64,
         n: usize,
         batch_size: usize,
         options: &OrderOptions,
     ) -> Result<Self> {
-        let batch_size = batch_size.min(options.subset.unwrap_or(n)).min(n);
-        let order = Self::new(seed, n, batch_size, options.drop_last)?;
-        let order = match options.subset {
-            Some(count) => order.with_subset(count)?,
-            None => order,
-        };
-        order.with_overlap(options.overlap)
+        Self::new(seed, n, batch_size.min(n), options.drop_last)?.with_overlap(options.overlap)
     }
 
     /// Uses only `count` of the samples, drawn once for the seed and the same in every epoch.

@@ -14,8 +14,11 @@ pub struct Chart {
     pub caption: String,
     /// What it says, for those who cannot see it.
     pub alt: String,
-    /// Its panels, side by side.
+    /// Its panels, from left to right, three to a row.
     pub panels: Vec<Panel>,
+    /// The width and height of the drawing in CSS pixels; where `None`, what its parts need.
+    #[serde(default)]
+    pub size: Option<[u32; 2]>,
 }
 
 /// One part of a chart with its own axes.

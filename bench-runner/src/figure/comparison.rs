@@ -1,10 +1,10 @@
 //! Charts that compare optimizers: evaluations to target, profiles, rankings, effects, costs.
 
 use super::chart::{
-    Cell, Chart, Contours, Coordinate, Curves, Grid, Heat, Interval, Intervals, Joint, Panel,
-    Point, Scale, Series, Surface,
+    Chart, Contours, Coordinate, Curves, Grid, Interval, Intervals, Joint, Panel, Point, Scale,
+    Series, Surface,
 };
-use super::convergence::file_stem;
+use super::convergence::{capitalized, file_stem};
 use super::scale::tick_label;
 use crate::run::Outcome;
 use crate::stats::{self, Ecdf};
@@ -58,6 +58,69 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
             series: distribution(series, 0.0, end),
             references: Vec::new(),
         })],
+        size: None,
+    })
+}
+
+/// Evaluations to the target over all problems with one: for each optimizer the share of its runs that
+/// have reached their problem's target. `None` when no problem has a target.
+pub fn run_time_distribution(results: &Results) -> Option<Chart> {
+    let targets: Vec<(&ProblemInfo, f64)> = results
+        .problems
+        .iter()
+        .filter_map(|problem| Some((problem, problem.target?)))
+        .collect();
+    let groups: Vec<(String, usize, Vec<f64>)> = results
+        .optimizers
+        .iter()
+        .enumerate()
+        .map(|(style, optimizer)| {
+            let costs = targets
+                .iter()
+                .flat_map(|(problem, target)| {
+                    results
+                        .runs(&problem.label, &optimizer.label)
+                        .filter(|run| run.outcome != Outcome::Interrupted)
+                        .map(|run| {
+                            run.evaluations_to(*target)
+                                .map_or(f64::INFINITY, |cost| cost.max(1) as f64)
+                        })
+                })
+                .collect();
+            (optimizer.label.clone(), style, costs)
+        })
+        .filter(|(_, _, costs): &(_, _, Vec<f64>)| !costs.is_empty())
+        .collect();
+    if groups.is_empty() {
+        return None;
+    }
+    let reached = groups
+        .iter()
+        .map(|(label, _, costs)| {
+            let count = costs.iter().filter(|cost| cost.is_finite()).count();
+            format!("{label} {count} of {}", costs.len())
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    let budgets = targets.iter().map(|(problem, _)| problem.budget as f64);
+    let end = budgets.fold(10.0, f64::max);
+    Some(Chart {
+        name: "run-time-distribution".to_owned(),
+        title: "Share of runs at their target".to_owned(),
+        caption: format!(
+            "Empirical distribution of the evaluations to the target over all runs on the {} problems with \
+             a target. A curve that ends below 1 says that not all runs got there within the budget.",
+            targets.len()
+        ),
+        alt: format!("Step curves of the share of runs at their target. Reached: {reached}."),
+        panels: vec![Panel::Curves(Curves {
+            title: String::new(),
+            x: Coordinate::new("gradient evaluations", Scale::Log).within(1.0, 1.3 * end),
+            y: Coordinate::new("share of runs at target", Scale::Linear).within(0.0, 1.04),
+            series: distribution(groups, 1.0, end),
+            references: Vec::new(),
+        })],
+        size: None,
     })
 }
 
@@ -140,6 +203,7 @@ pub fn performance_profile(results: &Results) -> Option<Chart> {
             series,
             references: Vec::new(),
         })],
+        size: None,
     })
 }
 
@@ -217,63 +281,11 @@ pub fn effects(name: &str, title: &str, quantity: &str, effects: &[Effect]) -> C
                 .collect(),
             neutral: Some(0.0),
         })],
+        size: None,
     }
 }
 
-/// The rank of one optimizer over noise level (rows) and condition number (columns); `ranks[row][column]`
-/// is `None` where it was not run.
-pub fn ranking_map(
-    name: &str,
-    optimizer: &str,
-    noise: &[f64],
-    condition: &[f64],
-    ranks: &[Vec<Option<f64>>],
-    competitors: usize,
-) -> Chart {
-    let names = |values: &[f64]| -> Vec<String> {
-        values
-            .iter()
-            .map(|&value| tick_label(value, value))
-            .collect()
-    };
-    let cells: Vec<Vec<Cell>> = ranks
-        .iter()
-        .map(|row| {
-            row.iter()
-                .map(|rank| Cell {
-                    value: *rank,
-                    text: rank.map_or_else(|| "–".to_owned(), |rank| tick_label(rank, 1.0)),
-                })
-                .collect()
-        })
-        .collect();
-    let first = ranks
-        .iter()
-        .flatten()
-        .filter(|rank| **rank == Some(1.0))
-        .count();
-    let total = ranks.iter().flatten().flatten().count();
-    Chart {
-        name: name.to_owned(),
-        title: format!("Rank of {optimizer}"),
-        caption: format!(
-            "Rank of {optimizer} among {competitors} optimizers by median cost; 1, the palest, is best."
-        ),
-        alt: format!("Table of ranks. {optimizer} is first in {first} of {total} cells."),
-        panels: vec![Panel::Heat(Heat {
-            title: String::new(),
-            x_label: "condition number κ".to_owned(),
-            y_label: "noise level σ".to_owned(),
-            columns: names(condition),
-            rows: names(noise),
-            cells,
-            value_label: "rank".to_owned(),
-            bounds: [1.0, competitors.max(2) as f64],
-        })],
-    }
-}
-
-/// A named curve with an optional interval, for [`sensitivity`] and [`cost`].
+/// A named curve with an optional interval, for [`cost`] and [`sensitivity`](super::sensitivity()).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
     /// Its name.
@@ -282,21 +294,24 @@ pub struct Curve {
     pub values: Vec<(f64, f64, Option<[f64; 2]>)>,
 }
 
-/// The final loss against the learning rate, one curve per optimizer: flat is robust.
-pub fn sensitivity(name: &str, title: &str, loss_name: &str, curves: &[Curve]) -> Chart {
-    let caption = "Final loss against the learning rate; bands are intervals. A wide flat valley means \
-                   that the choice hardly matters. Rates at which runs diverged have no point.";
-    log_log(name, title, "learning rate", loss_name, caption, curves)
-}
-
 /// The cost of one step against a size such as the dimension or the history.
 pub fn cost(name: &str, title: &str, size: &str, unit: &str, curves: &[Curve]) -> Chart {
-    let caption = "Both axes are logarithmic: a straight line of slope p is a cost that grows as the \
-                   p-th power of the size.";
-    log_log(name, title, size, unit, caption, curves)
+    let caption = format!(
+        "{} of one step against {size}, counted. Both axes are logarithmic: a straight line of slope p is \
+         a cost that grows as the p-th power of the size.",
+        capitalized(unit)
+    );
+    log_log(name, title, size, unit, &caption, curves)
 }
 
-fn log_log(name: &str, title: &str, x: &str, y: &str, caption: &str, curves: &[Curve]) -> Chart {
+pub(super) fn log_log(
+    name: &str,
+    title: &str,
+    x: &str,
+    y: &str,
+    caption: &str,
+    curves: &[Curve],
+) -> Chart {
     let series: Vec<Series> = curves
         .iter()
         .enumerate()
@@ -342,40 +357,36 @@ fn log_log(name: &str, title: &str, x: &str, y: &str, caption: &str, curves: &[C
             series,
             references: Vec::new(),
         })],
+        size: None,
     }
 }
 
-/// Paths of optimizers over the level lines of a function of two variables; each path is a name and
-/// its points from start to end.
-pub fn trajectories(
-    name: &str,
-    title: &str,
-    grid: Grid,
-    paths: &[(String, Vec<(f64, f64)>)],
-) -> Chart {
+/// Paths of optimizers over the level lines of a function of two variables, from start to end.
+pub fn trajectories(name: &str, title: &str, grid: Grid, paths: Vec<Series>) -> Chart {
     let levels = levels(&grid, 12);
     let ends = paths
         .iter()
-        .filter_map(|(label, points)| {
-            let (x, y) = points.last()?;
-            Some(format!("{label} ends at ({x:.3}, {y:.3})"))
+        .filter_map(|path| {
+            let end = path.points.last()?;
+            Some(format!(
+                "{} ends at ({:.3}, {:.3})",
+                path.label, end.x, end.y
+            ))
         })
         .collect::<Vec<_>>()
         .join(", ");
-    let paths = paths
-        .iter()
-        .enumerate()
-        .map(|(style, (label, points))| {
-            let points = points.iter().map(|&(x, y)| Point { x, y }).collect();
-            Series::new(label, style, points)
-        })
-        .collect();
+    let marked = if paths.iter().any(|path| !path.marks.is_empty()) {
+        " A hollow diamond marks the first change of phase."
+    } else {
+        ""
+    };
     Chart {
         name: name.to_owned(),
         title: title.to_owned(),
-        caption: "Paths from the start over lines of equal function value, spaced evenly in the \
-                  logarithm of the height above the lowest value shown; darker is higher."
-            .to_owned(),
+        caption: format!(
+            "Paths from the start over lines of equal function value, spaced evenly in the logarithm of \
+             the height above the lowest value shown; darker is higher.{marked}"
+        ),
         alt: format!("Contour plot with paths: {ends}."),
         panels: vec![Panel::Contours(Contours {
             title: String::new(),
@@ -385,6 +396,7 @@ pub fn trajectories(
             levels,
             paths,
         })],
+        size: None,
     }
 }
 
@@ -393,7 +405,11 @@ pub fn surface(name: &str, title: &str, height: &str, grid: Grid) -> Chart {
     Chart {
         name: name.to_owned(),
         title: title.to_owned(),
-        caption: format!("{height} over two directions; darker is higher."),
+        caption: format!(
+            "{} over two random directions, normalised filter by filter (Li et al. 2018); the trained \
+             network is at (0, 0); darker is higher.",
+            capitalized(height)
+        ),
         alt: format!("Surface of {height} over two directions."),
         panels: vec![Panel::Surface(Surface {
             title: String::new(),
@@ -402,6 +418,7 @@ pub fn surface(name: &str, title: &str, height: &str, grid: Grid) -> Chart {
             z_label: height.to_owned(),
             grid,
         })],
+        size: None,
     }
 }
 

@@ -7,9 +7,11 @@ use crate::stats;
 use crate::store::{ProblemInfo, Results};
 
 /// What a run's progress is measured by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Axis {
     /// Evaluations of loss and gradient.
+    #[serde(rename = "evaluations")]
     GradientEvaluations,
     /// Seconds of training.
     Seconds,
@@ -59,7 +61,8 @@ impl Axis {
 }
 
 /// What is measured during a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Metric {
     /// The training objective.
     Loss,
@@ -257,40 +260,97 @@ pub fn convergence(results: &Results, problem: &ProblemInfo, axis: Axis, metric:
         alt: alt(problem, axis, metric, &panel),
         caption,
         panels: vec![Panel::Curves(panel)],
+        size: None,
     }
 }
 
-/// Training loss and test accuracy side by side over one axis, as the authors of FUSE draw them;
-/// `None` when the problem has no accuracy.
-pub fn loss_and_accuracy(results: &Results, problem: &ProblemInfo, axis: Axis) -> Option<Chart> {
-    if !problem.has_accuracy {
+/// Several metrics of one problem side by side over one axis; those of [`Metric::Loss`] and
+/// [`Metric::Accuracy`] over epochs are what the authors of FUSE draw. `None` when one was not
+/// measured.
+pub fn side_by_side(
+    results: &Results,
+    problem: &ProblemInfo,
+    metrics: &[Metric],
+    axis: Axis,
+) -> Option<Chart> {
+    let measured = |metric: &Metric| {
+        let mut runs = results.records.iter();
+        runs.any(|run| {
+            run.cell.problem == problem.label
+                && run.curve.iter().any(|point| metric.of(point).is_some())
+        })
+    };
+    if !metrics.iter().all(measured) {
         return None;
     }
-    let panels =
-        [Metric::Loss, Metric::Accuracy].map(|metric| panel(results, problem, axis, metric));
+    let panels: Vec<Curves> = metrics
+        .iter()
+        .map(|&metric| panel(results, problem, axis, metric))
+        .collect();
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.name()).collect();
     let alt = panels
         .iter()
-        .zip([Metric::Loss, Metric::Accuracy])
-        .map(|(panel, metric)| alt(problem, axis, metric, panel))
-        .collect::<Vec<_>>()
-        .join(" ");
-    let caption = format!(
-        "Left: {}. Right: test accuracy. Both against {}. {}",
-        problem.loss_name,
-        axis.label(),
-        reading(results, problem)
-    );
+        .zip(metrics)
+        .map(|(panel, &metric)| alt(problem, axis, metric, panel))
+        .collect::<Vec<_>>();
+    let labels: Vec<String> = metrics.iter().map(|metric| metric.label(problem)).collect();
     Some(Chart {
         name: format!(
-            "{}-loss-accuracy-{}",
+            "{}-{}-{}",
             file_stem(&problem.label),
+            names.join("-"),
             axis.name()
         ),
         title: problem.title.clone(),
-        caption,
-        alt,
+        caption: format!(
+            "From left to right: {}, against {}. {}",
+            labels.join(", "),
+            axis.label(),
+            reading(results, problem)
+        ),
+        alt: alt.join(" "),
         panels: panels.into_iter().map(Panel::Curves).collect(),
+        size: None,
     })
+}
+
+/// One metric on several problems, a panel each.
+pub fn problems_side_by_side(
+    results: &Results,
+    problems: &[&ProblemInfo],
+    axis: Axis,
+    metric: Metric,
+) -> Chart {
+    let panels: Vec<Curves> = problems
+        .iter()
+        .map(|problem| Curves {
+            title: problem.title.clone(),
+            ..panel(results, problem, axis, metric)
+        })
+        .collect();
+    let alt: Vec<String> = problems
+        .iter()
+        .zip(&panels)
+        .map(|(problem, panel)| alt(problem, axis, metric, panel))
+        .collect();
+    let mut readings: Vec<String> = Vec::new();
+    for problem in problems {
+        let reading = reading(results, problem);
+        if !readings.contains(&reading) {
+            readings.push(reading);
+        }
+    }
+    let label = problems
+        .first()
+        .map_or_else(|| metric.name().to_owned(), |problem| metric.label(problem));
+    Chart {
+        name: format!("{}-{}", metric.name(), axis.name()),
+        title: format!("{} against {}", capitalized(&label), axis.label()),
+        caption: readings.join(" "),
+        alt: alt.join(" "),
+        panels: panels.into_iter().map(Panel::Curves).collect(),
+        size: None,
+    }
 }
 
 fn panel(results: &Results, problem: &ProblemInfo, axis: Axis, metric: Metric) -> Curves {
@@ -334,7 +394,9 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Axis, metric: Metric) -
     }
     let mut y = Coordinate::new(metric.label(problem), metric.scale());
     // A log axis would hide what lies below zero; zero itself may be left out.
-    let negative = |series: &Series| series.points.iter().any(|point| point.y < 0.0);
+    // Rounding may leave a function a little below its minimum: that is zero.
+    let rounding = -1e-12 * start.abs().max(1.0);
+    let negative = |series: &Series| series.points.iter().any(|point| point.y < rounding);
     if series.iter().any(negative) {
         y.scale = Scale::Linear;
     }
@@ -476,10 +538,13 @@ pub(crate) fn file_stem(label: &str) -> String {
         .collect()
 }
 
-fn capitalized(text: &str) -> String {
+pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
+    match (chars.next(), chars.clone().next()) {
+        // A formula such as f(x) keeps its letters.
+        (Some(first), Some(second)) if second.is_alphabetic() => {
+            first.to_uppercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
 }

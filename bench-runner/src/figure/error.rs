@@ -1,7 +1,5 @@
 //! What can go wrong when charts are drawn.
 
-use std::path::PathBuf;
-
 use plotters::drawing::DrawingAreaErrorKind;
 
 /// The error of drawing.
@@ -23,13 +21,15 @@ pub enum Error {
         reason: String,
     },
 
-    /// A file could not be written.
-    #[error("cannot write {}: {source}", .path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
+    /// The size asked for is too small.
+    #[error("chart `{chart}` needs at least {width}x{height} pixels")]
+    Size {
+        /// The chart's name.
+        chart: String,
+        /// The least width.
+        width: u32,
+        /// The least height.
+        height: u32,
     },
 }
 

@@ -1,7 +1,5 @@
-//! From SVG to the other formats, and to files.
+//! From SVG to the other formats.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use resvg::{tiny_skia, usvg};
@@ -50,22 +48,17 @@ impl Chart {
         self.convert(&self.svg()?, format)
     }
 
-    /// Writes `folder/name.extension` for each format and returns the paths.
+    /// `name.extension` and its bytes for each format.
     ///
     /// # Errors
-    /// When it cannot be drawn or converted, or a file cannot be written.
-    pub fn write(&self, folder: &Path, formats: &[Format]) -> Result<Vec<PathBuf>> {
+    /// When it cannot be drawn or converted.
+    pub fn files(&self, formats: &[Format]) -> Result<Vec<(String, Vec<u8>)>> {
         let svg = self.svg()?;
         formats
             .iter()
             .map(|&format| {
-                let path = folder.join(format!("{}.{}", self.name, format.extension()));
-                let bytes = self.convert(&svg, format)?;
-                fs::write(&path, bytes).map_err(|source| Error::Write {
-                    path: path.clone(),
-                    source,
-                })?;
-                Ok(path)
+                let name = format!("{}.{}", self.name, format.extension());
+                Ok((name, self.convert(&svg, format)?))
             })
             .collect()
     }
@@ -132,12 +125,14 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
-/// The embedded font stands for every family; system fonts are not looked at, so that all machines
+/// The embedded fonts stand for every family; system fonts are not looked at, so that all machines
 /// give the same bytes.
 fn options() -> usvg::Options<'static> {
     static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
         let mut fonts = usvg::fontdb::Database::new();
         fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+        // For the signs that the first one lacks, such as ‖, ∇ and ⁻.
+        fonts.load_font_data(epaint_default_fonts::HACK_REGULAR.to_vec());
         let family = fonts
             .faces()
             .next()

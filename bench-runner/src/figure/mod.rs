@@ -9,7 +9,10 @@ mod convergence;
 mod draw;
 mod error;
 mod export;
+mod faults;
+mod ranking;
 mod scale;
+mod sensitivity;
 mod style;
 
 pub use chart::{
@@ -17,11 +20,16 @@ pub use chart::{
     Point, Reference, Scale, Series, Surface,
 };
 pub use comparison::{
-    Curve, Effect, cost, effects, evaluations_to_target, performance_profile, ranking_map,
-    sensitivity, surface, trajectories,
+    Curve, Effect, cost, effects, evaluations_to_target, performance_profile,
+    run_time_distribution, surface, trajectories,
 };
 pub(crate) use convergence::file_stem;
-pub use convergence::{Axis, Metric, Summary, convergence, loss_and_accuracy, summarize};
+pub use convergence::{
+    Axis, Metric, Summary, convergence, problems_side_by_side, side_by_side, summarize,
+};
 pub use error::{Error, Result};
 pub use export::Format;
+pub use faults::fault_effects;
+pub use ranking::{fault_ranks, ranking_map};
+pub use sensitivity::sensitivity;
 pub use style::{DASHES, PALETTE};

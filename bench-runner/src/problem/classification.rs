@@ -1,5 +1,7 @@
 //! Image classification: a network, a dataset, mini-batches in a seeded order.
 
+use std::collections::BTreeMap;
+
 use candle_core::{D, DType, Device, Tensor};
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
@@ -7,7 +9,7 @@ use optim::{Loss, Objective, Parameters, Phase, Step};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Fault, Measurement, Problem, check_order};
+use super::{Environment, Fault, Measurement, Problem, check_order, check_share};
 use crate::Result;
 use crate::data::{
     Augmentation, BatchOrder, ImageSet, Normalisation, OrderOptions, Splits, sha256,
@@ -25,6 +27,13 @@ pub struct ClassificationConfig {
     pub model: ModelSpec,
     /// Samples per step.
     pub batch_size: usize,
+    /// Training samples that are used at all, drawn at random, the same for every seed; all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// The share of the training samples, of each class, that is held out and measured in the test set's
+    /// place: for choosing settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
     /// Training samples that each measurement uses, the first of the training set; all by default.
     #[serde(default)]
     pub measure_train: Option<usize>,
@@ -84,6 +93,10 @@ impl ClassificationConfig {
         if self.measure_train == Some(0) || self.measure_test == Some(0) {
             return Err("`measure_train` and `measure_test` must be at least 1".into());
         }
+        if self.samples == Some(0) {
+            return Err("`samples` = 0: at least 1 is needed".into());
+        }
+        check_share(self.validation)?;
         check_order(self.batch_size, &self.order)?;
         self.augmentation
             .check_in_memory()
@@ -104,6 +117,23 @@ impl ClassificationConfig {
         } else {
             format!("{title}, with faults {}", faults.join(", "))
         }
+    }
+
+    /// The images that are used. What is drawn here is drawn from seed 0, so that all runs see the same.
+    fn split(&self, images: Splits<ImageSet>) -> Result<Splits<ImageSet>> {
+        let mut splits = images;
+        if let Some(samples) = self.samples.filter(|samples| *samples < splits.train.len()) {
+            splits.train = splits.train.sample(samples, 0)?;
+        }
+        if let Some(share) = self.validation {
+            let held = splits.hold_out(share, 0)?;
+            splits = Splits {
+                train: held.train,
+                test: held.validation.unwrap_or(held.test),
+                validation: None,
+            };
+        }
+        Ok(splits)
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -131,6 +161,9 @@ pub struct ClassificationProblem {
     logged: (f64, u64),
 }
 
+/// The name of the logged losses in a problem's state; no network calls a buffer so.
+const LOGGED: &str = "logged losses";
+
 /// Samples in one forward pass of a measurement.
 const MEASURE_BATCH: usize = 512;
 
@@ -146,10 +179,11 @@ impl ClassificationProblem {
     ) -> Result<Self> {
         let device = &environment.device;
         let images = environment.library.images(&config.data)?;
+        let data = config.split(images)?;
         let data = Splits {
-            train: config.scaling.apply(images.train)?,
+            train: config.scaling.apply(data.train)?,
             validation: None,
-            test: config.scaling.apply(images.test)?,
+            test: config.scaling.apply(data.test)?,
         };
         let seed = cell.seed;
         let start = if config.has(Fault::OneInitialisation) {
@@ -254,6 +288,34 @@ impl Problem for ClassificationProblem {
         self.logged = (self.logged.0 + loss, self.logged.1 + 1);
     }
 
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut state = BTreeMap::new();
+        for (name, buffer) in &self.model.tensors().buffers {
+            state.insert(name.clone(), buffer.as_detached_tensor().copy()?);
+        }
+        let (sum, steps) = self.logged;
+        state.insert(
+            LOGGED.into(),
+            Tensor::new(&[sum, steps as f64], &Device::Cpu)?,
+        );
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let entry = |name: &str| {
+            state.get(name).ok_or_else(|| crate::Error::Problem {
+                message: format!("the checkpoint has no `{name}`"),
+            })
+        };
+        for (name, buffer) in &self.model.tensors().buffers {
+            buffer.set(&entry(name)?.to_device(&self.device)?)?;
+        }
+        if let [sum, steps] = entry(LOGGED)?.to_vec1::<f64>()?[..] {
+            self.logged = (sum, steps as u64);
+        }
+        Ok(())
+    }
+
     fn measure(&mut self) -> Result<Measurement> {
         let loss = match self.logged {
             (sum, steps) if steps > 0 && self.config.logs_steps() => {
@@ -292,6 +354,8 @@ mod tests {
             )
             .unwrap(),
             batch_size: 256,
+            samples: None,
+            validation: None,
             measure_train: Some(64),
             measure_test: Some(64),
             scaling: Scaling::Standard,
@@ -301,7 +365,7 @@ mod tests {
         };
         config.check().unwrap();
         let environment = Environment {
-            library: Library::from_env(None).unwrap(),
+            library: Library::from_env(None).unwrap().into(),
             device: Device::Cpu,
         };
         let cell = CellId {
@@ -400,13 +464,6 @@ mod tests {
                     ..OrderOptions::default()
                 }),
                 "`order`: overlap = -0.1",
-            ),
-            (
-                order(OrderOptions {
-                    subset: Some(0),
-                    ..OrderOptions::default()
-                }),
-                "`order`: samples = 0",
             ),
             (
                 augmented(Augmentation {

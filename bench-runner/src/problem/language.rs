@@ -1,5 +1,7 @@
 //! Language modelling: predict each next token of windows drawn from a text in a seeded order.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
@@ -7,9 +9,9 @@ use optim::{Loss, Objective, Parameters};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Measurement, Problem, check_order, invalid};
+use super::{Environment, Measurement, Problem, check_order, check_share, invalid};
 use crate::Result;
-use crate::data::{BatchOrder, OrderOptions, Splits, Tokenizer, Tokens};
+use crate::data::{BatchOrder, Library, OrderOptions, Splits, Tokenizer, Tokens};
 use crate::random::{Stream, stream};
 
 /// A language model in an experiment file.
@@ -30,6 +32,10 @@ pub struct LanguageConfig {
     /// How batches of windows are drawn.
     #[serde(default, skip_serializing_if = "OrderOptions::is_default")]
     pub order: OrderOptions,
+    /// The share of the training text, its end, that is held out and measured in the test text's place: for
+    /// choosing settings. Where the dataset has a validation text, that is used instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
     /// Windows of each split that a measurement uses, evenly spaced.
     #[serde(default = "sixty_four")]
     pub measure_windows: usize,
@@ -58,6 +64,7 @@ impl LanguageConfig {
                 return Err(format!("`{key}` = 0: at least 1 is needed"));
             }
         }
+        check_share(self.validation)?;
         check_order(self.batch_size, &self.order)?;
         if let ModelSpec::Gpt(gpt) = &self.model
             && gpt.context < self.context
@@ -81,6 +88,25 @@ impl LanguageConfig {
         }
     }
 
+    /// The dataset, and the tokenizer's file or folder if it comes from one.
+    pub(super) fn data(&self) -> Vec<String> {
+        let own = match &self.tokenizer {
+            Tokenizer::Gpt2 { folder: Some(path) } | Tokenizer::File { path } => Some(path),
+            _ => None,
+        };
+        let own = own.map(|path| path.display().to_string());
+        [self.data.clone()].into_iter().chain(own).collect()
+    }
+
+    /// The SHA-256 of one of what [`data`](Self::data) names.
+    pub(super) fn sha256(&self, name: &str, library: &Library) -> Result<String> {
+        Ok(if name == self.data {
+            library.corpus_sha256(name)?
+        } else {
+            library.vocabulary(&self.data, &self.tokenizer)?.sha256()
+        })
+    }
+
     /// Whether the model has an embedding for each token.
     fn check_vocabulary(&self, size: usize) -> Result<(), String> {
         match &self.model {
@@ -102,6 +128,10 @@ pub struct LanguageProblem {
     model: Box<dyn Model>,
     parameters: Parameters,
     data: Splits<Tokens>,
+    /// Windows of the training text that are trained on, the first ones.
+    windows: usize,
+    /// What is measured in the test text's place, from which window on.
+    held_out: Option<(Tokens, usize)>,
     order: BatchOrder,
     context: usize,
     measure_windows: usize,
@@ -125,11 +155,21 @@ impl LanguageProblem {
         let data = tokens.parts;
         let model = config.model.build(seed, DType::F32, device)?;
         let parameters = Parameters::new(model.tensors().parameters.clone())?;
-        let windows = data.train.windows(config.context);
+        let all = data.train.windows(config.context);
+        let (windows, held_out) = match (config.validation, &data.validation) {
+            (None, _) => (all, None),
+            (Some(_), Some(text)) => (all, Some((text.clone(), 0))),
+            (Some(share), None) => {
+                let kept = ((all as f64 * (1.0 - share)) as usize).clamp(1, all.max(2) - 1);
+                (kept, Some((data.train.clone(), kept)))
+            }
+        };
         Ok(Self {
             model,
             parameters,
             order: BatchOrder::with_options(seed, windows, config.batch_size, &config.order)?,
+            windows,
+            held_out,
             data,
             context: config.context,
             measure_windows: config.measure_windows,
@@ -143,18 +183,19 @@ impl LanguageProblem {
         cross_entropy(&logits.flatten_to(1)?, &windows.1.flatten_all()?)
     }
 
-    /// Mean loss over evenly spaced windows.
-    fn evaluate(&self, tokens: &Tokens) -> Result<f64> {
-        let all = tokens.windows(self.context);
-        if all == 0 {
+    /// Mean loss over evenly spaced windows of a range.
+    fn evaluate(&self, tokens: &Tokens, windows: Range<usize>) -> Result<f64> {
+        if windows.is_empty() {
             return Err(invalid(format!(
                 "`context` = {}: a part of the text has only {} tokens",
                 self.context,
                 tokens.len()
             )));
         }
-        let count = self.measure_windows.min(all);
-        let indices: Vec<u32> = (0..count).map(|i| (i * all / count) as u32).collect();
+        let count = self.measure_windows.min(windows.len());
+        let indices: Vec<u32> = (0..count)
+            .map(|i| (windows.start + i * windows.len() / count) as u32)
+            .collect();
         let mut loss = 0.0;
         for chunk in indices.chunks(16) {
             let windows = tokens.batch(chunk, self.context, &self.device)?;
@@ -195,12 +236,16 @@ impl Problem for LanguageProblem {
     }
 
     fn measure(&mut self) -> Result<Measurement> {
-        let test_loss = self.evaluate(&self.data.test)?;
+        let (test, from) = match &self.held_out {
+            Some((text, from)) => (text, *from),
+            None => (&self.data.test, 0),
+        };
+        let test_loss = self.evaluate(test, from..test.windows(self.context))?;
         Ok(Measurement {
-            loss: self.evaluate(&self.data.train)?,
+            loss: self.evaluate(&self.data.train, 0..self.windows)?,
             test_loss: Some(test_loss),
             accuracy: None,
-            word_perplexity: Some(self.data.test.word_perplexity(test_loss)),
+            word_perplexity: Some(test.word_perplexity(test_loss)),
         })
     }
 }
@@ -209,7 +254,7 @@ impl Problem for LanguageProblem {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::data::{Catalogue, Hub, HubOptions, Library};
+    use crate::data::{Catalogue, Hub, HubOptions};
 
     fn config(settings: &str, vocabulary: usize) -> LanguageConfig {
         toml::from_str(&format!(
@@ -226,7 +271,7 @@ mod tests {
             ..HubOptions::from_env().unwrap()
         });
         let environment = Environment {
-            library: Library::new(Catalogue::built_in().unwrap(), hub),
+            library: Library::new(Catalogue::built_in().unwrap(), hub).into(),
             device: Device::Cpu,
         };
         LanguageProblem::new(config, 0, &environment)
@@ -285,7 +330,6 @@ mod tests {
                 256,
                 "`order`: overlap = 1 is out of range",
             ),
-            ("order = { subset = 0 }", 256, "`order`: samples = 0"),
         ] {
             let error = config(settings, vocabulary).check().unwrap_err();
             assert!(error.contains(says), "{error}");
@@ -307,14 +351,12 @@ mod tests {
     }
 
     #[test]
-    fn a_subset_and_an_overlap_shape_the_epochs() {
+    fn an_overlap_and_partial_batches_shape_the_epochs() {
         let cache = tempfile::tempdir().unwrap();
-        let config = config(
-            "order = { subset = 20, overlap = 0.5, drop_last = false }",
-            256,
-        );
+        let config = config("order = { overlap = 0.5, drop_last = false }", 256);
         let problem = problem(&config, cache.path()).unwrap();
-        assert_eq!((problem.order.samples(), problem.order.overlap()), (20, 2));
-        assert_eq!(problem.steps_per_epoch(), 10);
+        assert_eq!(problem.order.overlap(), 2);
+        let windows = problem.data.train.windows(16) as u64;
+        assert_eq!(problem.steps_per_epoch(), windows.div_ceil(2));
     }
 }

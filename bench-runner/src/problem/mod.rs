@@ -8,7 +8,10 @@ mod fault;
 pub mod function;
 mod language;
 
-use candle_core::Device;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
 use optim::{Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +46,24 @@ pub trait Problem {
         let _ = (step, made);
     }
 
+    /// What else changes with the steps beside the parameters, by name, so that a run can stop and go
+    /// on: a network's running statistics, sums over the epoch.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// When an entry is missing or of another shape.
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let _ = state;
+        Ok(())
+    }
+
     /// The state of the run at the current parameters; not counted, not timed.
     ///
     /// # Errors
@@ -65,9 +86,10 @@ pub struct Measurement {
 }
 
 /// Where a problem is built: what its data comes from and where its tensors live.
+#[derive(Clone)]
 pub struct Environment {
-    /// The datasets.
-    pub library: Library,
+    /// The datasets, shared by all devices.
+    pub library: Arc<Library>,
     /// The device of parameters and batches.
     pub device: Device,
 }
@@ -162,30 +184,52 @@ impl ProblemConfig {
         matches!(self, Self::Classification(config) if config.faults.contains(&Fault::UnpairedOrder))
     }
 
+    /// Takes `share` of the training data out of training and measures it in the test set's place, which is
+    /// then not touched; functions have no data to hold out.
+    pub fn hold_out(&mut self, share: f64) {
+        match self {
+            Self::Function(_) | Self::Quadratic(_) => (),
+            Self::Classification(config) => config.validation = Some(share),
+            Self::Language(config) => config.validation = Some(share),
+        }
+    }
+
     /// The datasets used, by name.
     pub fn data(&self) -> Vec<String> {
         match self {
             Self::Function(_) | Self::Quadratic(_) => Vec::new(),
             Self::Classification(config) => vec![config.data.clone()],
-            Self::Language(config) => vec![config.data.clone()],
+            Self::Language(config) => config.data(),
         }
+    }
+
+    /// The SHA-256 of a dataset as this kind of problem reads it.
+    ///
+    /// # Errors
+    /// When the data is missing or damaged.
+    pub fn data_sha256(&self, name: &str, library: &Library) -> Result<String> {
+        Ok(match self {
+            Self::Language(config) => config.sha256(name, library)?,
+            _ => library.images(name)?.sha256(),
+        })
     }
 }
 
-/// Whether batches of `batch_size` can be drawn so from as many samples as there may be.
+/// Whether a share to hold out is one.
+fn check_share(validation: Option<f64>) -> Result<(), String> {
+    match validation {
+        Some(share) if !(share > 0.0 && share < 1.0) => Err(format!(
+            "`validation` = {share}: a share between 0 and 1 is needed"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether batches of `batch_size` can be drawn so, from as many samples as there may be.
 fn check_order(batch_size: usize, order: &OrderOptions) -> Result<(), String> {
-    let samples = order.subset.unwrap_or(u32::MAX as usize);
-    BatchOrder::with_options(
-        0,
-        samples,
-        batch_size,
-        &OrderOptions {
-            subset: None,
-            ..*order
-        },
-    )
-    .map(|_| ())
-    .map_err(|error| format!("`order`: {error}"))
+    BatchOrder::with_options(0, u32::MAX as usize, batch_size, order)
+        .map(|_| ())
+        .map_err(|error| format!("`order`: {error}"))
 }
 
 fn invalid(message: String) -> crate::Error {

@@ -4,8 +4,9 @@
 
 mod compare;
 mod csv;
+mod gallery;
 mod html;
-mod number;
+pub(crate) mod number;
 mod summary;
 mod table;
 mod terminal;
@@ -17,6 +18,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 pub use compare::compare;
+pub use gallery::gallery;
 pub use summary::{Row, Spread, summarize};
 pub use table::Table;
 pub use terminal::terminal_table;
@@ -66,13 +68,10 @@ pub struct Finding {
 
 /// Writes the whole report into `folder` and returns the paths of its files, `index.html` first.
 ///
-/// Beside `index.html` there are `summary.md`, `summary.tex`, `summary.csv` (one line per problem and
-/// optimizer), `runs.csv` (one line per run) and all charts as SVG, PNG and PDF under `figures/`.
-///
 /// # Errors
 /// When a chart cannot be drawn or a file cannot be written.
 pub fn write(folder: &Path, results: &Results, manifest: &Manifest) -> Result<Vec<PathBuf>> {
-    write_with(folder, results, manifest, &[], &[])
+    Report::new(results, manifest).write(folder)
 }
 
 /// As [`write()`], with `findings` and the charts in `extra` at the head of the page.
@@ -86,43 +85,98 @@ pub fn write_with(
     findings: &[Finding],
     extra: &[Chart],
 ) -> Result<Vec<PathBuf>> {
-    let figures = folder.join("figures");
-    fs::create_dir_all(&figures).map_err(|source| Error::Write {
-        path: figures.clone(),
-        source,
-    })?;
-    let rows = summarize(results);
-    let charts: Vec<Vec<Chart>> = results
-        .problems
-        .iter()
-        .map(|problem| problem_charts(results, problem))
-        .collect();
-    let mut whole: Vec<Chart> = extra.to_vec();
-    whole.extend(figure::performance_profile(results));
-    let page = html::page(results, manifest, &rows, &charts, &whole, findings)?;
-    let texts = [
-        ("index.html", page),
-        ("summary.md", markdown(results, manifest, &rows)),
-        ("summary.tex", latex(results, &rows)),
-        ("summary.csv", csv::summary(&rows)),
-        ("runs.csv", csv::runs(results)),
-    ];
-    let mut paths = Vec::new();
-    for (name, text) in texts {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(|source| Error::Write {
-            path: path.clone(),
-            source,
-        })?;
-        paths.push(path);
+    Report {
+        findings,
+        extra,
+        ..Report::new(results, manifest)
     }
-    let all: Vec<&Chart> = whole.iter().chain(charts.iter().flatten()).collect();
-    let drawn: Vec<Vec<PathBuf>> = all
-        .par_iter()
-        .map(|chart| chart.write(&figures, &[Format::Svg, Format::Png, Format::Pdf]))
-        .collect::<figure::Result<_>>()?;
-    paths.extend(drawn.into_iter().flatten());
-    Ok(paths)
+    .write(folder)
+}
+
+/// A report to be made: `index.html`, `summary.md`, `summary.tex`, `summary.csv` (one line per problem
+/// and optimizer), `runs.csv` (one line per run), and all charts under `figures/`.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// The results.
+    pub results: &'a Results,
+    /// How they came about.
+    pub manifest: &'a Manifest,
+    /// What they say about claims; may be empty.
+    pub findings: &'a [Finding],
+    /// Charts for the head of the page.
+    pub extra: &'a [Chart],
+    /// The formats of the charts' files.
+    pub formats: &'a [Format],
+}
+
+impl<'a> Report<'a> {
+    /// A report without findings and extra charts, with charts in all formats.
+    pub fn new(results: &'a Results, manifest: &'a Manifest) -> Self {
+        Self {
+            results,
+            manifest,
+            findings: &[],
+            extra: &[],
+            formats: &[Format::Svg, Format::Png, Format::Pdf],
+        }
+    }
+
+    /// All files with their places in the report's folder, `index.html` first.
+    ///
+    /// # Errors
+    /// When a chart cannot be drawn or converted.
+    pub fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        let results = self.results;
+        let rows = summarize(results);
+        let charts: Vec<Vec<Chart>> = results
+            .problems
+            .iter()
+            .map(|problem| problem_charts(results, problem))
+            .collect();
+        let mut whole: Vec<Chart> = self.extra.to_vec();
+        whole.extend(figure::performance_profile(results));
+        let page = html::page(self, &rows, &charts, &whole)?;
+        let mut files: Vec<(PathBuf, Vec<u8>)> = [
+            ("index.html", page),
+            ("summary.md", markdown(results, self.manifest, &rows)),
+            ("summary.tex", latex(results, &rows)),
+            ("summary.csv", csv::summary(&rows)),
+            ("runs.csv", csv::runs(results)),
+        ]
+        .map(|(name, text)| (name.into(), text.into_bytes()))
+        .to_vec();
+        let all: Vec<&Chart> = whole.iter().chain(charts.iter().flatten()).collect();
+        let drawn: Vec<Vec<(String, Vec<u8>)>> = all
+            .par_iter()
+            .map(|chart| chart.files(self.formats))
+            .collect::<figure::Result<_>>()?;
+        let figures = Path::new("figures");
+        let drawn = drawn.into_iter().flatten();
+        files.extend(drawn.map(|(name, bytes)| (figures.join(name), bytes)));
+        Ok(files)
+    }
+
+    /// Writes all files into `folder` and returns their paths, `index.html` first.
+    ///
+    /// # Errors
+    /// When a chart cannot be drawn or a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let written = |path: &Path, result: std::io::Result<()>| {
+            result.map_err(|source| Error::Write {
+                path: path.into(),
+                source,
+            })
+        };
+        let figures = folder.join("figures");
+        written(&figures, fs::create_dir_all(&figures))?;
+        let mut paths = Vec::new();
+        for (name, bytes) in self.files()? {
+            let path = folder.join(name);
+            written(&path, fs::write(&path, bytes))?;
+            paths.push(path);
+        }
+        Ok(paths)
+    }
 }
 
 /// The charts of one problem: the loss over each cost, then what else was measured.
@@ -136,7 +190,13 @@ fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
         .into_iter()
         .map(|axis| figure::convergence(results, problem, axis, Metric::Loss))
         .collect();
-    charts.extend(figure::loss_and_accuracy(results, problem, Axis::Epochs));
+    let authors = [Metric::Loss, Metric::Accuracy];
+    charts.extend(figure::side_by_side(
+        results,
+        problem,
+        &authors,
+        Axis::Epochs,
+    ));
     if has_gradient_norms {
         let axis = Axis::GradientEvaluations;
         charts.push(figure::convergence(

@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// `value` to three significant digits.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     if value.is_nan() {
         return "–".to_owned();
     }
@@ -25,7 +25,7 @@ pub(super) fn short(value: f64) -> String {
 }
 
 /// A whole number with thin groups of three digits.
-pub(super) fn whole(value: f64) -> String {
+pub(crate) fn whole(value: f64) -> String {
     if !value.is_finite() {
         return short(value);
     }
@@ -47,7 +47,7 @@ fn grouped(digits: &str) -> String {
 }
 
 /// A share as a percentage with two decimals.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     if share.is_finite() {
         format!("{:.2} %", 100.0 * share)
     } else {

@@ -29,6 +29,12 @@ impl Table {
         text
     }
 
+    /// The table in CSV.
+    pub fn csv(&self) -> String {
+        let rows = std::iter::once(&self.headers).chain(&self.rows);
+        rows.map(|row| super::csv::line(row)).collect()
+    }
+
     /// The table in LaTeX with the rules of `booktabs`; it needs `\usepackage{booktabs}`.
     pub fn latex(&self, caption: &str, label: &str) -> String {
         let line = |cells: &[String]| {

@@ -1,6 +1,6 @@
 //! What one run leaves behind: its identity, how it ended, and its curve.
 
-use optim::{Counts, Phase};
+use optim::{Counts, PairCounts, Phase};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{OptimizerEntry, ProblemEntry};
@@ -115,6 +115,11 @@ pub struct CurvePoint {
     pub word_perplexity: Option<f64>,
     /// The Euclidean norm of the last mini-batch gradient.
     pub gradient_norm: Option<f64>,
+    /// What the switch criterion saw before the last step, if it was asked then; of a composed
+    /// criterion, the part that was asked last.
+    pub criterion: Option<f64>,
+    /// What the criterion compared that with.
+    pub threshold: Option<f64>,
     /// The phase of the last step.
     pub phase: Phase,
 }
@@ -131,6 +136,8 @@ pub struct RunRecord {
     pub counts: Counts,
     /// Seconds of training.
     pub seconds: f64,
+    /// How its curvature pairs fared.
+    pub pairs: PairCounts,
     /// Its changes of phase.
     pub switches: Vec<SwitchPoint>,
     /// Its curve, in order of steps.

@@ -154,30 +154,58 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    /// The tables that `grid` makes of this one: one per combination of its values, the last key
-    /// varying fastest. A key names a setting of the table, or one inside it as in `adam.learning_rate`;
-    /// the values are appended to the label.
+    /// The tables that `grid` makes of this one, their values appended to the label.
     pub(super) fn expand_grid(mut self) -> Result<Vec<Table<'a>>, SpecError> {
-        let Some(grid) = self.entries.remove("grid") else {
+        let Some(variants) = self.variants("grid")? else {
             return Ok(vec![self]);
+        };
+        variants
+            .into_iter()
+            .map(|(mut table, suffix)| {
+                let label: Option<String> = table.optional("label")?;
+                let label = match label {
+                    Some(label) => label,
+                    None => table.clone_of("kind")?,
+                };
+                let value = DeValue::String(format!("{label}/{suffix}").into());
+                table.entries.insert(
+                    Spanned::new(table.span.clone(), "label".into()),
+                    Spanned::new(table.span.clone(), value),
+                );
+                Ok(table)
+            })
+            .collect()
+    }
+
+    /// The tables that the lists under `key` make of this one, if it has that key: one per combination of
+    /// values, the last list varying fastest, each with its values as text. A list's name is that of a
+    /// setting of the table, or of one inside it as in `adam.learning_rate`.
+    pub(super) fn variants(
+        &mut self,
+        key: &str,
+    ) -> Result<Option<Vec<(Table<'a>, String)>>, SpecError> {
+        let Some(grid) = self.entries.remove(key) else {
+            return Ok(None);
         };
         let span = grid.span();
         let DeValue::Table(grid) = grid.into_inner() else {
             return Err(self.source.error(
                 span,
-                "`grid` must be a table of lists, such as { learning_rate = [0.1, 0.01] }",
+                format!(
+                    "`{key}` must be a table of lists, such as {{ learning_rate = [0.1, 0.01] }}"
+                ),
             ));
         };
-        let mut keys: Vec<_> = grid.into_iter().collect();
-        keys.sort_by_key(|(key, _)| key.span().start);
-        let mut variants = vec![(self.entries, String::new())];
-        for (key, values) in keys {
+        let mut lists: Vec<_> = grid.into_iter().collect();
+        lists.sort_by_key(|(name, _)| name.span().start);
+        let mut variants = vec![(self.entries.clone(), String::new())];
+        for (key_of_list, values) in lists {
             let span = values.span();
-            let name = key.get_ref().as_ref();
+            let name = key_of_list.get_ref().as_ref();
             let values = match values.into_inner() {
                 DeValue::Array(values) if !values.is_empty() => values,
                 _ => {
-                    let message = format!("`grid`: `{name}` must be a list of at least one value");
+                    let message = format!("`{key}`: `{name}` must be a list of at least one value");
                     return Err(self.source.error(span, message));
                 }
             };
@@ -189,35 +217,43 @@ impl<'a> Table<'a> {
                     let short = name.rsplit('.').next().unwrap_or(name);
                     let mut entries = entries.clone();
                     insert(&mut entries, name, value.clone()).map_err(|part| {
-                        let message = format!("`grid`: `{name}`: `{part}` is not a table");
-                        self.source.error(key.span(), message)
+                        let message = format!("`{key}`: `{name}`: `{part}` is not a table");
+                        self.source.error(key_of_list.span(), message)
                     })?;
-                    next.push((entries, format!("{suffix}/{short}={shown}")));
+                    let slash = if suffix.is_empty() { "" } else { "/" };
+                    let shown = shown.to_string().replace('"', "");
+                    next.push((entries, format!("{suffix}{slash}{short}={shown}")));
                 }
             }
             variants = next;
         }
-        variants
-            .into_iter()
-            .map(|(entries, suffix)| {
-                let mut table = Table {
-                    source: self.source,
-                    span: self.span.clone(),
-                    entries,
-                };
-                let label: Option<String> = table.optional("label")?;
-                let label = match label {
-                    Some(label) => label,
-                    None => table.clone_of("kind")?,
-                };
-                let value = DeValue::String((label + &suffix.replace('"', "")).into());
-                table.entries.insert(
-                    Spanned::new(self.span.clone(), "label".into()),
-                    Spanned::new(self.span.clone(), value),
-                );
-                Ok(table)
-            })
-            .collect()
+        let table = |entries| Table {
+            source: self.source,
+            span: self.span.clone(),
+            entries,
+        };
+        Ok(Some(
+            variants
+                .into_iter()
+                .map(|(entries, values)| (table(entries), values))
+                .collect(),
+        ))
+    }
+
+    /// Takes a table that may be missing.
+    pub(super) fn table(&mut self, key: &str) -> Result<Option<Table<'a>>, SpecError> {
+        let Some(value) = self.entries.remove(key) else {
+            return Ok(None);
+        };
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(entries) => Ok(Some(Table {
+                source: self.source,
+                span,
+                entries,
+            })),
+            _ => Err(self.source.error(span, format!("`{key}` must be a table"))),
+        }
     }
 
     /// A text that stays in the table.

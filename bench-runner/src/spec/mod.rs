@@ -1,9 +1,12 @@
 //! Experiment files: which problems, optimizers, seeds and budgets; read from TOML and checked
 //! before anything runs.
 
+mod executor;
 mod locate;
 mod optimizer;
+mod scale;
 mod suite;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,9 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::problem::ProblemConfig;
 use locate::{Source, Table};
 
+pub use executor::{BadSetting, ExecutorConfig, ExecutorKind};
 pub use locate::SpecError;
 pub use optimizer::OptimizerConfig;
+pub use scale::{Cut, Scale};
 pub use suite::{SUITES, Suite};
+pub use tuning::{Trial, Tuning};
 
 /// A validated experiment file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,12 +36,19 @@ pub struct Experiment {
     pub caveats: Vec<String>,
     /// The seeds; every optimizer gets the same.
     pub seeds: Vec<u64>,
+    /// How settings are chosen, if they are.
+    pub tuning: Option<Tuning>,
+    /// What the smaller scales leave of the experiment, where it says so itself.
+    #[serde(rename = "scale")]
+    pub scales: BTreeMap<Scale, Cut>,
     /// The problems.
     #[serde(rename = "problem")]
     pub problems: Vec<ProblemEntry>,
     /// The optimizers.
     #[serde(rename = "optimizer")]
     pub optimizers: Vec<OptimizerEntry>,
+    /// Where the runs are made, if the file says so.
+    pub executor: Option<ExecutorConfig>,
 }
 
 /// A problem with its budget.
@@ -47,6 +60,9 @@ pub struct ProblemEntry {
     pub budget: u64,
     /// Epochs after which a run ends even if budget is left.
     pub epochs: Option<u64>,
+    /// Seconds of training after which a run ends even if budget is left; its numbers then depend on
+    /// the machine.
+    pub seconds: Option<f64>,
     /// The loss that counts as solved.
     pub target: Option<f64>,
     /// Measured points per run.
@@ -63,7 +79,10 @@ pub struct OptimizerEntry {
     pub label: String,
     /// The problems that this entry is for; all when empty.
     pub problems: Vec<String>,
-    /// The optimizer.
+    /// The settings to choose from; none where they are given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<Trial>,
+    /// The optimizer; the first trial if there are any.
     #[serde(flatten)]
     pub config: OptimizerConfig,
 }
@@ -92,8 +111,11 @@ impl Experiment {
             description: root.optional("description")?.unwrap_or_default(),
             caveats: root.optional("caveats")?.unwrap_or_default(),
             seeds: seeds(&mut root)?,
+            tuning: Tuning::parse(&mut root)?,
+            scales: scale::parse(&mut root)?,
             problems: each(&mut root, "problem", problem)?,
             optimizers: each(&mut root, "optimizer", optimizer)?,
+            executor: executor(&mut root)?,
         };
         experiment.check(&root)?;
         let known = [
@@ -101,8 +123,11 @@ impl Experiment {
             "description",
             "caveats",
             "seeds",
+            "tuning",
+            "scale",
             "problem",
             "optimizer",
+            "executor",
         ];
         root.finish(&known)?;
         Ok(experiment)
@@ -144,6 +169,16 @@ impl Experiment {
                 self.name
             )));
         }
+        tuning::check(self).map_err(|message| root.error(message))?;
+        for (scale, cut) in &self.scales {
+            if let Some(label) = cut
+                .problems
+                .iter()
+                .find(|label| !self.problems.iter().any(|problem| problem.label == **label))
+            {
+                return Err(root.error(format!("`scale.{scale}`: no problem is called `{label}`")));
+            }
+        }
         for problem in &self.problems {
             let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
             for entry in self.optimizers_for(&problem.label) {
@@ -163,6 +198,7 @@ impl Experiment {
     }
 }
 
+/// Takes `seeds`: a count, or a list of different seeds, in ascending order.
 fn seeds(root: &mut Table<'_>) -> Result<Vec<u64>, SpecError> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -223,6 +259,14 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         });
     }
     let epochs = positive(table, "epochs")?;
+    let at_seconds = table.error_at("seconds", "");
+    let seconds: Option<f64> = table.optional("seconds")?;
+    if let Some(seconds) = seconds.filter(|seconds| !seconds.is_finite() || *seconds <= 0.0) {
+        return Err(SpecError {
+            message: format!("`seconds` = {seconds}: a positive number is needed"),
+            ..at_seconds
+        });
+    }
     let target = table.optional("target")?;
     let here = table.error("");
     let config = match kind.as_str() {
@@ -238,6 +282,7 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         label,
         budget,
         epochs,
+        seconds,
         target,
         points,
         config,
@@ -248,6 +293,37 @@ fn optimizer(
     table: &mut Table<'_>,
     _before: &[OptimizerEntry],
 ) -> Result<OptimizerEntry, SpecError> {
+    let trials = table.variants("search")?;
+    let mut trials = trials
+        .into_iter()
+        .flatten()
+        .map(|(mut table, setting)| {
+            let config = entry(&mut table)?.config;
+            Ok(Trial { setting, config })
+        })
+        .collect::<Result<Vec<_>, SpecError>>()?;
+    let mut entry = match trials.first() {
+        // What the search sets may have no default.
+        Some(first) => OptimizerEntry {
+            label: label(table)?,
+            problems: table.optional("problems")?.unwrap_or_default(),
+            trials: Vec::new(),
+            config: first.config.clone(),
+        },
+        None => entry(table)?,
+    };
+    entry.trials.append(&mut trials);
+    Ok(entry)
+}
+
+/// The label, which is the kind's name by default.
+fn label(table: &mut Table<'_>) -> Result<String, SpecError> {
+    let kind = table.kind(OptimizerConfig::KINDS)?;
+    Ok(table.optional("label")?.unwrap_or(kind))
+}
+
+/// An optimizer with given settings.
+fn entry(table: &mut Table<'_>) -> Result<OptimizerEntry, SpecError> {
     let kind = table.kind(OptimizerConfig::KINDS)?;
     let label = table.optional("label")?.unwrap_or_else(|| kind.clone());
     let problems = table.optional("problems")?.unwrap_or_default();
@@ -257,6 +333,7 @@ fn optimizer(
         "adam" => OptimizerConfig::Adam(table.rest()?),
         "adam-sgd" => OptimizerConfig::AdamSgd(table.rest()?),
         "lbfgs" => OptimizerConfig::Lbfgs(table.rest()?),
+        "fuse" => OptimizerConfig::Fuse(table.rest()?),
         _ => OptimizerConfig::FusePv(table.rest()?),
     };
     check_settings(&config).map_err(|error| SpecError {
@@ -266,8 +343,27 @@ fn optimizer(
     Ok(OptimizerEntry {
         label,
         problems,
+        trials: Vec::new(),
         config,
     })
+}
+
+fn executor(root: &mut Table<'_>) -> Result<Option<ExecutorConfig>, SpecError> {
+    let here = root.error_at("executor", "");
+    let Some(config) = root.optional::<ExecutorConfig>("executor")? else {
+        return Ok(None);
+    };
+    let message = match config.check() {
+        _ if config.kind.is_none() => "`executor.kind` is missing: local, plan or slurm".into(),
+        Err(bad) => format!(
+            "`executor.{}` = {}: {}",
+            bad.flag.replace('-', "_"),
+            bad.value,
+            bad.reason
+        ),
+        Ok(()) => return Ok(Some(config)),
+    };
+    Err(SpecError { message, ..here })
 }
 
 /// Builds the optimizer for a stand-in parameter, which checks every setting before any work starts.
@@ -387,6 +483,7 @@ learning_rate = 0.01
             ("name = \"demo\"", "name = \"../demo\""),
             ("[[optimizer]]", "[[optimizer"),
             ("budget = 100", "budget = 100\nepochs = 0"),
+            ("budget = 100", "budget = 100\nseconds = 0"),
             ("learning_rate = 0.01", "grid = { learning_rate = 0.01 }"),
             ("learning_rate = 0.01", "grid = { learning_rate = [] }"),
             (
@@ -396,6 +493,20 @@ learning_rate = 0.01
             ("learning_rate = 0.01", "grid = { rate = [0.1] }"),
             ("learning_rate = 0.01", "grid = { \"kind.x\" = [0.1] }"),
             ("learning_rate = 0.01", "grid = [0.1]"),
+            ("seeds = 2", "seeds = 2\nexecutor = { shards = 3 }"),
+            ("seeds = 2", "seeds = 2\nexecutor = { kind = \"slrm\" }"),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"slurm\", shrads = 3 }",
+            ),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"slurm\", time = \"4h\" }",
+            ),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"local\", array_limit = 3 }",
+            ),
         ];
         let messages: Vec<String> = cases
             .iter()
@@ -413,6 +524,25 @@ learning_rate = 0.01
         for suite in SUITES {
             let experiment = suite.experiment().unwrap();
             assert_eq!(experiment.name, suite.name);
+        }
+    }
+
+    #[test]
+    fn an_experiment_written_out_is_read_back_as_it_was() {
+        let mut experiments: Vec<Experiment> = SUITES
+            .iter()
+            .map(|suite| suite.experiment().unwrap())
+            .collect();
+        experiments[0].seeds = vec![3, 5];
+        experiments[0].executor = Some(ExecutorConfig {
+            kind: Some(ExecutorKind::Slurm),
+            shards: Some(4),
+            ..ExecutorConfig::default()
+        });
+        for experiment in experiments {
+            let text = toml::to_string(&experiment).unwrap();
+            let again = Experiment::parse(&text, Path::new("again.toml")).unwrap();
+            assert_eq!(again, experiment);
         }
     }
 }

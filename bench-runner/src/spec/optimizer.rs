@@ -3,7 +3,8 @@
 //! To add one: give it a variant of [`OptimizerConfig`] that holds its settings.
 
 use optim::{
-    AdamConfig, AdamSgdConfig, FusePvConfig, LbfgsConfig, Optimizer, Parameters, SgdConfig,
+    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, Optimizer,
+    Parameters, SgdConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub enum OptimizerConfig {
     AdamSgd(AdamSgdConfig),
     /// Limited-memory BFGS.
     Lbfgs(LbfgsConfig),
+    /// A mean of Adam's and L-BFGS's steps.
+    Fuse(FuseConfig),
     /// Adam, then L-BFGS when a criterion says so.
     FusePv(FusePvConfig),
 }
@@ -30,6 +33,7 @@ impl OptimizerConfig {
         ("adam", "Adam, AdamW and AMSGrad"),
         ("adam-sgd", "Adam, then SGD from a fixed step or epoch on"),
         ("lbfgs", "L-BFGS with strong Wolfe line search"),
+        ("fuse", "a weighted mean of Adam's and L-BFGS's steps"),
         ("fuse-pv", "Adam, then L-BFGS when a switch criterion holds"),
     ];
 
@@ -72,6 +76,7 @@ impl OptimizerConfig {
             Self::Adam(config) => Box::new(config.build(parameters)?),
             Self::AdamSgd(config) => Box::new(config.build(parameters)?),
             Self::Lbfgs(config) => Box::new(config.build(parameters)?),
+            Self::Fuse(config) => Box::new(config.build(parameters)?),
             Self::FusePv(config) => Box::new(config.build(parameters)?),
         })
     }
@@ -81,7 +86,30 @@ impl OptimizerConfig {
         match self {
             Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) => 1,
             Self::Lbfgs(config) => config.max_eval(),
+            Self::Fuse(config) => config.lbfgs.max_eval(),
             Self::FusePv(config) => config.lbfgs.max_eval(),
+        }
+    }
+
+    /// The switch criterion, of methods that have one.
+    pub fn criterion(&self) -> Option<&Criterion> {
+        match self {
+            Self::FusePv(config) => Some(&config.criterion),
+            Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) | Self::Lbfgs(_) | Self::Fuse(_) => {
+                None
+            }
+        }
+    }
+
+    /// The learning rate, of the first phase where there are two; L-BFGS's first trial of a step.
+    pub fn learning_rate(&self) -> f64 {
+        match self {
+            Self::Sgd(config) => config.learning_rate,
+            Self::Adam(config) => config.learning_rate,
+            Self::AdamSgd(config) => config.adam.learning_rate,
+            Self::Lbfgs(config) => config.lr,
+            Self::Fuse(config) => config.adam.learning_rate,
+            Self::FusePv(config) => config.adam.learning_rate,
         }
     }
 

@@ -32,6 +32,7 @@ pub const SUITES: &[Suite] = &[
     suite!("criteria"),
     suite!("noise"),
     suite!("language"),
+    suite!("sensitivity"),
     suite!("as-shipped"),
     suite!("paper"),
     suite!("corrected"),

@@ -34,3 +34,4 @@ pub use location::{
 };
 pub use power::Design;
 pub use profile::{Ecdf, data_profiles, performance_profiles, score_profile, times_to_targets};
+pub use rank::average_ranks;

@@ -8,7 +8,7 @@ pub(super) fn tied(a: f64, b: f64) -> bool {
 
 /// The ranks from 1, ties sharing the mean of theirs (`scipy.stats.rankdata`). The values are free of
 /// NaN.
-pub(super) fn average_ranks(values: &[f64]) -> Vec<f64> {
+pub fn average_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];

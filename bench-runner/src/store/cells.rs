@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -14,14 +15,16 @@ use crate::data::sha256;
 use crate::problem::Fault;
 use crate::run::{Outcome, RunRecord};
 use crate::sweep::Cell;
-use crate::whole::write_whole;
 use crate::{Error, Result};
 
 /// The version of the files in a store.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// SHA-256 of the sources that a run's numbers come from, dependencies and compiler included.
-const CODE: &str = env!("CODE_SHA256");
+pub(crate) const CODE: &str = env!("CODE_SHA256");
+
+/// The folder of the states of runs under way.
+const CHECKPOINTS: &str = "checkpoints";
 
 /// All that the numbers of a run depend on. Labels and targets are not in it, since they change what a
 /// run is called and how it is judged; but for the optimizer's label where the order of batches
@@ -58,6 +61,7 @@ impl Origin {
                 &problem.config,
                 problem.budget,
                 problem.epochs,
+                problem.seconds,
                 problem.points,
                 problem
                     .config
@@ -131,6 +135,22 @@ impl CellStore {
         (stored.origin == *origin).then_some(stored.record)
     }
 
+    /// The run at an address, whoever made it. A damaged file counts as missing.
+    pub fn at(&self, address: &str) -> Option<RunRecord> {
+        let stored = read(&self.path(address)).ok()?;
+        (stored.origin.address() == address).then_some(stored.record)
+    }
+
+    /// Checks that runs can be kept, before any is made.
+    ///
+    /// # Errors
+    /// When the folder cannot be created or written to.
+    pub fn writable(&self) -> Result<()> {
+        let probe = self.folder.join("00").join(unique("probe"));
+        write_whole(&probe, b"probe")?;
+        fs::remove_file(&probe).map_err(|error| output(&probe, error))
+    }
+
     /// Keeps a run, unless it failed or was interrupted: these are tried again.
     ///
     /// # Errors
@@ -149,7 +169,17 @@ impl CellStore {
         let path = self.path(&origin.address());
         let mut bytes = Vec::new();
         ciborium::into_writer(&stored, &mut bytes).map_err(|error| output(&path, error))?;
-        write(&path, &bytes)
+        write_whole(&path, &bytes)?;
+        // The run is complete: nothing goes on from its checkpoint.
+        let _ = fs::remove_file(self.checkpoint(&origin.address()));
+        Ok(())
+    }
+
+    /// Where a run of this address keeps its state while it is under way.
+    pub fn checkpoint(&self, address: &str) -> PathBuf {
+        self.folder
+            .join(CHECKPOINTS)
+            .join(format!("{address}.safetensors"))
     }
 
     /// All readable runs by address, and the files that are not runs.
@@ -158,7 +188,8 @@ impl CellStore {
     /// When a folder cannot be listed.
     pub fn runs(&self) -> Result<(BTreeMap<String, StoredRun>, Vec<PathBuf>)> {
         let (mut runs, mut damaged) = (BTreeMap::new(), Vec::new());
-        for folder in list(&self.folder)? {
+        let is_runs = |folder: &PathBuf| !folder.ends_with(CHECKPOINTS);
+        for folder in list(&self.folder)?.into_iter().filter(is_runs) {
             for path in list(&folder)? {
                 let address = path.file_stem().unwrap_or_default().to_string_lossy();
                 match read(&path) {
@@ -172,7 +203,8 @@ impl CellStore {
         Ok((runs, damaged))
     }
 
-    /// Removes the runs of other code, and files that are not runs; returns how many.
+    /// Removes the runs of other code, files that are not runs, and the states of runs that nobody
+    /// has gone on with for [`CHECKPOINT_DAYS`] days; returns how many.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -182,6 +214,11 @@ impl CellStore {
             runs.iter()
                 .filter(|(_, run)| !run.is_current())
                 .map(|(address, _)| self.path(address)),
+        );
+        stale.extend(
+            list(&self.folder.join(CHECKPOINTS))?
+                .into_iter()
+                .filter(is_old),
         );
         for path in &stale {
             fs::remove_file(path).map_err(|error| output(path, error))?;
@@ -211,16 +248,33 @@ impl CellStore {
         for address in theirs.keys().filter(|address| !mine.contains_key(*address)) {
             let path = other.path(address);
             let bytes = fs::read(&path).map_err(|error| input(&path, error))?;
-            write(&self.path(address), &bytes)?;
+            write_whole(&self.path(address), &bytes)?;
             copied += 1;
         }
         Ok(copied)
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes all of a file or nothing; of several writers the last one wins, on whatever machines they are.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let refused = |error| output(path, error);
-    write_whole(path, refused, |file| file.write_all(bytes).map_err(refused))
+    crate::whole::write_whole(path, refused, |file| file.write_all(bytes).map_err(refused))
+}
+
+/// A file extension that no other call gives, in this process or another, here or on another machine.
+fn unique(extension: &str) -> String {
+    // Its keys are the operating system's random numbers, and no two states share them.
+    format!("{:016x}.{extension}", RandomState::new().hash_one(()))
+}
+
+/// Days after which the state of a run under way is garbage.
+pub const CHECKPOINT_DAYS: u64 = 30;
+
+fn is_old(path: &PathBuf) -> bool {
+    let age = fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .map(|time| time.elapsed().unwrap_or_default());
+    age.is_ok_and(|age| age.as_secs() > CHECKPOINT_DAYS * 24 * 3600)
 }
 
 fn read(path: &Path) -> Result<StoredRun> {
@@ -279,6 +333,7 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
             },
             counts: optim::Counts::default(),
             seconds: 0.1 + seed as f64,
+            pairs: optim::PairCounts::default(),
             switches: Vec::new(),
             curve: vec![crate::run::CurvePoint {
                 step: 3,
@@ -291,6 +346,8 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
                 accuracy: None,
                 word_perplexity: Some(81.5),
                 gradient_norm: Some(1e-300),
+                criterion: Some(f64::INFINITY),
+                threshold: Some(1.0),
                 phase: optim::Phase::FirstOrder,
             }],
         }

@@ -1,6 +1,7 @@
 //! How a result set came about: command, code, machine and data.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::SCHEMA_VERSION;
 use crate::data::sha256;
 use crate::spec::Experiment;
+use crate::{Error, Result};
 
 /// Everything about a sweep that its numbers may depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,6 +94,58 @@ impl Manifest {
             complete: false,
         }
     }
+
+    /// The manifest of several sweeps as one, the first one's where they cannot be added up.
+    pub fn joined(manifests: Vec<Self>) -> Option<Self> {
+        let mut manifests = manifests.into_iter();
+        let mut joined = manifests.next()?;
+        for mut other in manifests {
+            joined.command.push(";".into());
+            joined.command.append(&mut other.command);
+            joined.seeds.append(&mut other.seeds);
+            joined.data_sha256.append(&mut other.data_sha256);
+            joined.wall_seconds += other.wall_seconds;
+            joined.experiment = format!("{}\n{}", joined.experiment, other.experiment);
+            joined.complete &= other.complete;
+        }
+        joined.seeds.sort_unstable();
+        joined.seeds.dedup();
+        Some(joined)
+    }
+
+    /// Writes it as JSON.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let failed = |reason: String| Error::Output {
+            path: path.into(),
+            reason,
+        };
+        let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.to_string()))?;
+        std::fs::write(path, text + "\n").map_err(|error| failed(error.to_string()))
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no manifest, or is of another layout.
+    pub fn read(path: &Path) -> Result<Self> {
+        let failed = |reason: String| Error::Input {
+            path: path.into(),
+            reason,
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let manifest: Self =
+            serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        if manifest.schema_version != SCHEMA_VERSION {
+            return Err(failed(format!(
+                "layout version {}, but this program reads version {SCHEMA_VERSION}",
+                manifest.schema_version
+            )));
+        }
+        Ok(manifest)
+    }
 }
 
 /// The lock file of this build.
@@ -157,7 +211,7 @@ fn cpu() -> String {
 }
 
 /// The architecture and the vector extensions that kernels may choose by.
-pub(super) fn instruction_sets() -> String {
+pub(crate) fn instruction_sets() -> String {
     #[allow(unused_mut)]
     let mut sets = vec![std::env::consts::ARCH];
     #[cfg(target_arch = "x86_64")]

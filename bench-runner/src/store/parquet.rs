@@ -16,7 +16,7 @@ use crate::run::{CurvePoint, RunRecord};
 use crate::{Error, Result};
 
 /// The version of the layout of `results.parquet` and `manifest.json`.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The metadata key that holds everything but the curves, as JSON.
 const METADATA_KEY: &str = "fuse-results";
@@ -120,6 +120,8 @@ fn frame(results: &Results) -> polars::prelude::PolarsResult<DataFrame> {
             column!("accuracy", |(_, p)| p.accuracy),
             column!("word_perplexity", |(_, p)| p.word_perplexity),
             column!("gradient_norm", |(_, p)| p.gradient_norm),
+            column!("criterion", |(_, p)| p.criterion),
+            column!("threshold", |(_, p)| p.threshold),
             column!("phase", |(_, p)| match p.phase {
                 optim::Phase::FirstOrder => "first-order",
                 optim::Phase::SecondOrder => "second-order",
@@ -161,6 +163,7 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Strin
     let (loss, test_loss) = (real("loss")?, real("test_loss")?);
     let (accuracy, gradient_norm) = (real("accuracy")?, real("gradient_norm")?);
     let word_perplexity = real("word_perplexity")?;
+    let (criterion, threshold) = (real("criterion")?, real("threshold")?);
     let phase = text("phase")?;
     let mut records = records.iter_mut();
     let mut current = records.next();
@@ -189,6 +192,8 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Strin
             accuracy: accuracy[row],
             word_perplexity: word_perplexity[row],
             gradient_norm: gradient_norm[row],
+            criterion: criterion[row],
+            threshold: threshold[row],
             phase: match phase[row].as_str() {
                 "second-order" => optim::Phase::SecondOrder,
                 _ => optim::Phase::FirstOrder,

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problem::ProblemConfig;
 use crate::run::RunRecord;
+use crate::spec::OptimizerConfig;
+use crate::sweep::TuningSummary;
 
 /// All runs of a suite, with what a reader needs to know of its problems and optimizers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +17,9 @@ pub struct Results {
     pub description: String,
     /// What limits the results' meaning, such as cut data; shown beside every number.
     pub caveats: Vec<String>,
+    /// How settings were chosen, where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<TuningSummary>,
     /// The problems, in the experiment file's order.
     pub problems: Vec<ProblemInfo>,
     /// The optimizers, in the experiment file's order.
@@ -42,6 +48,10 @@ pub struct ProblemInfo {
     pub budget: u64,
     /// The data it uses, by name; empty for functions.
     pub data: Vec<String>,
+    /// The suite that it was run in: the arm, where the results of several are joined.
+    pub suite: String,
+    /// Its settings.
+    pub config: ProblemConfig,
 }
 
 /// What a reader needs to know of an optimizer.
@@ -52,6 +62,39 @@ pub struct OptimizerInfo {
     pub label: String,
     /// Its settings in one line.
     pub settings: String,
+    /// Its settings, once for each group of problems on which they differ.
+    pub variants: Vec<OptimizerVariant>,
+}
+
+/// The settings of an optimizer on some problems.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerVariant {
+    /// The labels of the problems that they are for; all when empty.
+    pub problems: Vec<String>,
+    /// The settings.
+    pub config: OptimizerConfig,
+}
+
+impl OptimizerInfo {
+    /// The settings on a problem.
+    pub fn config(&self, problem: &str) -> Option<&OptimizerConfig> {
+        let applies = |variant: &&OptimizerVariant| {
+            variant.problems.is_empty() || variant.problems.iter().any(|label| label == problem)
+        };
+        self.variants
+            .iter()
+            .find(applies)
+            .map(|variant| &variant.config)
+    }
+
+    /// The label without the parts that a grid of settings added to it: the method, of which this
+    /// is a trial.
+    pub fn method(&self) -> String {
+        let parts: Vec<&str> = self.label.split('/').collect();
+        let own = parts.iter().filter(|part| !part.contains('='));
+        own.copied().collect::<Vec<_>>().join("/")
+    }
 }
 
 impl Results {
@@ -64,5 +107,87 @@ impl Results {
         self.records.iter().filter(move |record| {
             record.cell.problem == problem && record.cell.optimizer == optimizer
         })
+    }
+
+    /// The problems and optimizers with these labels, and their runs; all where the list is empty.
+    pub fn narrowed(&self, problems: &[String], optimizers: &[String]) -> Self {
+        let kept = |list: &[String], label: &String| list.is_empty() || list.contains(label);
+        let mut results = self.clone();
+        results
+            .problems
+            .retain(|problem| kept(problems, &problem.label));
+        results
+            .optimizers
+            .retain(|optimizer| kept(optimizers, &optimizer.label));
+        results.records.retain(|run| {
+            kept(problems, &run.cell.problem) && kept(optimizers, &run.cell.optimizer)
+        });
+        results
+    }
+
+    /// The results of several suites as one set, for side by side reports: problems are renamed to
+    /// `suite/label`, and equal labels of optimizers stand for the settings on each suite's problems.
+    /// A single set stays as it is.
+    pub fn joined(sets: Vec<Self>) -> Option<Self> {
+        let mut sets = sets.into_iter();
+        let first = sets.next()?;
+        let rest: Vec<Self> = sets.collect();
+        if rest.is_empty() {
+            return Some(first);
+        }
+        let mut joined = first.renamed();
+        for mut set in rest.into_iter().map(Self::renamed) {
+            joined.suite = format!("{}+{}", joined.suite, set.suite);
+            joined.description = format!("{} {}", joined.description, set.description);
+            joined.caveats.append(&mut set.caveats);
+            joined.problems.append(&mut set.problems);
+            joined.records.append(&mut set.records);
+            for mut optimizer in set.optimizers {
+                let known = joined.optimizers.iter_mut();
+                match known
+                    .into_iter()
+                    .find(|known| known.label == optimizer.label)
+                {
+                    None => joined.optimizers.push(optimizer),
+                    Some(known) => {
+                        known.variants.append(&mut optimizer.variants);
+                        if known.settings != optimizer.settings {
+                            known.settings = format!("{}; {}", known.settings, optimizer.settings);
+                        }
+                    }
+                }
+            }
+        }
+        joined.caveats.dedup();
+        Some(joined)
+    }
+
+    /// The set with its suite's name before each problem's label.
+    fn renamed(mut self) -> Self {
+        let name = |label: &str| format!("{}/{label}", self.suite);
+        let all: Vec<String> = self
+            .problems
+            .iter()
+            .map(|problem| name(&problem.label))
+            .collect();
+        for optimizer in &mut self.optimizers {
+            for variant in &mut optimizer.variants {
+                variant.problems = match variant.problems.as_slice() {
+                    [] => all.clone(),
+                    own => own.iter().map(|label| name(label)).collect(),
+                };
+            }
+        }
+        for record in &mut self.records {
+            record.cell.problem = name(&record.cell.problem);
+        }
+        for problem in &mut self.problems {
+            problem.label = name(&problem.label);
+            problem.title = format!("{} ({})", problem.title, self.suite);
+        }
+        for caveat in &mut self.caveats {
+            *caveat = format!("{}: {caveat}", self.suite);
+        }
+        self
     }
 }

@@ -34,7 +34,8 @@ struct ProblemCost {
 
 impl Estimate {
     /// Builds every problem once and times, for those that `cells` has, one evaluation (the second: the
-    /// first fills caches) and one measurement. Building here also finds missing data and unfit models before the sweep begins.
+    /// first fills caches) and one measurement; without `timed`, none. Building here also finds missing data and unfit
+    /// models before the sweep begins.
     ///
     /// # Errors
     /// When a problem cannot be built or evaluated.
@@ -42,6 +43,7 @@ impl Estimate {
         experiment: &Experiment,
         cells: &[Cell<'_>],
         environment: &Environment,
+        timed: bool,
     ) -> Result<Self> {
         let mut problems = Vec::new();
         for entry in &experiment.problems {
@@ -58,7 +60,7 @@ impl Estimate {
                 evaluation: 0.0,
                 measurement: 0.0,
             };
-            if cells.iter().any(|cell| cell.problem.label == entry.label) {
+            if timed && cells.iter().any(|cell| cell.problem.label == entry.label) {
                 problem.objective(0)?.loss_and_gradient()?;
                 let started = Instant::now();
                 problem.objective(0)?.loss_and_gradient()?;

@@ -1,20 +1,33 @@
 //! A sweep: every run of an experiment, several at a time, in an order and with results that do not
-//! depend on how many.
+//! depend on how many. Beyond one machine, a plan is written down, and its shards run anywhere: by the
+//! tasks of a Slurm job array, or by any scheduler that can count.
 
+mod attempt;
+mod devices;
 mod estimate;
+mod plan_file;
 mod progress;
+mod shard;
+pub mod slurm;
+mod tuning;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::problem::{Environment, Problem};
-use crate::run::{CellId, RunRecord, run};
+use crate::run::{CellId, Checkpoint, RunRecord, run};
 use crate::spec::{Experiment, OptimizerEntry, ProblemEntry};
-use crate::store::{OptimizerInfo, ProblemInfo, Results};
+use crate::store::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
 use crate::{Error, Result};
 
+pub use attempt::{Attempt, Attempts};
+pub use devices::DeviceSpec;
 pub use estimate::Estimate;
+pub use plan_file::{Plan, PlannedCell, Shard, Sweep};
 pub use progress::Progress;
+pub(crate) use shard::store_advice;
+pub use shard::{Share, run_shard};
+pub use tuning::{Choice, TuningSummary, trials, tuned};
 
 /// How a sweep uses the machine.
 #[derive(Debug, Clone, Copy)]
@@ -60,32 +73,45 @@ pub fn plan(experiment: &Experiment) -> Vec<Cell<'_>> {
     cells
 }
 
-/// Runs `cells`, longest first by the estimate, and returns the records in the order of `cells`, those
-/// that were not started as `None`. Each goes to `finished` with its cell's index as soon as it is
-/// there, on the thread that made it. When `interrupted` becomes true, runs under way stop at their
-/// next step, and the rest is not started.
+/// What happens to a run of a sweep.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// It begins.
+    Started,
+    /// It has ended.
+    Finished(&'a RunRecord),
+}
+
+/// Runs `cells`, those first that are expected to take the most `seconds`, and returns the records in
+/// the order of `cells`, those that were not started as `None`. Runs are spread over `environments`,
+/// one at a time in each that is not a CPU; `checkpoint` says where each keeps its state while it is under
+/// way. What happens goes to `observe` with the cell's index, on
+/// the thread that does it. When `interrupted` becomes true, runs under way stop at their next step,
+/// and the rest is not started.
 ///
 /// # Errors
 /// When a thread pool cannot be made. Runs that fail are recorded as such.
 pub fn execute(
     cells: &[Cell<'_>],
-    estimate: &Estimate,
+    seconds: &[f64],
     resources: Resources,
-    environment: &Environment,
-    finished: &(dyn Fn(usize, &RunRecord) + Sync),
+    environments: &[Environment],
+    checkpoint: &(dyn Fn(usize) -> Option<Checkpoint> + Sync),
+    observe: &(dyn Fn(usize, Event<'_>) + Sync),
     interrupted: &AtomicBool,
 ) -> Result<Vec<Option<RunRecord>>> {
     let mut order: Vec<usize> = (0..cells.len()).collect();
-    order.sort_by(|&a, &b| {
-        let seconds = |i: usize| estimate.seconds_of(&cells[i]);
-        seconds(b).total_cmp(&seconds(a)).then(a.cmp(&b))
-    });
+    order.sort_by(|&a, &b| seconds[b].total_cmp(&seconds[a]).then(a.cmp(&b)));
     let next = AtomicUsize::new(0);
     let records: Mutex<Vec<Option<RunRecord>>> = Mutex::new(vec![None; cells.len()]);
-    let jobs = resources.jobs.clamp(1, cells.len().max(1));
-    let work = || -> Result<()> {
+    let cpu = environments
+        .iter()
+        .all(|environment| environment.device.is_cpu());
+    let slots = devices::slots(resources.jobs, environments.len(), cpu, cells.len());
+    let work = |slot: usize| -> Result<()> {
+        let environment = &environments[slot % environments.len()];
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads((resources.threads / jobs).max(1))
+            .num_threads((resources.threads / slots).max(1))
             .build()
             .map_err(|error| Error::Flag {
                 flag: "threads",
@@ -97,24 +123,29 @@ pub fn execute(
                 break;
             }
             let cell = &cells[index];
+            observe(index, Event::Started);
             let record = pool.install(|| {
                 run(
                     cell.problem,
                     cell.optimizer,
                     cell.seed,
                     environment,
+                    checkpoint(index).as_ref(),
                     interrupted,
                     &mut |_| (),
                 )
             });
-            finished(index, &record);
+            observe(index, Event::Finished(&record));
             lock(&records)[index] = Some(record);
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..jobs).map(|_| scope.spawn(work)).collect();
-        let mine = work();
+        let work = &work;
+        let workers: Vec<_> = (1..slots)
+            .map(|slot| scope.spawn(move || work(slot)))
+            .collect();
+        let mine = work(0);
         workers
             .into_iter()
             .map(|worker| {
@@ -135,6 +166,7 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
         suite: experiment.name.clone(),
         description: experiment.description.clone(),
         caveats: experiment.caveats.clone(),
+        tuning: None,
         problems: experiment
             .problems
             .iter()
@@ -148,6 +180,8 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
                 dimension,
                 budget: entry.budget,
                 data: entry.config.data(),
+                suite: experiment.name.clone(),
+                config: entry.config.clone(),
             })
             .collect(),
         optimizers: experiment
@@ -156,6 +190,15 @@ pub fn results(experiment: &Experiment, dimensions: &[u64], records: Vec<RunReco
             .map(|label| OptimizerInfo {
                 label: label.into(),
                 settings: settings(experiment, label),
+                variants: experiment
+                    .optimizers
+                    .iter()
+                    .filter(|entry| entry.label == label)
+                    .map(|entry| OptimizerVariant {
+                        problems: entry.problems.clone(),
+                        config: entry.config.clone(),
+                    })
+                    .collect(),
             })
             .collect(),
         records,

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Cell, Estimate, lock};
+use super::lock;
 use crate::run::{Outcome, RunRecord};
 
 /// Tells the user how far a sweep is, on standard error.
-pub struct Progress {
+pub struct Progress<'a> {
+    seconds: &'a [f64],
     bar: ProgressBar,
     plain: Option<Mutex<Plain>>,
 }
@@ -25,13 +26,13 @@ struct Plain {
 /// Time between plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
-impl Progress {
-    /// Progress for a sweep of the estimated cost; silent if `quiet`.
-    pub fn new(estimate: &Estimate, quiet: bool) -> Self {
+impl<'a> Progress<'a> {
+    /// Progress of runs that are expected to take so many seconds each; silent if `quiet`.
+    pub fn new(seconds: &'a [f64], quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         // The bar counts milliseconds of estimated work, so that its ETA weighs long runs more.
         let bar = ProgressBar::with_draw_target(
-            Some((estimate.seconds * 1e3) as u64 + 1),
+            Some((seconds.iter().sum::<f64>() * 1e3) as u64 + 1),
             if terminal && !quiet {
                 ProgressDrawTarget::stderr()
             } else {
@@ -51,13 +52,17 @@ impl Progress {
                 next_line: PLAIN_INTERVAL,
             })
         });
-        Self { bar, plain }
+        Self {
+            seconds,
+            bar,
+            plain,
+        }
     }
 
-    /// A run has ended.
-    pub fn finished(&self, cell: &Cell<'_>, record: &RunRecord, estimate: &Estimate) {
-        self.bar.inc((estimate.seconds_of(cell) * 1e3) as u64);
-        self.bar.set_message(cell.problem.label.clone());
+    /// The run at an index has ended.
+    pub fn finished(&self, index: usize, record: &RunRecord) {
+        self.bar.inc((self.seconds[index] * 1e3) as u64);
+        self.bar.set_message(record.cell.problem.clone());
         if let Outcome::Failed { reason } = &record.outcome {
             let line = format!("{} failed: {reason}", record.cell);
             match &self.plain {
@@ -69,12 +74,12 @@ impl Progress {
             let mut plain = lock(plain);
             plain.runs += 1;
             let elapsed = plain.started.elapsed();
-            if elapsed >= plain.next_line || plain.runs == estimate.runs {
+            if elapsed >= plain.next_line || plain.runs == self.seconds.len() {
                 plain.next_line = elapsed + PLAIN_INTERVAL;
                 eprintln!(
                     "{}/{} runs, {} passed",
                     plain.runs,
-                    estimate.runs,
+                    self.seconds.len(),
                     HumanDuration(elapsed)
                 );
             }

@@ -150,6 +150,17 @@ async function run() {
   await evaluate("document.querySelector('[data-filter=optimizer]').click(); document.querySelector('[data-filter=problem]').click()");
   check(await evaluate(count), all, "runs without filters");
 
+  // A criterion takes the optimizers with it out of charts, tables and runs.
+  const criterion = "[...document.querySelectorAll('[data-filter=criterion]')].find((e) => /gradient norm/.test(e.value))";
+  const rows = "[...document.querySelectorAll('section[data-problem] tr[data-optimizer]')].filter((r) => !r.hidden).length";
+  const allRows = await evaluate(rows);
+  await evaluate(`${criterion}.click()`);
+  check((await evaluate(lines)) < optimizers, true, "curves after filtering a criterion");
+  check((await evaluate(rows)) < allRows, true, "table rows after filtering a criterion");
+  check((await evaluate(count)) < all, true, "runs after filtering a criterion");
+  await evaluate(`${criterion}.click()`);
+  check([await evaluate(count), await evaluate(rows)], [all, allRows], "runs and rows with all criteria");
+
   // Pages of runs, and one run by itself.
   if (all > 50) {
     const top = await evaluate("document.querySelector('#run-table tbody').textContent");
@@ -165,6 +176,26 @@ async function run() {
   await shoot("run");
   await evaluate("document.querySelector('#run form button').click()");
   await until("!document.getElementById('run').open");
+
+  // A run's page has an address, and shows what its criterion saw.
+  const judged = await evaluate("JSON.parse(document.getElementById('records').textContent).findIndex((r) => r.seen)");
+  await evaluate(`location.hash = '#run=${judged}'`);
+  await until("document.getElementById('run').open");
+  check(await evaluate("document.querySelectorAll('#run .chart svg').length"), 2, "charts of a run with a criterion");
+  const judgedText = await evaluate("document.getElementById('run').textContent");
+  for (const part of ["Curvature pairs", "skipped", "threshold", "budget"])
+    check(judgedText.includes(part), true, `run's details have ${part}`);
+  await evaluate("document.querySelectorAll('#run .chart')[1].scrollIntoView()");
+  await shoot("criterion");
+  await evaluate("document.querySelector('#run form button').click()");
+  await until("!document.getElementById('run').open");
+
+  // The page of discrepancies has all of them.
+  check(await evaluate("document.querySelector('#discrepancies ~ div table').tBodies[0].rows.length"), 16, "discrepancies");
+  await evaluate("document.getElementById('discrepancies').scrollIntoView()");
+  await shoot("discrepancies");
+  await evaluate("document.getElementById('methods').scrollIntoView()");
+  await shoot("methods");
 
   // A phone: nothing is wider than the window.
   await open(390, 844);

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use bench_runner::problem::{ProblemConfig, QuadraticConfig};
 use bench_runner::run::{CellId, CurvePoint, Outcome, RunRecord, SwitchPoint};
-use bench_runner::store::{Manifest, OptimizerInfo, ProblemInfo, Results};
-use optim::{Counts, Phase};
+use bench_runner::spec::OptimizerConfig;
+use bench_runner::store::{Manifest, OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
+use optim::{Counts, Criterion, FusePvConfig, PairCounts, Phase};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -32,6 +34,12 @@ pub fn results(seeds: u64) -> Results {
             vec!["synthetic-digits".into()]
         } else {
             Vec::new()
+        },
+        suite: "synthetic".into(),
+        config: if accuracy {
+            classifier(&[])
+        } else {
+            quadratic(20, 1e4, 0.0)
         },
     };
     let problems = vec![
@@ -67,6 +75,10 @@ pub fn results(seeds: u64) -> Results {
                 "lbfgs" => "history 10, strong Wolfe, at most 20 iterations a step".into(),
                 label => format!("Adam lr 0.001, then L-BFGS history 10; switch: {label}"),
             },
+            variants: vec![OptimizerVariant {
+                problems: Vec::new(),
+                config: config(label),
+            }],
         })
         .collect();
     let mut records = Vec::new();
@@ -81,10 +93,54 @@ pub fn results(seeds: u64) -> Results {
         suite: "synthetic".into(),
         description: "Made-up results for tests; no number here was measured.".into(),
         caveats: vec!["Synthetic: every curve is made up.".into()],
+        tuning: None,
         problems,
         optimizers,
         records,
     }
+}
+
+/// The settings behind a label.
+fn config(label: &str) -> OptimizerConfig {
+    let fuse = |criterion| {
+        OptimizerConfig::FusePv(FusePvConfig {
+            criterion,
+            ..FusePvConfig::default()
+        })
+    };
+    match label {
+        "sgd" => OptimizerConfig::Sgd(optim::SgdConfig::default()),
+        "adam" => OptimizerConfig::Adam(optim::AdamConfig::default()),
+        "lbfgs" => OptimizerConfig::Lbfgs(optim::LbfgsConfig::default()),
+        "fuse-pv/grad-norm" => fuse(Criterion::GradNorm {
+            threshold: 0.5,
+            relative: false,
+        }),
+        "fuse-pv/loss-decrease" => fuse(Criterion::LossDecrease {
+            window: 10,
+            min_relative_decrease: 0.01,
+        }),
+        _ => fuse(Criterion::Epoch(5)),
+    }
+}
+
+/// The settings of a quadratic.
+pub fn quadratic(dimension: usize, condition: f64, noise: f64) -> ProblemConfig {
+    ProblemConfig::Quadratic(QuadraticConfig {
+        dimension,
+        condition,
+        noise,
+        steps_per_epoch: 10,
+    })
+}
+
+/// The settings of a classifier with some faults of the authors' script.
+pub fn classifier(faults: &[&str]) -> ProblemConfig {
+    let text = format!(
+        "kind = \"classification\"\ndata = \"digits\"\nbatch_size = 64\nfaults = {faults:?}\n\
+         model = {{ kind = \"linear\", inputs = 64, classes = 10 }}"
+    );
+    toml::from_str(&text).unwrap()
 }
 
 /// One made-up run with `points` measurements.
@@ -158,6 +214,8 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
             accuracy: classes.then_some(0.98 - 0.88 * (loss / start)),
             word_perplexity: None,
             gradient_norm: Some(loss.sqrt()),
+            criterion: (optimizer == "fuse-pv/grad-norm" && !second).then(|| loss.sqrt()),
+            threshold: (optimizer == "fuse-pv/grad-norm" && !second).then_some(0.5),
             phase: if second {
                 Phase::SecondOrder
             } else {
@@ -178,6 +236,11 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
             gradient_evaluations,
         },
         seconds: curve.last().map_or(0.0, |point| point.seconds),
+        pairs: PairCounts {
+            stored: gradient_evaluations / 10,
+            skipped: 3,
+            damped: 0,
+        },
         switches: switches_at
             .filter(|at| *at > 0)
             .map(|at| SwitchPoint {
@@ -202,7 +265,7 @@ pub fn manifest(seeds: u64) -> Manifest {
             .collect()
     };
     Manifest {
-        schema_version: 1,
+        schema_version: 2,
         command: ["bench-runner", "run", "synthetic"]
             .map(Into::into)
             .to_vec(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::first_order::{Adam, AdamConfig};
 use crate::kernels::history as kernels;
-use crate::second_order::{Lbfgs, LbfgsConfig};
+use crate::second_order::{Lbfgs, LbfgsConfig, LbfgsCounts};
 use crate::state::State;
 use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
 
@@ -215,6 +215,10 @@ impl Optimizer for Fuse {
         passes += self.adam.vector_passes();
         passes += self.lbfgs.vector_passes();
         passes
+    }
+
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        Some(self.lbfgs.counts())
     }
 
     fn state(&self) -> Result<State> {

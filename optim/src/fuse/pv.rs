@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::criterion::{Criterion, CriterionRecord, Seen};
 use crate::first_order::{Adam, AdamConfig, EpsilonPlacement};
 use crate::line_search::LineSearch;
-use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig};
+use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig, LbfgsCounts};
 use crate::state::State;
 use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
 
@@ -197,7 +197,7 @@ pub struct Switch {
 /// }
 /// let step = fuse.step(&mut Oracle::new(&mut objective, &mut meter))?;
 /// assert!(step.final_loss < Some(1e-12));
-/// assert_eq!(fuse.switches()[0].step, fuse.records().len() as u64);
+/// assert_eq!(fuse.switches()[0].step, fuse.criterion_records().len() as u64);
 /// # Ok(())
 /// # }
 /// ```
@@ -226,11 +226,6 @@ impl FusePv {
     /// The settings that this optimizer was built with.
     pub fn config(&self) -> &FusePvConfig {
         &self.config
-    }
-
-    /// All evaluations of the criterion, in order.
-    pub fn records(&self) -> &[CriterionRecord] {
-        &self.records
     }
 
     /// All changes of method, in order.
@@ -431,6 +426,14 @@ impl Optimizer for FusePv {
             .map(Lbfgs::vector_passes)
             .unwrap_or_default();
         passes
+    }
+
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        self.lbfgs.as_ref().map(Lbfgs::counts)
+    }
+
+    fn criterion_records(&self) -> &[CriterionRecord] {
+        &self.records
     }
 
     fn state(&self) -> Result<State> {

@@ -777,6 +777,10 @@ impl Optimizer for Lbfgs {
         self.passes
     }
 
+    fn second_order_counts(&self) -> Option<LbfgsCounts> {
+        Some(self.counts())
+    }
+
     fn state(&self) -> Result<State> {
         let mut state = State::new(Self::KIND, &self.parameters);
         state.set_config(&self.config)?;

@@ -4,7 +4,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::canvas::Canvas;
 use super::{Rect, Size};
-use crate::figure::chart::{Curves, Joint, Point, Series};
+use crate::figure::chart::{Curves, Joint, Point, Reference, Series};
 use crate::figure::scale::Axis;
 use crate::figure::{Result, style};
 
@@ -15,9 +15,10 @@ const BESIDE: (f64, f64) = (290.0, 220.0);
 /// Room for the x axis's ticks and label.
 pub(super) const BELOW: f64 = 42.0;
 
-/// Whether all series can be labelled at their ends instead of in a legend.
-pub(super) fn labels_fit(panel: &Curves) -> bool {
-    panel.series.len() as f64 * LABEL_ROW <= ALONE.1
+/// Whether all series can be labelled at their ends instead of in a legend, in a plot of at most
+/// `room` pixels' height.
+pub(super) fn labels_fit(panel: &Curves, room: f64) -> bool {
+    panel.series.len() as f64 * LABEL_ROW <= room.min(ALONE.1)
 }
 
 pub(super) fn size(panel: &Curves, alone: bool, direct: bool) -> Size {
@@ -106,7 +107,7 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Curves, plot: Rect, direct: bool
         )?;
     }
     for reference in &panel.references {
-        frame.reference(canvas, reference.y, &reference.label)?;
+        frame.reference(canvas, reference, &panel.series)?;
     }
     for series in &panel.series {
         frame.band(canvas, series)?;
@@ -147,10 +148,16 @@ impl Frame {
             && y <= self.plot.bottom + SLACK
     }
 
-    fn reference(&self, canvas: &Canvas<'_>, value: f64, label: &str) -> Result<()> {
+    /// A line across the plot, named where the fewest points of curves are in the way.
+    fn reference(
+        &self,
+        canvas: &Canvas<'_>,
+        reference: &Reference,
+        series: &[Series],
+    ) -> Result<()> {
         let Some(share) = self
             .y
-            .share(value)
+            .share(reference.y)
             .filter(|share| (0.0..=1.0).contains(share))
         else {
             return Ok(());
@@ -163,7 +170,33 @@ impl Frame {
         } else {
             y + 9.0
         };
-        canvas.text_left(self.plot.left + 5.0, above, label, style::TICK, style::AXIS)
+        let width = style::width(&reference.label, style::TICK);
+        let (left, right) = (self.plot.left + 5.0, self.plot.right - 5.0 - width);
+        let crowd = |from: f64| {
+            series
+                .iter()
+                .flat_map(|series| self.pieces(series))
+                .flat_map(|piece| {
+                    piece
+                        .windows(2)
+                        .map(|ends| (ends[0], ends[1]))
+                        .collect::<Vec<_>>()
+                })
+                .filter(|&(start, end)| {
+                    let label = Rect {
+                        left: from,
+                        right: from + width,
+                        top: above - 7.0,
+                        bottom: above + 7.0,
+                    };
+                    clip(start, end, label).is_some()
+                })
+                .count()
+        };
+        let middle = 0.5 * (left + right);
+        let places = [left, right, middle];
+        let x = places.into_iter().min_by_key(|&x| crowd(x)).unwrap_or(left);
+        canvas.text_left(x, above, &reference.label, style::TICK, style::AXIS)
     }
 
     fn band(&self, canvas: &Canvas<'_>, series: &Series) -> Result<()> {

@@ -44,10 +44,11 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Heat, plot: Rect) -> Result<()> 
             0.5
         }
     };
-    let width = column_width(panel);
+    let width = plot.width() / panel.columns.len().max(1) as f64;
+    let row_height = plot.height() / panel.rows.len().max(1) as f64;
     for (i, name) in panel.rows.iter().enumerate() {
-        let top = plot.top + ROW * i as f64;
-        let middle = top + 0.5 * ROW;
+        let top = plot.top + row_height * i as f64;
+        let middle = top + 0.5 * row_height;
         canvas.text(
             (plot.left - 8.0, middle),
             name,
@@ -61,7 +62,7 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Heat, plot: Rect) -> Result<()> 
                 left: left + 1.0,
                 top: top + 1.0,
                 right: left + width - 1.0,
-                bottom: top + ROW - 1.0,
+                bottom: top + row_height - 1.0,
             };
             let color = cell
                 .value

@@ -57,8 +57,9 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Intervals, plot: Rect) -> Result
             (3, 3),
         )?;
     }
+    let row_height = (plot.height() - 8.0) / panel.rows.len().max(1) as f64;
     for (index, row) in panel.rows.iter().enumerate() {
-        let y = plot.top + 4.0 + ROW * (index as f64 + 0.5);
+        let y = plot.top + 4.0 + row_height * (index as f64 + 0.5);
         let look = style::series(row.style);
         let name = style::fit(&row.label, style::LABEL, NAME);
         canvas.text(

@@ -10,7 +10,7 @@ mod surface;
 use canvas::Canvas;
 
 use super::chart::{Chart, Panel, Series};
-use super::{Result, style};
+use super::{Error, Result, style};
 
 /// Room around and between the parts, in CSS pixels.
 const MARGIN: f64 = 10.0;
@@ -48,45 +48,146 @@ struct Size {
     height: f64,
 }
 
-/// Draws `chart` as a complete SVG document.
-pub(super) fn svg(chart: &Chart) -> Result<String> {
-    let alone = chart.panels.len() < 2;
-    let entries = legend_entries(chart);
-    let direct = alone
-        && matches!(chart.panels.first(), Some(Panel::Curves(panel)) if curves::labels_fit(panel));
-    let sizes: Vec<Size> = chart
-        .panels
-        .iter()
-        .map(|panel| size(panel, alone, direct))
-        .collect();
+/// The least size of a plot that is still a picture.
+const LEAST: (f64, f64) = (90.0, 70.0);
+/// Panels in a row at most, and the width at which a row is broken before.
+const COLUMNS: usize = 3;
+const WIDEST: f64 = 1100.0;
 
-    let panel_titles = chart.panels.iter().any(|panel| !title(panel).is_empty());
-    let top = MARGIN
-        + TITLE_HEIGHT
-        + if panel_titles {
+/// Where everything stands.
+struct Layout<'a> {
+    width: f64,
+    height: f64,
+    /// Each panel's plot, and the width that its title may take.
+    plots: Vec<(Rect, f64)>,
+    /// Whether the curves are named at their ends instead of in a legend.
+    direct: bool,
+    legend: Vec<Vec<&'a Series>>,
+    legend_top: f64,
+}
+
+impl<'a> Layout<'a> {
+    /// The natural layout, or that of the chart's own size.
+    fn new(chart: &'a Chart) -> Result<Self> {
+        Self::of_size(chart, chart.size).map_err(|mut needed| {
+            // More room may bring names to the curves, which need room themselves.
+            while let Err([width, height]) = Self::of_size(chart, Some(needed)) {
+                needed = [needed[0].max(width) + 1, needed[1].max(height) + 1];
+            }
+            Error::Size {
+                chart: chart.name.clone(),
+                width: needed[0],
+                height: needed[1],
+            }
+        })
+    }
+
+    /// The layout of a size, or a size that comes nearer to what is needed.
+    fn of_size(chart: &'a Chart, size_asked: Option<[u32; 2]>) -> Result<Self, [u32; 2]> {
+        let alone = chart.panels.len() < 2;
+        let asked = size_asked.map(|size| size.map(f64::from));
+        let room = asked.map_or(f64::INFINITY, |[_, height]| height - 90.0);
+        let direct = alone
+            && matches!(chart.panels.first(), Some(Panel::Curves(panel)) if curves::labels_fit(panel, room));
+        let mut sizes: Vec<Size> = chart
+            .panels
+            .iter()
+            .map(|panel| size(panel, alone, direct))
+            .collect();
+        let heading = if chart.panels.iter().any(|panel| !title(panel).is_empty()) {
             PANEL_TITLE_HEIGHT
         } else {
             0.0
         };
-    let panels_width: f64 = sizes
-        .iter()
-        .map(|size| size.left + size.width + size.right)
-        .sum::<f64>()
-        + GAP * sizes.len().saturating_sub(1) as f64;
-    let title_width = style::width(&chart.title, style::TITLE);
-    let width = 2.0 * MARGIN + panels_width.max(title_width.min(640.0)).max(240.0);
-    let panels_height = sizes
-        .iter()
-        .map(|size| size.height + size.bottom)
-        .fold(0.0, f64::max);
-    let rows = if direct {
-        Vec::new()
-    } else {
-        legend_rows(&entries, width - 2.0 * MARGIN)
-    };
-    let legend_top = top + panels_height + 10.0;
-    let height = legend_top + LEGEND_ROW * rows.len() as f64 + MARGIN;
+        let row_width = |row: &[Size]| -> f64 {
+            let panels: f64 = row
+                .iter()
+                .map(|size| size.left + size.width + size.right)
+                .sum();
+            2.0 * MARGIN + panels + GAP * row.len().saturating_sub(1) as f64
+        };
+        let fits = |columns: &usize| sizes.chunks(*columns).all(|row| row_width(row) <= WIDEST);
+        let columns = (1..=COLUMNS).rev().find(fits).unwrap_or(1);
+        let widest = sizes.chunks(columns).map(row_width).fold(0.0, f64::max);
+        let title_width = style::width(&chart.title, style::TITLE);
+        let natural = widest.max(2.0 * MARGIN + title_width.clamp(240.0, 640.0));
+        let width = asked.map_or(natural, |[width, _]| width);
+        if asked.is_some() {
+            for row in sizes.chunks_mut(columns) {
+                let spare = (width - row_width(row)) / row.len() as f64;
+                row.iter_mut().for_each(|size| size.width += spare);
+            }
+        }
+        let legend = if direct {
+            Vec::new()
+        } else {
+            legend_rows(legend_entries(chart), width - 2.0 * MARGIN)
+        };
+        let tallest = |row: &[Size]| -> f64 {
+            row.iter()
+                .map(|size| size.height + size.bottom)
+                .fold(0.0, f64::max)
+        };
+        let rows: f64 = sizes
+            .chunks(COLUMNS)
+            .map(|row| heading + tallest(row))
+            .sum();
+        let gaps = GAP * sizes.chunks(columns).len().saturating_sub(1) as f64;
+        let rest = MARGIN + TITLE_HEIGHT + gaps + 10.0 + LEGEND_ROW * legend.len() as f64 + MARGIN;
+        let height = asked.map_or(rest + rows, |[_, height]| height);
+        let spare = (height - rest - rows) / sizes.chunks(columns).len().max(1) as f64;
+        sizes.iter_mut().for_each(|size| size.height += spare);
+        let lacking = |side: fn(&Size) -> f64, least: f64| {
+            sizes
+                .iter()
+                .map(|size| least - side(size))
+                .fold(0.0, f64::max)
+        };
+        let (narrow, low) = (
+            lacking(|size| size.width, LEAST.0),
+            lacking(|size| size.height, LEAST.1),
+        );
+        if asked.is_some() && (narrow > 0.0 || low > 0.0) {
+            let across = chart.panels.len().clamp(1, columns) as f64;
+            let rows = sizes.chunks(columns).len().max(1) as f64;
+            return Err([
+                (width + across * narrow).ceil() as u32,
+                (height + rows * low).ceil() as u32,
+            ]);
+        }
 
+        let mut plots = Vec::new();
+        let mut top = MARGIN + TITLE_HEIGHT;
+        for row in sizes.chunks(columns) {
+            top += heading;
+            let mut left = MARGIN;
+            for size in row {
+                let plot = Rect {
+                    left: left + size.left,
+                    top,
+                    right: left + size.left + size.width,
+                    bottom: top + size.height,
+                };
+                plots.push((plot, size.width + size.right));
+                left = plot.right + size.right + GAP;
+            }
+            top += tallest(row) + GAP;
+        }
+        Ok(Self {
+            width,
+            height,
+            plots,
+            direct,
+            legend_top: top - GAP.min(top) + 10.0,
+            legend,
+        })
+    }
+}
+
+/// Draws `chart` as a complete SVG document.
+pub(super) fn svg(chart: &Chart) -> Result<String> {
+    let layout = Layout::new(chart)?;
+    let (width, height) = (layout.width, layout.height);
     let mut body = String::new();
     let canvas = Canvas::new(&mut body, width, height)?;
     canvas.text_left(
@@ -97,31 +198,30 @@ pub(super) fn svg(chart: &Chart) -> Result<String> {
         style::INK,
     )?;
     if chart.panels.is_empty() {
-        canvas.text_left(MARGIN, top + 8.0, "no data", style::LABEL, style::AXIS)?;
+        let below = MARGIN + TITLE_HEIGHT + 8.0;
+        canvas.text_left(MARGIN, below, "no data", style::LABEL, style::AXIS)?;
     }
-    let mut left = MARGIN;
-    for (panel, size) in chart.panels.iter().zip(&sizes) {
-        let plot = Rect {
-            left: left + size.left,
-            top,
-            right: left + size.left + size.width,
-            bottom: top + size.height,
-        };
-        let heading = style::fit(title(panel), style::LABEL, size.width + size.right);
+    for (panel, &(plot, room)) in chart.panels.iter().zip(&layout.plots) {
+        let heading = style::fit(title(panel), style::LABEL, room);
         if !heading.is_empty() {
-            canvas.text_left(plot.left, top - 12.0, &heading, style::LABEL, style::INK)?;
+            canvas.text_left(
+                plot.left,
+                plot.top - 12.0,
+                &heading,
+                style::LABEL,
+                style::INK,
+            )?;
         }
         match panel {
-            Panel::Curves(panel) => curves::draw(&canvas, panel, plot, direct)?,
+            Panel::Curves(panel) => curves::draw(&canvas, panel, plot, layout.direct)?,
             Panel::Intervals(panel) => intervals::draw(&canvas, panel, plot)?,
             Panel::Heat(panel) => heat::draw(&canvas, panel, plot)?,
             Panel::Contours(panel) => field::draw(&canvas, panel, plot)?,
             Panel::Surface(panel) => surface::draw(&canvas, panel, plot)?,
         }
-        left = plot.right + size.right + GAP;
     }
-    for (row, entries) in rows.iter().enumerate() {
-        let y = legend_top + LEGEND_ROW * (row as f64 + 0.5);
+    for (row, entries) in layout.legend.iter().enumerate() {
+        let y = layout.legend_top + LEGEND_ROW * (row as f64 + 0.5);
         let mut x = MARGIN;
         for series in entries {
             canvas.sample(x, y, series.style)?;
@@ -176,10 +276,10 @@ fn entry_width(series: &Series) -> f64 {
 }
 
 /// Breaks the legend into rows of at most `limit` pixels.
-fn legend_rows<'a>(entries: &[&'a Series], limit: f64) -> Vec<Vec<&'a Series>> {
+fn legend_rows(entries: Vec<&Series>, limit: f64) -> Vec<Vec<&Series>> {
     let mut rows: Vec<Vec<&Series>> = Vec::new();
     let mut used = f64::INFINITY;
-    for &series in entries {
+    for series in entries {
         let needed = entry_width(series);
         if used + needed > limit {
             rows.push(Vec::new());
@@ -209,15 +309,68 @@ fn described(svg: &str, chart: &Chart, width: f64, height: f64) -> String {
 }
 
 /// The elements as plotters wrote them, without what has no effect. It puts each text on a line of its
-/// own, whose ends would count as spaces.
+/// own, whose ends would count as spaces, and makes an element of each dash and each segment of a
+/// level line; these become one path.
 fn tidied(body: &str) -> String {
     let mut text = String::with_capacity(body.len());
+    let mut open: Option<&str> = None;
     for line in body.lines() {
+        if let Some((style, points)) = polyline(line) {
+            if open != Some(style) {
+                close(&mut text, open.replace(style));
+                text.push_str(&format!(
+                    "<path{} d=\"",
+                    style.replace(" opacity=\"1\"", "")
+                ));
+            }
+            text.push_str(&subpath(points));
+            continue;
+        }
+        close(&mut text, open.take());
         text.push_str(&line.replace(" opacity=\"1\"", "").replace(" \"/>", "\"/>"));
         let within_text = text.ends_with('>') && line.starts_with("<text ");
         if !within_text && (line.starts_with('<') || line.is_empty()) {
             text.push('\n');
         }
+    }
+    close(&mut text, open);
+    text
+}
+
+/// Ends a path that is being written.
+fn close(text: &mut String, open: Option<&str>) {
+    if open.is_some() {
+        text.push_str("\"/>\n");
+    }
+}
+
+/// The attributes and the points of an opaque polyline. Others are left alone, since where they
+/// overlap, one path would look different.
+fn polyline(line: &str) -> Option<(&str, &str)> {
+    let attributes = line.strip_prefix("<polyline")?.strip_suffix("\"/>")?;
+    let (style, points) = attributes.split_once(" points=\"")?;
+    style.contains(" opacity=\"1\"").then_some((style, points))
+}
+
+/// Points as a part of a path, each but the first relative to the one before, which is shorter.
+fn subpath(points: &str) -> String {
+    let mut text = String::new();
+    let mut last: Option<(i64, i64)> = None;
+    for point in points.split_whitespace() {
+        let Some((x, y)) = point.split_once(',') else {
+            continue;
+        };
+        let (Ok(x), Ok(y)) = (x.parse::<i64>(), y.parse::<i64>()) else {
+            continue;
+        };
+        match last {
+            None => text.push_str(&format!("M{x} {y}l")),
+            Some((from_x, from_y)) => {
+                let gap = if text.ends_with('l') { "" } else { " " };
+                text.push_str(&format!("{gap}{} {}", x - from_x, y - from_y));
+            }
+        }
+        last = Some((x, y));
     }
     text
 }

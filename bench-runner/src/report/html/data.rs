@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::figure::{self, Axis, Metric, Scale};
 use crate::run::{Outcome, RunRecord};
-use crate::store::{ProblemInfo, Results};
+use crate::store::{OptimizerInfo, ProblemInfo, Results};
 
 /// Places per curve; a screen shows no more.
 const PLACES: usize = 48;
@@ -16,9 +16,15 @@ const MEASUREMENTS: usize = 40_000;
 #[derive(Serialize)]
 pub(super) struct Common<'a> {
     optimizers: Vec<&'a str>,
-    settings: Vec<&'a str>,
+    /// Per optimizer: its settings and the problems that they are for; all when there are none.
+    settings: Vec<Vec<(String, &'a [String])>>,
+    /// Per optimizer the name of its criterion.
+    criteria: Vec<String>,
     problems: Vec<&'a str>,
     titles: Vec<&'a str>,
+    problem_settings: Vec<String>,
+    /// Per problem the suite that it was run in.
+    arms: Vec<&'a str>,
     axes: Vec<Choice>,
     palette: &'static [&'static str],
     dashes: &'static [(u32, u32)],
@@ -40,10 +46,18 @@ pub(super) fn common(results: &Results) -> Common<'_> {
         settings: results
             .optimizers
             .iter()
-            .map(|o| o.settings.as_str())
+            .map(|o| {
+                let variants = o.variants.iter();
+                variants
+                    .map(|variant| (variant.config.settings(), variant.problems.as_slice()))
+                    .collect()
+            })
             .collect(),
+        criteria: results.optimizers.iter().map(criterion).collect(),
         problems: results.problems.iter().map(|p| p.label.as_str()).collect(),
         titles: results.problems.iter().map(|p| p.title.as_str()).collect(),
+        problem_settings: results.problems.iter().map(problem_settings).collect(),
+        arms: results.problems.iter().map(|p| p.suite.as_str()).collect(),
         axes: Axis::ALL
             .into_iter()
             .map(|axis| Choice {
@@ -54,6 +68,49 @@ pub(super) fn common(results: &Results) -> Common<'_> {
         palette: &figure::PALETTE,
         dashes: &figure::DASHES,
     }
+}
+
+/// The name of an optimizer's switch criterion, or that it has none.
+fn criterion(optimizer: &OptimizerInfo) -> String {
+    let mut criteria = optimizer.variants.iter();
+    criteria
+        .find_map(|variant| variant.config.criterion())
+        .map_or_else(|| "no criterion".to_owned(), ToString::to_string)
+}
+
+/// The names of the criteria, each once, in order.
+pub(super) fn criteria(results: &Results) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in results.optimizers.iter().map(criterion) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The suites of the problems, each once, in order.
+pub(super) fn arms(results: &Results) -> Vec<&str> {
+    let mut names: Vec<&str> = results.problems.iter().map(|p| p.suite.as_str()).collect();
+    names.dedup();
+    names
+}
+
+/// The settings of a problem in one line.
+fn problem_settings(problem: &ProblemInfo) -> String {
+    let settings = match toml::Value::try_from(&problem.config) {
+        Ok(toml::Value::Table(table)) => table,
+        _ => toml::Table::new(),
+    };
+    let parts: Vec<String> = settings
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    format!(
+        "{}; budget {} evaluations",
+        parts.join(", "),
+        problem.budget
+    )
 }
 
 /// The curves of one problem: per metric, optimizer and axis the median with its quartiles, as
@@ -164,23 +221,52 @@ pub(super) fn runs(results: &Results) -> Vec<Value> {
                 "loss": last.map(|last| rounded(last.loss)),
                 "accuracy": last.and_then(|last| last.accuracy).map(rounded),
                 "switches": switches,
+                "pairs": [run.pairs.stored, run.pairs.skipped, run.pairs.damped],
+                "seen": seen(run, places),
                 "curve": thinned(run, places),
             })
         })
         .collect()
 }
 
-/// Gradient evaluations and losses of a run at no more than `places` measurements, first and last
-/// kept.
-fn thinned(run: &RunRecord, places: usize) -> [Vec<Value>; 2] {
-    let count = run.curve.len();
-    let chosen: Vec<usize> = if count <= places {
+/// What the criterion saw: gradient evaluations, values, and the threshold; null where it was not asked
+/// at any measurement.
+fn seen(run: &RunRecord, places: usize) -> Value {
+    let asked: Vec<(u64, f64, f64)> = run
+        .curve
+        .iter()
+        .filter_map(|point| {
+            Some((
+                point.gradient_evaluations,
+                point.criterion?,
+                point.threshold?,
+            ))
+        })
+        .collect();
+    let Some(&(_, _, threshold)) = asked.last() else {
+        return Value::Null;
+    };
+    let chosen = chosen(asked.len(), places);
+    let x: Vec<u64> = chosen.iter().map(|&i| asked[i].0).collect();
+    let values: Vec<Value> = chosen.iter().map(|&i| rounded(asked[i].1)).collect();
+    json!([x, values, rounded(threshold)])
+}
+
+/// No more than `places` of `count` indices, evenly spaced, first and last kept.
+fn chosen(count: usize, places: usize) -> Vec<usize> {
+    if count <= places {
         (0..count).collect()
     } else {
         (0..places)
             .map(|i| i * (count - 1) / (places - 1))
             .collect()
-    };
+    }
+}
+
+/// Gradient evaluations and losses of a run at no more than `places` measurements, first and last
+/// kept.
+fn thinned(run: &RunRecord, places: usize) -> [Vec<Value>; 2] {
+    let chosen = chosen(run.curve.len(), places);
     let points = || chosen.iter().map(|&i| &run.curve[i]);
     [
         points()

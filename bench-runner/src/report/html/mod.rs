@@ -2,6 +2,7 @@
 //! interactive where there is one.
 
 mod data;
+mod methods;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value};
@@ -9,7 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::summary::{self, Row};
-use super::{Finding, READING, Result, Table, number};
+use super::{Finding, READING, Report, Result, Table, number};
 use crate::figure::{self, Chart};
 use crate::store::{Manifest, ProblemInfo, Results};
 
@@ -26,16 +27,17 @@ struct Page<'a> {
     manifest: &'a Manifest,
     findings: &'a [Finding],
     reading: &'static str,
+    formats: Vec<&'static str>,
+    criteria: Vec<String>,
+    arms: Vec<&'a str>,
+    discrepancies: Vec<methods::Listed>,
+    checklist: Vec<methods::Answer>,
     overview: Table,
     sections: Vec<Section>,
     extra: Vec<Figure>,
     common: String,
     records: String,
     command: String,
-    wall: String,
-    memory: String,
-    runs: String,
-    training: String,
 }
 
 /// A problem's part of the page.
@@ -43,6 +45,7 @@ struct Page<'a> {
 struct Section {
     id: String,
     label: String,
+    arm: String,
     title: String,
     goal: String,
     loss_name: String,
@@ -84,13 +87,18 @@ impl Figure {
 /// Makes the page. `charts` holds each problem's own charts, in the order of the problems, `extra`
 /// those of the suite as a whole.
 pub(super) fn page(
-    results: &Results,
-    manifest: &Manifest,
+    report: &Report<'_>,
     rows: &[Row],
     charts: &[Vec<Chart>],
     extra: &[Chart],
-    findings: &[Finding],
 ) -> Result<String> {
+    let Report {
+        results,
+        manifest,
+        findings,
+        formats,
+        ..
+    } = *report;
     let sections = results
         .problems
         .par_iter()
@@ -104,16 +112,17 @@ pub(super) fn page(
         manifest,
         findings,
         reading: READING,
+        formats: formats.iter().map(|format| format.extension()).collect(),
+        criteria: data::criteria(results),
+        arms: data::arms(results),
+        discrepancies: methods::discrepancies(results),
+        checklist: methods::checklist(report),
         overview: summary::overview(results, rows),
         sections,
         extra: extra.iter().map(Figure::drawn).collect::<Result<_>>()?,
         common: embedded(&data::common(results))?,
         records: embedded(&data::runs(results))?,
         command: manifest.command.join(" "),
-        wall: number::short(manifest.wall_seconds),
-        memory: number::short(manifest.memory_gib),
-        runs: number::whole(results.records.len() as f64),
-        training: number::short(results.records.iter().map(|run| run.seconds).sum()),
     };
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -140,6 +149,7 @@ fn section(
     Ok(Section {
         id: figure::file_stem(&problem.label),
         label: problem.label.clone(),
+        arm: problem.suite.clone(),
         title: problem.title.clone(),
         goal: summary::goal(problem),
         loss_name: problem.loss_name.clone(),

@@ -1,0 +1,502 @@
+//! `figures`: the figures and tables of the catalogue, and the committed reports.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{ablation, print, results_file};
+use crate::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Piece, Size, StepCosts};
+use crate::data::Library;
+use crate::figure::Format;
+use crate::problem::Environment;
+use crate::report::{self, Report};
+use crate::spec::{Experiment, OptimizerConfig, OptimizerEntry, ProblemEntry, Suite};
+use crate::store::{Manifest, Results};
+use crate::{Error, Result, probe};
+
+/// Where the committed reports are.
+const REFERENCE: &str = "reports/reference";
+
+#[derive(Debug, Parser)]
+pub(super) struct Figures {
+    /// Figures and tables, or, with --check and --reference, suites [default: all]
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// File formats of figures
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["svg", "png", "pdf"])]
+    format: Vec<FileFormat>,
+    /// Width and height of figures in CSS pixels [default: what each needs]
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<[u32; 2]>,
+    /// Draw from these results, reports' folders or results.parquet, and run nothing
+    #[arg(long, value_name = "RESULTS")]
+    from: Vec<PathBuf>,
+    /// Where the files go [default: reports/figures]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Another catalogue than the built-in reports/figures.toml
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+    /// List the ids, and make nothing
+    #[arg(long, conflicts_with_all = ["check", "reference"])]
+    list: bool,
+    /// Make the committed reports in reports/reference anew
+    #[arg(long, conflicts_with = "check")]
+    reference: bool,
+    /// Compare the committed reports with what is drawn and computed now
+    #[arg(long)]
+    check: bool,
+    /// Open the page of the figures in the browser
+    #[arg(long)]
+    open: bool,
+    /// Where runs are kept, so that none is made twice
+    #[arg(long, value_name = "DIR", default_value = super::store::DEFAULT)]
+    store: PathBuf,
+    /// Threads in all [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
+}
+
+/// A file format by its extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FileFormat {
+    Svg,
+    Png,
+    Pdf,
+}
+
+impl From<FileFormat> for Format {
+    fn from(format: FileFormat) -> Self {
+        match format {
+            FileFormat::Svg => Self::Svg,
+            FileFormat::Png => Self::Png,
+            FileFormat::Pdf => Self::Pdf,
+        }
+    }
+}
+
+fn size(text: &str) -> Result<[u32; 2], String> {
+    let sides = text.split_once('x').and_then(|(width, height)| {
+        Some([width.parse::<u32>().ok()?, height.parse::<u32>().ok()?])
+    });
+    match sides {
+        Some(sides) if sides.iter().all(|side| (100..=10_000).contains(side)) => Ok(sides),
+        _ => Err("width and height from 100 to 10000, for example 640x400".into()),
+    }
+}
+
+/// Makes figures, or makes or checks the committed reports.
+///
+/// # Errors
+/// Whatever ends the command.
+pub(super) fn figures(
+    options: &Figures,
+    library: &dyn Fn() -> Result<Library>,
+    out: &mut impl Write,
+) -> Result<()> {
+    let catalogue = match &options.catalogue {
+        Some(path) => Catalogue::read(path)?,
+        None => Catalogue::built_in()?,
+    };
+    if options.reference || options.check {
+        return reference(options, &catalogue, library, out);
+    }
+    let entries = catalogue.select(&options.ids)?;
+    if options.list {
+        let width = entries
+            .iter()
+            .map(|entry| entry.id.len())
+            .max()
+            .unwrap_or(0);
+        let line = |entry: &&Entry| format!("{:<width$}  {}\n", entry.id, entry.about);
+        return print(out, &entries.iter().map(line).collect::<String>());
+    }
+    let folder = options
+        .out
+        .clone()
+        .unwrap_or_else(|| "reports/figures".into());
+    let mut suites = Suites::new(options, library)?;
+    let mut pages = Vec::new();
+    let mut skipped = 0;
+    for entry in entries {
+        let reason = match suites.measure(entry) {
+            Ok(measured) => match entry.pieces(&measured) {
+                pieces if pieces.is_empty() => "its results hold nothing to show".to_owned(),
+                pieces => {
+                    pages.push((entry, pieces));
+                    continue;
+                }
+            },
+            Err(Skip::Because(reason)) => reason,
+            Err(Skip::Fatal(error)) => return Err(error),
+        };
+        if !options.from.is_empty() && options.ids.is_empty() {
+            continue;
+        }
+        skipped += 1;
+        print(out, &format!("skipped {}: {reason}\n", entry.id))?;
+    }
+    let formats: Vec<Format> = options.format.iter().map(|&format| format.into()).collect();
+    let written = write(&folder, &pages, &formats, options.size)?;
+    for path in &written {
+        print(out, &format!("{}\n", path.display()))?;
+    }
+    if !options.ids.is_empty() && skipped > 0 {
+        return Err(Error::FiguresSkipped { skipped });
+    }
+    if options.open
+        && let Some(page) = written.first()
+    {
+        super::open(page)?;
+    }
+    Ok(())
+}
+
+/// Writes all pieces and the page that shows them, which comes first in what is returned.
+fn write(
+    folder: &Path,
+    pages: &[(&Entry, Vec<Piece>)],
+    formats: &[Format],
+    size: Option<[u32; 2]>,
+) -> Result<Vec<PathBuf>> {
+    let output = |path: &Path, error: std::io::Error| Error::Output {
+        path: path.into(),
+        reason: error.to_string(),
+    };
+    std::fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
+    let mut written = Vec::new();
+    for (name, bytes) in report::gallery(pages, formats, size)? {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).map_err(|error| output(&path, error))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Why an entry is not drawn.
+enum Skip {
+    /// What it needs is not there.
+    Because(String),
+    /// The command cannot go on.
+    Fatal(Error),
+}
+
+/// Results of suites: given, or completed through the store when first asked for.
+struct Suites<'a> {
+    options: &'a Figures,
+    library: &'a dyn Fn() -> Result<Library>,
+    known: BTreeMap<String, Result<Results, String>>,
+}
+
+impl<'a> Suites<'a> {
+    fn new(options: &'a Figures, library: &'a dyn Fn() -> Result<Library>) -> Result<Self> {
+        let mut known = BTreeMap::new();
+        for path in &options.from {
+            let results = crate::store::read(&results_file(path))?;
+            known.insert(results.suite.clone(), Ok(results));
+        }
+        Ok(Self {
+            options,
+            library,
+            known,
+        })
+    }
+
+    /// The results of a suite.
+    fn results(&mut self, suite: &str) -> Result<Results, Skip> {
+        if !self.known.contains_key(suite) {
+            if !self.options.from.is_empty() {
+                return Err(Skip::Because(format!(
+                    "needs results of the suite `{suite}`, which --from does not name"
+                )));
+            }
+            let completed = (self.library)().and_then(|library| {
+                ablation::complete(suite, &self.options.store, self.options.threads, library)
+            });
+            let found = match completed {
+                Ok((results, _)) => Ok(results),
+                // Data that are not there concern the figures that need them only.
+                Err(Error::Data(error)) => Err(format!("suite `{suite}`: {error}")),
+                Err(error) => return Err(Skip::Fatal(error)),
+            };
+            self.known.insert(suite.into(), found);
+        }
+        match self.known.get(suite) {
+            Some(Ok(results)) => Ok(results.clone()),
+            Some(Err(reason)) => Err(Skip::Because(reason.clone())),
+            None => Err(Skip::Because(format!("no results of the suite `{suite}`"))),
+        }
+    }
+
+    /// What an entry is drawn from.
+    fn measure(&mut self, entry: &Entry) -> Result<Measured, Skip> {
+        match entry.need() {
+            Need::Results => entry
+                .suites
+                .iter()
+                .map(|suite| self.results(suite))
+                .collect::<Result<_, Skip>>()
+                .map(Measured::Results),
+            // With results given, nothing is computed but what is named.
+            Need::Probe if !self.options.from.is_empty() && self.options.ids.is_empty() => Err(
+                Skip::Because("it is computed, not drawn from results".into()),
+            ),
+            Need::Probe => {
+                let spinner = spinner(&format!("computing {}", entry.id));
+                let measured = probe(entry, self.library);
+                spinner.finish_and_clear();
+                measured.map_err(|error| match error {
+                    Error::Data(error) => Skip::Because(error.to_string()),
+                    error => Skip::Fatal(error),
+                })
+            }
+        }
+    }
+}
+
+fn spinner(message: &str) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner().with_message(message.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(std::time::Duration::from_millis(200));
+    spinner
+}
+
+/// Computes what results do not hold: paths, landscapes, counted steps.
+fn probe(entry: &Entry, library: &dyn Fn() -> Result<Library>) -> Result<Measured> {
+    let environment = || -> Result<Environment> {
+        Ok(Environment {
+            library: library()?.into(),
+            device: candle_core::Device::Cpu,
+        })
+    };
+    let experiment = || -> Result<Experiment> {
+        let suite = entry.suites.first().map_or("", String::as_str);
+        Ok(Suite::find(suite)?.experiment()?)
+    };
+    match &entry.draw {
+        Drawing::Paths {
+            problems,
+            optimizers,
+        } => {
+            let (experiment, environment) = (experiment()?, environment()?);
+            let paths = problems
+                .iter()
+                .map(|label| {
+                    let problem = problem(&experiment, label)?;
+                    let paths = optimizers
+                        .iter()
+                        .map(|label| {
+                            let optimizer = optimizer(&experiment, &problem.label, label)?;
+                            probe::path(problem, optimizer, experiment.seeds[0], &environment)
+                        })
+                        .collect::<Result<_>>()?;
+                    Ok((problem.clone(), paths))
+                })
+                .collect::<Result<_>>()?;
+            Ok(Measured::Paths(paths))
+        }
+        Drawing::Landscape {
+            problem: label,
+            optimizer: trained_by,
+            radius,
+            steps,
+        } => {
+            let experiment = experiment()?;
+            let problem = problem(&experiment, label)?;
+            let optimizer = optimizer(&experiment, label, trained_by)?;
+            let seed = experiment.seeds[0];
+            let landscape =
+                probe::landscape(problem, optimizer, seed, &environment()?, *radius, *steps)?;
+            let title = format!("{} after {trained_by}", problem.config.title());
+            Ok(Measured::Landscape(title, landscape))
+        }
+        Drawing::StepCost { against } => costs(*against).map(Measured::Costs),
+        _ => costs(Size::Dimension).map(Measured::Costs),
+    }
+}
+
+fn problem<'a>(experiment: &'a Experiment, label: &str) -> Result<&'a ProblemEntry> {
+    let problems = &experiment.problems;
+    problems
+        .iter()
+        .find(|entry| entry.label == label)
+        .ok_or_else(|| unknown("problem", label, problems.iter().map(|entry| &entry.label)))
+}
+
+fn optimizer<'a>(
+    experiment: &'a Experiment,
+    problem: &str,
+    label: &str,
+) -> Result<&'a OptimizerEntry> {
+    let applies = |entry: &&OptimizerEntry| {
+        entry.label == label
+            && (entry.problems.is_empty() || entry.problems.iter().any(|name| name == problem))
+    };
+    let optimizers = &experiment.optimizers;
+    optimizers.iter().find(applies).ok_or_else(|| {
+        unknown(
+            "optimizer",
+            label,
+            optimizers.iter().map(|entry| &entry.label),
+        )
+    })
+}
+
+fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a String>) -> Error {
+    Error::UnknownName {
+        what,
+        name: name.into(),
+        known: known.cloned().collect(),
+    }
+}
+
+/// The counted cost of a step of each method, over the dimension at 10 pairs, or over the pairs held at
+/// 1,000 variables.
+fn costs(against: Size) -> Result<Vec<StepCosts>> {
+    const DIMENSIONS: [u64; 6] = [10, 30, 100, 300, 1000, 3000];
+    const PAIRS: [u64; 6] = [1, 3, 10, 20, 50, 100];
+    const VARIABLES: u64 = 1000;
+    let lbfgs = |history_size: usize| optim::LbfgsConfig {
+        history_size,
+        max_iter: 4,
+        max_eval: Some(5),
+        ..optim::LbfgsConfig::default()
+    };
+    let fuse = |criterion, history_size| {
+        OptimizerConfig::FusePv(optim::FusePvConfig {
+            criterion,
+            lbfgs: lbfgs(history_size),
+            ..optim::FusePvConfig::default()
+        })
+    };
+    let methods = |pairs: usize| {
+        [
+            ("SGD", OptimizerConfig::Sgd(optim::SgdConfig::default())),
+            ("Adam", OptimizerConfig::Adam(optim::AdamConfig::default())),
+            ("L-BFGS", OptimizerConfig::Lbfgs(lbfgs(pairs))),
+            (
+                "FUSE-PV before the switch",
+                fuse(optim::Criterion::Never, pairs),
+            ),
+            (
+                "FUSE-PV after the switch",
+                fuse(optim::Criterion::Immediately, pairs),
+            ),
+        ]
+    };
+    let sizes = match against {
+        Size::Dimension => DIMENSIONS,
+        Size::History => PAIRS,
+    };
+    let mut all: Vec<StepCosts> = Vec::new();
+    for size in sizes {
+        let (dimension, pairs) = match against {
+            Size::Dimension => (size, 10),
+            Size::History => (VARIABLES, size as usize),
+        };
+        for (index, (label, config)) in methods(pairs).into_iter().enumerate() {
+            let cost = probe::step_cost(&config, dimension as usize)?;
+            if all.len() <= index {
+                all.push(StepCosts {
+                    label: label.into(),
+                    at: Vec::new(),
+                    dimension: Vec::new(),
+                });
+            }
+            all[index].at.push((size, cost));
+            all[index].dimension.push(dimension);
+        }
+    }
+    Ok(all)
+}
+
+/// Makes the committed reports, or compares them with what is drawn and computed now.
+fn reference(
+    options: &Figures,
+    catalogue: &Catalogue,
+    library: &dyn Fn() -> Result<Library>,
+    out: &mut impl Write,
+) -> Result<()> {
+    let known = &catalogue.reference.suites;
+    if let Some(name) = options.ids.iter().find(|id| !known.contains(id)) {
+        return Err(unknown("reference report", name, known.iter()));
+    }
+    let wanted = |suite: &&String| options.ids.is_empty() || options.ids.contains(suite);
+    let folder = options.out.clone().unwrap_or_else(|| REFERENCE.into());
+    let mut suites = Suites::new(options, library)?;
+    let (mut total, mut differing) = (0, Vec::new());
+    for suite in known.iter().filter(wanted) {
+        total += 1;
+        let folder = folder.join(suite);
+        if options.check {
+            let (same, text) = check(&mut suites, catalogue, suite, &folder)?;
+            print(out, &text)?;
+            if !same {
+                differing.push(suite.clone());
+            }
+        } else {
+            let (results, manifest) =
+                ablation::complete(suite, &options.store, options.threads, library()?)?;
+            let report = committed(&results, &manifest);
+            report.write(&folder)?;
+            crate::store::write(&folder.join("results.parquet"), &results)?;
+            manifest.write(&folder.join("manifest.json"))?;
+            print(out, &format!("{}\n", folder.display()))?;
+        }
+    }
+    if !differing.is_empty() {
+        return Err(Error::ReferenceDiffers { differing, total });
+    }
+    Ok(())
+}
+
+/// A report as it is committed: small, so figures are SVG only.
+fn committed<'a>(results: &'a Results, manifest: &'a Manifest) -> Report<'a> {
+    Report {
+        formats: &[Format::Svg],
+        ..Report::new(results, manifest)
+    }
+}
+
+/// Draws a committed report again from its own results, which must give the same bytes, and compares
+/// its results with recomputed ones within the catalogue's tolerances.
+fn check(
+    suites: &mut Suites<'_>,
+    catalogue: &Catalogue,
+    suite: &str,
+    folder: &Path,
+) -> Result<(bool, String)> {
+    let results = crate::store::read(&folder.join("results.parquet"))?;
+    let manifest = Manifest::read(&folder.join("manifest.json"))?;
+    let files = committed(&results, &manifest).files()?;
+    let mut text = String::new();
+    let mut same = true;
+    for (name, bytes) in &files {
+        let path = folder.join(name);
+        let verdict = match std::fs::read(&path) {
+            Ok(found) if found == *bytes => continue,
+            Ok(_) => "differs from what its results give",
+            Err(_) => "is missing",
+        };
+        same = false;
+        text += &format!("{}: {verdict}\n", path.display());
+    }
+    if same {
+        text += &format!("{suite}: {} files drawn again, all the same\n", files.len());
+    }
+    let recomputed = match suites.results(suite) {
+        Ok(recomputed) => recomputed,
+        Err(Skip::Because(reason)) => {
+            return Ok((false, format!("{text}{suite}: not recomputed: {reason}\n")));
+        }
+        Err(Skip::Fatal(error)) => return Err(error),
+    };
+    let comparison = catalogue.reference.tolerance.compare(&results, &recomputed);
+    text += &format!("{suite} recomputed: {}", comparison.text());
+    Ok((same && comparison.holds(), text))
+}

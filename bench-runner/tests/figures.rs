@@ -1,0 +1,432 @@
+//! The catalogue's figures and the committed reports, from the outside; probes against runs.
+#![allow(clippy::unwrap_used)]
+
+mod synthetic;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::AtomicBool;
+
+use bench_runner::data::Library;
+use bench_runner::figure::Format;
+use bench_runner::probe;
+use bench_runner::problem::Environment;
+use bench_runner::report::Report;
+use bench_runner::run::{Outcome, run};
+use bench_runner::spec::{Experiment, Suite};
+use bench_runner::store::{Results, read, write};
+use candle_core::Device;
+use polars::prelude::{KeyValueMetadata, ParquetReader, ParquetWriter, SerReader};
+
+fn bench_runner(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bench-runner"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("HF_HOME", folder.join("hub"))
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Results of the built-in suite `quick`, made up.
+fn quick() -> Results {
+    Results {
+        suite: "quick".into(),
+        ..synthetic::results(3)
+    }
+}
+
+/// Writes a report's folder as `ablation` leaves it.
+fn folder_of(results: &Results, folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    write(&folder.join("results.parquet"), results).unwrap();
+    synthetic::manifest(3)
+        .write(&folder.join("manifest.json"))
+        .unwrap();
+}
+
+fn environment() -> Environment {
+    Environment {
+        library: Library::from_env(None).unwrap().into(),
+        device: Device::Cpu,
+    }
+}
+
+#[test]
+fn figures_are_drawn_from_given_results_and_always_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    folder_of(&quick(), &path.join("quick"));
+    for out in ["a", "b"] {
+        let output = bench_runner(path, &["figures", "--from", "quick", "--out", out]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let names: Vec<_> = std::fs::read_dir(path.join("a"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    // Three kinds on 3 problems, one on a single problem, two over all: 12 charts in 3 formats. A table
+    // in 3, and the page.
+    assert_eq!(names.len(), 40, "{names:?}");
+    for name in &names {
+        let files = ["a", "b"].map(|out| std::fs::read(path.join(out).join(name)).unwrap());
+        assert!(files[0] == files[1], "{name:?} differs");
+    }
+    let page = std::fs::read_to_string(path.join("a/index.html")).unwrap();
+    for id in ["loss-evaluations", "performance-profile", "accuracy-digits"] {
+        assert!(page.contains(&format!("<h2 id=\"{id}\">")), "{id}");
+    }
+    let table = std::fs::read_to_string(path.join("a/accuracy-digits.md")).unwrap();
+    assert_eq!(table.lines().count(), 2 + synthetic::OPTIMIZERS.len());
+}
+
+#[test]
+fn format_size_and_id_choose_what_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    folder_of(&quick(), &path.join("quick"));
+    let arguments = [
+        "figures",
+        "performance-profile",
+        "--from",
+        "quick/results.parquet",
+        "--format",
+        "svg",
+        "--size",
+        "700x420",
+        "--out",
+        "out",
+    ];
+    let output = bench_runner(path, &arguments);
+    assert_eq!(
+        text(&output.stdout),
+        "out/index.html\nout/performance-profile.svg\n",
+        "{}",
+        text(&output.stderr)
+    );
+    let svg = std::fs::read_to_string(path.join("out/performance-profile.svg")).unwrap();
+    assert!(svg.contains("width=\"700\" height=\"420\""));
+}
+
+#[test]
+fn wrong_use_and_missing_data_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    folder_of(&quick(), &path.join("quick"));
+    std::fs::write(
+        path.join("bad.toml"),
+        "[[figure]]\nid = \"x\"\nabot = \"y\"\n",
+    )
+    .unwrap();
+    let empty = Results {
+        records: Vec::new(),
+        ..quick()
+    };
+    folder_of(&empty, &path.join("empty"));
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["figures", "path"], 2, "did you mean `paths`?"),
+        (
+            &["figures", "paths", "--size", "10"],
+            2,
+            "for example 640x400",
+        ),
+        (&["figures", "--format", "gif"], 2, "svg, png, pdf"),
+        (
+            &["figures", "--catalogue", "bad.toml"],
+            3,
+            "unknown field `abot`",
+        ),
+        (&["figures", "--from", "nowhere"], 4, "nowhere"),
+        (&["figures", "--check", "qick"], 2, "did you mean `quick`?"),
+        (
+            &["figures", "ranking-map", "--from", "quick"],
+            6,
+            "needs results of the suite `noise`",
+        ),
+        (
+            &["figures", "loss-evaluations", "--from", "empty"],
+            6,
+            "hold nothing to show",
+        ),
+        (
+            &[
+                "figures",
+                "loss-evaluations",
+                "--from",
+                "quick",
+                "--size",
+                "100x100",
+            ],
+            4,
+            "needs at least",
+        ),
+        (&["report", "nowhere"], 4, "nowhere"),
+    ];
+    for (arguments, code, reason) in cases {
+        let output = bench_runner(path, arguments);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {said}");
+        assert!(said.contains(reason), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn unusual_result_files_give_a_page_or_a_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let none = Results {
+        records: Vec::new(),
+        ..synthetic::results(1)
+    };
+    let mut diverged = synthetic::results(2);
+    for run in &mut diverged.records {
+        run.outcome = Outcome::Diverged {
+            step: 1,
+            value: "inf".into(),
+        };
+    }
+    let one_seed = synthetic::results(1);
+    for (name, results, expected) in [
+        ("none", none, "No runs."),
+        ("one-seed", one_seed, "Lines are single runs."),
+        ("diverged", diverged, "12 of 12 runs diverged or failed"),
+    ] {
+        folder_of(&results, &path.join(name));
+        let output = bench_runner(path, &["report", name]);
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        let page = std::fs::read_to_string(path.join(name).join("index.html")).unwrap();
+        assert!(page.contains(expected), "{name}");
+    }
+
+    // A column that is missing is named, whichever it is.
+    let whole = path.join("one-seed/results.parquet");
+    for column in ["loss", "seed", "phase", "criterion"] {
+        let file = std::fs::File::open(&whole).unwrap();
+        let mut reader = ParquetReader::new(file);
+        let metadata = reader
+            .get_metadata()
+            .unwrap()
+            .key_value_metadata()
+            .clone()
+            .unwrap();
+        let pairs: Vec<(String, String)> = metadata
+            .iter()
+            .filter(|pair| pair.key == "fuse-results")
+            .map(|pair| {
+                (
+                    pair.key.to_string(),
+                    pair.value.clone().unwrap().to_string(),
+                )
+            })
+            .collect();
+        let mut frame = reader.finish().unwrap().drop(column).unwrap();
+        folder_of(&synthetic::results(1), &path.join("missing"));
+        let file = std::fs::File::create(path.join("missing/results.parquet")).unwrap();
+        ParquetWriter::new(file)
+            .with_key_value_metadata(Some(KeyValueMetadata::from_static(pairs)))
+            .finish(&mut frame)
+            .unwrap();
+        for command in ["report", "figures --from"] {
+            let mut arguments: Vec<&str> = command.split(' ').collect();
+            arguments.push("missing");
+            let output = bench_runner(path, &arguments);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(4), "{command}: {said}");
+            assert!(
+                said.contains(&format!("column `{column}` is missing")),
+                "{said}"
+            );
+            assert!(said.contains("missing/results.parquet"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn check_finds_a_changed_drawing_and_a_changed_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let results = quick();
+    let manifest = synthetic::manifest(3);
+    let committed = path.join("reports/reference/quick");
+    folder_of(&results, &committed);
+    let report = Report {
+        formats: &[Format::Svg],
+        ..Report::new(&results, &manifest)
+    };
+    report.write(&committed).unwrap();
+    let check = |again: &Results| {
+        folder_of(again, &path.join("again"));
+        let output = bench_runner(path, &["figures", "quick", "--check", "--from", "again"]);
+        (
+            output.status.code(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
+    };
+    let (code, said) = check(&results);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("54 runs identical but for times"), "{said}");
+
+    // Within the tolerance, other numbers are other but right; beyond it they are named.
+    let scaled = |factor: f64| {
+        let mut other = results.clone();
+        let point = other.records.iter_mut().flat_map(|run| &mut run.curve);
+        point.for_each(|point| point.loss *= factor);
+        other
+    };
+    let (code, said) = check(&scaled(1.5));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("0 runs identical but for times, 54 different"),
+        "{said}"
+    );
+    let (code, said) = check(&scaled(100.0));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("mnist-mlp") && said.contains("loss"),
+        "{said}"
+    );
+    let mut fewer = results.clone();
+    fewer.records.pop();
+    let (code, said) = check(&fewer);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 in one set only"), "{said}");
+
+    // A drawing that is not what the results give.
+    let figure = committed.join("figures/performance-profile.svg");
+    let svg = std::fs::read_to_string(&figure).unwrap();
+    std::fs::write(&figure, svg.replace("0.4", "0.5")).unwrap();
+    let (code, said) = check(&results);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("performance-profile.svg: differs"), "{said}");
+    std::fs::remove_file(&figure).unwrap();
+    let (_, said) = check(&results);
+    assert!(
+        said.contains("performance-profile.svg: is missing"),
+        "{said}"
+    );
+}
+
+#[test]
+fn paths_end_where_the_minimum_is() {
+    let functions = Suite::find("functions").unwrap().experiment().unwrap();
+    let lbfgs = functions
+        .optimizers
+        .iter()
+        .find(|entry| entry.label == "lbfgs")
+        .unwrap();
+    let fuse = "fuse-pv/epoch/learning_rate=0.01";
+    let fuse = functions
+        .optimizers
+        .iter()
+        .find(|entry| entry.label == fuse)
+        .unwrap();
+    // Minimizers as published with the functions.
+    for (label, start, minimizer) in [
+        ("booth", (-5.0, -5.0), (1.0, 3.0)),
+        ("beale", (1.0, 1.0), (3.0, 0.5)),
+    ] {
+        let problem = functions
+            .problems
+            .iter()
+            .find(|entry| entry.label == label)
+            .unwrap();
+        for optimizer in [lbfgs, fuse] {
+            let path = probe::path(problem, optimizer, 0, &environment()).unwrap();
+            assert_eq!(path.points[0], start, "{label}");
+            let end = path.points.last().unwrap();
+            let miss = (end.0 - minimizer.0).hypot(end.1 - minimizer.1);
+            assert!(miss < 1e-4, "{label}: {end:?}");
+            // Epoch 5 of 20 steps each.
+            let switch = (optimizer.label != "lbfgs").then_some(100);
+            assert_eq!(path.switch, switch, "{label} × {}", optimizer.label);
+        }
+    }
+    let wide = functions
+        .problems
+        .iter()
+        .find(|entry| entry.label.contains("=20"))
+        .unwrap();
+    let error = probe::path(wide, lbfgs, 0, &environment()).unwrap_err();
+    assert!(error.to_string().contains("2 dimensions only"), "{error}");
+}
+
+#[test]
+fn the_middle_of_a_landscape_is_where_the_run_ended() {
+    let text = r#"
+name = "tiny"
+seeds = 1
+problem = [{ label = "mlp", kind = "classification", data = "digits", batch_size = 64, budget = 20, points = 2, measure_train = 128, model = { kind = "mlp", inputs = 64, hidden = [8], classes = 10 } }]
+optimizer = [{ kind = "adam", learning_rate = 0.01 }]
+"#;
+    let tiny = Experiment::parse(text, Path::new("tiny.toml")).unwrap();
+    let (problem, optimizer) = (&tiny.problems[0], &tiny.optimizers[0]);
+    let environment = environment();
+    let interrupted = AtomicBool::new(false);
+    let record = run(
+        problem,
+        optimizer,
+        0,
+        &environment,
+        None,
+        &interrupted,
+        &mut |_| (),
+    );
+    let landscape = probe::landscape(problem, optimizer, 0, &environment, 0.5, 4).unwrap();
+    assert_eq!(landscape.places, [-0.5, -0.25, 0.0, 0.25, 0.5]);
+    assert_eq!(landscape.values[2][2], record.last().unwrap().loss);
+    let distinct: std::collections::BTreeSet<u64> = landscape
+        .values
+        .iter()
+        .flatten()
+        .map(|loss| loss.to_bits())
+        .collect();
+    assert_eq!(distinct.len(), 25);
+}
+
+#[test]
+fn what_the_criterion_saw_is_kept_and_comes_back_from_the_file() {
+    let quick = Suite::find("quick").unwrap().experiment().unwrap();
+    let problem = quick
+        .problems
+        .iter()
+        .find(|entry| entry.label == "beale")
+        .unwrap();
+    let label = "fuse-pv/grad-norm";
+    let fuse = quick
+        .optimizers
+        .iter()
+        .find(|entry| entry.label == label)
+        .unwrap();
+    let interrupted = AtomicBool::new(false);
+    let record = run(
+        problem,
+        fuse,
+        0,
+        &environment(),
+        None,
+        &interrupted,
+        &mut |_| (),
+    );
+    let switch = record.switches[0].step;
+    let first = record.curve[1];
+    for point in &record.curve[1..] {
+        // Asked before each step until the switch, and not after it. It judges the gradient norm of the
+        // step before, relative to the first.
+        let asked = point.step <= switch + 1;
+        assert_eq!(point.criterion.is_some(), asked, "step {}", point.step);
+        assert_eq!(point.threshold, asked.then_some(0.1));
+    }
+    assert!(first.criterion.unwrap() > 0.1);
+    assert!(record.pairs.stored > 0);
+    let folder = tempfile::tempdir().unwrap();
+    let mut results = synthetic::results(1);
+    results.problems[0].label = "beale".into();
+    results.records = vec![record];
+    let file = folder.path().join("results.parquet");
+    write(&file, &results).unwrap();
+    assert_eq!(read(&file).unwrap(), results);
+}

@@ -1,0 +1,414 @@
+//! Sweeps that are run in shards, without a scheduler: results, resumption, failures and their reasons.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use bench_runner::run::Outcome;
+use bench_runner::store::{Results, read};
+
+const EXPERIMENT: &str = r#"
+name = "tiny"
+seeds = 2
+
+[[problem]]
+label = "slow"
+kind = "function"
+function = "rosenbrock"
+dimension = 10
+budget = 300000
+points = 4
+
+[[problem]]
+label = "mlp"
+kind = "classification"
+data = "digits"
+batch_size = 64
+budget = 12
+points = 3
+measure_train = 128
+model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
+
+[[optimizer]]
+kind = "adam"
+learning_rate = 1e-4
+
+[[optimizer]]
+kind = "lbfgs"
+"#;
+
+/// A folder with the experiment in it.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), EXPERIMENT).unwrap();
+    folder
+}
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("HF_HOME", folder.join("hub"));
+    command
+}
+
+fn call(folder: &Path, arguments: &[&str]) -> Output {
+    program(folder, arguments).output().unwrap()
+}
+
+/// What a successful call prints.
+fn text(folder: &Path, arguments: &[&str]) -> String {
+    let output = call(folder, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The exit code of a call that must not succeed, and its words.
+fn refusal(output: &Output) -> (Option<i32>, String) {
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!error.contains("panicked"), "{error}");
+    (output.status.code(), error)
+}
+
+fn make_plan(folder: &Path, more: &[&str]) {
+    let mut arguments = vec![
+        "ablation",
+        "tiny.toml",
+        "--executor",
+        "plan",
+        "--out",
+        "out",
+    ];
+    arguments.extend(["--store", "store", "--shards", "3"]);
+    arguments.extend(more);
+    text(folder, &arguments);
+}
+
+fn shard(folder: &Path, shard: &str) -> Command {
+    let plan = [
+        "run",
+        "--plan",
+        "out/plan.json",
+        "--threads",
+        "1",
+        "--shard",
+        shard,
+    ];
+    program(folder, &plan)
+}
+
+/// How many runs `status` counts as done, running, pending and failed.
+fn counts(folder: &Path) -> [usize; 4] {
+    let status = text(folder, &["status", "out/plan.json"]);
+    ["done", "running", "pending", "failed"].map(|label| {
+        let line = status
+            .lines()
+            .find(|line| line.trim_start().starts_with(label))
+            .unwrap();
+        line.split_whitespace().last().unwrap().parse().unwrap()
+    })
+}
+
+/// A report's results without times.
+fn results(folder: &Path, out: &str) -> Results {
+    let mut results = read(&folder.join(out).join("results.parquet")).unwrap();
+    for record in &mut results.records {
+        *record = record.without_times();
+    }
+    results
+}
+
+fn local_results(folder: &Path) -> Results {
+    let local = [
+        "ablation",
+        "tiny.toml",
+        "--out",
+        "local",
+        "--store",
+        "other",
+    ];
+    text(folder, &local);
+    results(folder, "local")
+}
+
+/// Waits until a run is under way, and returns its process.
+fn running(folder: &Path) -> u32 {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(60) {
+        for file in std::fs::read_dir(folder.join("out/attempts"))
+            .into_iter()
+            .flatten()
+        {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
+            if let Ok(attempt) = serde_json::from_str::<serde_json::Value>(&text) {
+                return attempt["process"].as_u64().unwrap() as u32;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("nothing has run for a minute");
+}
+
+#[test]
+fn shards_at_the_same_time_make_the_results_of_one_process() {
+    let folder = folder();
+    let path = folder.path();
+    make_plan(path, &[]);
+    assert_eq!(counts(path), [0, 0, 8, 0]);
+    let (code, error) = refusal(&call(path, &["report", "out/plan.json"]));
+    assert_eq!(code, Some(130), "{error}");
+    assert!(error.contains("0 of 8 runs are complete"), "{error}");
+
+    // The first shard is run twice at the same time: two writers of the same files.
+    let shards: Vec<_> = ["0/3", "0/3", "1/3", "2/3"]
+        .map(|index| shard(path, index).stderr(Stdio::piped()).spawn().unwrap())
+        .into_iter()
+        .map(|child| child.wait_with_output().unwrap())
+        .collect();
+    for output in shards {
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(counts(path), [8, 0, 0, 0]);
+    let again = shard(path, "0/3").output().unwrap();
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(said.contains("3 runs, 3 stored before, 0 made"), "{said}");
+
+    text(path, &["report", "out/plan.json"]);
+    assert_eq!(results(path, "out"), local_results(path));
+    // Everything is stored, so that a new plan has nothing left to do.
+    let new = [
+        "ablation",
+        "tiny.toml",
+        "--executor",
+        "plan",
+        "--store",
+        "store",
+    ];
+    assert!(text(path, &new).contains("0 of 8 runs to be made, in 1 shards"));
+}
+
+#[test]
+fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
+    let folder = folder();
+    let path = folder.path();
+    make_plan(path, &[]);
+    let signal = |name: &str| {
+        let mut child = shard(path, "0/1").stderr(Stdio::piped()).spawn().unwrap();
+        let process = running(path);
+        assert_eq!(process, child.id());
+        Command::new("kill")
+            .args([name, &process.to_string()])
+            .status()
+            .unwrap();
+        let status = child.wait().unwrap();
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+        (status.code(), said)
+    };
+    // What a scheduler sends before a time limit: the run stops, and is pending again.
+    let (code, said) = signal("-TERM");
+    assert_eq!(code, Some(130), "{said}");
+    assert!(
+        said.contains("0 of 8 runs are complete; the same command goes on from there"),
+        "{said}"
+    );
+    assert_eq!(counts(path), [0, 0, 8, 0]);
+    // Killed, it leaves its mark behind, and without a scheduler nobody knows better.
+    assert_eq!(signal("-KILL").0, None);
+    assert_eq!(counts(path), [0, 1, 7, 0]);
+    let status = text(path, &["status", "out/plan.json"]);
+    assert!(status.contains("may be out of date"), "{status}");
+
+    assert!(shard(path, "0/1").output().unwrap().status.success());
+    assert_eq!(counts(path), [8, 0, 0, 0]);
+    text(path, &["report", "out/plan.json"]);
+    assert_eq!(results(path, "out"), local_results(path));
+}
+
+#[test]
+fn runs_without_their_data_fail_with_the_reason_and_the_others_go_on() {
+    let folder = folder();
+    let path = folder.path();
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits.parquet");
+    std::fs::copy(&digits, path.join("mine.parquet")).unwrap();
+    let catalogue = "[mine]\ntitle = \"Mine\"\nlayout = \"image-parquet\"\npath = \".\"\n\
+         files.train = [{ path = \"mine.parquet\" }]\nfiles.test = [{ path = \"mine.parquet\" }]\n\
+         shape = [1, 8, 8]\nclasses = 10\nlicence = \"CC0\"\ncitation = \"nobody\"\n";
+    std::fs::write(path.join("datasets.toml"), catalogue).unwrap();
+    let experiment = EXPERIMENT.replace("\"digits\"", "\"mine\"");
+    std::fs::write(path.join("tiny.toml"), experiment).unwrap();
+    make_plan(path, &["--datasets", "datasets.toml"]);
+    std::fs::remove_file(path.join("mine.parquet")).unwrap();
+
+    let (code, error) = refusal(&shard(path, "0/1").output().unwrap());
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("4 of 8 runs failed"), "{error}");
+    assert_eq!(counts(path), [4, 0, 0, 4]);
+    let status = text(path, &["status", "out/plan.json"]);
+    assert!(status.contains("mlp × adam × seed 1: "), "{status}");
+    assert!(status.contains("mine.parquet"), "{status}");
+    let (code, _) = refusal(&call(path, &["report", "out/plan.json"]));
+    assert_eq!(code, Some(1));
+    let failed = results(path, "out");
+    let failed = failed.runs("mlp", "adam").next().unwrap().outcome.clone();
+    assert!(matches!(failed, Outcome::Failed { reason } if reason.contains("mine.parquet")));
+
+    // With the data back, the failed runs are made; with other data in its place, they are not.
+    let moby = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/moby_dick.parquet");
+    std::fs::copy(moby, path.join("mine.parquet")).unwrap();
+    assert_eq!(refusal(&shard(path, "0/1").output().unwrap()).0, Some(1));
+    assert_eq!(counts(path), [4, 0, 0, 4]);
+    std::fs::copy(&digits, path.join("mine.parquet")).unwrap();
+    assert!(shard(path, "0/1").output().unwrap().status.success());
+    assert_eq!(counts(path), [8, 0, 0, 0]);
+}
+
+#[test]
+fn a_missing_device_fails_the_runs_of_its_task_with_the_reason() {
+    let folder = folder();
+    let path = folder.path();
+    // Planned where there is no GPU; this build has none either, whatever the machine has.
+    make_plan(path, &["--device", "cuda:all"]);
+    let (code, error) = refusal(&shard(path, "1/4").output().unwrap());
+    assert_eq!(code, Some(5), "{error}");
+    assert!(error.contains("device `cuda:0`: "), "{error}");
+    assert_eq!(counts(path), [0, 0, 6, 2]);
+    let status = text(path, &["status", "out/plan.json"]);
+    assert!(status.contains("seed 1: device `cuda:0`: "), "{status}");
+}
+
+/// Runs a shard with its store on a small file system of its own, mounted with `options`; `None` where
+/// that is not allowed.
+fn on_small_disk(folder: &Path, options: &str, mode: &str) -> Option<Output> {
+    let mount = format!("mount -t tmpfs -o {options} none store");
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command
+            .args([
+                mode,
+                "sh",
+                "-c",
+                script,
+                "sh",
+                env!("CARGO_BIN_EXE_bench-runner"),
+            ])
+            .current_dir(folder);
+        command.output().ok()
+    };
+    std::fs::create_dir_all(folder.join("store")).unwrap();
+    unshare(&mount).filter(|output| output.status.success())?;
+    let run = "exec \"$1\" run --plan out/plan.json --shard 0/1 --threads 1";
+    unshare(&format!("{mount} && {run}"))
+}
+
+#[test]
+fn a_store_that_cannot_be_written_to_ends_the_task_and_leaves_the_runs_pending() {
+    let folder = folder();
+    let path = folder.path();
+    make_plan(path, &[]);
+    // Root may mount in a mount namespace of its own; others need a user namespace, too.
+    let Some(mode) = ["-m", "-rm"]
+        .into_iter()
+        .find(|mode| on_small_disk(path, "size=64k", mode).is_some())
+    else {
+        eprintln!("skipped: mounting a file system is not allowed here");
+        return;
+    };
+    // Room for the probe, and for two runs, each of which takes a page, or for none.
+    for (options, file, reason) in [
+        ("ro", "store/00", "Read-only file system"),
+        ("size=8k", ".cbor", "No space left on device"),
+        ("nr_inodes=3", ".cbor", "No space left on device"),
+    ] {
+        let (code, error) = refusal(&on_small_disk(path, options, mode).unwrap());
+        assert_eq!(code, Some(4), "{options}: {error}");
+        assert!(error.contains(file), "{options}: {error}");
+        assert!(error.contains(reason), "{options}: {error}");
+        assert!(
+            error.contains("make room or name a writable --store"),
+            "{options}: {error}"
+        );
+        assert_eq!(counts(path), [0, 0, 8, 0], "{options}");
+    }
+    // The local executor checks before it works, too.
+    std::fs::remove_dir_all(path.join("store")).unwrap();
+    std::fs::write(path.join("store"), "a file").unwrap();
+    let local = call(
+        path,
+        &["ablation", "tiny.toml", "--out", "x", "--store", "store"],
+    );
+    let (code, error) = refusal(&local);
+    assert_eq!(code, Some(4), "{error}");
+    assert!(error.contains("name a writable --store"), "{error}");
+}
+
+#[test]
+fn wrong_use_is_refused_with_what_would_be_right() {
+    let folder = folder();
+    let path = folder.path();
+    make_plan(path, &[]);
+    let executor = "[executor]\nkind = \"slurm\"\ntime = \"soon\"\n";
+    std::fs::write(path.join("wrong.toml"), EXPERIMENT.to_string() + executor).unwrap();
+    std::fs::write(path.join("empty.json"), "{}").unwrap();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (
+            &["ablation", "tiny.toml", "--partition", "gpu"],
+            2,
+            "--partition gpu: is for job arrays",
+        ),
+        (
+            &[
+                "ablation",
+                "tiny.toml",
+                "--executor",
+                "plan",
+                "--time",
+                "4h",
+            ],
+            2,
+            "for example 04:00:00",
+        ),
+        (
+            &["ablation", "tiny.toml", "--executor", "plan", "--jobs", "2"],
+            2,
+            "--array-limit",
+        ),
+        (
+            &["ablation", "tiny.toml", "--executor", "plan", "--fresh"],
+            2,
+            "name an empty --store",
+        ),
+        (&["ablation", "wrong.toml"], 3, "wrong.toml:"),
+        (
+            &["ablation", "tiny.toml", "--executor", "slurm"],
+            7,
+            "scontrol: not found on the PATH; submit from a machine of the cluster, or use --executor plan",
+        ),
+        (&["run", "--plan", "out/plan.json"], 2, "--shard"),
+        (
+            &["run", "--plan", "out/plan.json", "--shard", "3/3"],
+            2,
+            "from 0 to N-1",
+        ),
+        (
+            &["run", "tiny.toml", "slow", "adam", "--shard", "0/1"],
+            2,
+            "cannot be used with '--shard",
+        ),
+        (
+            &["run", "--plan", "empty.json", "--shard", "0/1"],
+            3,
+            "empty.json: not a plan",
+        ),
+        (&["status", "none.json"], 4, "none.json"),
+    ];
+    for (arguments, code, reason) in cases {
+        let output = program(path, arguments).env("PATH", path).output().unwrap();
+        let (got, error) = refusal(&output);
+        assert_eq!(got, Some(*code), "{arguments:?}: {error}");
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+    }
+}
