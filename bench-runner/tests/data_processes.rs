@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bench_runner::data::{
-    Catalogue, FileEntry, Hub, HubOptions, Library, Location, StreamOptions, Tokenizer, Vocabulary,
-    moby_dick, sha256,
+    Augmentation, BatchOrder, Catalogue, FileEntry, Hub, HubOptions, Library, Location,
+    StreamOptions, Tokenizer, Vocabulary, moby_dick, sha256,
 };
-use candle_core::Device;
+use candle_core::{DType, Device, Tensor};
 use polars::prelude::ParquetCompression;
 use support::files::{image_frame, write_parquet_as};
 use support::hub::{COMMIT, Fault, StandInHub};
@@ -21,16 +21,20 @@ const TASK: &str = "DATA_PROCESS_TASK";
 const FOLDER: &str = "DATA_PROCESS_FOLDER";
 const ENDPOINT: &str = "DATA_PROCESS_ENDPOINT";
 
-/// Does a task of [`child`] in a process of its own.
-fn start(task: &str, folder: &Path, endpoint: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// A process of its own that does a task of [`child`].
+fn task(name: &str, folder: &Path, endpoint: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "child", "--nocapture"])
-        .env(TASK, task)
+        .env(TASK, name)
         .env(FOLDER, folder)
         .env(ENDPOINT, endpoint)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::piped());
+    command
+}
+
+fn start(name: &str, folder: &Path, endpoint: &str) -> Child {
+    task(name, folder, endpoint).spawn().unwrap()
 }
 
 /// What the process says after `key=`.
@@ -71,6 +75,34 @@ fn child() {
     let library = Library::new(catalogue, hub);
     let before = status("RssAnon");
     match task.as_str() {
+        "draw" => {
+            let augmentation = Augmentation {
+                flip: true,
+                crop_padding: 2,
+                random_resized_crop: false,
+            };
+            let set = library.images("set").unwrap().train;
+            let order = BatchOrder::new(1, set.len(), 64, true).unwrap().epoch(2);
+            let mut drawn = Vec::new();
+            for index in 0..order.len() {
+                let indices = order.batch(index);
+                let batch =
+                    set.augmented_batch(&indices, &augmentation, (1, 2), &Device::Cpu, DType::F32);
+                drawn.extend(bytes(&batch.unwrap()));
+            }
+            let options = StreamOptions {
+                augmentation,
+                shuffle_window: 50,
+                ..StreamOptions::new(1, 2, 64)
+            };
+            for batch in library
+                .stream("set", "train", options, &Device::Cpu)
+                .unwrap()
+            {
+                drawn.extend(bytes(&batch.unwrap()));
+            }
+            println!("sha256={}", sha256(&drawn));
+        }
         "load" => {
             let set = library.images("set").unwrap();
             println!("held={}", status("RssAnon") - before);
@@ -97,6 +129,15 @@ fn child() {
             );
         }
     }
+}
+
+fn bytes((images, labels): &(Tensor, Tensor)) -> Vec<u8> {
+    let images = images.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let labels = labels.to_vec1::<u32>().unwrap();
+    let images = images.iter().flat_map(|value| value.to_le_bytes());
+    images
+        .chain(labels.iter().flat_map(|label| label.to_le_bytes()))
+        .collect()
 }
 
 /// A field of this process's status, in bytes.
@@ -201,6 +242,19 @@ fn images(folder: &Path, shape: [usize; 3], rows: usize, repeats: usize) {
         vec![part; repeats].join(", ")
     );
     std::fs::write(folder.join("datasets.toml"), text).unwrap();
+}
+
+#[test]
+fn batches_do_not_depend_on_the_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path(), [3, 32, 32], 500, 2);
+    let drawn = ["1", "4"].map(|threads| {
+        let child = task("draw", folder.path(), "")
+            .env("RAYON_NUM_THREADS", threads)
+            .spawn();
+        answer(child.unwrap(), "sha256")
+    });
+    assert_eq!(drawn[0], drawn[1]);
 }
 
 #[test]

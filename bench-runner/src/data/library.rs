@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::catalogue::{Catalogue, Entry, FileEntry, Kind, Layout, Location, Parts};
 use super::hash::Hasher;
-use super::images::{Expected, from_folder, from_idx, from_parquet};
+use super::images::{Expected, first_of_each_class, from_folder, from_idx, from_parquet};
 use super::parquet::{ColumnKind, ParquetFile};
 use super::stream::{ImageStream, Source, StreamOptions};
 use super::{
@@ -177,30 +177,41 @@ impl Library {
         }
         let progress = self.progress("{msg} {human_pos} images, {per_sec}");
         progress.set_message(format!("decoding {name}:"));
-        let expected = Expected {
-            columns: &entry.columns,
-            shape: shape(entry),
-            resize: entry.resize,
-            classes: &entry.classes,
-            pixel_max: u8::MAX,
-            progress: &progress,
-        };
+        let expected = expected(entry, &progress);
         let sets = self.load(entry, ImageSet::len, |files| {
             let set = match (entry.layout, files) {
                 (Layout::Idx, [images, labels]) => from_idx(images, labels, &expected),
                 (Layout::ImageFolder, [folder]) => from_folder(folder, &expected),
-                (_, files) => {
-                    let files = files
-                        .iter()
-                        .map(|f| ParquetFile::open(f))
-                        .collect::<Result<Vec<_>>>()?;
-                    from_parquet(&files, &expected)
-                }
+                (_, files) => from_parquet(&open(files)?, &expected),
             }?;
             set.with_normalisation(normalisation(entry))
         });
         progress.finish_and_clear();
         sets
+    }
+
+    /// The first `per_class` training images of each class, and how many each class has; of sets in parquet,
+    /// only these are decoded.
+    ///
+    /// # Errors
+    /// As [`images`](Self::images).
+    pub(crate) fn first_of_each_class(
+        &self,
+        name: &str,
+        per_class: usize,
+    ) -> Result<(ImageSet, Vec<usize>)> {
+        let entry = self.entry(name, Kind::Images)?;
+        match (entry.layout, self.fetch(name)?) {
+            (Layout::ImageParquet, Some(files)) => {
+                let progress = ProgressBar::hidden();
+                first_of_each_class(&open(&files.train)?, &expected(entry, &progress), per_class)
+            }
+            _ => {
+                let train = self.images(name)?.train;
+                let counts = train.class_counts();
+                Ok((train, counts))
+            }
+        }
     }
 
     /// What shows how far a long step is, on standard error where that is a terminal.
@@ -519,6 +530,21 @@ fn plain_text(path: &Path, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<u
         bytes += read;
     }
     Ok(bytes)
+}
+
+fn open(files: &[PathBuf]) -> Result<Vec<ParquetFile>> {
+    files.iter().map(|file| ParquetFile::open(file)).collect()
+}
+
+fn expected<'a>(entry: &'a Entry, progress: &'a ProgressBar) -> Expected<'a> {
+    Expected {
+        columns: &entry.columns,
+        shape: shape(entry),
+        resize: entry.resize,
+        classes: &entry.classes,
+        pixel_max: u8::MAX,
+        progress,
+    }
 }
 
 fn shape(entry: &Entry) -> (usize, usize, usize) {

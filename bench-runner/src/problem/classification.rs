@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(range(Scaling::Unit), [0.0, 1.0]);
         assert_eq!(range(Scaling::Symmetric), [-1.0, 1.0]);
         let train = scaled(Scaling::Standard);
-        assert!(train.mean_all().unwrap().to_scalar::<f64>().unwrap().abs() < 1e-4);
+        assert!(train.mean_all().unwrap().to_scalar::<f64>().unwrap().abs() < 5e-4);
         let square = train.sqr().unwrap().mean_all().unwrap();
         assert!((square.to_scalar::<f64>().unwrap() - 1.0).abs() < 1e-3);
     }
