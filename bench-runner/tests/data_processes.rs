@@ -199,6 +199,58 @@ fn two_processes_that_fetch_the_same_file_make_one_download() {
 }
 
 #[test]
+fn the_environment_says_where_hub_cache_and_token_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = StandInHub::start();
+    server.require_token("hf_secret");
+    let catalogue = folder.path().join("datasets.toml");
+    let mut text = format!(
+        "[rows]\ntitle = \"Rows\"\nlayout = \"libsvm\"\nrepository = \"owner/rows\"\nrevision = \"{COMMIT}\"\nfeatures = 2\nlicence = \"\"\ncitation = \"\"\n"
+    );
+    for part in ["train", "test"] {
+        server.add("owner/rows", part, b"+1 1:1\n-1 2:1\n".to_vec());
+        text += &format!("files.{part} = [{{ path = \"{part}\" }}]\n");
+    }
+    std::fs::write(&catalogue, text).unwrap();
+    let run = |command: &str, variables: &[(&str, &str)]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_bench-runner"))
+            .arg("--datasets")
+            .arg(&catalogue)
+            .args(["data", command, "rows"])
+            .env_remove("HF_TOKEN")
+            .env_remove("HF_HUB_CACHE")
+            .env("HF_HOME", folder.path().join("home"))
+            .env("HF_ENDPOINT", &server.endpoint)
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let (code, said) = run("fetch", &[]);
+    assert_eq!(code, Some(6), "{said}");
+    assert!(
+        said.contains("access denied (401") && said.contains("set HF_TOKEN"),
+        "{said}"
+    );
+    let (code, said) = run("fetch", &[("HF_HUB_OFFLINE", "1")]);
+    assert_eq!(code, Some(6), "{said}");
+    assert!(said.contains("HF_HUB_OFFLINE is set"), "{said}");
+    let (code, said) = run("fetch", &[("HF_TOKEN", "hf_secret")]);
+    assert_eq!(code, Some(0), "{said}");
+    let cached = folder.path().join("home/hub/datasets--owner--rows");
+    assert!(cached.is_dir(), "{said}");
+    let requests = server.requests().len();
+    let (code, said) = run("preview", &[("HF_HUB_OFFLINE", "1")]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("2 rows, 2 features, 1 labels above 0"),
+        "{said}"
+    );
+    assert_eq!(server.requests().len(), requests);
+}
+
+#[test]
 fn a_killed_process_leaves_nothing_that_is_taken_for_data() {
     let folder = tempfile::tempdir().unwrap();
     let server = StandInHub::start();

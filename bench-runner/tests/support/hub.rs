@@ -83,10 +83,17 @@ impl StandInHub {
         Self { shared, endpoint }
     }
 
-    /// Adds a file of `owner/name`.
+    /// Adds a file of the dataset `owner/name`.
     pub fn add(&self, repository: &str, path: &str, bytes: Vec<u8>) {
-        let url = format!("/datasets/{repository}/resolve/{COMMIT}/{path}");
-        self.shared.files.lock().unwrap().insert(url, bytes);
+        self.add_at(
+            format!("/datasets/{repository}/resolve/{COMMIT}/{path}"),
+            bytes,
+        );
+    }
+
+    /// Adds a file at a path of the server's.
+    pub fn add_at(&self, path: String, bytes: Vec<u8>) {
+        self.shared.files.lock().unwrap().insert(path, bytes);
     }
 
     /// The faults of the next requests for files, in order; afterwards all goes well.
