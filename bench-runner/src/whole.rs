@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File};
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
 
@@ -16,9 +16,7 @@ pub(crate) fn write_whole<E>(
     write: impl FnOnce(&mut File) -> Result<(), E>,
 ) -> Result<(), E> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(&refused)?;
-    // Process numbers would be equal now and then where several machines share a folder.
-    let random = RandomState::new().build_hasher().finish();
-    let temporary = path.with_extension(format!("{random:016x}.tmp"));
+    let temporary = path.with_extension(unique("tmp"));
     let mut file = File::create_new(&temporary).map_err(&refused)?;
     let written = write(&mut file)
         .and_then(|()| file.sync_all().map_err(&refused))
@@ -28,6 +26,12 @@ pub(crate) fn write_whole<E>(
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// A file extension that no other call gives, in this process or another, here or on another machine.
+pub(crate) fn unique(extension: &str) -> String {
+    // Its keys are the operating system's random numbers, and no two states share them.
+    format!("{:016x}.{extension}", RandomState::new().hash_one(()))
 }
 
 #[cfg(test)]

@@ -258,6 +258,15 @@ fn columns_of_other_names_are_found_by_type() {
     frame.rename("label", "digit".into()).unwrap();
     write_parquet(&folder.path().join("train.parquet"), &mut frame, 3);
     assert_eq!(library.images("set").unwrap().train.labels(), [1; 7]);
+    let mut damaged = image_frame(&vec![b"no image".to_vec(); 7], &[Some(1); 7]);
+    damaged.rename("image", "picture".into()).unwrap();
+    write_parquet(&folder.path().join("train.parquet"), &mut damaged, 3);
+    let options = StreamOptions::in_order(7);
+    let mut stream = library
+        .stream("set", "train", options, &Device::Cpu)
+        .unwrap();
+    let error = stream.next().unwrap().unwrap_err().to_string();
+    assert!(error.contains("column `picture`"), "{error}");
     let other = Series::new("other".into(), vec![0i32; 7]);
     frame.with_column(other.into()).unwrap();
     write_parquet(&folder.path().join("train.parquet"), &mut frame, 3);

@@ -165,10 +165,19 @@ fn produce(
         .iter()
         .map(|path| ParquetFile::open(path))
         .collect::<Result<Vec<_>>>()?;
+    let columns = files
+        .iter()
+        .map(|file| {
+            let image = file.find(ColumnKind::Image, source.columns.image.as_deref())?;
+            let label = file.find(ColumnKind::Label, source.columns.label.as_deref())?;
+            Ok((image, label))
+        })
+        .collect::<Result<Vec<_>>>()?;
     let maker = BatchMaker {
         source,
         options,
         files: &files,
+        columns: &columns,
         table: source.normalisation.table(u8::MAX),
     };
     let mut generator = stream(options.seed, Stream::BatchOrder, options.epoch);
@@ -199,13 +208,12 @@ fn produce(
     };
     for (shard, offset) in shards {
         let file = &files[shard];
-        let image = file.find(ColumnKind::Image, source.columns.image.as_deref())?;
-        let label = file.find(ColumnKind::Label, source.columns.label.as_deref())?;
+        let (image, label) = &columns[shard];
         for (first, count) in file.row_groups() {
-            let frame = file.read(&[&image, &label], first, count)?;
+            let frame = file.read(&[image, label], first, count)?;
             let mut labels = Vec::with_capacity(count);
-            read_labels(file, &frame, &label, first, source.classes, &mut labels)?;
-            let bytes = file.bytes(&frame, &image)?;
+            read_labels(file, &frame, label, first, source.classes, &mut labels)?;
+            let bytes = file.bytes(&frame, image)?;
             for (row, (encoded, label)) in bytes.iter().zip(labels).enumerate() {
                 let sample = Sample {
                     encoded: encoded.unwrap_or_default().to_vec(),
@@ -242,6 +250,8 @@ struct BatchMaker<'a> {
     source: &'a Source,
     options: &'a StreamOptions,
     files: &'a [ParquetFile],
+    /// The columns of images and labels of each file.
+    columns: &'a [(String, String)],
     /// The normalised value of each pixel value, per channel.
     table: Vec<[f32; 256]>,
 }
@@ -259,7 +269,8 @@ impl BatchMaker<'_> {
                 |buffer, (target, sample)| {
                     self.image(sample, buffer).map_err(|problem| {
                         let (shard, row) = sample.place;
-                        Error::malformed_row(self.files[shard].name(), row, Some("image"), problem)
+                        let column = Some(self.columns[shard].0.as_str());
+                        Error::malformed_row(self.files[shard].name(), row, column, problem)
                     })?;
                     for channel in 0..channels {
                         let planes = channel * plane..(channel + 1) * plane;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use crate::data::sha256;
 use crate::problem::Fault;
 use crate::run::{Outcome, RunRecord};
 use crate::sweep::Cell;
+use crate::whole::unique;
 use crate::{Error, Result};
 
 /// The version of the files in a store.
@@ -259,12 +259,6 @@ impl CellStore {
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let refused = |error| output(path, error);
     crate::whole::write_whole(path, refused, |file| file.write_all(bytes).map_err(refused))
-}
-
-/// A file extension that no other call gives, in this process or another, here or on another machine.
-fn unique(extension: &str) -> String {
-    // Its keys are the operating system's random numbers, and no two states share them.
-    format!("{:016x}.{extension}", RandomState::new().hash_one(()))
 }
 
 /// Days after which the state of a run under way is garbage.
