@@ -24,6 +24,13 @@ pub enum Error {
         skipped: usize,
     },
 
+    /// Verdicts or counts are no longer the recorded ones.
+    #[error("{} of the claims moved:\n  {}", .moved.len(), .moved.join("\n  "))]
+    ClaimsMoved {
+        /// What moved, one line each.
+        moved: Vec<String>,
+    },
+
     /// The browser could not be started.
     #[error("cannot open {} in a browser: {reason}", .path.display())]
     Browser {
@@ -139,6 +146,10 @@ pub enum Error {
     #[error(transparent)]
     Optim(#[from] optim::Error),
 
+    /// A statistic is not defined.
+    #[error(transparent)]
+    Stats(#[from] crate::stats::Error),
+
     /// A model refused its settings.
     #[error(transparent)]
     Model(#[from] models::Error),
@@ -200,11 +211,13 @@ impl Error {
             Self::Scheduler { .. } => 7,
             Self::Interrupted { .. } => 130,
             Self::Optim(_)
+            | Self::Stats(_)
             | Self::Model(_)
             | Self::Candle(_)
             | Self::StoresDiffer { .. }
             | Self::Unfinished { .. }
             | Self::ReferenceDiffers { .. }
+            | Self::ClaimsMoved { .. }
             | Self::Browser { .. }
             | Self::RunsFailed { .. } => 1,
         }

@@ -1,6 +1,7 @@
 //! Ablations over switch criteria: from an experiment file to runs, statistics, figures and a report.
 
 pub mod catalogue;
+pub mod claims;
 pub mod cli;
 pub mod data;
 pub mod discrepancy;

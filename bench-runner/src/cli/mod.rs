@@ -1,6 +1,7 @@
 //! The command line, thin: flags in, library calls, tables out.
 
 mod ablation;
+mod claims;
 mod executor;
 mod figures;
 mod plan_report;
@@ -24,6 +25,7 @@ use crate::problem::ProblemConfig;
 use crate::spec::{Experiment, OptimizerConfig, ProblemEntry, SUITES, Suite};
 use crate::{Error, Result};
 use ablation::Ablation;
+use claims::ClaimsCommand;
 use figures::Figures;
 use run::Run;
 use store::StoreCommand;
@@ -61,6 +63,11 @@ enum Command {
         after_help = "Examples:\n  bench-runner figures --list\n  bench-runner figures paths cost-dimension\n  bench-runner figures loss-evaluations --size 640x400 --format pdf\n  bench-runner figures --from reports/quick\n  bench-runner figures --check"
     )]
     Figures(Figures),
+    /// Judge the claims of the paper and ours by counts and by results; run what they lack
+    #[command(
+        after_help = "Examples:\n  bench-runner claims\n  bench-runner claims --explain headline-adam\n  bench-runner claims --check --fast"
+    )]
+    Claims(ClaimsCommand),
     /// Make a report of results that are there: of one suite, of several side by side, or of a plan
     #[command(
         after_help = "Examples:\n  bench-runner report reports/quick --open\n  bench-runner report reports/as-shipped reports/paper reports/corrected --out reports/arms\n  bench-runner report reports/quick/plan.json"
@@ -126,6 +133,10 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<()> {
             let library = Library::from_env(datasets)?;
             ablation::ablation(&options, datasets, library, out)
         }
+        Command::Claims(options) => {
+            let library = || Ok(Library::from_env(cli.datasets.as_deref())?);
+            claims::claims(&options, &library, out)
+        }
         Command::Figures(options) => {
             let library = || Ok(Library::from_env(cli.datasets.as_deref())?);
             figures::figures(&options, &library, out)
@@ -158,6 +169,7 @@ pub fn threads(cli: &Cli) -> Option<u16> {
         Command::Ablation(options) => options.threads,
         Command::Run(options) => options.threads,
         Command::Figures(options) => options.threads,
+        Command::Claims(options) => options.threads,
         _ => None,
     }
 }
