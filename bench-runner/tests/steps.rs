@@ -26,6 +26,8 @@ struct Curve {
     model: String,
     optimizer: String,
     dtype: String,
+    /// Steps in which PyTorch agrees with itself when it starts one rounding away.
+    comparable: usize,
     losses: Vec<f64>,
 }
 
@@ -148,10 +150,12 @@ fn the_as_shipped_arm_follows_pytorch_step_by_step() {
     assert_eq!(golden.curves.len(), 18);
     let mut failures = Vec::new();
     for curve in &golden.curves {
+        assert!(curve.comparable >= 15, "{}", curve.optimizer);
         let ours = train(curve);
         let worst = ours
             .iter()
             .zip(&curve.losses)
+            .take(curve.comparable)
             .map(|(ours, theirs)| ((ours - theirs) / theirs).abs())
             .fold(0.0, f64::max);
         let bound = if curve.dtype == "f64" { 1e-6 } else { 1e-3 };
