@@ -8,13 +8,12 @@ use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
 use bench_runner::data::Library;
-use bench_runner::figure::Format;
 use bench_runner::probe;
 use bench_runner::problem::Environment;
 use bench_runner::report::Report;
 use bench_runner::run::{Outcome, run};
 use bench_runner::spec::{Experiment, Suite};
-use bench_runner::store::{Results, read, write};
+use bench_runner::store::{Manifest, Results, read, write};
 use candle_core::Device;
 use polars::prelude::{KeyValueMetadata, ParquetReader, ParquetWriter, SerReader};
 
@@ -253,11 +252,11 @@ fn check_finds_a_changed_drawing_and_a_changed_result() {
     let manifest = synthetic::manifest(3);
     let committed = path.join("reports/reference/quick");
     folder_of(&results, &committed);
-    let report = Report {
-        formats: &[Format::Svg],
-        ..Report::new(&results, &manifest)
-    };
-    report.write(&committed).unwrap();
+    for (name, bytes) in Report::new(&results, &manifest).small_files().unwrap() {
+        let file = committed.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    }
     let check = |again: &Results| {
         folder_of(again, &path.join("again"));
         let output = bench_runner(path, &["figures", "quick", "--check", "--from", "again"]);
@@ -296,18 +295,82 @@ fn check_finds_a_changed_drawing_and_a_changed_result() {
     assert!(said.contains("1 in one set only"), "{said}");
 
     // A drawing that is not what the results give.
-    let figure = committed.join("figures/performance-profile.svg");
+    let figure = committed.join("figures/mnist-mlp-loss-evaluations.svg");
     let svg = std::fs::read_to_string(&figure).unwrap();
-    std::fs::write(&figure, svg.replace("0.4", "0.5")).unwrap();
+    std::fs::write(&figure, svg.replace("500", "501")).unwrap();
     let (code, said) = check(&results);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("performance-profile.svg: differs"), "{said}");
+    assert!(
+        said.contains("mnist-mlp-loss-evaluations.svg: differs"),
+        "{said}"
+    );
     std::fs::remove_file(&figure).unwrap();
     let (_, said) = check(&results);
     assert!(
-        said.contains("performance-profile.svg: is missing"),
+        said.contains("mnist-mlp-loss-evaluations.svg: is missing"),
         "{said}"
     );
+}
+
+#[test]
+fn the_committed_reports_are_small_and_what_their_results_give() {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/reference");
+    let mut total = 0;
+    for suite in ["quick", "criteria"] {
+        let folder = reference.join(suite);
+        let results = read(&folder.join("results.parquet")).unwrap();
+        let manifest = Manifest::read(&folder.join("manifest.json")).unwrap();
+        assert!(results.suite == suite && manifest.complete);
+        for (name, bytes) in Report::new(&results, &manifest).small_files().unwrap() {
+            let committed = std::fs::read(folder.join(&name)).unwrap();
+            assert!(
+                committed == bytes,
+                "{suite}/{}: make it anew with `bench-runner figures --reference`",
+                name.display()
+            );
+            total += bytes.len();
+        }
+        for name in ["results.parquet", "manifest.json"] {
+            total += std::fs::metadata(folder.join(name)).unwrap().len() as usize;
+        }
+    }
+    assert!(total <= 2 << 20, "{total} bytes");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn open_hands_the_page_to_the_desktop() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    folder_of(&quick(), &path.join("quick"));
+    // A desktop that writes down what it is asked to open.
+    let opener = path.join("bin/xdg-open");
+    std::fs::create_dir(path.join("bin")).unwrap();
+    std::fs::write(&opener, "#!/bin/sh\necho \"$1\" > opened\n").unwrap();
+    std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let open = |search_path: &str| {
+        Command::new(env!("CARGO_BIN_EXE_bench-runner"))
+            .args(["report", "quick", "--open"])
+            .current_dir(path)
+            .env("PATH", search_path)
+            .output()
+            .unwrap()
+    };
+    let output = open(&format!("{}:/usr/bin:/bin", path.join("bin").display()));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let opened = || std::fs::read_to_string(path.join("opened")).unwrap_or_default();
+    for _ in 0..200 {
+        if opened().ends_with('\n') {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    assert_eq!(opened(), "quick/index.html\n");
+    // Without a desktop the report is there all the same, and the error says what could not be done.
+    let output = open("");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot open quick/index.html in a browser"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use bench_runner::figure::{
 use bench_runner::report::{self, Finding};
 use bench_runner::run::{Outcome, RunRecord};
 use bench_runner::store::Results;
+use bench_runner::sweep::{Choice, TuningSummary};
 
 /// Every file below `folder` with its bytes.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -586,9 +587,39 @@ fn the_page_lists_discrepancies_and_answers_the_checklist() {
         assert!(page.contains(&format!("<dt>{item}</dt>")), "{item}");
     }
     assert!(page.contains("<dd>A limit of these results.</dd>"));
+    assert!(!page.contains("Settings that were chosen"));
     // Filters that could not filter anything are left out.
     assert!(page.contains("<legend>Criteria</legend>"));
     assert!(!page.contains("<legend>Arms</legend>"));
+}
+
+#[test]
+fn the_page_shows_what_was_tried_and_chosen() {
+    let mut results = synthetic::results(2);
+    results.tuning = Some(TuningSummary {
+        runs: 12,
+        evaluations: 3400,
+        seconds: 5.0,
+        choices: vec![Choice {
+            problem: results.problems[0].label.clone(),
+            optimizer: "adam".into(),
+            setting: "learning_rate=0.01".into(),
+            trials: vec![
+                ("learning_rate=0.01".into(), Some(0.5)),
+                ("learning_rate=10".into(), None),
+            ],
+        }],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    report::write(folder.path(), &results, &synthetic::manifest(2)).unwrap();
+    let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
+    assert!(page.contains("12 runs, 3,400 evaluations"));
+    assert!(page.contains("learning_rate=0.01: 0.500; learning_rate=10: ∞"));
+    // Side by side with another suite, its trials keep their problem.
+    let other = synthetic::results(1);
+    let joined = Results::joined(vec![results, other]).unwrap();
+    let choice = &joined.tuning.unwrap().choices[0];
+    assert_eq!(choice.problem, "synthetic/rosenbrock-20d");
 }
 
 #[test]

@@ -130,7 +130,17 @@ impl Entry {
                         .then(|| figure::problems_side_by_side(&results, &shown, *axis, *metric)),
                 )
             }
-            Drawing::Arms { metric, axis } => arms(sets, *axis, *metric),
+            Drawing::Arms {
+                metric,
+                axis,
+                optimizers,
+            } => {
+                let sets: Vec<Results> = sets
+                    .iter()
+                    .map(|set| set.narrowed(&[], optimizers))
+                    .collect();
+                arms(&sets, *axis, *metric)
+            }
             Drawing::ToTarget {} => per_problem(results, &figure::evaluations_to_target),
             Drawing::RunTimeDistribution {} => single(figure::run_time_distribution(results)),
             Drawing::PerformanceProfile {} => single(figure::performance_profile(results)),

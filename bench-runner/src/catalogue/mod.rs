@@ -98,6 +98,9 @@ pub enum Drawing {
         metric: Metric,
         /// The horizontal axis.
         axis: Axis,
+        /// The optimizers of all suites together; all when empty.
+        #[serde(default)]
+        optimizers: Vec<String>,
     },
     /// For each problem with a target the share of runs that have reached it.
     ToTarget {},
@@ -312,6 +315,7 @@ impl Entry {
                 (vec![problem], vec![optimizer])
             }
             Drawing::FaultEffects { method, rival } => (Vec::new(), vec![method, rival]),
+            Drawing::Arms { optimizers, .. } => (Vec::new(), strings(optimizers)),
             _ => (Vec::new(), Vec::new()),
         };
         let known = |what: &str, names: &[&str], known: Vec<String>| match names
@@ -319,17 +323,20 @@ impl Entry {
             .find(|name| !known.iter().any(|known| known == *name))
         {
             Some(name) => Err(format!(
-                "no {what} `{name}` in the suite{}",
+                "no {what} `{name}` in its suites{}",
                 crate::error::suggestion(&known, name)
             )),
             None => Ok(()),
         };
-        if let [suite] = suites.as_slice() {
-            let labels = suite.problems.iter().map(|entry| entry.label.clone());
-            known("problem", &problems, labels.collect())?;
-            let labels = suite.optimizer_labels().into_iter().map(str::to_owned);
-            known("optimizer", &optimizers, labels.collect())?;
-        }
+        let labels = suites.iter().flat_map(|suite| &suite.problems);
+        let labels = labels.map(|entry| entry.label.clone());
+        known("problem", &problems, labels.collect())?;
+        let labels = suites.iter().flat_map(Experiment::optimizer_labels);
+        known(
+            "optimizer",
+            &optimizers,
+            labels.map(str::to_owned).collect(),
+        )?;
         Ok(())
     }
 }
@@ -400,7 +407,7 @@ tolerance = { loss = { factor = 2.0, floor = 1e-6 } }
             (
                 "[\"beale\"]",
                 "[\"bale\"]",
-                "no problem `bale` in the suite; did you mean `beale`?",
+                "no problem `bale` in its suites; did you mean `beale`?",
             ),
             ("[\"loss\"]", "[]", "`metrics` is empty"),
             (

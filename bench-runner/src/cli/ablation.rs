@@ -75,7 +75,18 @@ pub(super) fn ablation(
     library: Library,
     out: &mut impl Write,
 ) -> Result<()> {
-    let mut experiment = super::experiment(&options.experiment)?.scaled(options.scale);
+    let experiment = super::experiment(&options.experiment)?.scaled(options.scale);
+    make(options, experiment, datasets, library, out)
+}
+
+/// Runs what the store lacks of an experiment, as [`ablation`] says.
+fn make(
+    options: &Ablation,
+    mut experiment: Experiment,
+    datasets: Option<&Path>,
+    library: Library,
+    out: &mut impl Write,
+) -> Result<()> {
     if let Some(count) = options.seeds {
         experiment.seeds = (0..count).collect();
     }
@@ -368,20 +379,39 @@ pub(super) fn ending(records: &[RunRecord], total: usize) -> Result<()> {
     Ok(())
 }
 
-/// Completes a built-in suite in its usual folder, through the store, and returns its results.
+/// Completes a built-in suite in its usual folder, through the store, and returns its results. Problems
+/// whose data are not there are left out, and named on standard error.
 ///
 /// # Errors
-/// Whatever ends the command; runs that failed do not.
+/// Whatever ends the command, and missing data where no problem has its own; runs that failed do not.
 pub(super) fn complete(
     suite: &str,
     store: &Path,
     threads: Option<u16>,
+    scale: Scale,
     library: Library,
 ) -> Result<(Results, Manifest)> {
     let mut options = Ablation::parse_from(["ablation", suite]);
     options.store = store.into();
     options.threads = threads;
-    match ablation(&options, None, library, &mut std::io::sink()) {
+    let mut experiment = super::experiment(suite)?.scaled(scale);
+    let mut kept = Vec::new();
+    let mut missing = None;
+    for problem in std::mem::take(&mut experiment.problems) {
+        match super::hashes([&problem], &library) {
+            Ok(_) => kept.push(problem),
+            Err(Error::Data(error)) => {
+                eprintln!("{suite}: `{}` is left out: {error}", problem.label);
+                missing.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let (true, Some(error)) = (kept.is_empty(), missing) {
+        return Err(error.into());
+    }
+    experiment.problems = kept;
+    match make(&options, experiment, None, library, &mut std::io::sink()) {
         Err(Error::RunsFailed { failed, total }) => {
             eprintln!("{suite}: {failed} of {total} runs failed; the others are used");
         }

@@ -8,12 +8,12 @@ use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{ablation, print, results_file};
-use crate::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Piece, Size, StepCosts};
+use crate::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Size, StepCosts};
 use crate::data::Library;
 use crate::figure::Format;
 use crate::problem::Environment;
 use crate::report::{self, Report};
-use crate::spec::{Experiment, OptimizerConfig, OptimizerEntry, ProblemEntry, Suite};
+use crate::spec::{Experiment, OptimizerConfig, OptimizerEntry, ProblemEntry, Scale, Suite};
 use crate::store::{Manifest, Results};
 use crate::{Error, Result, probe};
 
@@ -49,6 +49,9 @@ pub(super) struct Figures {
     /// Compare the committed reports with what is drawn and computed now
     #[arg(long)]
     check: bool,
+    /// How much of the suites is run; the figures' results say so
+    #[arg(long, value_enum, default_value_t = Scale::Full)]
+    scale: Scale,
     /// Open the page of the figures in the browser
     #[arg(long)]
     open: bool,
@@ -140,7 +143,9 @@ pub(super) fn figures(
         print(out, &format!("skipped {}: {reason}\n", entry.id))?;
     }
     let formats: Vec<Format> = options.format.iter().map(|&format| format.into()).collect();
-    let written = write(&folder, &pages, &formats, options.size)?;
+    // The page that shows them comes first.
+    let files = report::gallery(&pages, &formats, options.size)?;
+    let written = write_files(&folder, files)?;
     for path in &written {
         print(out, &format!("{}\n", path.display()))?;
     }
@@ -155,21 +160,17 @@ pub(super) fn figures(
     Ok(())
 }
 
-/// Writes all pieces and the page that shows them, which comes first in what is returned.
-fn write(
-    folder: &Path,
-    pages: &[(&Entry, Vec<Piece>)],
-    formats: &[Format],
-    size: Option<[u32; 2]>,
-) -> Result<Vec<PathBuf>> {
+/// Writes files into a folder and returns their paths.
+fn write_files(folder: &Path, files: Vec<(PathBuf, Vec<u8>)>) -> Result<Vec<PathBuf>> {
     let output = |path: &Path, error: std::io::Error| Error::Output {
         path: path.into(),
         reason: error.to_string(),
     };
-    std::fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
     let mut written = Vec::new();
-    for (name, bytes) in report::gallery(pages, formats, size)? {
+    for (name, bytes) in files {
         let path = folder.join(name);
+        let folder = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
         std::fs::write(&path, bytes).map_err(|error| output(&path, error))?;
         written.push(path);
     }
@@ -214,7 +215,14 @@ impl<'a> Suites<'a> {
                 )));
             }
             let completed = (self.library)().and_then(|library| {
-                ablation::complete(suite, &self.options.store, self.options.threads, library)
+                let options = self.options;
+                ablation::complete(
+                    suite,
+                    &options.store,
+                    options.threads,
+                    options.scale,
+                    library,
+                )
             });
             let found = match completed {
                 Ok((results, _)) => Ok(results),
@@ -440,10 +448,14 @@ fn reference(
                 differing.push(suite.clone());
             }
         } else {
-            let (results, manifest) =
-                ablation::complete(suite, &options.store, options.threads, library()?)?;
-            let report = committed(&results, &manifest);
-            report.write(&folder)?;
+            let (results, manifest) = ablation::complete(
+                suite,
+                &options.store,
+                options.threads,
+                Scale::Full,
+                library()?,
+            )?;
+            write_files(&folder, Report::new(&results, &manifest).small_files()?)?;
             crate::store::write(&folder.join("results.parquet"), &results)?;
             manifest.write(&folder.join("manifest.json"))?;
             print(out, &format!("{}\n", folder.display()))?;
@@ -453,14 +465,6 @@ fn reference(
         return Err(Error::ReferenceDiffers { differing, total });
     }
     Ok(())
-}
-
-/// A report as it is committed: small, so figures are SVG only.
-fn committed<'a>(results: &'a Results, manifest: &'a Manifest) -> Report<'a> {
-    Report {
-        formats: &[Format::Svg],
-        ..Report::new(results, manifest)
-    }
 }
 
 /// Draws a committed report again from its own results, which must give the same bytes, and compares
@@ -473,7 +477,7 @@ fn check(
 ) -> Result<(bool, String)> {
     let results = crate::store::read(&folder.join("results.parquet"))?;
     let manifest = Manifest::read(&folder.join("manifest.json"))?;
-    let files = committed(&results, &manifest).files()?;
+    let files = Report::new(&results, &manifest).small_files()?;
     let mut text = String::new();
     let mut same = true;
     for (name, bytes) in &files {

@@ -21,7 +21,7 @@ use self::report::ReportCommand;
 use crate::data::Library;
 use crate::data::command::{self, DataCommand};
 use crate::problem::ProblemConfig;
-use crate::spec::{Experiment, OptimizerConfig, SUITES, Suite};
+use crate::spec::{Experiment, OptimizerConfig, ProblemEntry, SUITES, Suite};
 use crate::{Error, Result};
 use ablation::Ablation;
 use figures::Figures;
@@ -211,16 +211,21 @@ fn cores() -> usize {
 
 /// The SHA-256 of every dataset that an experiment uses.
 fn data_sha256(experiment: &Experiment, library: &Library) -> Result<BTreeMap<String, String>> {
+    hashes(&experiment.problems, library)
+}
+
+/// The SHA-256 of every dataset that some problems use.
+fn hashes<'a>(
+    problems: impl IntoIterator<Item = &'a ProblemEntry>,
+    library: &Library,
+) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
-    for entry in &experiment.problems {
+    for entry in problems {
         for name in entry.config.data() {
             if hashes.contains_key(&name) {
                 continue;
             }
-            let hash = match &entry.config {
-                ProblemConfig::Language(_) => library.corpus_sha256(&name)?,
-                _ => library.images(&name)?.sha256(),
-            };
+            let hash = entry.config.data_sha256(&name, library)?;
             hashes.insert(name, hash);
         }
     }

@@ -1,5 +1,7 @@
 //! The page of the catalogue's figures and tables, and their files.
 
+use std::path::PathBuf;
+
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value};
 use rayon::prelude::*;
@@ -44,7 +46,7 @@ pub fn gallery(
     pages: &[(&Entry, Vec<Piece>)],
     formats: &[Format],
     size: Option<[u32; 2]>,
-) -> Result<Vec<(String, Vec<u8>)>> {
+) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut entries = Vec::new();
     for (entry, pieces) in pages {
@@ -53,8 +55,8 @@ pub fn gallery(
             .map(|piece| shown(piece, formats, size))
             .collect::<Result<_>>()?;
         let mut shown = Vec::new();
-        for (piece, mut bytes) in drawn {
-            files.append(&mut bytes);
+        for (piece, bytes) in drawn {
+            files.extend(bytes.into_iter().map(|(name, bytes)| (name.into(), bytes)));
             shown.push(piece);
         }
         entries.push(Shown {

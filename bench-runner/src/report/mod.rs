@@ -138,7 +138,7 @@ impl<'a> Report<'a> {
         let page = html::page(self, &rows, &charts, &whole)?;
         let mut files: Vec<(PathBuf, Vec<u8>)> = [
             ("index.html", page),
-            ("summary.md", markdown(results, self.manifest, &rows)),
+            ("summary.md", markdown(self, &rows)),
             ("summary.tex", latex(results, &rows)),
             ("summary.csv", csv::summary(&rows)),
             ("runs.csv", csv::runs(results)),
@@ -153,6 +153,36 @@ impl<'a> Report<'a> {
         let figures = Path::new("figures");
         let drawn = drawn.into_iter().flatten();
         files.extend(drawn.map(|(name, bytes)| (figures.join(name), bytes)));
+        Ok(files)
+    }
+
+    /// The files of a report that is to stay small, for a repository: the summaries, the list of runs, and
+    /// of each problem the chart that the summary shows, as SVG; from the results beside them
+    /// everything else can be made.
+    ///
+    /// # Errors
+    /// When a chart cannot be drawn.
+    pub fn small_files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        let small = Report {
+            formats: &[Format::Svg],
+            ..*self
+        };
+        let stems: Vec<String> = self
+            .results
+            .problems
+            .iter()
+            .map(|problem| main_chart(self.results, problem).name)
+            .collect();
+        let kept = |path: &Path| {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            match path.extension() {
+                Some(extension) if extension == "html" => false,
+                Some(extension) if extension == "svg" => stems.iter().any(|name| *name == stem),
+                _ => true,
+            }
+        };
+        let mut files = small.files()?;
+        files.retain(|(path, _)| kept(path));
         Ok(files)
     }
 
@@ -177,6 +207,11 @@ impl<'a> Report<'a> {
         }
         Ok(paths)
     }
+}
+
+/// The chart of a problem that its summary shows.
+fn main_chart(results: &Results, problem: &ProblemInfo) -> Chart {
+    figure::convergence(results, problem, Axis::GradientEvaluations, Metric::Loss)
 }
 
 /// The charts of one problem: the loss over each cost, then what else was measured.
@@ -216,7 +251,10 @@ for the median from order statistics, at 95 % or at the highest level that the n
 allows (50 % at 2, 75 % at 3, 94 % at 5 seeds). Runs that diverged or failed count as worse than \
 every other; interrupted runs do not count. A target that was not reached costs ∞.";
 
-fn markdown(results: &Results, manifest: &Manifest, rows: &[Row]) -> String {
+fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
+    let Report {
+        results, manifest, ..
+    } = *report;
     let mut text = format!("# {}\n\n{}\n\n", results.suite, results.description);
     for caveat in &results.caveats {
         text.push_str(&format!("> **Note:** {caveat}\n\n"));
@@ -235,6 +273,14 @@ fn markdown(results: &Results, manifest: &Manifest, rows: &[Row]) -> String {
             summary::goal(problem),
             summary::table(rows, problem).markdown()
         ));
+        if report.formats.contains(&Format::Svg) {
+            let chart = main_chart(results, problem);
+            let alt = chart.alt.replace(['[', ']'], "");
+            text.push_str(&format!(
+                "\n![{alt}](figures/{}.svg)\n\n{}\n",
+                chart.name, chart.caption
+            ));
+        }
     }
     text
 }

@@ -265,6 +265,7 @@ impl<'a> Training<'a> {
             loss: measurement.loss,
             test_loss: measurement.test_loss,
             accuracy: measurement.accuracy,
+            word_perplexity: measurement.word_perplexity,
             gradient_norm: last.map(|last| last.gradient_norm),
             criterion: criterion.map(|(value, _)| value),
             threshold: criterion.map(|(_, threshold)| threshold),

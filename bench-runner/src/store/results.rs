@@ -142,6 +142,11 @@ impl Results {
             joined.caveats.append(&mut set.caveats);
             joined.problems.append(&mut set.problems);
             joined.records.append(&mut set.records);
+            match (&mut joined.tuning, set.tuning) {
+                (Some(tuning), Some(other)) => tuning.add(other),
+                (tuning @ None, other) => *tuning = other,
+                (Some(_), None) => {}
+            }
             for mut optimizer in set.optimizers {
                 let known = joined.optimizers.iter_mut();
                 match known
@@ -177,6 +182,13 @@ impl Results {
                     own => own.iter().map(|label| name(label)).collect(),
                 };
             }
+        }
+        for choice in self
+            .tuning
+            .iter_mut()
+            .flat_map(|tuning| &mut tuning.choices)
+        {
+            choice.problem = name(&choice.problem);
         }
         for record in &mut self.records {
             record.cell.problem = name(&record.cell.problem);

@@ -20,6 +20,16 @@ pub struct TuningSummary {
     pub choices: Vec<Choice>,
 }
 
+impl TuningSummary {
+    /// Adds another sweep's trials.
+    pub(crate) fn add(&mut self, mut other: Self) {
+        self.runs += other.runs;
+        self.evaluations += other.evaluations;
+        self.seconds += other.seconds;
+        self.choices.append(&mut other.choices);
+    }
+}
+
 /// The trials of one optimizer on one problem.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
