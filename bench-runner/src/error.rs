@@ -107,6 +107,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// A plan's report lacks runs that are still to be made.
+    #[error("{done} of {total} runs are in the report; `bench-runner status {}` shows the others", .plan.display())]
+    Unfinished {
+        /// The plan's file.
+        plan: PathBuf,
+        /// Runs in the report.
+        done: usize,
+        /// Planned runs.
+        total: usize,
+    },
+
     /// The scheduler is missing, or refused.
     #[error("{command}: {reason}")]
     Scheduler {
@@ -192,6 +203,7 @@ impl Error {
             | Self::Model(_)
             | Self::Candle(_)
             | Self::StoresDiffer { .. }
+            | Self::Unfinished { .. }
             | Self::ReferenceDiffers { .. }
             | Self::Browser { .. }
             | Self::RunsFailed { .. } => 1,

@@ -15,5 +15,6 @@ pub mod spec;
 pub mod stats;
 pub mod store;
 pub mod sweep;
+mod whole;
 
 pub use error::{Error, Result};

@@ -1,8 +1,10 @@
 //! Random streams on the host: one per seed, purpose and index, so that no draw depends on what
-//! else was drawn, on threads or on the device.
+//! else was drawn, on threads or on the device; and draws whose values are fixed for good, whatever
+//! versions libraries have.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::RngCore;
 
 /// What a random stream is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,25 @@ pub fn stream(seed: u64, purpose: Stream, index: u64) -> ChaCha8Rng {
     // Streams are 64 bits wide: 2^56 indices per purpose.
     rng.set_stream(((purpose as u64) << 56) | (index & ((1 << 56) - 1)));
     rng
+}
+
+/// A number below `bound`, from the high half of a 64×64-bit product. Without rejection the
+/// probabilities differ by less than `bound` / 2⁶⁴, which no dataset can show.
+pub(crate) fn below(generator: &mut impl RngCore, bound: usize) -> usize {
+    ((u128::from(generator.next_u64()) * bound as u128) >> 64) as usize
+}
+
+/// A number in [0, 1) with 53 random bits.
+pub(crate) fn unit(generator: &mut impl RngCore) -> f64 {
+    (generator.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Fisher–Yates. Written out because the draws of library shuffles change between versions, and a
+/// seed must mean the same order for good.
+pub(crate) fn shuffle<T>(generator: &mut impl RngCore, items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, below(generator, last + 1));
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 
-use bench_runner::data::{BatchOrder, Splits, TokenSet, Vocabulary, digits, moby_dick, sha256};
+use bench_runner::data::{
+    BatchOrder, Catalogue, OrderOptions, Splits, TokenSet, Vocabulary, digits, moby_dick, sha256,
+};
 use candle_core::{DType, Device};
 use proptest::prelude::*;
 
@@ -25,6 +27,20 @@ fn digits_have_the_published_class_counts() {
         |set: &bench_runner::data::ImageSet| set.statistics().mean[0] * 16.0 * set.len() as f64;
     let mean = (sum(&digits.train) + sum(&digits.test)) / 1797.0;
     assert!((mean - 4.884164579855314).abs() < 1e-9, "{mean}");
+}
+
+#[test]
+fn the_catalogue_normalises_digits_by_their_training_part() {
+    let catalogue = Catalogue::built_in().unwrap();
+    let stated = catalogue
+        .get("digits")
+        .unwrap()
+        .normalisation
+        .clone()
+        .unwrap();
+    let found = digits().unwrap().train.statistics();
+    assert!((stated.mean[0] - found.mean[0]).abs() < 5e-5, "{found:?}");
+    assert!((stated.std[0] - found.std[0]).abs() < 5e-5, "{found:?}");
 }
 
 #[test]
@@ -111,6 +127,25 @@ proptest! {
         };
         prop_assert_eq!(samples(0).len(), 7);
         prop_assert_eq!(samples(0), samples(epoch));
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_order_resumes_at_any_step(
+        seed: u64, n in 30usize..100, size in 2usize..20, fraction in 0.0f64..0.6, drop_last: bool, from in 0u64..60,
+    ) {
+        let options = OrderOptions { drop_last, overlap: fraction };
+        let made = || BatchOrder::with_options(seed, n, size, &options).unwrap().with_subset(25).unwrap();
+        let batch = |order: &BatchOrder, step| {
+            let (epoch, batch) = order.at_step(step);
+            order.epoch(epoch).batch(batch)
+        };
+        let whole = made();
+        let undisturbed: Vec<_> = (0..80).map(|step| batch(&whole, step)).collect();
+        let resumed = made();
+        let rest: Vec<_> = (from..80).map(|step| batch(&resumed, step)).collect();
+        prop_assert_eq!(&undisturbed[from as usize..], &rest[..]);
     }
 }
 

@@ -187,8 +187,13 @@ fn malformed_parquet_names_file_row_and_column() {
 fn damaged_images_name_file_row_and_column() {
     let truncated = png(3)[..60].to_vec();
     let large = encode(&picture(5, 4, 0), ImageFormat::Png);
+    let jpeg = encode(&picture(4, 4, 0), ImageFormat::Jpeg);
+    let cut = |bytes: usize| jpeg[..jpeg.len() - bytes].to_vec();
     for (bytes, says) in [
         (truncated, "not a readable PNG or JPEG image"),
+        (cut(1), "its end is missing"),
+        (cut(9), "its end is missing"),
+        (cut(jpeg.len() - 30), "not a readable PNG or JPEG image"),
         (
             b"no image at all".to_vec(),
             "not a readable PNG or JPEG image",
@@ -253,6 +258,15 @@ fn columns_of_other_names_are_found_by_type() {
     frame.rename("label", "digit".into()).unwrap();
     write_parquet(&folder.path().join("train.parquet"), &mut frame, 3);
     assert_eq!(library.images("set").unwrap().train.labels(), [1; 7]);
+    let mut damaged = image_frame(&vec![b"no image".to_vec(); 7], &[Some(1); 7]);
+    damaged.rename("image", "picture".into()).unwrap();
+    write_parquet(&folder.path().join("train.parquet"), &mut damaged, 3);
+    let options = StreamOptions::in_order(7);
+    let mut stream = library
+        .stream("set", "train", options, &Device::Cpu)
+        .unwrap();
+    let error = stream.next().unwrap().unwrap_err().to_string();
+    assert!(error.contains("column `picture`"), "{error}");
     let other = Series::new("other".into(), vec![0i32; 7]);
     frame.with_column(other.into()).unwrap();
     write_parquet(&folder.path().join("train.parquet"), &mut frame, 3);

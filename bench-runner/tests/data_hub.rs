@@ -140,6 +140,24 @@ fn faults_that_pass_end_in_the_right_file() {
 }
 
 #[test]
+fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
+    let setup = Setup::new();
+    setup
+        .server
+        .fail([Fault::Status(429, "Retry-After: 1\r\n")]);
+    setup.assert_right(&setup.fetch().unwrap());
+    let times: Vec<_> = setup
+        .server
+        .requests()
+        .iter()
+        .filter(|request| request.redirected)
+        .map(|request| request.at)
+        .collect();
+    // Without the header, the wait would be a millisecond.
+    assert!(times[1] - times[0] >= Duration::from_secs(1));
+}
+
+#[test]
 fn a_cut_download_resumes_where_it_ended_even_in_another_run() {
     let setup = Setup::new();
     setup.server.fail([

@@ -1,11 +1,14 @@
 //! From text to tokens: vocabularies, the token cache, and perplexity.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::Path;
 
 use bench_runner::data::{
     Catalogue, Hub, HubOptions, Library, Splits, TokenSet, Tokenizer, Tokens, Vocabulary, moby_dick,
 };
+use support::hub::StandInHub;
 
 fn library(folder: &Path, catalogue: &str) -> Library {
     std::fs::write(folder.join("datasets.toml"), catalogue).unwrap();
@@ -168,4 +171,23 @@ fn gpt2_tokens_are_those_of_openai() {
     assert_eq!(gpt2.size(), 50_257);
     assert_eq!(gpt2.encode("Hello world").unwrap(), [15496, 995]);
     assert_eq!(gpt2.encode("<|endoftext|>").unwrap(), [50256]);
+    let server = StandInHub::start();
+    for file in ["vocab.json", "merges.txt"] {
+        let revision = "607a30d783dfa663caf39e06633721c8d4cfcd7e";
+        server.add_at(
+            format!("/openai-community/gpt2/resolve/{revision}/{file}"),
+            std::fs::read(folder.join(file)).unwrap(),
+        );
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let hub = Hub::new(HubOptions {
+        endpoint: server.endpoint.clone(),
+        cache: scratch.path().join("cache"),
+        offline: false,
+        progress: false,
+        ..HubOptions::from_env().unwrap()
+    });
+    let library = Library::new(Catalogue::built_in().unwrap(), hub);
+    let tokenizer = Tokenizer::Gpt2 { folder: None };
+    assert_eq!(library.vocabulary("moby-dick", &tokenizer).unwrap(), gpt2);
 }

@@ -68,6 +68,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let name = format!("gpt mini v{vocabulary} b16");
         rows.step(&name, &model, &tokens, &targets)?;
     }
+    for gradient_checkpointing in [false, true] {
+        let config = GptConfig {
+            layers: 12,
+            context: 256,
+            gradient_checkpointing,
+            ..GptPreset::Mini.config()
+        };
+        let model = config.build(&scope())?;
+        let tokens = integers(&[16, 256], 256)?;
+        let targets = integers(&[16, 256], 255)?;
+        let kind = if gradient_checkpointing {
+            "checkpointed"
+        } else {
+            "kept"
+        };
+        rows.step(
+            &format!("gpt 12 layers, context 256, {kind}"),
+            &model,
+            &tokens,
+            &targets,
+        )?;
+    }
     let mlp = dense::MlpConfig::default().build(&scope())?;
     let (images, labels) = (values(&[512, 784])?, integers(&[512], 10)?);
     rows.step("mlp 784-64-32-10 b512", &mlp, &images, &labels)?;

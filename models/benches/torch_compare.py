@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests" / "golden"))
-from torch_vision import DenseNet, LeNet, ResNet
+from torch_vision import DenseNet, LeNet, cifar_resnet
 
 WARM_UP, RUNS = 3, 15
 FILTER = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -23,8 +23,15 @@ def median(runs):
     return statistics.median(runs[WARM_UP:])
 
 
-def row(name, forward, backward, step=None):
-    tail = "" if step is None else f"  step {step:.1f}"
+def resident(key):
+    """A size of this process in MiB: resident now (VmRSS) or at most (VmHWM)."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1]) / 1024
+
+
+def row(name, forward, backward, step=None, memory=0):
+    tail = "" if step is None else f"  step {step:.1f}  memory {memory:.0f}"
     print(f"{name:<32} {forward:>10.2f} {backward:>10.2f}{tail}", flush=True)
 
 
@@ -44,6 +51,7 @@ def layer_times(layer, input):
 
 
 def step_times(model, input, labels, loss=F.cross_entropy):
+    memory = resident("VmRSS")
     adam = torch.optim.Adam(model.parameters())
     steps, forward, backward = [], [], []
     for _ in range(WARM_UP + RUNS):
@@ -56,7 +64,8 @@ def step_times(model, input, labels, loss=F.cross_entropy):
         backward.append(1e3 * (time.perf_counter() - back))
         adam.step()
         steps.append(1e3 * (time.perf_counter() - start))
-    return median(forward), median(backward), median(steps)
+    memory = resident("VmHWM") - memory
+    return median(forward), median(backward), median(steps), memory
 
 
 def vision():
@@ -73,7 +82,7 @@ def vision():
                 layer = nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
             row(name, *layer_times(layer, values(128, inputs, size, size).requires_grad_()))
     for name, make, batch, channels, size in [
-        ("resnet-20 3x32x32 b128", lambda: ResNet(20), 128, 3, 32),
+        ("resnet-20 3x32x32 b128", lambda: cifar_resnet(20), 128, 3, 32),
         ("densenet-10 3x32x32 b128", lambda: DenseNet(10), 128, 3, 32),
         ("lenet 1x28x28 b512", lambda: LeNet(28), 512, 1, 28),
     ]:

@@ -135,6 +135,14 @@ impl Scope {
         Ok(var)
     }
 
+    /// The parameters created in this scope so far.
+    pub(crate) fn parameters(&self) -> Vec<Var> {
+        let tensors = self.tensors.borrow();
+        let all = tensors.parameters.iter();
+        let own = all.filter(|(name, _)| name.starts_with(&self.prefix));
+        own.map(|(_, var)| var.clone()).collect()
+    }
+
     /// All tensors created under the root so far, sorted by name.
     pub fn into_tensors(self) -> Tensors {
         let mut tensors = self.tensors.borrow().clone();

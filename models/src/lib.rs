@@ -1,5 +1,6 @@
 //! Neural networks that train on [Candle](candle_core): right gradients, fast CPU kernels.
 
+mod checkpoint;
 pub mod dense;
 mod error;
 mod init;
@@ -9,6 +10,7 @@ pub mod layer;
 pub mod loss;
 mod model;
 mod spec;
+mod summary;
 pub mod vision;
 mod weights;
 
@@ -16,3 +18,4 @@ pub use error::{Error, Result};
 pub use init::{Init, Scope};
 pub use model::{Model, Pass, Tensors};
 pub use spec::ModelSpec;
+pub use summary::{LayerSummary, Summary};

@@ -1,12 +1,12 @@
 //! Models as data: a description that configuration files hold, and the model it stands for.
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::dense::{LinearClassifierConfig, LogisticConfig, MlpConfig};
 use crate::language::GptConfig;
-use crate::vision::{DenseNetConfig, LeNetConfig, ResNetConfig};
-use crate::{Model, Result, Scope};
+use crate::vision::{DenseNetConfig, LeNetConfig, ResNetConfig, ResNetVariant};
+use crate::{Model, Result, Scope, Summary};
 
 /// The description of a model: its `kind`, and the settings of that kind, each with a default.
 /// Unknown settings are refused.
@@ -61,6 +61,30 @@ impl ModelSpec {
             Self::DenseNet(config) => Box::new(config.build(&scope)?),
             Self::Gpt(config) => Box::new(config.build(&scope)?),
         })
+    }
+
+    /// The model's layers with their shapes, parameters and multiply-adds for one input: a sequence of
+    /// the whole context, an image of ImageNet's usual 224×224 or of CIFAR's 32×32 where the network
+    /// takes any size. [`Summary::new`] describes a model for another input.
+    ///
+    /// # Errors
+    /// As [`ModelSpec::build`].
+    pub fn describe(&self) -> Result<Summary> {
+        let images = |channels, size| ([1, channels, size, size].to_vec(), DType::F32);
+        let (shape, dtype) = match self {
+            Self::Linear(config) => (vec![1, config.inputs], DType::F32),
+            Self::Logistic(config) => (vec![1, config.inputs], DType::F32),
+            Self::Mlp(config) => (vec![1, config.inputs], DType::F32),
+            Self::LeNet(config) => images(config.in_channels, config.size),
+            Self::ResNet(config) => match config.variant {
+                ResNetVariant::ImageNet => images(config.in_channels, 224),
+                ResNetVariant::Cifar | ResNetVariant::Fuse => images(config.in_channels, 32),
+            },
+            Self::DenseNet(config) => images(config.in_channels, 32),
+            Self::Gpt(config) => (vec![1, config.context], DType::U32),
+        };
+        let model = self.build(0, DType::F32, &Device::Cpu)?;
+        Summary::new(&*model, &Tensor::zeros(shape, dtype, &Device::Cpu)?)
     }
 
     /// A title for people, for example `MLP 784-64-32-10`.

@@ -46,6 +46,7 @@ fn gpt_gradients() {
             dropout,
             // Large first weights, so that attention is far from uniform.
             init_std: 0.5,
+            gradient_checkpointing: false,
         };
         let model = config
             .build(&Scope::new(1, DType::F64, &Device::Cpu))
@@ -54,6 +55,94 @@ fn gpt_gradients() {
         let tokens: Vec<u32> = (0..12).map(|i| i % 11).collect();
         let tokens = Tensor::from_vec(tokens, (2, 6), &Device::Cpu).unwrap();
         assert_model_gradients(&model, &tokens);
+    }
+}
+
+fn gpt_spec(spec: &str) -> Result<GptConfig, String> {
+    match serde_json::from_str(spec) {
+        Ok(ModelSpec::Gpt(config)) => Ok(config),
+        Ok(other) => panic!("not a GPT: {other:?}"),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn gpt_presets_can_be_overridden() {
+    for (name, preset) in [
+        ("nano", GptPreset::Nano),
+        ("mini", GptPreset::Mini),
+        ("small", GptPreset::Small),
+    ] {
+        let spec = format!(r#"{{"kind": "gpt", "preset": "{name}"}}"#);
+        assert_eq!(gpt_spec(&spec).unwrap(), preset.config());
+        let spec = format!(r#"{{"kind": "gpt", "context": 8, "preset": "{name}", "heads": 1}}"#);
+        let expected = GptConfig {
+            context: 8,
+            heads: 1,
+            ..preset.config()
+        };
+        assert_eq!(gpt_spec(&spec).unwrap(), expected);
+        let written = serde_json::to_string(&ModelSpec::Gpt(expected.clone())).unwrap();
+        assert_eq!(gpt_spec(&written).unwrap(), expected);
+    }
+    assert_eq!(
+        gpt_spec(r#"{"kind": "gpt"}"#).unwrap(),
+        GptConfig::default()
+    );
+}
+
+#[test]
+fn gpt_settings_that_do_not_exist_or_fit_are_refused() {
+    let message = gpt_spec(r#"{"kind": "gpt", "preset": "tiny"}"#).unwrap_err();
+    assert!(
+        message.contains("`tiny`") && message.contains("`nano`"),
+        "{message}"
+    );
+    let message = gpt_spec(r#"{"kind": "gpt", "preset": "nano", "layer": 2}"#).unwrap_err();
+    assert!(
+        message.contains("`layer`") && message.contains("`layers`"),
+        "{message}"
+    );
+    for spec in [
+        r#"{"kind": "gpt", "preset": "nano", "heads": 3}"#,
+        r#"{"kind": "gpt", "preset": "nano", "vocabulary": 0}"#,
+        r#"{"kind": "gpt", "preset": "nano", "dropout": 1.0}"#,
+        r#"{"kind": "gpt", "preset": "nano", "init_std": -1.0}"#,
+    ] {
+        let config = gpt_spec(spec).unwrap();
+        let scope = Scope::new(0, DType::F32, &Device::Cpu);
+        assert!(config.build(&scope).is_err(), "{spec}");
+    }
+}
+
+#[test]
+fn gradient_checkpointing_changes_no_bit() {
+    for dropout in [0.0, 0.2] {
+        let bits = |gradient_checkpointing| {
+            let config = GptConfig {
+                dropout,
+                gradient_checkpointing,
+                ..GptPreset::Nano.config()
+            };
+            let model = config
+                .build(&Scope::new(1, DType::F32, &Device::Cpu))
+                .unwrap();
+            let tokens = common::golden::integers(7, 256, &[3, 32]);
+            let logits = model.forward(&tokens, Pass::Train { seed: 4 }).unwrap();
+            let gradients = cross_entropy(&logits, &common::golden::integers(5, 256, &[3, 32]))
+                .unwrap()
+                .backward()
+                .unwrap();
+            let bits = |tensor: &Tensor| -> Vec<u32> {
+                let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+                values.into_iter().map(f32::to_bits).collect()
+            };
+            let parameters = model.tensors().parameters.iter();
+            let mut all = vec![bits(&logits)];
+            all.extend(parameters.map(|(_, var)| bits(gradients.get(var).unwrap())));
+            all
+        };
+        assert!(bits(true) == bits(false), "dropout {dropout}");
     }
 }
 

@@ -52,6 +52,12 @@ golden!(
     ResNetConfig::cifar(8).width(4).in_channels(1)
 );
 golden!(resnet_20, "resnet-20", ResNetConfig::cifar(20));
+golden!(
+    narrow_resnet_of_fuse,
+    "resnet-fuse-narrow",
+    ResNetConfig::fuse().width(2),
+    [DOUBLE]
+);
 // Among the millions of units of these, one is so near zero that rounding to single precision puts it
 // on the other side of ReLU, which changes gradients by up to a hundredth (PyTorch's own single and
 // double precision differ by as much on ResNet-50).

@@ -4,7 +4,7 @@
 
 mod common;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use models::vision::{DenseNetConfig, LeNetConfig, ResNetConfig};
 use models::{Model, Pass, Scope};
 
@@ -32,6 +32,7 @@ fn resnets_have_the_published_parameter_counts() {
     assert_eq!(count(ResNetConfig::cifar(32)), 464_154);
     assert_eq!(count(ResNetConfig::cifar(44)), 658_586);
     assert_eq!(count(ResNetConfig::cifar(56)), 853_018);
+    assert_eq!(count(ResNetConfig::fuse()), 3_094_106);
     assert_eq!(count(ResNetConfig::imagenet(18)), 11_689_512);
     assert_eq!(count(ResNetConfig::imagenet(34)), 21_797_672);
     assert_eq!(count(ResNetConfig::imagenet(50)), 25_557_032);
@@ -45,6 +46,8 @@ fn resnet_gradients() {
     let config = ResNetConfig::imagenet(18).width(2).classes(3);
     let model = config.build(&scope(DType::F64)).unwrap();
     assert_model_gradients(&model, &[2, 3, 35, 33]);
+    let model = ResNetConfig::fuse().width(2).build(&scope(DType::F64));
+    assert_model_gradients(&model.unwrap(), &[4, 3, 16, 16]);
 }
 
 #[test]
@@ -53,6 +56,10 @@ fn impossible_resnets_are_refused() {
         ResNetConfig::cifar(21),
         ResNetConfig::cifar(2),
         ResNetConfig::imagenet(20),
+        ResNetConfig {
+            depth: 18,
+            ..ResNetConfig::fuse()
+        },
         ResNetConfig::cifar(20).width(0),
         ResNetConfig::cifar(20).classes(0),
         ResNetConfig::cifar(20).in_channels(0),
@@ -120,33 +127,4 @@ fn lenet_needs_a_pixel_in_the_end() {
     };
     let message = config.build(&scope(DType::F32)).unwrap_err().to_string();
     assert_eq!(message, "size = 15 is not valid: expected at least 16");
-}
-
-#[test]
-fn bits_do_not_depend_on_the_number_of_threads() {
-    let step = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.unwrap().install(|| {
-            let model = ResNetConfig::cifar(8).build(&scope(DType::F32)).unwrap();
-            let input = uniform(1, &[37, 3, 16, 16]).to_dtype(DType::F32).unwrap();
-            let logits = model.forward(&input, Pass::Train { seed: 0 }).unwrap();
-            let gradients = weighted_sum(&logits).unwrap().backward().unwrap();
-            let bits = |tensor: &Tensor| -> Vec<u32> {
-                let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
-                values.into_iter().map(f32::to_bits).collect()
-            };
-            let parameters = model.tensors().parameters.clone();
-            let mut all = vec![bits(&logits)];
-            all.extend(
-                parameters
-                    .iter()
-                    .map(|(_, var)| bits(gradients.get(var).unwrap())),
-            );
-            all
-        })
-    };
-    let one = step(1);
-    for threads in [2, 3, 7] {
-        assert!(step(threads) == one, "{threads} threads");
-    }
 }

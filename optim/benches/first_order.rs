@@ -1,14 +1,17 @@
 //! Time of one fused update against the time that moving its bytes takes.
 //!
 //! `cargo bench -p optim` prints one row per optimizer and size; `torch_compare.py` prints the same
-//! rows for PyTorch. Set `RAYON_NUM_THREADS` to choose the number of threads, and pass a largest
+//! rows for PyTorch. A second table tells what FUSE-PV adds to Adam before its switch. Set `RAYON_NUM_THREADS` to choose the number of threads, and pass a largest
 //! number of parameters to leave out larger sizes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor, Var};
-use optim::{AdamConfig, Gradient, Parameters, Result, SgdConfig};
+use optim::{
+    AdamConfig, Criterion, FusePvConfig, Gradient, Meter, Objective, Optimizer, Oracle, Parameters,
+    Result, SgdConfig,
+};
 use rayon::prelude::*;
 
 /// One update from a given gradient.
@@ -31,34 +34,79 @@ fn main() -> Result<()> {
             report(&format!("{} M, 1 tensor", d / 1_000_000), &[vec![d]])?;
         }
     }
+    println!("\nA step of FUSE-PV before its switch beside Adam's, both from a given gradient");
+    println!("| model | Adam ms | FUSE-PV ms | FUSE-PV / Adam |");
+    println!("|---|---|---|---|");
+    report_first_phase("ResNet-20, 65 tensors", &resnet20())?;
+    for d in [1_000_000, 10_000_000, 100_000_000] {
+        if d <= largest {
+            report_first_phase(&format!("{} M, 1 tensor", d / 1_000_000), &[vec![d]])?;
+        }
+    }
     Ok(())
+}
+
+/// A loss of 1 with a gradient that is there already.
+struct Given(Gradient);
+
+impl Objective for Given {
+    fn loss(&mut self) -> Result<f64> {
+        Ok(1.0)
+    }
+
+    fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+        Ok((1.0, self.0.clone()))
+    }
+}
+
+fn report_first_phase(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
+    let parameters = parameters(shapes)?;
+    let mut adam = AdamConfig::default().build(&parameters)?;
+    let mut fuse = FusePvConfig {
+        criterion: Criterion::GradNorm {
+            threshold: 0.0,
+            relative: false,
+        },
+        ..FusePvConfig::default()
+    }
+    .build(&parameters)?;
+    let gradient = gradient(&parameters)?;
+    let step = |optimizer: &mut dyn Optimizer| -> Result<()> {
+        let mut objective = Given(gradient.clone());
+        optimizer.step(&mut Oracle::new(&mut objective, &mut Meter::new()))?;
+        Ok(())
+    };
+    let d = parameters.element_count();
+    let (adam, fuse) = best_times(d, || step(&mut adam), || step(&mut fuse))?;
+    let (adam, fuse) = (adam.as_secs_f64(), fuse.as_secs_f64());
+    println!(
+        "| {label} | {:.3} | {:.3} | {:.3} |",
+        1e3 * adam,
+        1e3 * fuse,
+        fuse / adam
+    );
+    Ok(())
+}
+
+/// A tenth of the parameters.
+fn gradient(parameters: &Parameters) -> Result<Gradient> {
+    let tensors = parameters.vars().iter();
+    let tensors = tensors.map(|var| Ok((var.as_detached_tensor() * 0.1)?));
+    Gradient::new(parameters, tensors.collect::<Result<Vec<_>>>()?)
 }
 
 fn report(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
     let parameters = parameters(shapes)?;
     let d = parameters.element_count();
-    let tensors = parameters
-        .vars()
-        .iter()
-        .map(|var| Ok((var.as_detached_tensor() * 0.1)?))
-        .collect::<Result<Vec<_>>>()?;
-    let gradient = Gradient::new(&parameters, tensors)?;
+    let gradient = gradient(&parameters)?;
     for (name, vectors) in [("SGD", 3), ("SGD momentum", 5), ("Adam", 7), ("AdamW", 7)] {
         let mut update = build(name, &parameters)?;
-        let mut failed = None;
         let mut move_bytes = mover(d, vectors);
-        let (time, floor) = best_times(
-            d,
-            || {
-                if let Err(error) = update(&gradient) {
-                    failed = Some(error);
-                }
-            },
-            &mut *move_bytes,
-        );
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        let update = || update(&gradient).map(|_| ());
+        let (time, floor) = best_times(d, update, || {
+            move_bytes();
+            Ok(())
+        })?;
         let bytes = (4 * vectors * d) as f64;
         let (seconds, floor) = (time.as_secs_f64(), floor.as_secs_f64());
         println!(
@@ -123,20 +171,28 @@ fn mover(d: usize, vectors: usize) -> Box<dyn FnMut()> {
     })
 }
 
-/// The shortest of many runs of each function on `d` parameters, taken in turns, so that both see
-/// the same load of the machine.
-fn best_times(d: usize, mut f: impl FnMut(), mut g: impl FnMut()) -> (Duration, Duration) {
-    fn time(f: &mut impl FnMut()) -> Duration {
+/// The shortest of many runs of each function on `d` parameters, a few at a time in turns, so that
+/// both see the same load of the machine and each finds in the caches what it left there.
+fn best_times(
+    d: usize,
+    mut f: impl FnMut() -> Result<()>,
+    mut g: impl FnMut() -> Result<()>,
+) -> Result<(Duration, Duration)> {
+    fn time(f: &mut impl FnMut() -> Result<()>) -> Result<Duration> {
         let start = Instant::now();
-        f();
-        start.elapsed()
+        f()?;
+        Ok(start.elapsed())
     }
     let mut best = (Duration::MAX, Duration::MAX);
-    for _ in 0..(300_000_000 / d).clamp(8, 300) {
-        best.0 = best.0.min(time(&mut f));
-        best.1 = best.1.min(time(&mut g));
+    for _ in 0..(100_000_000 / d).clamp(3, 100) {
+        for _ in 0..4 {
+            best.0 = best.0.min(time(&mut f)?);
+        }
+        for _ in 0..4 {
+            best.1 = best.1.min(time(&mut g)?);
+        }
     }
-    best
+    Ok(best)
 }
 
 fn parameters(shapes: &[Vec<usize>]) -> Result<Parameters> {

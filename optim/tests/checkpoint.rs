@@ -9,8 +9,8 @@ use candle_core::{DType, Device, Tensor, Var};
 use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::state::State;
 use optim::{
-    AdamConfig, AdamSgdConfig, Meter, Optimizer, Oracle, Parameters, Schedule, Scheduled,
-    SgdConfig, SwitchAt,
+    AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, LbfgsConfig, LineSearch, Meter,
+    Optimizer, Oracle, PairSource, Parameters, Schedule, Scheduled, SgdConfig, SwitchAt, Theta,
 };
 
 const STEPS: u64 = 10;
@@ -67,6 +67,41 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
                 }),
             };
             Box::new(Scheduled::new(config.build(parameters).unwrap(), schedule).unwrap())
+        }),
+        ("lbfgs", |parameters| {
+            let config = LbfgsConfig {
+                max_iter: 2,
+                history_size: 3,
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
+        }),
+        ("lbfgs of fixed steps", |parameters| {
+            let config = LbfgsConfig {
+                max_iter: 2,
+                lr: 1e-3,
+                line_search: LineSearch::Fixed,
+                pairs: PairSource::FullOverlap,
+                guard: CurvatureGuard::Powell(0.2),
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
+        }),
+        ("fuse", |parameters| {
+            let config = FuseConfig {
+                theta: Theta::Linear {
+                    from: 1.0,
+                    to: 0.0,
+                    steps: 6,
+                },
+                lbfgs: LbfgsConfig {
+                    max_iter: 2,
+                    pairs: PairSource::Carried,
+                    ..Default::default()
+                },
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
         }),
     ]
 }

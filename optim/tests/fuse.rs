@@ -568,12 +568,95 @@ fn impossible_settings_are_refused() {
         ..FusePvConfig::default()
     };
     assert!(refused(decayed).contains("weight_decay = 0.1"));
-    let theta = FuseConfig {
-        theta: Theta::Constant(1.5),
-        ..FuseConfig::default()
+    let criterion = |criterion| {
+        refused(FusePvConfig {
+            criterion,
+            ..FusePvConfig::default()
+        })
     };
-    let error = theta.build(&problem.parameters).unwrap_err().to_string();
-    assert!(error.starts_with("theta = 1.5 is out of range"));
+    let decrease = |window, min_relative_decrease| Criterion::LossDecrease {
+        window,
+        min_relative_decrease,
+    };
+    let theta = |theta| {
+        let config = FuseConfig {
+            theta,
+            ..FuseConfig::default()
+        };
+        let error = config.build(&problem.parameters).unwrap_err();
+        error.to_string()
+    };
+    let nested = |change: fn(&mut FusePvConfig)| {
+        let mut config = FusePvConfig::default();
+        change(&mut config);
+        refused(config)
+    };
+    let norm = Criterion::GradNorm {
+        threshold: -0.5,
+        relative: true,
+    };
+    for (found, expected) in [
+        (
+            criterion(norm.clone()),
+            "threshold = -0.5 is out of range: expected a finite number >= 0",
+        ),
+        (
+            criterion(Criterion::AllOf(vec![Criterion::Never, norm])),
+            "threshold = -0.5 is out of range: expected a finite number >= 0",
+        ),
+        (
+            criterion(Criterion::LossLevel {
+                threshold: f64::NAN,
+            }),
+            "threshold = NaN is out of range: expected a finite number",
+        ),
+        (
+            criterion(decrease(0, 0.1)),
+            "window = 0 is out of range: expected at least 1",
+        ),
+        (
+            criterion(decrease(3, -0.1)),
+            "min_relative_decrease = -0.1 is out of range: expected a finite number >= 0",
+        ),
+        (
+            criterion(Criterion::NoiseScale { threshold: 0.0 }),
+            "threshold = 0 is out of range: expected a finite number > 0",
+        ),
+        (
+            theta(Theta::Constant(1.5)),
+            "theta = 1.5 is out of range: expected 0 <= θ <= 1",
+        ),
+        (
+            theta(Theta::Constant(f64::NAN)),
+            "theta = NaN is out of range: expected 0 <= θ <= 1",
+        ),
+        (
+            theta(Theta::Linear {
+                from: -0.1,
+                to: 1.0,
+                steps: 5,
+            }),
+            "theta = -0.1 is out of range: expected 0 <= θ <= 1",
+        ),
+        (
+            theta(Theta::Linear {
+                from: 0.0,
+                to: 2.0,
+                steps: 5,
+            }),
+            "theta = 2 is out of range: expected 0 <= θ <= 1",
+        ),
+        (
+            nested(|c| c.adam.beta2 = 1.0),
+            "beta2 = 1 is out of range: expected 0 <= value < 1",
+        ),
+        (
+            nested(|c| c.lbfgs.history_size = 0),
+            "history_size = 0 is out of range: expected at least 1",
+        ),
+    ] {
+        assert_eq!(found, expected);
+    }
     let error = serde_json::from_str::<FusePvConfig>(r#"{"criterium": "never"}"#).unwrap_err();
     assert!(error.to_string().contains("unknown field `criterium`"));
 }

@@ -4,8 +4,13 @@
 mod common;
 
 use candle_core::{DType, Device};
-use common::{Analytic, Run, minimize, quadratic, rosenbrock};
-use optim::{HistoryPrecision, Lbfgs, LbfgsConfig, LineSearch, Meter, Optimizer, Oracle};
+use common::{Analytic, Function, Run, minimize, quadratic, rosenbrock};
+use optim::{
+    CurvatureGuard, EvaluationLimit, Gradient, HistoryPrecision, InitialScaling, Lbfgs,
+    LbfgsConfig, LineSearch, Meter, Objective, Optimizer, Oracle, Result, Schedule, Scheduled,
+    StopReason,
+};
+use proptest::prelude::*;
 
 #[test]
 fn chained_rosenbrock_is_solved_to_high_accuracy() {
@@ -161,5 +166,202 @@ fn a_bf16_history_costs_few_evaluations_more() {
             half.evaluations <= 2 * full.evaluations,
             "{name}: {full:?} {half:?}"
         );
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let f64s = Analytic::new(rosenbrock, &common::rosenbrock_start(2), &Device::Cpu);
+    let refused = |change: fn(&mut LbfgsConfig)| {
+        let mut config = LbfgsConfig::default();
+        change(&mut config);
+        config.build(&f64s.parameters).unwrap_err().to_string()
+    };
+    for (found, expected) in [
+        (
+            refused(|c| c.lr = 0.0),
+            "lr = 0 is out of range: expected a finite number > 0",
+        ),
+        (
+            refused(|c| c.max_iter = 0),
+            "max_iter = 0 is out of range: expected at least 1",
+        ),
+        (
+            refused(|c| c.max_eval = Some(1)),
+            "max_eval = 1 is out of range: expected at least 1, and 2 for a line search under the strict limit",
+        ),
+        (
+            refused(|c| {
+                c.max_eval = Some(0);
+                c.evaluation_limit = EvaluationLimit::Torch26;
+            }),
+            "max_eval = 0 is out of range: expected at least 1, and 2 for a line search under the strict limit",
+        ),
+        (
+            refused(|c| c.tolerance_grad = -1e-7),
+            "tolerance_grad = -0.0000001 is out of range: expected a finite number >= 0",
+        ),
+        (
+            refused(|c| c.tolerance_change = f64::NAN),
+            "tolerance_change = NaN is out of range: expected a finite number >= 0",
+        ),
+        (
+            refused(|c| c.history_size = 0),
+            "history_size = 0 is out of range: expected at least 1",
+        ),
+        (
+            refused(|c| c.c1 = 0.0),
+            "c1 = 0 is out of range: expected 0 < c1 < 1",
+        ),
+        (
+            refused(|c| c.c1 = f64::NAN),
+            "c1 = NaN is out of range: expected 0 < c1 < 1",
+        ),
+        (
+            refused(|c| c.c2 = 1e-5),
+            "c2 = 0.00001 is out of range: expected c1 < c2 < 1",
+        ),
+        (
+            refused(|c| c.c2 = 1.0),
+            "c2 = 1 is out of range: expected c1 < c2 < 1",
+        ),
+        (
+            refused(|c| c.guard = CurvatureGuard::Cautious(f64::INFINITY)),
+            "guard = inf is out of range: expected a finite number >= 0",
+        ),
+        (
+            refused(|c| c.guard = CurvatureGuard::Absolute(-1.0)),
+            "guard = -1 is out of range: expected a finite number >= 0",
+        ),
+        (
+            refused(|c| c.guard = CurvatureGuard::Powell(1.0)),
+            "guard = 1 is out of range: expected 0 < μ < 1",
+        ),
+        (
+            refused(|c| c.scaling = InitialScaling::Constant(0.0)),
+            "scaling = 0 is out of range: expected a finite number > 0",
+        ),
+        (
+            refused(|c| c.history_precision = HistoryPrecision::Bf16),
+            "history_precision = bf16 is out of range: expected full beside f64 parameters",
+        ),
+    ] {
+        assert_eq!(found, expected);
+    }
+    let error = serde_json::from_str::<LbfgsConfig>(r#"{"history": 5}"#).unwrap_err();
+    assert!(error.to_string().contains("unknown field `history`"));
+    let mut lbfgs = LbfgsConfig::default().build(&f64s.parameters).unwrap();
+    let error = lbfgs.set_learning_rate(-1.0).unwrap_err().to_string();
+    assert!(error.starts_with("learning_rate = -1 is out of range"));
+}
+
+/// A schedule may start or end at 0: such a step moves nothing, and the next one goes on.
+#[test]
+fn a_step_length_of_zero_moves_nothing() {
+    for line_search in [
+        LineSearch::StrongWolfe,
+        LineSearch::Armijo,
+        LineSearch::Fixed,
+    ] {
+        let (f, start) = quadratic(5, 10.0);
+        let mut problem = Analytic::new(f, &start, &Device::Cpu);
+        let config = LbfgsConfig {
+            line_search,
+            max_iter: 3,
+            ..LbfgsConfig::default()
+        };
+        let lbfgs = config.build(&problem.parameters).unwrap();
+        let warm_up = Schedule::WarmUp {
+            steps: 2,
+            start_factor: 0.0,
+            then: Box::default(),
+        };
+        let mut lbfgs = Scheduled::new(lbfgs, warm_up).unwrap();
+        let mut meter = Meter::new();
+        let first = lbfgs
+            .step(&mut Oracle::new(&mut problem, &mut meter))
+            .unwrap();
+        assert_eq!(problem.values(), start, "{line_search:?}");
+        for _ in 0..3 {
+            lbfgs
+                .step(&mut Oracle::new(&mut problem, &mut meter))
+                .unwrap();
+        }
+        let last = problem.loss().unwrap();
+        assert!(last < 0.1 * first.loss, "{line_search:?}: {last}");
+    }
+}
+
+/// Passes evaluations on and keeps them: the point, the loss and the gradient.
+struct Recorder<F> {
+    problem: Analytic<F>,
+    seen: Vec<(Vec<f64>, f64, Vec<f64>)>,
+}
+
+impl<F: Function> Objective for Recorder<F> {
+    fn loss(&mut self) -> Result<f64> {
+        self.problem.loss()
+    }
+
+    fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+        let (loss, gradient) = self.problem.loss_and_gradient()?;
+        let components = gradient.tensors()[0].to_vec1()?;
+        self.seen.push((self.problem.values(), loss, components));
+        Ok((loss, gradient))
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Each iteration of the whole optimizer: the move is one of descent, and where its end is
+    /// accepted by the search it meets both of Wolfe's conditions.
+    #[test]
+    fn every_accepted_step_satisfies_the_strong_wolfe_conditions(
+        start in prop::collection::vec(-2.0..2.0f64, 2..8),
+        c2 in 0.1..0.9f64,
+        lr in 0.1..3.0f64,
+        history_size in 1..6usize,
+    ) {
+        let config = LbfgsConfig {
+            c2,
+            lr,
+            history_size,
+            max_iter: 1,
+            max_eval: Some(60),
+            tolerance_change: 0.0,
+            ..LbfgsConfig::default()
+        };
+        let c1 = config.c1;
+        let problem = Analytic::new(rosenbrock, &start, &Device::Cpu);
+        let mut lbfgs = config.build(&problem.parameters).unwrap();
+        let mut recorder = Recorder { problem, seen: Vec::new() };
+        let mut meter = Meter::new();
+        let mut accepted = 0;
+        for _ in 0..25 {
+            recorder.seen.clear();
+            let step = lbfgs.step(&mut Oracle::new(&mut recorder, &mut meter)).unwrap();
+            // Below this, differences of losses are rounding.
+            if step.stop != StopReason::MaxIterations || step.loss < 1e-8 {
+                break;
+            }
+            prop_assert_eq!(lbfgs.counts().satisfied_searches, lbfgs.counts().searches);
+            let end = recorder.problem.values();
+            let (start, loss, gradient) = &recorder.seen[0];
+            let at_end = recorder.seen.iter().find(|(x, _, _)| *x == end);
+            let (_, end_loss, end_gradient) = at_end.expect("the end was evaluated");
+            let s: Vec<f64> = end.iter().zip(start).map(|(a, b)| a - b).collect();
+            let slope = dot(gradient, &s);
+            let rounding = 1e-12 * loss;
+            prop_assert!(slope < 0.0);
+            prop_assert!(*end_loss <= loss + c1 * slope + rounding);
+            prop_assert!(dot(end_gradient, &s).abs() <= -c2 * slope * (1.0 + 1e-9) + rounding);
+            accepted += 1;
+        }
+        prop_assert!(accepted > 3);
     }
 }

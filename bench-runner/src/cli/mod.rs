@@ -225,10 +225,7 @@ fn hashes<'a>(
             if hashes.contains_key(&name) {
                 continue;
             }
-            let hash = match &entry.config {
-                ProblemConfig::Language(_) => library.corpus_sha256(&name)?,
-                _ => library.images(&name)?.sha256(),
-            };
+            let hash = entry.config.data_sha256(&name, library)?;
             hashes.insert(name, hash);
         }
     }

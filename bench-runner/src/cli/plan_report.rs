@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use super::ablation::{ending, writable, write_report};
-use crate::Result;
 use crate::run::{CellId, Outcome, RunRecord};
 use crate::store::{CellStore, Circumstances, Manifest};
 use crate::sweep::{self, Attempts, Cell, Plan};
+use crate::{Error, Result};
 
 /// Draws the report of a plan. Runs that failed are in it with their reasons; those that are still to
 /// be made are not.
@@ -52,7 +52,15 @@ pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -
     manifest.complete = records.len() == plan.cells.len();
     let results = sweep::results(&experiment, &plan.dimensions, records);
     write_report(folder, &results, manifest, started.1, false, out)?;
-    ending(&results.records, plan.cells.len())
+    let (done, total) = (results.records.len(), plan.cells.len());
+    if done < total {
+        return Err(Error::Unfinished {
+            plan: path.into(),
+            done,
+            total,
+        });
+    }
+    ending(&results.records, total)
 }
 
 /// The record of a run of which only the reason for its failure is known.

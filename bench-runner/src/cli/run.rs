@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 
 use super::{experiment, interruptible, print, shard};
-use crate::data::Library;
+use crate::data::{Library, Tokens};
 use crate::problem::Environment;
 use crate::run::{CurvePoint, Outcome};
 use crate::sweep::{DeviceSpec, Shard};
@@ -162,7 +162,15 @@ fn one(
             phase(switch.to)
         )
     });
-    print(out, &(switches.collect::<String>() + &ending))
+    let perplexity = record.last().and_then(|last| {
+        let (loss, per_word) = (last.test_loss?, last.word_perplexity?);
+        let per_token = Tokens::perplexity(loss);
+        Some(format!(
+            "test perplexity: {per_token:.3} per token, {per_word:.3} per word\n"
+        ))
+    });
+    let text: String = switches.chain(perplexity).chain([ending]).collect();
+    print(out, &text)
 }
 
 fn line(point: &CurvePoint) -> String {

@@ -6,8 +6,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::decode::Shape;
-use super::random::{below, unit};
-use crate::random::{Stream, stream};
+use super::{Error, Result};
+use crate::random::{Stream, below, stream, unit};
+
+/// More padding than this leaves nothing to see of any image.
+const MAX_PADDING: usize = 1 << 10;
 
 /// How training images are varied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,28 @@ impl Augmentation {
     /// Whether images stay as they are.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether the settings can be used on images in memory.
+    ///
+    /// # Errors
+    /// When padding is beyond all images, or resized crops are asked for, which need streamed images.
+    pub fn check_in_memory(&self) -> Result<()> {
+        if self.crop_padding > MAX_PADDING {
+            return Err(Error::setting(
+                "crop_padding",
+                self.crop_padding,
+                format!("at most {MAX_PADDING} pixels"),
+            ));
+        }
+        if self.random_resized_crop {
+            return Err(Error::setting(
+                "random_resized_crop",
+                true,
+                "false for images in memory, which have one size",
+            ));
+        }
+        Ok(())
     }
 
     /// Crops and flips one image of planes in place.

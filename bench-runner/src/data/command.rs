@@ -277,13 +277,11 @@ fn preview(
     match library.catalogue().get(name)?.kind() {
         Kind::Images => {
             let path = output.unwrap_or_else(|| PathBuf::from(format!("{name}.png")));
-            let set = library.images(name)?;
-            contact_sheet(&set.train, samples, &path)?;
+            let (set, counts) = library.first_of_each_class(name, samples)?;
+            contact_sheet(&set, &counts, samples, &path)?;
             Ok(format!(
-                "{}: {} training and {} test images; wrote {}\n",
-                name,
-                set.train.len(),
-                set.test.len(),
+                "{name}: {} training images; wrote {}\n",
+                counts.iter().sum::<usize>(),
                 path.display()
             ))
         }

@@ -1,7 +1,7 @@
 //! From encoded images (PNG, JPEG) to pixel values, channels first.
 
 use image::imageops::FilterType;
-use image::{DynamicImage, GenericImageView, ImageReader, RgbImage};
+use image::{DynamicImage, GenericImageView, ImageDecoder, ImageReader, RgbImage};
 use std::io::Cursor;
 
 /// Channels, height and width.
@@ -19,24 +19,38 @@ pub(crate) fn decode(bytes: &[u8], channels: usize) -> Decoded<DynamicImage> {
     if bytes.is_empty() {
         return Err("no image: the bytes are empty".into());
     }
-    let reader = || {
-        ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|error| error.to_string())
-    };
+    if is_cut_off(bytes) {
+        return Err("not a readable PNG or JPEG image: its end is missing".into());
+    }
     let damaged = |error: image::ImageError| format!("not a readable PNG or JPEG image: {error}");
-    let (width, height) = reader()?.into_dimensions().map_err(damaged)?;
+    let decoder = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|error| error.to_string())?
+        .into_decoder()
+        .map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
     if width.max(height) > MAX_SIDE {
         return Err(format!(
             "{width}×{height} pixels, expected at most {MAX_SIDE} a side"
         ));
     }
-    let image = reader()?.decode().map_err(damaged)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     match (channels, image.color().has_color()) {
         (1, false) => Ok(DynamicImage::ImageLuma8(image.into_luma8())),
         (1, true) => Err("a colour image, expected grey".into()),
         _ => Ok(DynamicImage::ImageRgb8(image.into_rgb8())),
     }
+}
+
+/// Whether a JPEG's last scan has no end. The decoder fills in what is missing at the end; within a scan,
+/// no byte pair looks like a marker.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let marker = |pair: &[u8]| pair[0] == 0xff && [0xd9, 0xda].contains(&pair[1]);
+    bytes.starts_with(&[0xff, 0xd8])
+        && bytes
+            .windows(2)
+            .rfind(|pair| marker(pair))
+            .is_none_or(|last| last[1] == 0xda)
 }
 
 /// Decodes an image of exactly `shape`, or, with `resize`, of any size: its shorter side is scaled to

@@ -1,6 +1,8 @@
 //! The data that is part of the binary: UCI optical digits and Moby-Dick (sources and licences in
 //! `assets/README.md`).
 
+use indicatif::ProgressBar;
+
 use super::catalogue::Columns;
 use super::images::{Expected, from_parquet};
 use super::parquet::{ColumnKind, ParquetFile};
@@ -31,6 +33,7 @@ pub fn digits() -> Result<Splits<ImageSet>> {
         resize: None,
         classes: &classes,
         pixel_max: 16,
+        progress: &ProgressBar::hidden(),
     };
     let all = from_parquet(&[file], &expected)?;
     let (train, test) = all.stratified_split(0.2, 0)?;

@@ -7,9 +7,8 @@ use rayon::prelude::*;
 
 use super::augment::{Augmentation, Draws};
 use super::hash::Hasher;
-use super::random::shuffle;
 use super::{Error, Result, Splits};
-use crate::random::{Stream, stream};
+use crate::random::{Stream, shuffle, stream};
 
 /// Batches with fewer values than this are filled on the calling thread.
 const PARALLEL_FROM: usize = 1 << 16;
@@ -215,7 +214,7 @@ impl ImageSet {
     /// whatever batch an image is in.
     ///
     /// # Errors
-    /// As [`batch`](Self::batch), and when `augmentation` asks for resized crops, which need streamed images.
+    /// As [`batch`](Self::batch) and [`Augmentation::check_in_memory`].
     pub fn augmented_batch(
         &self,
         indices: &[u32],
@@ -224,13 +223,7 @@ impl ImageSet {
         device: &Device,
         dtype: DType,
     ) -> Result<(Tensor, Tensor)> {
-        if augmentation.random_resized_crop {
-            return Err(Error::setting(
-                "random_resized_crop",
-                true,
-                "false for images in memory, which have one size",
-            ));
-        }
+        augmentation.check_in_memory()?;
         self.collate(indices, device, dtype, &|index, pixels| {
             let mut draws = Draws::new(seed, epoch, index);
             augmentation.apply(&mut draws, self.shape, pixels);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use super::catalogue::Columns;
@@ -18,11 +19,41 @@ pub(crate) struct Expected<'a> {
     pub(crate) resize: Option<usize>,
     pub(crate) classes: &'a [String],
     pub(crate) pixel_max: u8,
+    /// Told of each image that is decoded.
+    pub(crate) progress: &'a ProgressBar,
 }
 
 impl Expected<'_> {
     fn size(&self) -> usize {
         self.shape.0 * self.shape.1 * self.shape.2
+    }
+
+    /// Zeros for the pixels of `count` images.
+    fn room(&self, name: &str, count: usize) -> Result<Vec<u8>> {
+        let mut pixels = Vec::new();
+        let bytes = count.saturating_mul(self.size());
+        pixels.try_reserve_exact(bytes).map_err(|_| {
+            let gigabytes = bytes as f64 / 1e9;
+            let problem = format!(
+                "{gigabytes:.0} GB do not fit into memory; a set of this size can only be streamed"
+            );
+            Error::malformed(name, problem)
+        })?;
+        pixels.resize(bytes, 0);
+        Ok(pixels)
+    }
+
+    /// Decodes one image of a parquet file.
+    fn decode(
+        &self,
+        file: &ParquetFile,
+        column: &str,
+        row: usize,
+        encoded: &[u8],
+        target: &mut [u8],
+    ) -> Result<()> {
+        decode_into(encoded, self.shape, self.resize, target)
+            .map_err(|problem| Error::malformed_row(file.name(), row as u64, Some(column), problem))
     }
 }
 
@@ -40,7 +71,7 @@ pub(crate) fn from_parquet(files: &[ParquetFile], expected: &Expected) -> Result
         ));
     }
     let size = expected.size();
-    let mut pixels = vec![0; rows * size];
+    let mut pixels = expected.room(&name, rows)?;
     let mut labels = Vec::with_capacity(rows);
     let mut rest = pixels.as_mut_slice();
     for file in files {
@@ -66,12 +97,8 @@ pub(crate) fn from_parquet(files: &[ParquetFile], expected: &Expected) -> Result
                     .zip(&encoded)
                     .enumerate()
                     .map(|(row, (target, encoded))| {
-                        decode_into(encoded, expected.shape, expected.resize, target).map_err(
-                            |problem| {
-                                let row = (first + row) as u64;
-                                Error::malformed_row(file.name(), row, Some(&image), problem)
-                            },
-                        )
+                        expected.progress.inc(1);
+                        expected.decode(file, &image, first + row, encoded, target)
                     }),
             )?;
         }
@@ -85,6 +112,60 @@ pub(crate) fn from_parquet(files: &[ParquetFile], expected: &Expected) -> Result
         classes,
         expected.pixel_max,
     )
+}
+
+/// The first `per_class` images of each class, and how many images each class has. No others are decoded, so
+/// that sets of any size can be looked at.
+///
+/// # Errors
+/// Names file, row and column at fault.
+pub(crate) fn first_of_each_class(
+    files: &[ParquetFile],
+    expected: &Expected,
+    per_class: usize,
+) -> Result<(ImageSet, Vec<usize>)> {
+    let mut counts = vec![0; expected.classes.len()];
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    let mut target = vec![0; expected.size()];
+    for file in files {
+        let image = file.find(ColumnKind::Image, expected.columns.image.as_deref())?;
+        let label = file.find(ColumnKind::Label, expected.columns.label.as_deref())?;
+        for (first, count) in file.row_groups() {
+            let frame = file.read(&[&label], first, count)?;
+            let mut found = Vec::with_capacity(count);
+            read_labels(file, &frame, &label, first, counts.len(), &mut found)?;
+            let mut wanted = Vec::new();
+            for (row, &label) in found.iter().enumerate() {
+                let seen = &mut counts[label as usize];
+                *seen += 1;
+                if *seen <= per_class {
+                    wanted.push(row);
+                }
+            }
+            if wanted.is_empty() {
+                continue;
+            }
+            let frame = file.read(&[&image], first, count)?;
+            let bytes = file.bytes(&frame, &image)?;
+            for row in wanted {
+                let encoded = bytes.get(row).unwrap_or_default();
+                expected.decode(file, &image, first + row, encoded, &mut target)?;
+                pixels.extend_from_slice(&target);
+                labels.push(found[row]);
+            }
+        }
+    }
+    let name = files.first().map(ParquetFile::name).unwrap_or_default();
+    let classes = expected.classes.to_vec();
+    let set = ImageSet::new(
+        &name,
+        pixels,
+        labels,
+        expected.shape,
+        classes,
+        expected.pixel_max,
+    )?;
+    Ok((set, counts))
 }
 
 /// Appends the labels of one frame.
@@ -246,12 +327,13 @@ pub(crate) fn from_folder(folder: &Path, expected: &Expected) -> Result<ImageSet
         }
     }
     let size = expected.size();
-    let mut pixels = vec![0; files.len() * size];
+    let mut pixels = expected.room(&folder.display().to_string(), files.len())?;
     first_failure(
         pixels
             .par_chunks_exact_mut(size)
             .zip(&files)
             .map(|(target, (_, path))| {
+                expected.progress.inc(1);
                 let bytes = fs::read(path).map_err(Error::io("read", path))?;
                 decode_into(&bytes, expected.shape, expected.resize, target)
                     .map_err(|problem| Error::malformed(path.display().to_string(), problem))
@@ -266,4 +348,28 @@ pub(crate) fn from_folder(folder: &Path, expected: &Expected) -> Result<ImageSet
         expected.classes.to_vec(),
         expected.pixel_max,
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_that_does_not_fit_into_memory_is_refused() {
+        let expected = Expected {
+            columns: &Columns::default(),
+            shape: (3, 224, 224),
+            resize: None,
+            classes: &[],
+            pixel_max: u8::MAX,
+            progress: &ProgressBar::hidden(),
+        };
+        let error = expected.room("set", usize::MAX).unwrap_err().to_string();
+        assert!(
+            error.contains("set: ") && error.contains("can only be streamed"),
+            "{error}"
+        );
+        assert_eq!(expected.room("set", 2).unwrap().len(), 2 * 3 * 224 * 224);
+    }
 }

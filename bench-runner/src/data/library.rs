@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::catalogue::{Catalogue, Entry, FileEntry, Kind, Layout, Location, Parts};
 use super::hash::Hasher;
-use super::images::{Expected, from_folder, from_idx, from_parquet};
+use super::images::{Expected, first_of_each_class, from_folder, from_idx, from_parquet};
 use super::parquet::{ColumnKind, ParquetFile};
 use super::stream::{ImageStream, Source, StreamOptions};
 use super::{
@@ -168,29 +168,62 @@ impl Library {
     fn decode_images(&self, name: &str) -> Result<Splits<ImageSet>> {
         let entry = self.entry(name, Kind::Images)?;
         if entry.layout == Layout::Embedded {
-            return embedded::digits();
+            let digits = embedded::digits()?;
+            return Ok(Splits {
+                train: digits.train.with_normalisation(normalisation(entry))?,
+                validation: None,
+                test: digits.test.with_normalisation(normalisation(entry))?,
+            });
         }
-        let expected = Expected {
-            columns: &entry.columns,
-            shape: shape(entry),
-            resize: entry.resize,
-            classes: &entry.classes,
-            pixel_max: u8::MAX,
-        };
-        self.load(entry, ImageSet::len, |files| {
+        let progress = self.progress("{msg} {human_pos} images, {per_sec}");
+        progress.set_message(format!("decoding {name}:"));
+        let expected = expected(entry, &progress);
+        let sets = self.load(entry, ImageSet::len, |files| {
             let set = match (entry.layout, files) {
                 (Layout::Idx, [images, labels]) => from_idx(images, labels, &expected),
                 (Layout::ImageFolder, [folder]) => from_folder(folder, &expected),
-                (_, files) => {
-                    let files = files
-                        .iter()
-                        .map(|f| ParquetFile::open(f))
-                        .collect::<Result<Vec<_>>>()?;
-                    from_parquet(&files, &expected)
-                }
+                (_, files) => from_parquet(&open(files)?, &expected),
             }?;
             set.with_normalisation(normalisation(entry))
-        })
+        });
+        progress.finish_and_clear();
+        sets
+    }
+
+    /// The first `per_class` training images of each class, and how many each class has; of sets in parquet,
+    /// only these are decoded.
+    ///
+    /// # Errors
+    /// As [`images`](Self::images).
+    pub(crate) fn first_of_each_class(
+        &self,
+        name: &str,
+        per_class: usize,
+    ) -> Result<(ImageSet, Vec<usize>)> {
+        let entry = self.entry(name, Kind::Images)?;
+        match (entry.layout, self.fetch(name)?) {
+            (Layout::ImageParquet, Some(files)) => {
+                let progress = ProgressBar::hidden();
+                first_of_each_class(&open(&files.train)?, &expected(entry, &progress), per_class)
+            }
+            _ => {
+                let train = self.images(name)?.train;
+                let counts = train.class_counts();
+                Ok((train, counts))
+            }
+        }
+    }
+
+    /// What shows how far a long step is, on standard error where that is a terminal.
+    fn progress(&self, template: &str) -> ProgressBar {
+        if !self.hub.options().progress {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::no_length();
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar
     }
 
     /// One epoch of one part (`train`, `validation` or `test`) of a set in parquet, in constant memory.
@@ -283,7 +316,7 @@ impl Library {
             Tokenizer::Bytes => Ok(Vocabulary::Bytes),
             Tokenizer::Characters => {
                 let mut characters = std::collections::BTreeSet::new();
-                self.each_part(name, |_, feed| {
+                self.each_part(name, "collecting characters of", |_, feed| {
                     feed(&mut |text| {
                         characters.extend(text.chars());
                         Ok(())
@@ -323,11 +356,7 @@ impl Library {
                 }
                 let vocabulary = Vocabulary::train_bpe(&self.text(name)?.train, *size)?;
                 if let Vocabulary::Bpe(bpe) = &vocabulary {
-                    let folder = self.derived();
-                    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-                    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-                    bpe.save(&temporary)?;
-                    std::fs::rename(&temporary, &path).map_err(Error::io("write", &path))?;
+                    bpe.save(&path)?;
                 }
                 Ok(vocabulary)
             }
@@ -344,24 +373,13 @@ impl Library {
         let key = format!("{}-{}", &corpus[..16], &vocabulary.sha256()[..16]);
         let folder = self.derived();
         let mut parts = Vec::new();
-        self.each_part(name, |part, feed| {
+        self.each_part(name, "tokenising", |part, feed| {
             let path = folder.join(format!("{key}-{part}.tokens"));
             if let Some(tokens) = Tokens::map(&path) {
                 parts.push((part, tokens));
                 return Ok(());
             }
-            let bar = match self.hub.options().progress {
-                true => ProgressBar::new_spinner(),
-                false => ProgressBar::hidden(),
-            };
-            bar.set_message(format!("tokenising {name}, {part}"));
-            Tokens::write(&path, &vocabulary, |sink| {
-                feed(&mut |text| {
-                    bar.inc(text.len() as u64);
-                    sink(text)
-                })
-            })?;
-            bar.finish_and_clear();
+            Tokens::write(&path, &vocabulary, |sink| feed(sink))?;
             let tokens = Tokens::map(&path).ok_or_else(|| {
                 Error::malformed(
                     path.display().to_string(),
@@ -397,7 +415,7 @@ impl Library {
     /// As [`Library::text`].
     pub fn corpus_sha256(&self, name: &str) -> Result<String> {
         let mut hasher = Hasher::new();
-        self.each_part(name, |part, feed| {
+        self.each_part(name, "hashing", |part, feed| {
             hasher.update(part.as_bytes());
             feed(&mut |text| {
                 hasher.update(text.as_bytes());
@@ -407,13 +425,16 @@ impl Library {
         Ok(hasher.finish())
     }
 
-    /// Calls `each` for each part of a text with a function that hands over the part's text piece by piece.
+    /// Calls `each` for each part of a text with a function that hands over the part's text piece by piece;
+    /// `doing` tells the user what for.
     fn each_part(
         &self,
         name: &str,
+        doing: &str,
         mut each: impl FnMut(&'static str, &mut Feed<'_>) -> Result<()>,
     ) -> Result<()> {
         let entry = self.entry(name, Kind::Text)?;
+        let progress = self.progress("{msg} {bytes}, {bytes_per_sec}");
         match self.fetch(name)? {
             None => {
                 let text = embedded::moby_dick()?;
@@ -428,10 +449,18 @@ impl Library {
             }
             Some(files) => {
                 for (part, files) in files.iter() {
-                    each(part, &mut |sink| for_each_text(entry, files, sink))?;
+                    progress.reset();
+                    progress.set_message(format!("{doing} {name}, {part}:"));
+                    each(part, &mut |sink| {
+                        for_each_text(entry, files, &mut |text| {
+                            progress.inc(text.len() as u64);
+                            sink(text)
+                        })
+                    })?;
                 }
             }
         }
+        progress.finish_and_clear();
         Ok(())
     }
 }
@@ -501,6 +530,21 @@ fn plain_text(path: &Path, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<u
         bytes += read;
     }
     Ok(bytes)
+}
+
+fn open(files: &[PathBuf]) -> Result<Vec<ParquetFile>> {
+    files.iter().map(|file| ParquetFile::open(file)).collect()
+}
+
+fn expected<'a>(entry: &'a Entry, progress: &'a ProgressBar) -> Expected<'a> {
+    Expected {
+        columns: &entry.columns,
+        shape: shape(entry),
+        resize: entry.resize,
+        classes: &entry.classes,
+        pixel_max: u8::MAX,
+        progress,
+    }
 }
 
 fn shape(entry: &Entry) -> (usize, usize, usize) {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Result};
+use crate::whole::write_whole;
 
 /// What is known of a file. While size and time stay the same, it need not be hashed again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +86,9 @@ impl LockFile {
         let text = toml::to_string(&records).map_err(|error| {
             Error::malformed(self.path.display().to_string(), error.to_string())
         })?;
-        let temporary = self.path.with_extension("tmp");
-        fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
-        fs::rename(&temporary, &self.path).map_err(Error::io("write", &self.path))
+        let refused = |error| Error::io("write", &self.path)(error);
+        write_whole(&self.path, refused, |file| {
+            file.write_all(text.as_bytes()).map_err(refused)
+        })
     }
 }

@@ -1,8 +1,9 @@
 //! The order in which samples make up mini-batches: a pure function of seed and epoch.
 
-use super::random::shuffle;
+use serde::{Deserialize, Serialize};
+
 use super::{Error, Result};
-use crate::random::{Stream, stream};
+use crate::random::{Stream, shuffle, stream};
 
 /// Which samples make up batch `b` of epoch `e`.
 ///
@@ -30,6 +31,32 @@ pub struct BatchOrder {
     batch_size: usize,
     drop_last: bool,
     overlap: usize,
+}
+
+/// How an experiment draws its batches.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OrderOptions {
+    /// Whether an epoch ends with its last full batch; on by default.
+    pub drop_last: bool,
+    /// The share of each batch that comes from the batch before it; none by default.
+    pub overlap: f64,
+}
+
+impl Default for OrderOptions {
+    fn default() -> Self {
+        Self {
+            drop_last: true,
+            overlap: 0.0,
+        }
+    }
+}
+
+impl OrderOptions {
+    /// Whether all options are as they are without being named.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +93,20 @@ impl BatchOrder {
         };
         order.check()?;
         Ok(order)
+    }
+
+    /// Batches of `batch_size` of the samples 0 to `n` − 1, or of all where there are fewer, as `options`
+    /// have it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) and [`with_overlap`](Self::with_overlap).
+    pub fn with_options(
+        seed: u64,
+        n: usize,
+        batch_size: usize,
+        options: &OrderOptions,
+    ) -> Result<Self> {
+        Self::new(seed, n, batch_size.min(n), options.drop_last)?.with_overlap(options.overlap)
     }
 
     /// Uses only `count` of the samples, drawn once for the seed and the same in every epoch.

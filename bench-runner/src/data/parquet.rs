@@ -5,6 +5,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use polars::io::mmap::MmapBytesReader;
+use polars::io::parquet::metadata::FileMetadataRef;
 use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{
     BinaryChunked, DataFrame, DataType, ParquetReader, PolarsResult, Schema, SchemaExt, SerReader,
@@ -18,7 +19,7 @@ use super::{Error, Result};
 pub(crate) struct ParquetFile {
     source: Source,
     schema: Schema,
-    row_groups: Vec<usize>,
+    metadata: FileMetadataRef,
 }
 
 #[derive(Debug, Clone)]
@@ -99,15 +100,14 @@ impl ParquetFile {
 
     fn from_source(source: Source) -> Result<Self> {
         let mut reader = source.reader()?;
-        let (schema, row_groups) = guarded(&source.name(), || {
+        let (schema, metadata) = guarded(&source.name(), || {
             let schema = Schema::from_arrow_schema(reader.schema()?.as_ref());
-            let groups = &reader.get_metadata()?.row_groups;
-            Ok((schema, groups.iter().map(|g| g.num_rows()).collect()))
+            Ok((schema, reader.get_metadata()?.clone()))
         })?;
         Ok(Self {
             source,
             schema,
-            row_groups,
+            metadata,
         })
     }
 
@@ -118,15 +118,15 @@ impl ParquetFile {
 
     /// How many rows there are.
     pub(crate) fn rows(&self) -> usize {
-        self.row_groups.iter().sum()
+        self.row_groups().map(|(_, rows)| rows).sum()
     }
 
     /// The row groups: first row and number of rows of each.
     pub(crate) fn row_groups(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.row_groups.iter().scan(0, |first, &rows| {
-            let group = (*first, rows);
+        self.metadata.row_groups.iter().scan(0, |first, group| {
+            let rows = group.num_rows();
             *first += rows;
-            Some(group)
+            Some((*first - rows, rows))
         })
     }
 
@@ -173,12 +173,15 @@ impl ParquetFile {
     /// # Errors
     /// When the file is damaged.
     pub(crate) fn read(&self, columns: &[&str], first: usize, rows: usize) -> Result<DataFrame> {
-        let reader = self
+        // Of the strategies, only this one leaves out the row groups before the slice: the others decompress
+        // them too, so that reading group after group would take quadratic time.
+        let mut reader = self
             .source
             .reader()?
             .with_columns(Some(columns.iter().map(|c| (*c).into()).collect()))
             .with_slice(Some((first, rows)))
-            .read_parallel(ParallelStrategy::None);
+            .read_parallel(ParallelStrategy::RowGroups);
+        reader.set_metadata(self.metadata.clone());
         guarded(&self.name(), || reader.finish()).map_err(|error| match error {
             Error::Malformed { file, problem, .. } => Error::Malformed {
                 file,

@@ -14,12 +14,17 @@ const LABEL_WIDTH: u32 = 220;
 const TEXT_HEIGHT: f32 = 15.0;
 const INK: [u8; 3] = [40, 40, 40];
 
-/// Writes a PNG with one row per class: its name, how many images it has (and which share of all), and the
-/// first `samples` of them.
+/// Writes a PNG with one row per class: its name, how many of all images it has (and which share), and the
+/// first `samples` of them in `set`.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn contact_sheet(set: &ImageSet, samples: usize, path: &Path) -> Result<()> {
+pub(crate) fn contact_sheet(
+    set: &ImageSet,
+    counts: &[usize],
+    samples: usize,
+    path: &Path,
+) -> Result<()> {
     let font = FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT)
         .map_err(|error| Error::malformed("embedded font", error.to_string()))?;
     let (_, height, width) = set.shape();
@@ -32,10 +37,10 @@ pub(crate) fn contact_sheet(set: &ImageSet, samples: usize, path: &Path) -> Resu
         2 * MARGIN + rows * row_height,
         Rgb([255; 3]),
     );
-    let counts = set.class_counts();
+    let all: usize = counts.iter().sum();
     for (class, name) in set.classes().iter().enumerate().take(MAX_ROWS) {
         let top = MARGIN + class as u32 * row_height;
-        let share = 100.0 * counts[class] as f64 / set.len() as f64;
+        let share = 100.0 * counts[class] as f64 / all as f64;
         let label = format!("{name}: {} ({share:.1} %)", counts[class]);
         write_text(
             &mut sheet,

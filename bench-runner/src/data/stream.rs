@@ -12,9 +12,11 @@ use super::catalogue::Columns;
 use super::decode::{Shape, decode, decode_into, planes};
 use super::images::read_labels;
 use super::parquet::{ColumnKind, ParquetFile};
-use super::random::{below, shuffle};
 use super::{Error, Normalisation, Result};
-use crate::random::{Stream, stream};
+use crate::random::{Stream, below, shuffle, stream};
+
+/// The most that the encoded images of a window take.
+const WINDOW_BYTES: usize = 256 << 20;
 
 /// How a set is streamed.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +29,9 @@ pub struct StreamOptions {
     pub batch_size: usize,
     /// Leaves out a last batch that is not full.
     pub drop_last: bool,
-    /// Encoded images that are mixed at a time, 0 for the files' order. Shards come in random order, and each
-    /// sample is drawn from a window of so many, since a whole permutation would need random access.
+    /// Encoded images that are mixed at a time, 0 for the files' order; fewer where so many take more than
+    /// 256 MiB. Shards come in random order, and each sample is drawn from this window, since a whole
+    /// permutation would need random access.
     pub shuffle_window: usize,
     /// How images are varied.
     pub augmentation: Augmentation,
@@ -162,10 +165,20 @@ fn produce(
         .iter()
         .map(|path| ParquetFile::open(path))
         .collect::<Result<Vec<_>>>()?;
+    let columns = files
+        .iter()
+        .map(|file| {
+            let image = file.find(ColumnKind::Image, source.columns.image.as_deref())?;
+            let label = file.find(ColumnKind::Label, source.columns.label.as_deref())?;
+            Ok((image, label))
+        })
+        .collect::<Result<Vec<_>>>()?;
     let maker = BatchMaker {
         source,
         options,
         files: &files,
+        columns: &columns,
+        table: source.normalisation.table(u8::MAX),
     };
     let mut generator = stream(options.seed, Stream::BatchOrder, options.epoch);
     let mut shards: Vec<(usize, usize)> = files
@@ -181,6 +194,7 @@ fn produce(
         shuffle(&mut generator, &mut shards);
     }
     let mut window: Vec<Sample> = Vec::new();
+    let mut held = 0;
     let mut batch: Vec<Sample> = Vec::with_capacity(options.batch_size);
     let mut made = 0;
     let mut push = |sample: Sample, batch: &mut Vec<Sample>| -> Result<bool> {
@@ -194,13 +208,12 @@ fn produce(
     };
     for (shard, offset) in shards {
         let file = &files[shard];
-        let image = file.find(ColumnKind::Image, source.columns.image.as_deref())?;
-        let label = file.find(ColumnKind::Label, source.columns.label.as_deref())?;
+        let (image, label) = &columns[shard];
         for (first, count) in file.row_groups() {
-            let frame = file.read(&[&image, &label], first, count)?;
+            let frame = file.read(&[image, label], first, count)?;
             let mut labels = Vec::with_capacity(count);
-            read_labels(file, &frame, &label, first, source.classes, &mut labels)?;
-            let bytes = file.bytes(&frame, &image)?;
+            read_labels(file, &frame, label, first, source.classes, &mut labels)?;
+            let bytes = file.bytes(&frame, image)?;
             for (row, (encoded, label)) in bytes.iter().zip(labels).enumerate() {
                 let sample = Sample {
                     encoded: encoded.unwrap_or_default().to_vec(),
@@ -208,17 +221,15 @@ fn produce(
                     number: (offset + first + row) as u32,
                     place: (shard, (first + row) as u64),
                 };
-                let next = if options.shuffle_window == 0 {
-                    sample
-                } else if window.len() < options.shuffle_window {
-                    window.push(sample);
-                    continue;
-                } else {
+                held += sample.encoded.len();
+                window.push(sample);
+                while window.len() > options.shuffle_window || held > WINDOW_BYTES {
                     let at = below(&mut generator, window.len());
-                    std::mem::replace(&mut window[at], sample)
-                };
-                if !push(next, &mut batch)? {
-                    return Ok(());
+                    let next = window.swap_remove(at);
+                    held -= next.encoded.len();
+                    if !push(next, &mut batch)? {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -239,13 +250,16 @@ struct BatchMaker<'a> {
     source: &'a Source,
     options: &'a StreamOptions,
     files: &'a [ParquetFile],
+    /// The columns of images and labels of each file.
+    columns: &'a [(String, String)],
+    /// The normalised value of each pixel value, per channel.
+    table: Vec<[f32; 256]>,
 }
 
 impl BatchMaker<'_> {
     fn make(&self, samples: &[Sample]) -> Result<HostBatch> {
         let (channels, height, width) = self.source.shape;
         let (plane, size) = (height * width, channels * height * width);
-        let table = self.source.normalisation.table::<f32>(255);
         let mut pixels = vec![0f32; samples.len() * size];
         let failures: Vec<Error> = pixels
             .par_chunks_exact_mut(size)
@@ -255,14 +269,15 @@ impl BatchMaker<'_> {
                 |buffer, (target, sample)| {
                     self.image(sample, buffer).map_err(|problem| {
                         let (shard, row) = sample.place;
-                        Error::malformed_row(self.files[shard].name(), row, Some("image"), problem)
+                        let column = Some(self.columns[shard].0.as_str());
+                        Error::malformed_row(self.files[shard].name(), row, column, problem)
                     })?;
                     for channel in 0..channels {
                         let planes = channel * plane..(channel + 1) * plane;
                         for (value, &pixel) in
                             target[planes.clone()].iter_mut().zip(&buffer[planes])
                         {
-                            *value = table[channel][usize::from(pixel)];
+                            *value = self.table[channel][usize::from(pixel)];
                         }
                     }
                     Ok(())

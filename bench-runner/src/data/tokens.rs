@@ -1,6 +1,6 @@
 //! Text as token numbers, in memory or memory-mapped, and the windows that language models train on.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::hash::Hasher;
 use super::{Error, Result, Splits, Vocabulary};
+use crate::whole::write_whole;
 
 /// Text is collected to so many bytes, then encoded in parallel.
 const BUFFER: usize = 4 << 20;
@@ -179,32 +180,23 @@ impl Tokens {
         vocabulary: &Vocabulary,
         feed: impl FnOnce(&mut dyn FnMut(&str) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-        let failed = |error| Error::io("write", &temporary)(error);
-        let mut file = BufWriter::new(File::create(&temporary).map_err(failed)?);
-        file.write_all(&[0; HEADER]).map_err(failed)?;
-        let mut encoder = Encoder::new(vocabulary);
-        let mut sink = |bytes: &[u8]| file.write_all(bytes).map_err(failed);
-        let result = feed(&mut |text| encoder.push(text, &mut sink))
-            .and_then(|()| encoder.finish(&mut sink));
-        if let Err(error) = result {
-            let _ = fs::remove_file(&temporary);
-            return Err(error);
-        }
-        let mut header = MAGIC.to_vec();
-        let width = if encoder.wide { 4 } else { 2 };
-        for field in [width, encoder.tokens, encoder.words, encoder.lines] {
-            header.extend_from_slice(&field.to_le_bytes());
-        }
-        file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        file.write_all(&header).map_err(failed)?;
-        let file = file
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        fs::rename(&temporary, path).map_err(Error::io("write", path))
+        let refused = |error| Error::io("write", path)(error);
+        write_whole(path, refused, |file| {
+            let mut file = BufWriter::new(file);
+            file.write_all(&[0; HEADER]).map_err(refused)?;
+            let mut encoder = Encoder::new(vocabulary);
+            let mut sink = |bytes: &[u8]| file.write_all(bytes).map_err(refused);
+            feed(&mut |text| encoder.push(text, &mut sink))?;
+            encoder.finish(&mut sink)?;
+            let mut header = MAGIC.to_vec();
+            let width = if encoder.wide { 4 } else { 2 };
+            for field in [width, encoder.tokens, encoder.words, encoder.lines] {
+                header.extend_from_slice(&field.to_le_bytes());
+            }
+            file.seek(SeekFrom::Start(0)).map_err(refused)?;
+            file.write_all(&header).map_err(refused)?;
+            file.flush().map_err(refused)
+        })
     }
 
     fn encode(text: &str, vocabulary: &Vocabulary) -> Result<Self> {

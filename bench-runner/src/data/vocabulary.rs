@@ -1,5 +1,6 @@
 //! How text becomes token numbers: bytes, characters, or byte-level byte-pair encodings.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tokenizers::{AddedToken, Tokenizer as HubTokenizer};
 
 use super::hash::sha256;
 use super::{Error, Result};
+use crate::whole::write_whole;
 
 /// Which vocabulary to use, as experiments name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,21 @@ pub enum Tokenizer {
         /// How many tokens it has, at least 257.
         size: usize,
     },
+}
+
+impl Tokenizer {
+    /// The least size of a trained encoding: the bytes and one merge.
+    pub const SMALLEST_BPE: usize = 257;
+
+    /// How many tokens it makes at most, where that is known without the data.
+    pub fn size(&self) -> Option<usize> {
+        match self {
+            Self::Bytes => Some(256),
+            Self::Gpt2 { .. } => Some(50_257),
+            Self::Bpe { size } => Some(*size),
+            Self::Characters | Self::File { .. } => None,
+        }
+    }
 }
 
 /// The tokens of a text and their numbers.
@@ -93,9 +110,14 @@ impl Bpe {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        self.tokenizer
-            .save(path, false)
-            .map_err(|error| Error::io("write", path)(std::io::Error::other(error.to_string())))
+        let refused = |error| Error::io("write", path)(error);
+        let json = self
+            .tokenizer
+            .to_string(false)
+            .map_err(|error| refused(std::io::Error::other(error.to_string())))?;
+        write_whole(path, refused, |file| {
+            file.write_all(json.as_bytes()).map_err(refused)
+        })
     }
 }
 
@@ -153,11 +175,14 @@ impl Vocabulary {
     /// # Errors
     /// When `size` is below 257, or more than the text yields.
     pub fn train_bpe(text: &str, size: usize) -> Result<Self> {
-        if size < 257 {
+        if size < Tokenizer::SMALLEST_BPE {
             return Err(Error::setting(
                 "size",
                 size,
-                "at least 257: the bytes and one merge",
+                format!(
+                    "at least {}: the bytes and one merge",
+                    Tokenizer::SMALLEST_BPE
+                ),
             ));
         }
         let trainer = BpeTrainer::builder()

@@ -9,9 +9,11 @@ use optim::{Loss, Objective, Parameters, Phase, Step};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Fault, Measurement, Problem, check_share};
+use super::{Environment, Fault, Measurement, Problem, check_order, check_share};
 use crate::Result;
-use crate::data::{BatchOrder, ImageSet, Normalisation, Splits, sha256};
+use crate::data::{
+    Augmentation, BatchOrder, ImageSet, Normalisation, OrderOptions, Splits, sha256,
+};
 use crate::random::{Stream, stream};
 use crate::run::CellId;
 
@@ -41,6 +43,12 @@ pub struct ClassificationConfig {
     /// How pixel values are scaled.
     #[serde(default, skip_serializing_if = "Scaling::is_standard")]
     pub scaling: Scaling,
+    /// How batches are drawn.
+    #[serde(default, skip_serializing_if = "OrderOptions::is_default")]
+    pub order: OrderOptions,
+    /// How training images are varied; measurements see them as they are.
+    #[serde(default, skip_serializing_if = "Augmentation::is_none")]
+    pub augmentation: Augmentation,
     /// Faults of the authors' training script to reproduce.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
@@ -89,6 +97,10 @@ impl ClassificationConfig {
             return Err("`samples` = 0: at least 1 is needed".into());
         }
         check_share(self.validation)?;
+        check_order(self.batch_size, &self.order)?;
+        self.augmentation
+            .check_in_memory()
+            .map_err(|error| format!("`augmentation`: {error}"))?;
         let mut faults = self.faults.clone();
         faults.sort();
         if let Some(pair) = faults.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -195,7 +207,7 @@ impl ClassificationProblem {
         Ok(Self {
             model,
             parameters,
-            order: BatchOrder::new(order, count, config.batch_size.min(count), true)?,
+            order: BatchOrder::with_options(order, count, config.batch_size, &config.order)?,
             measure_train: config.measure_train.unwrap_or(count).min(count),
             measure_test: measure_test.min(data.test.len()),
             data,
@@ -244,7 +256,13 @@ impl Problem for ClassificationProblem {
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
         let (epoch, batch) = self.order.at_step(step);
         let indices = self.order.epoch(epoch).batch(batch);
-        let (inputs, labels) = self.data.train.batch(&indices, &self.device, DType::F32)?;
+        let (inputs, labels) = self.data.train.augmented_batch(
+            &indices,
+            &self.config.augmentation,
+            (self.seed, epoch),
+            &self.device,
+            DType::F32,
+        )?;
         let pass = if epoch > 0 && self.config.has(Fault::EvaluationMode) {
             Pass::Eval
         } else {
@@ -310,6 +328,7 @@ impl Problem for ClassificationProblem {
             loss,
             test_loss: Some(test_loss),
             accuracy: Some(accuracy),
+            word_perplexity: None,
         })
     }
 }
@@ -340,6 +359,8 @@ mod tests {
             measure_train: Some(64),
             measure_test: Some(64),
             scaling: Scaling::Standard,
+            order: OrderOptions::default(),
+            augmentation: Augmentation::default(),
             faults: faults.to_vec(),
         };
         config.check().unwrap();
@@ -386,19 +407,82 @@ mod tests {
     #[test]
     fn scaling_maps_the_range_of_pixels_as_it_says() {
         let library = Library::from_env(None).unwrap();
-        let range = |scaling: Scaling| {
+        let scaled = |scaling: Scaling| {
             let images = scaling
                 .apply(library.images("digits").unwrap().train)
                 .unwrap();
             let indices: Vec<u32> = (0..images.len() as u32).collect();
-            let (pixels, _) = images.batch(&indices, &Device::Cpu, DType::F64).unwrap();
+            images.batch(&indices, &Device::Cpu, DType::F64).unwrap().0
+        };
+        let range = |scaling: Scaling| {
+            let pixels = scaled(scaling);
             let ends = [pixels.min_all(), pixels.max_all()];
             ends.map(|end| end.unwrap().to_scalar::<f64>().unwrap())
         };
         assert_eq!(range(Scaling::Unit), [0.0, 1.0]);
         assert_eq!(range(Scaling::Symmetric), [-1.0, 1.0]);
-        // The catalogue has no mean and deviation for the digits.
-        assert_eq!(range(Scaling::Standard), [0.0, 1.0]);
+        let train = scaled(Scaling::Standard);
+        assert!(train.mean_all().unwrap().to_scalar::<f64>().unwrap().abs() < 5e-4);
+        let square = train.sqr().unwrap().mean_all().unwrap();
+        assert!((square.to_scalar::<f64>().unwrap() - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn images_are_varied_for_the_steps_alone_and_equally_for_all_optimizers() {
+        let varied = |optimizer: &str| {
+            let mut problem = problem(&[], optimizer, 1);
+            problem.config.augmentation = Augmentation {
+                flip: true,
+                crop_padding: 1,
+                random_resized_crop: false,
+            };
+            problem
+        };
+        let (mut plain, mut first, mut second) = (problem(&[], "a", 1), varied("a"), varied("b"));
+        assert_eq!(plain.measure().unwrap(), first.measure().unwrap());
+        assert_ne!(evaluate(&mut plain, 0), evaluate(&mut first, 0));
+        assert_eq!(evaluate(&mut first, 0), evaluate(&mut second, 0));
+        let epoch = first.steps_per_epoch();
+        assert_eq!(evaluate(&mut first, epoch), evaluate(&mut second, epoch));
+    }
+
+    #[test]
+    fn orders_and_augmentation_that_cannot_be_are_refused() {
+        let good = &problem(&[], "a", 1).config;
+        let order = |order| ClassificationConfig {
+            order,
+            ..good.clone()
+        };
+        let augmented = |augmentation| ClassificationConfig {
+            augmentation,
+            ..good.clone()
+        };
+        for (config, says) in [
+            (
+                order(OrderOptions {
+                    overlap: -0.1,
+                    ..OrderOptions::default()
+                }),
+                "`order`: overlap = -0.1",
+            ),
+            (
+                augmented(Augmentation {
+                    random_resized_crop: true,
+                    ..Augmentation::default()
+                }),
+                "`augmentation`: random_resized_crop = true",
+            ),
+            (
+                augmented(Augmentation {
+                    crop_padding: 1 << 20,
+                    ..Augmentation::default()
+                }),
+                "`augmentation`: crop_padding = 1048576",
+            ),
+        ] {
+            let error = config.check().unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ use optim::{Loss, Objective, Parameters};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Measurement, Problem, check_share};
+use super::{Environment, Measurement, Problem, check_order, check_share, invalid};
 use crate::Result;
-use crate::data::{BatchOrder, Splits, Tokenizer, Tokens};
+use crate::data::{BatchOrder, Library, OrderOptions, Splits, Tokenizer, Tokens};
 use crate::random::{Stream, stream};
 
 /// A language model in an experiment file.
@@ -20,12 +20,18 @@ use crate::random::{Stream, stream};
 pub struct LanguageConfig {
     /// The dataset, as `bench-runner data list` names it.
     pub data: String,
-    /// The network.
+    /// How text becomes tokens; the 256 bytes by default.
+    #[serde(default = "bytes", skip_serializing_if = "is_bytes")]
+    pub tokenizer: Tokenizer,
+    /// The network, whose vocabulary holds at least the tokenizer's.
     pub model: ModelSpec,
     /// Windows per step.
     pub batch_size: usize,
     /// Tokens per window.
     pub context: usize,
+    /// How batches of windows are drawn.
+    #[serde(default, skip_serializing_if = "OrderOptions::is_default")]
+    pub order: OrderOptions,
     /// The share of the training text, its end, that is held out and measured in the test text's place: for
     /// choosing settings. Where the dataset has a validation text, that is used instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +39,14 @@ pub struct LanguageConfig {
     /// Windows of each split that a measurement uses, evenly spaced.
     #[serde(default = "sixty_four")]
     pub measure_windows: usize,
+}
+
+fn bytes() -> Tokenizer {
+    Tokenizer::Bytes
+}
+
+fn is_bytes(tokenizer: &Tokenizer) -> bool {
+    *tokenizer == Tokenizer::Bytes
 }
 
 fn sixty_four() -> usize {
@@ -50,7 +64,58 @@ impl LanguageConfig {
                 return Err(format!("`{key}` = 0: at least 1 is needed"));
             }
         }
-        check_share(self.validation)
+        check_share(self.validation)?;
+        check_order(self.batch_size, &self.order)?;
+        if let ModelSpec::Gpt(gpt) = &self.model
+            && gpt.context < self.context
+        {
+            return Err(format!(
+                "`context` = {}: at most the model's `context`, {}, is possible",
+                self.context, gpt.context
+            ));
+        }
+        if let Tokenizer::Bpe { size } = self.tokenizer
+            && size < Tokenizer::SMALLEST_BPE
+        {
+            return Err(format!(
+                "`tokenizer.size` = {size}: at least {} is needed, the bytes and one merge",
+                Tokenizer::SMALLEST_BPE
+            ));
+        }
+        match self.tokenizer.size() {
+            Some(size) => self.check_vocabulary(size),
+            None => Ok(()),
+        }
+    }
+
+    /// The dataset, and the tokenizer's file or folder if it comes from one.
+    pub(super) fn data(&self) -> Vec<String> {
+        let own = match &self.tokenizer {
+            Tokenizer::Gpt2 { folder: Some(path) } | Tokenizer::File { path } => Some(path),
+            _ => None,
+        };
+        let own = own.map(|path| path.display().to_string());
+        [self.data.clone()].into_iter().chain(own).collect()
+    }
+
+    /// The SHA-256 of one of what [`data`](Self::data) names.
+    pub(super) fn sha256(&self, name: &str, library: &Library) -> Result<String> {
+        Ok(if name == self.data {
+            library.corpus_sha256(name)?
+        } else {
+            library.vocabulary(&self.data, &self.tokenizer)?.sha256()
+        })
+    }
+
+    /// Whether the model has an embedding for each token.
+    fn check_vocabulary(&self, size: usize) -> Result<(), String> {
+        match &self.model {
+            ModelSpec::Gpt(gpt) if gpt.vocabulary < size => Err(format!(
+                "`model.vocabulary` = {}: at least the tokenizer's {size} tokens are needed",
+                gpt.vocabulary
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn title(&self) -> String {
@@ -81,10 +146,13 @@ impl LanguageProblem {
     /// When the data is missing or the model's settings do not fit.
     pub fn new(config: &LanguageConfig, seed: u64, environment: &Environment) -> Result<Self> {
         let device = &environment.device;
-        let data = environment
+        let tokens = environment
             .library
-            .tokens(&config.data, &Tokenizer::Bytes)?
-            .parts;
+            .tokens(&config.data, &config.tokenizer)?;
+        config
+            .check_vocabulary(tokens.vocabulary.size())
+            .map_err(invalid)?;
+        let data = tokens.parts;
         let model = config.model.build(seed, DType::F32, device)?;
         let parameters = Parameters::new(model.tensors().parameters.clone())?;
         let all = data.train.windows(config.context);
@@ -99,7 +167,7 @@ impl LanguageProblem {
         Ok(Self {
             model,
             parameters,
-            order: BatchOrder::new(seed, windows, config.batch_size.min(windows), true)?,
+            order: BatchOrder::with_options(seed, windows, config.batch_size, &config.order)?,
             windows,
             held_out,
             data,
@@ -117,6 +185,13 @@ impl LanguageProblem {
 
     /// Mean loss over evenly spaced windows of a range.
     fn evaluate(&self, tokens: &Tokens, windows: Range<usize>) -> Result<f64> {
+        if windows.is_empty() {
+            return Err(invalid(format!(
+                "`context` = {}: a part of the text has only {} tokens",
+                self.context,
+                tokens.len()
+            )));
+        }
         let count = self.measure_windows.min(windows.len());
         let indices: Vec<u32> = (0..count)
             .map(|i| (windows.start + i * windows.len() / count) as u32)
@@ -165,10 +240,123 @@ impl Problem for LanguageProblem {
             Some((text, from)) => (text, *from),
             None => (&self.data.test, 0),
         };
+        let test_loss = self.evaluate(test, from..test.windows(self.context))?;
         Ok(Measurement {
             loss: self.evaluate(&self.data.train, 0..self.windows)?,
-            test_loss: Some(self.evaluate(test, from..test.windows(self.context))?),
+            test_loss: Some(test_loss),
             accuracy: None,
+            word_perplexity: Some(test.word_perplexity(test_loss)),
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::data::{Catalogue, Hub, HubOptions};
+
+    fn config(settings: &str, vocabulary: usize) -> LanguageConfig {
+        toml::from_str(&format!(
+            "data = \"moby-dick\"\nbatch_size = 4\ncontext = 16\nmeasure_windows = 2\n{settings}\n[model]\nkind = \"gpt\"\nvocabulary = {vocabulary}\ncontext = 16\nlayers = 1\nheads = 1\nwidth = 8"
+        ))
+        .unwrap()
+    }
+
+    fn problem(config: &LanguageConfig, cache: &std::path::Path) -> Result<LanguageProblem> {
+        let hub = Hub::new(HubOptions {
+            cache: cache.into(),
+            offline: true,
+            progress: false,
+            ..HubOptions::from_env().unwrap()
+        });
+        let environment = Environment {
+            library: Library::new(Catalogue::built_in().unwrap(), hub).into(),
+            device: Device::Cpu,
+        };
+        LanguageProblem::new(config, 0, &environment)
+    }
+
+    #[test]
+    fn each_tokenizer_reports_perplexity_per_token_and_per_word() {
+        let cache = tempfile::tempdir().unwrap();
+        let mut tokens = Vec::new();
+        for (settings, vocabulary) in [
+            ("", 256),
+            ("tokenizer = { kind = \"characters\" }", 81),
+            ("tokenizer = { kind = \"bpe\", size = 300 }", 300),
+        ] {
+            let config = config(settings, vocabulary);
+            config.check().unwrap();
+            let mut problem = problem(&config, cache.path()).unwrap();
+            let measured = problem.measure().unwrap();
+            let test = &problem.data.test;
+            // An untrained model gives each token about the same probability.
+            let per_token = measured.test_loss.unwrap().exp();
+            assert!(
+                (per_token / vocabulary as f64 - 1.0).abs() < 0.3,
+                "{per_token}"
+            );
+            let tokens_per_word = test.len() as f64 / (test.words() + test.lines()) as f64;
+            let per_word = measured.word_perplexity.unwrap();
+            assert!((per_word.ln() / (tokens_per_word * per_token.ln()) - 1.0).abs() < 1e-12);
+            tokens.push(test.len());
+            problem.objective(0).unwrap().loss_and_gradient().unwrap();
+        }
+        // The text has a few characters of several bytes; merged tokens are longer.
+        assert!(tokens[0] > tokens[1] && tokens[1] > tokens[2], "{tokens:?}");
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_are_refused_before_any_work() {
+        for (settings, vocabulary, says) in [
+            (
+                "",
+                255,
+                "`model.vocabulary` = 255: at least the tokenizer's 256 tokens",
+            ),
+            (
+                "tokenizer = { kind = \"gpt2\" }",
+                300,
+                "the tokenizer's 50257 tokens",
+            ),
+            (
+                "tokenizer = { kind = \"bpe\", size = 9 }",
+                300,
+                "at least 257",
+            ),
+            (
+                "order = { overlap = 1.0 }",
+                256,
+                "`order`: overlap = 1 is out of range",
+            ),
+        ] {
+            let error = config(settings, vocabulary).check().unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+        let long = LanguageConfig {
+            context: 17,
+            ..config("", 256)
+        };
+        assert!(
+            long.check()
+                .unwrap_err()
+                .contains("at most the model's `context`, 16")
+        );
+        let cache = tempfile::tempdir().unwrap();
+        let small = config("tokenizer = { kind = \"characters\" }", 80);
+        small.check().unwrap();
+        let error = problem(&small, cache.path()).err().unwrap().to_string();
+        assert!(error.contains("the tokenizer's 81 tokens"), "{error}");
+    }
+
+    #[test]
+    fn an_overlap_and_partial_batches_shape_the_epochs() {
+        let cache = tempfile::tempdir().unwrap();
+        let config = config("order = { overlap = 0.5, drop_last = false }", 256);
+        let problem = problem(&config, cache.path()).unwrap();
+        assert_eq!(problem.order.overlap(), 2);
+        let windows = problem.data.train.windows(16) as u64;
+        assert_eq!(problem.steps_per_epoch(), windows.div_ceil(2));
     }
 }

@@ -16,7 +16,7 @@ use optim::{Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::data::Library;
+use crate::data::{BatchOrder, Library, OrderOptions};
 use crate::run::CellId;
 
 pub use classification::{ClassificationConfig, ClassificationProblem, Scaling};
@@ -80,6 +80,9 @@ pub struct Measurement {
     pub test_loss: Option<f64>,
     /// The share of test samples classified right, from 0 to 1, where there are classes.
     pub accuracy: Option<f64>,
+    /// The perplexity per word on the test set, where the data are text
+    /// ([`Tokens::word_perplexity`](crate::data::Tokens::word_perplexity)); per token it is `exp(test_loss)`.
+    pub word_perplexity: Option<f64>,
 }
 
 /// Where a problem is built: what its data comes from and where its tensors live.
@@ -196,7 +199,7 @@ impl ProblemConfig {
         match self {
             Self::Function(_) | Self::Quadratic(_) => Vec::new(),
             Self::Classification(config) => vec![config.data.clone()],
-            Self::Language(config) => vec![config.data.clone()],
+            Self::Language(config) => config.data(),
         }
     }
 
@@ -206,7 +209,7 @@ impl ProblemConfig {
     /// When the data is missing or damaged.
     pub fn data_sha256(&self, name: &str, library: &Library) -> Result<String> {
         Ok(match self {
-            Self::Language(_) => library.corpus_sha256(name)?,
+            Self::Language(config) => config.sha256(name, library)?,
             _ => library.images(name)?.sha256(),
         })
     }
@@ -220,6 +223,13 @@ fn check_share(validation: Option<f64>) -> Result<(), String> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether batches of `batch_size` can be drawn so, from as many samples as there may be.
+fn check_order(batch_size: usize, order: &OrderOptions) -> Result<(), String> {
+    BatchOrder::with_options(0, u32::MAX as usize, batch_size, order)
+        .map(|_| ())
+        .map_err(|error| format!("`order`: {error}"))
 }
 
 fn invalid(message: String) -> crate::Error {

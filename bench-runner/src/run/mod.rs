@@ -35,9 +35,21 @@ pub fn run(
     let outcome = Training::new(problem, optimizer, environment, &mut progress, observe)
         .and_then(|mut training| training.train(checkpoint, interrupted));
     progress.record.outcome = outcome.unwrap_or_else(|error| Outcome::Failed {
-        reason: error.to_string(),
+        reason: reason(&error),
     });
     progress.record
+}
+
+/// Why a run failed. CUDA says neither whose memory is full nor what to do about it.
+fn reason(error: &crate::Error) -> String {
+    let text = error.to_string();
+    if text.contains("CUDA_ERROR_OUT_OF_MEMORY") {
+        return format!(
+            "{text}: the GPU's memory does not hold model, batch and optimizer; take a smaller batch or history, keep \
+             the history in bf16, or take a GPU with more memory that no other process uses"
+        );
+    }
+    text
 }
 
 /// What a run has come to: all that its course depends on, beside the states of optimizer and problem.
@@ -253,6 +265,7 @@ impl<'a> Training<'a> {
             loss: measurement.loss,
             test_loss: measurement.test_loss,
             accuracy: measurement.accuracy,
+            word_perplexity: measurement.word_perplexity,
             gradient_norm: last.map(|last| last.gradient_norm),
             criterion: criterion.map(|(value, _)| value),
             threshold: criterion.map(|(_, threshold)| threshold),
@@ -294,5 +307,24 @@ fn diverged(step: u64, loss: f64) -> Outcome {
     Outcome::Diverged {
         step,
         value: loss.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_gpu_memory_is_told_with_what_to_do() {
+        // As cudarc 0.19 words it.
+        let cuda = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
+        let error = crate::Error::from(candle_core::Error::Msg(cuda.into()));
+        let text = reason(&error);
+        assert!(
+            text.starts_with(cuda) && text.contains("smaller batch"),
+            "{text}"
+        );
+        let other = crate::Error::from(candle_core::Error::Msg("no".into()));
+        assert_eq!(reason(&other), "no");
     }
 }

@@ -111,6 +111,8 @@ pub struct CurvePoint {
     pub test_loss: Option<f64>,
     /// The share of test samples classified right, from 0 to 1, where there are classes.
     pub accuracy: Option<f64>,
+    /// The perplexity per word on the test set, where the data are text; per token it is `exp(test_loss)`.
+    pub word_perplexity: Option<f64>,
     /// The Euclidean norm of the last mini-batch gradient.
     pub gradient_norm: Option<f64>,
     /// What the switch criterion saw before the last step, if it was asked then; of a composed

@@ -22,11 +22,7 @@ pub enum ExecutorKind {
 pub struct ExecutorConfig {
     /// Who makes the runs: this process, whoever runs the plan's shards, or a Slurm job array
     /// [default: local]
-    #[arg(
-        long = "executor",
-        value_name = "EXECUTOR",
-        hide_possible_values = false
-    )]
+    #[arg(long = "executor", value_name = "EXECUTOR")]
     pub kind: Option<ExecutorKind>,
     /// Tasks among which the runs are divided [default: one per missing run, at most 100]
     #[arg(long, value_name = "N")]

@@ -293,33 +293,31 @@ fn optimizer(
     table: &mut Table<'_>,
     _before: &[OptimizerEntry],
 ) -> Result<OptimizerEntry, SpecError> {
-    let trials = table.variants("search")?;
-    let mut trials = trials
-        .into_iter()
-        .flatten()
-        .map(|(mut table, setting)| {
-            let config = entry(&mut table)?.config;
-            Ok(Trial { setting, config })
-        })
-        .collect::<Result<Vec<_>, SpecError>>()?;
-    let mut entry = match trials.first() {
-        // What the search sets may have no default.
-        Some(first) => OptimizerEntry {
-            label: label(table)?,
-            problems: table.optional("problems")?.unwrap_or_default(),
-            trials: Vec::new(),
-            config: first.config.clone(),
-        },
+    let search = table.variants("search")?;
+    let listed = table.tables("trials")?;
+    if search.is_some() && !listed.is_empty() {
+        return Err(table.error("`search` and `trials`: give one of them"));
+    }
+    let (mut trials, mut first) = (Vec::new(), None);
+    for mut table in listed {
+        let setting = table.required("setting")?;
+        let config = entry(&mut table)?.config;
+        trials.push(Trial { setting, config });
+    }
+    for (mut table, setting) in search.into_iter().flatten() {
+        let entry = entry(&mut table)?;
+        trials.push(Trial {
+            setting,
+            config: entry.config.clone(),
+        });
+        first.get_or_insert(entry);
+    }
+    // What is searched may have no default, so that only its trials are whole.
+    let entry = match first {
+        Some(first) => first,
         None => entry(table)?,
     };
-    entry.trials.append(&mut trials);
-    Ok(entry)
-}
-
-/// The label, which is the kind's name by default.
-fn label(table: &mut Table<'_>) -> Result<String, SpecError> {
-    let kind = table.kind(OptimizerConfig::KINDS)?;
-    Ok(table.optional("label")?.unwrap_or(kind))
+    Ok(OptimizerEntry { trials, ..entry })
 }
 
 /// An optimizer with given settings.

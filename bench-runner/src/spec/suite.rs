@@ -32,6 +32,8 @@ pub const SUITES: &[Suite] = &[
     suite!("criteria"),
     suite!("noise"),
     suite!("language"),
+    suite!("vision"),
+    suite!("scale"),
     suite!("sensitivity"),
     suite!("as-shipped"),
     suite!("paper"),

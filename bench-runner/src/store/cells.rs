@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use crate::data::sha256;
 use crate::problem::Fault;
 use crate::run::{Outcome, RunRecord};
 use crate::sweep::Cell;
+use crate::whole::unique;
 use crate::{Error, Result};
 
 /// The version of the files in a store.
@@ -255,30 +255,10 @@ impl CellStore {
     }
 }
 
-/// Writes under a name of its own, then renames: readers see the whole file or none, and of several
-/// writers the last one wins, on whatever machines they are.
+/// Writes all of a file or nothing; of several writers the last one wins, on whatever machines they are.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
-    let temporary = path.with_extension(unique("tmp"));
-    let write = || {
-        let mut file = fs::File::create_new(&temporary)?;
-        file.write_all(bytes)?;
-        // A network file system may tell only now that its disk is full.
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|error: std::io::Error| {
-        // What is left of a full disk's file is of no use; its removal may fail as well.
-        let _ = fs::remove_file(&temporary);
-        output(path, error)
-    })
-}
-
-/// A file extension that no other call gives, in this process or another, here or on another machine.
-fn unique(extension: &str) -> String {
-    // Its keys are the operating system's random numbers, and no two states share them.
-    format!("{:016x}.{extension}", RandomState::new().hash_one(()))
+    let refused = |error| output(path, error);
+    crate::whole::write_whole(path, refused, |file| file.write_all(bytes).map_err(refused))
 }
 
 /// Days after which the state of a run under way is garbage.
@@ -358,6 +338,7 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
                 loss: 1.0 / 3.0,
                 test_loss: Some(f64::INFINITY),
                 accuracy: None,
+                word_perplexity: Some(81.5),
                 gradient_norm: Some(1e-300),
                 criterion: Some(f64::INFINITY),
                 threshold: Some(1.0),

@@ -118,6 +118,7 @@ fn frame(results: &Results) -> polars::prelude::PolarsResult<DataFrame> {
             column!("loss", |(_, p)| p.loss),
             column!("test_loss", |(_, p)| p.test_loss),
             column!("accuracy", |(_, p)| p.accuracy),
+            column!("word_perplexity", |(_, p)| p.word_perplexity),
             column!("gradient_norm", |(_, p)| p.gradient_norm),
             column!("criterion", |(_, p)| p.criterion),
             column!("threshold", |(_, p)| p.threshold),
@@ -161,6 +162,7 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Strin
     let losses = whole("loss_evaluations")?;
     let (loss, test_loss) = (real("loss")?, real("test_loss")?);
     let (accuracy, gradient_norm) = (real("accuracy")?, real("gradient_norm")?);
+    let word_perplexity = real("word_perplexity")?;
     let (criterion, threshold) = (real("criterion")?, real("threshold")?);
     let phase = text("phase")?;
     let mut records = records.iter_mut();
@@ -188,6 +190,7 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Strin
             loss: loss[row].unwrap_or(f64::NAN),
             test_loss: test_loss[row],
             accuracy: accuracy[row],
+            word_perplexity: word_perplexity[row],
             gradient_norm: gradient_norm[row],
             criterion: criterion[row],
             threshold: threshold[row],

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::plan_file::Shard;
 use crate::run::CellId;
-use crate::store::write_whole;
 use crate::{Error, Result};
 
 /// A run that was begun.
@@ -66,17 +65,22 @@ impl Attempts {
         self.folder.join(address).with_extension("json")
     }
 
-    /// Writes down an attempt, in place of any before.
+    /// Writes down an attempt, in place of any before. Who reads it half written leaves it out, and it
+    /// may be lost with the machine: only results must not be.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn record(&self, address: &str, attempt: &Attempt) -> Result<()> {
         let path = self.path(address);
-        let text = serde_json::to_vec(attempt).map_err(|error| Error::Output {
-            path: path.clone(),
+        let text = serde_json::to_vec(attempt).map_err(std::io::Error::other);
+        text.and_then(|text| {
+            std::fs::create_dir_all(&self.folder)?;
+            std::fs::write(&path, text)
+        })
+        .map_err(|error| Error::Output {
+            path,
             reason: error.to_string(),
-        })?;
-        write_whole(&path, &text)
+        })
     }
 
     /// Forgets the attempt at a run, because it is done or was stopped.

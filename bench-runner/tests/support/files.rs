@@ -37,10 +37,20 @@ pub fn image_frame(images: &[Vec<u8>], labels: &[Option<i64>]) -> DataFrame {
 }
 
 pub fn write_parquet(path: &Path, frame: &mut DataFrame, row_group: usize) {
+    write_parquet_as(path, frame, row_group, ParquetCompression::default());
+}
+
+pub fn write_parquet_as(
+    path: &Path,
+    frame: &mut DataFrame,
+    row_group: usize,
+    compression: ParquetCompression,
+) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let file = std::fs::File::create(path).unwrap();
     ParquetWriter::new(file)
         .with_row_group_size(Some(row_group))
+        .with_compression(compression)
         .finish(frame)
         .unwrap();
 }

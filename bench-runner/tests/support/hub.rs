@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The commit that the stand-in serves.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -42,6 +42,7 @@ pub struct Request {
     pub path: String,
     pub range: Option<String>,
     pub authorization: Option<String>,
+    pub at: Instant,
     /// Whether it went to the second port.
     pub redirected: bool,
 }
@@ -82,10 +83,17 @@ impl StandInHub {
         Self { shared, endpoint }
     }
 
-    /// Adds a file of `owner/name`.
+    /// Adds a file of the dataset `owner/name`.
     pub fn add(&self, repository: &str, path: &str, bytes: Vec<u8>) {
-        let url = format!("/datasets/{repository}/resolve/{COMMIT}/{path}");
-        self.shared.files.lock().unwrap().insert(url, bytes);
+        self.add_at(
+            format!("/datasets/{repository}/resolve/{COMMIT}/{path}"),
+            bytes,
+        );
+    }
+
+    /// Adds a file at a path of the server's.
+    pub fn add_at(&self, path: String, bytes: Vec<u8>) {
+        self.shared.files.lock().unwrap().insert(path, bytes);
     }
 
     /// The faults of the next requests for files, in order; afterwards all goes well.
@@ -129,6 +137,7 @@ fn answer(
         path: path.clone(),
         range: headers.get("range").cloned(),
         authorization: headers.get("authorization").cloned(),
+        at: Instant::now(),
         redirected,
     });
     if let Some(repository) = path

@@ -212,6 +212,7 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
             loss,
             test_loss: classes.then_some(loss * 1.1 + 0.02),
             accuracy: classes.then_some(0.98 - 0.88 * (loss / start)),
+            word_perplexity: None,
             gradient_norm: Some(loss.sqrt()),
             criterion: (optimizer == "fuse-pv/grad-norm" && !second).then(|| loss.sqrt()),
             threshold: (optimizer == "fuse-pv/grad-norm" && !second).then_some(0.5),

@@ -22,8 +22,8 @@ impl Rows {
     /// Reads the filter and prints the heading.
     pub fn start() -> Self {
         println!(
-            "{:<36} {:>10} {:>10} {:>10}  milliseconds",
-            "row", "forward", "backward", "step"
+            "{:<36} {:>10} {:>10} {:>10} {:>10}  milliseconds, MiB",
+            "row", "forward", "backward", "step", "memory"
         );
         let filter = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
         Self { filter }
@@ -49,7 +49,9 @@ impl Rows {
         Ok(())
     }
 
-    /// Times a training step with Adam, its forward and its backward pass.
+    /// Times a training step with Adam, its forward and its backward pass, and measures by how much
+    /// the process grows. What earlier rows have freed counts as growth no more, so memory is to be
+    /// read from a run whose filter leaves one row.
     pub fn step(
         &self,
         name: &str,
@@ -60,6 +62,7 @@ impl Rows {
         if self.skips(name) {
             return Ok(());
         }
+        let memory = resident("VmRSS");
         let mut adam = Adam::new(model)?;
         let (mut steps, mut forwards, mut backwards) = (Vec::new(), Vec::new(), Vec::new());
         for seed in 0..(WARM_UP + RUNS) as u64 {
@@ -75,7 +78,8 @@ impl Rows {
         }
         let (forward, backward) = (median(forwards), median(backwards));
         let step = median(steps);
-        println!("{name:<36} {forward:>10.2} {backward:>10.2} {step:>10.2}");
+        let memory = resident("VmHWM") - memory;
+        println!("{name:<36} {forward:>10.2} {backward:>10.2} {step:>10.2} {memory:>10.0}");
         Ok(())
     }
 
@@ -174,6 +178,14 @@ pub fn integers(shape: &[usize], below: u32) -> Result<Tensor> {
         .map(|i| i.wrapping_mul(2_654_435_761) % below)
         .collect();
     Tensor::from_vec(values, shape, &Device::Cpu)
+}
+
+/// A size of this process in MiB, as Linux reports it: resident now (`VmRSS`) or at most (`VmHWM`).
+fn resident(key: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kibibytes.map_or(f64::NAN, |kibibytes| kibibytes / 1024.0)
 }
 
 fn milliseconds(start: Instant) -> f64 {

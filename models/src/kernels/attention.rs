@@ -3,6 +3,7 @@
 use candle_core::Shape;
 use rayon::prelude::*;
 
+use super::buffer::unwritten;
 use super::dropout::Noise;
 use super::matmul::{Matrix, Target, Write, product};
 use super::parallel::{max_of, sum_of, sum_of_products};
@@ -202,7 +203,7 @@ impl Function<1> for CausalAttention {
 
     fn forward<T: Float>(&self, [input]: [&[T]; 1]) -> Vec<T> {
         let width = self.width();
-        let mut output = vec![T::zero(); self.batch * self.time * width];
+        let mut output = unwritten(self.batch * self.time * width);
         let target = Target::new(&mut output, width);
         (0..self.batch * self.heads)
             .into_par_iter()
@@ -234,7 +235,7 @@ impl Function<1> for CausalAttention {
         gradient: &[T],
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
-        let mut result = vec![T::zero(); input.len()];
+        let mut result = unwritten(input.len());
         let target = Target::new(&mut result, 3 * self.width());
         (0..self.batch * self.heads)
             .into_par_iter()

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{CpuStorage, Shape};
 use rayon::prelude::*;
 
+use super::buffer::unwritten;
 use super::conv2d::convolution_gradients;
 use super::convolution::{Forward, Geometry};
-use super::images::{images_per_task, unwritten};
+use super::images::images_per_task;
 use super::parallel::{sum_of, sum_of_products};
 use super::{Float, Function, vectorized};
 

@@ -3,8 +3,9 @@
 use candle_core::Shape;
 use rayon::prelude::*;
 
+use super::buffer::unwritten;
 use super::convolution::{Forward, Geometry, InputGradient, WeightGradient};
-use super::images::{images_per_task, unwritten};
+use super::images::images_per_task;
 use super::parallel::{combine, sum_of};
 use super::{Float, Function, vectorized};
 

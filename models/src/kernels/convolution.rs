@@ -83,8 +83,11 @@ impl Geometry {
 const CHANNELS: usize = 6;
 const VECTORS: usize = 2;
 
-/// The most lanes of any vector type; buffers have room for one vector beyond their end.
+/// The most lanes of any run of elements; buffers have room for one run beyond their end.
 const SLACK: usize = 8;
+
+/// The most runs of any vector type.
+const RUNS: usize = 2;
 
 /// A plane surrounded by zeros, with its columns sorted by phase.
 #[derive(Debug, Clone, Copy)]
@@ -158,13 +161,13 @@ impl Frame {
     }
 }
 
-/// The outputs of a correlation in vectors: where each reads in the frame, for a tap of offset 0,
+/// The outputs of a correlation in runs of neighbours, as many as whole vectors need: where each reads in the frame, for a tap of offset 0,
 /// and where it goes.
 #[derive(Debug, Clone, Default)]
 struct Positions {
     source: Vec<usize>,
     target: Vec<usize>,
-    /// The outputs in each vector, at most its lanes.
+    /// The outputs in each run, at most its lanes.
     valid: usize,
     /// The distance of neighbouring outputs in the target.
     step: usize,
@@ -172,7 +175,7 @@ struct Positions {
 
 impl Positions {
     /// Covers `rows` times `columns` outputs. Rows that are no multiple of the lanes end with a
-    /// vector that overlaps the one before.
+    /// run that overlaps the one before, and the last run may come twice.
     fn new(
         lanes: usize,
         rows: usize,
@@ -194,6 +197,10 @@ impl Positions {
                 positions.target.push(target(row, start));
                 column += lanes;
             }
+        }
+        while !positions.source.len().is_multiple_of(RUNS) {
+            positions.source.extend(positions.source.last().copied());
+            positions.target.extend(positions.target.last().copied());
         }
         positions
     }
@@ -592,6 +599,10 @@ fn correlate<T: Float>(correlation: Correlation<T>) {
 }
 
 impl<T: Float> Kernel<T> for Correlation<'_, T> {
+    fn fits(&self, _lanes: usize) -> bool {
+        true
+    }
+
     #[inline(always)]
     fn run<V: Vector<Element = T>>(self) {
         let mut this = self;
@@ -618,10 +629,11 @@ impl<T: Float> Correlation<'_, T> {
         first: usize,
     ) {
         let count = self.positions.source.len();
+        let step = VECTORS * V::RUNS;
         let mut position = 0;
-        while position + VECTORS <= count {
+        while position + step <= count {
             self.tile::<V, C, VECTORS>(weights, first, position);
-            position += VECTORS;
+            position += step;
         }
         if position < count {
             self.tile::<V, C, 1>(weights, first, position);
@@ -636,8 +648,8 @@ impl<T: Float> Correlation<'_, T> {
         first: usize,
         position: usize,
     ) {
-        let sources = &self.positions.source[position..][..P];
-        let targets = &self.positions.target[position..][..P];
+        let sources = &self.positions.source[position..][..P * V::RUNS];
+        let targets = &self.positions.target[position..][..P * V::RUNS];
         // SAFETY: `correlate` checked that all reads and writes stay inside the slices; `dispatch`
         // chose vectors that this CPU has.
         unsafe {
@@ -654,8 +666,8 @@ impl<T: Float> Correlation<'_, T> {
                 for tap in self.taps {
                     let source = plane.add(*tap);
                     let mut pixels = [zero; P];
-                    for (pixels, offset) in pixels.iter_mut().zip(sources) {
-                        *pixels = V::load(source.add(*offset));
+                    for (p, pixels) in pixels.iter_mut().enumerate() {
+                        *pixels = V::load_runs(source, sources.as_ptr().add(p * V::RUNS));
                     }
                     for (c, sums) in sums.iter_mut().enumerate() {
                         let factor = V::splat(*weight.add(c));
@@ -669,22 +681,26 @@ impl<T: Float> Correlation<'_, T> {
             }
             let target = self.target.as_mut_ptr().add(first * self.target_plane);
             let Positions { valid, step, .. } = *self.positions;
-            if step == 1 && valid == V::LANES {
+            if step == 1 && valid == T::LANES {
                 for (c, sums) in sums.iter().enumerate() {
-                    for (sum, offset) in sums.iter().zip(targets) {
-                        sum.store(target.add(c * self.target_plane + offset));
+                    for (p, sum) in sums.iter().enumerate() {
+                        let offsets = targets.as_ptr().add(p * V::RUNS);
+                        sum.store_runs(target.add(c * self.target_plane), offsets);
                     }
                 }
                 return;
             }
-            let mut values = [[[T::zero(); SLACK]; P]; C];
+            let mut values = [[[T::zero(); SLACK * RUNS]; P]; C];
             for (values, sums) in values.iter_mut().zip(&sums) {
                 for (values, sum) in values.iter_mut().zip(sums) {
                     sum.store(values.as_mut_ptr());
                 }
             }
             for (c, values) in values.iter().enumerate() {
-                for (values, offset) in values.iter().zip(targets) {
+                let runs = values
+                    .iter()
+                    .flat_map(|v| v[..V::LANES].chunks_exact(T::LANES));
+                for (values, offset) in runs.zip(targets) {
                     let target = target.add(c * self.target_plane + offset);
                     for (i, value) in values[..valid].iter().enumerate() {
                         *target.add(i * step) = *value;
@@ -711,6 +727,10 @@ struct Outer<'a, T> {
 const ROWS: usize = 6;
 
 impl<T: Float> Kernel<T> for Outer<'_, T> {
+    fn fits(&self, lanes: usize) -> bool {
+        self.outputs.is_multiple_of(lanes)
+    }
+
     #[inline(always)]
     fn run<V: Vector<Element = T>>(self) {
         let mut this = self;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use candle_core::Shape;
 use rayon::prelude::*;
 
+use super::buffer::unwritten;
 use super::parallel::{max_of, rows_per_piece, sum_of};
 use super::{Float, Function, for_each_row_block, vectorized};
 
@@ -87,11 +88,12 @@ impl Function<1> for MeanCrossEntropy {
         let scale = T::from_f64(gradient[0].to_f64() / self.count());
         let spread = T::from_f64(self.smoothing / classes as f64);
         let peak = T::from_f64(1.0 - self.smoothing);
-        let mut result = vec![T::zero(); logits.len()];
+        let mut result = unwritten(logits.len());
         for_each_row_block(&mut result, classes, |first, rows| {
             for (i, result) in rows.chunks_exact_mut(classes).enumerate() {
                 let row = first + i;
                 let Some(target) = self.targets[row] else {
+                    result.fill(T::zero());
                     continue;
                 };
                 let log_sum = T::from_f64(log_sums[row]);

@@ -53,12 +53,16 @@ pub(crate) struct DropOut {
 }
 
 impl DropOut {
+    /// Multiplies all values by their factors.
+    pub(super) fn scale_in_place<T: Float>(noise: Noise, values: &mut [T]) {
+        for_each_row_block(values, 1, |start, values| {
+            noise.apply(start, values, |value, factor| *value *= factor);
+        });
+    }
+
     fn scale<T: Float>(&self, values: &[T]) -> Vec<T> {
         let mut result = values.to_vec();
-        for_each_row_block(&mut result, 1, |start, values| {
-            self.noise
-                .apply(start, values, |value, factor| *value *= factor);
-        });
+        Self::scale_in_place(self.noise, &mut result);
         result
     }
 }

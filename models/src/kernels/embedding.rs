@@ -2,6 +2,7 @@
 
 use candle_core::Shape;
 
+use super::buffer::unwritten;
 use super::{Float, Function, for_each_row_block};
 
 /// The rows `ids` of a table; each id has been checked to be within it.
@@ -19,7 +20,7 @@ impl Function<1> for LookUp {
     }
 
     fn forward<T: Float>(&self, [table]: [&[T]; 1]) -> Vec<T> {
-        let mut output = vec![T::zero(); self.ids.len() * self.width];
+        let mut output = unwritten(self.ids.len() * self.width);
         for_each_row_block(&mut output, self.width, |first, rows| {
             let rows = rows.chunks_exact_mut(self.width);
             for (row, id) in rows.zip(&self.ids[first..]) {

@@ -191,14 +191,14 @@ fn backward<const N: usize, F: Function<N>>(
     }
 }
 
-fn on_cpu<'a>(storage: &'a Storage, op: &'static str) -> Result<&'a CpuStorage> {
+pub(super) fn on_cpu<'a>(storage: &'a Storage, op: &'static str) -> Result<&'a CpuStorage> {
     match storage {
         Storage::Cpu(storage) => Ok(storage),
         _ => candle_core::bail!("{op}: expected a tensor on the CPU"),
     }
 }
 
-fn slices<'a, T: Float, const N: usize>(
+pub(super) fn slices<'a, T: Float, const N: usize>(
     inputs: [(&'a CpuStorage, &Layout); N],
     op: &'static str,
 ) -> Result<[&'a [T]; N]> {

@@ -4,7 +4,7 @@ use candle_core::Shape;
 use rayon::prelude::*;
 
 use super::batch_norm::{ChannelGradient, normalize, plane_moments, sums};
-use super::images::unwritten;
+use super::buffer::unwritten;
 use super::parallel::combine;
 use super::{Float, Function, vectorized};
 

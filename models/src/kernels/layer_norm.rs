@@ -3,6 +3,7 @@
 use candle_core::Shape;
 use rayon::prelude::*;
 
+use super::buffer::unwritten;
 use super::parallel::{combine, rows_per_piece, sum_of};
 use super::{Float, Function, for_each_row_block, vectorized};
 
@@ -62,7 +63,7 @@ impl Function<3> for LayerNormalize {
 
     fn forward<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> Vec<T> {
         let width = self.width;
-        let mut output = vec![T::zero(); input.len()];
+        let mut output = unwritten(input.len());
         for_each_row_block(&mut output, width, |first, rows| {
             let input = &input[first * width..][..rows.len()];
             for (output, row) in rows.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
@@ -84,7 +85,7 @@ impl Function<3> for LayerNormalize {
     ) -> [Option<Vec<T>>; 3] {
         let width = self.width;
         let piece = rows_per_piece(width) * width;
-        let mut result = vec![T::zero(); input.len()];
+        let mut result = unwritten(input.len());
         let partials = result
             .par_chunks_mut(piece)
             .zip(input.par_chunks(piece).zip(gradient.par_chunks(piece)))

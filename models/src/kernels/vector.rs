@@ -13,6 +13,8 @@ pub(crate) unsafe trait Vector: Copy {
     type Element: WithDType;
     /// How many there are.
     const LANES: usize;
+    /// How many runs of [`Dispatch::LANES`] elements they make.
+    const RUNS: usize;
 
     /// The same value in every lane.
     unsafe fn splat(value: Self::Element) -> Self;
@@ -20,6 +22,10 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn load(source: *const Self::Element) -> Self;
     /// Writes `LANES` consecutive elements.
     unsafe fn store(self, target: *mut Self::Element);
+    /// Reads a run of consecutive elements at each of `RUNS` offsets.
+    unsafe fn load_runs(source: *const Self::Element, offsets: *const usize) -> Self;
+    /// Writes a run of consecutive elements at each of `RUNS` offsets.
+    unsafe fn store_runs(self, target: *mut Self::Element, offsets: *const usize);
     /// `self + a b`.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     /// `self + other`.
@@ -28,6 +34,8 @@ pub(crate) unsafe trait Vector: Copy {
 
 /// A computation written for any vector type.
 pub(crate) trait Kernel<T: WithDType> {
+    /// Whether it can run with vectors of this many lanes, if not the fewest.
+    fn fits(&self, lanes: usize) -> bool;
     /// Runs it with `V`; to be inlined always.
     fn run<V: Vector<Element = T>>(self);
 }
@@ -40,6 +48,7 @@ pub(crate) struct Portable<T, const N: usize>([T; N]);
 unsafe impl<T: WithDType, const N: usize> Vector for Portable<T, N> {
     type Element = T;
     const LANES: usize = N;
+    const RUNS: usize = 1;
 
     #[inline(always)]
     unsafe fn splat(value: T) -> Self {
@@ -56,6 +65,18 @@ unsafe impl<T: WithDType, const N: usize> Vector for Portable<T, N> {
     unsafe fn store(self, target: *mut T) {
         // SAFETY: the caller promises the elements.
         unsafe { target.cast::<[T; N]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_runs(source: *const T, offsets: *const usize) -> Self {
+        // SAFETY: the caller promises the elements and the offset.
+        unsafe { Self::load(source.add(*offsets)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_runs(self, target: *mut T, offsets: *const usize) {
+        // SAFETY: the caller promises the elements and the offset.
+        unsafe { self.store(target.add(*offsets)) }
     }
 
     #[inline(always)]
@@ -76,15 +97,17 @@ mod x86 {
     use super::{Kernel, Vector};
 
     macro_rules! vector {
-        ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident) => {
-            // SAFETY: `with_avx2` is the only caller that chooses this type.
+        ($vector:ty, $element:ty, $lanes:literal, $runs:literal, $splat:ident, $load:ident, $store:ident,
+         $fma:ident, $add:ident, $load_runs:expr, $store_runs:expr) => {
+            // SAFETY: `with_avx2` and `with_avx512` are the only callers that choose these types.
             unsafe impl Vector for $vector {
                 type Element = $element;
                 const LANES: usize = $lanes;
+                const RUNS: usize = $runs;
 
                 #[inline(always)]
                 unsafe fn splat(value: $element) -> Self {
-                    // SAFETY: AVX2 and FMA are present, as the trait demands; also below.
+                    // SAFETY: the CPU's features are present, as the trait demands; also below.
                     unsafe { $splat(value) }
                 }
 
@@ -98,6 +121,18 @@ mod x86 {
                 unsafe fn store(self, target: *mut $element) {
                     // SAFETY: the caller promises the elements.
                     unsafe { $store(target, self) }
+                }
+
+                #[inline(always)]
+                unsafe fn load_runs(source: *const $element, offsets: *const usize) -> Self {
+                    // SAFETY: the caller promises the elements and the offsets.
+                    unsafe { $load_runs(source, offsets) }
+                }
+
+                #[inline(always)]
+                unsafe fn store_runs(self, target: *mut $element, offsets: *const usize) {
+                    // SAFETY: the caller promises the elements and the offsets.
+                    unsafe { $store_runs(self, target, offsets) }
                 }
 
                 #[inline(always)]
@@ -119,21 +154,73 @@ mod x86 {
         __m256,
         f32,
         8,
+        1,
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         _mm256_fmadd_ps,
-        _mm256_add_ps
+        _mm256_add_ps,
+        |source: *const f32, offsets: *const usize| _mm256_loadu_ps(source.add(*offsets)),
+        |vector, target: *mut f32, offsets: *const usize| {
+            _mm256_storeu_ps(target.add(*offsets), vector)
+        }
     );
     vector!(
         __m256d,
         f64,
         4,
+        1,
         _mm256_set1_pd,
         _mm256_loadu_pd,
         _mm256_storeu_pd,
         _mm256_fmadd_pd,
-        _mm256_add_pd
+        _mm256_add_pd,
+        |source: *const f64, offsets: *const usize| _mm256_loadu_pd(source.add(*offsets)),
+        |vector, target: *mut f64, offsets: *const usize| {
+            _mm256_storeu_pd(target.add(*offsets), vector)
+        }
+    );
+    vector!(
+        __m512,
+        f32,
+        16,
+        2,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps,
+        _mm512_add_ps,
+        |source: *const f32, offsets: *const usize| {
+            let first = _mm256_loadu_ps(source.add(*offsets));
+            let second = _mm256_loadu_ps(source.add(*offsets.add(1)));
+            _mm512_insertf32x8::<1>(_mm512_castps256_ps512(first), second)
+        },
+        |vector, target: *mut f32, offsets: *const usize| {
+            _mm256_storeu_ps(target.add(*offsets), _mm512_castps512_ps256(vector));
+            let second = _mm512_extractf32x8_ps::<1>(vector);
+            _mm256_storeu_ps(target.add(*offsets.add(1)), second);
+        }
+    );
+    vector!(
+        __m512d,
+        f64,
+        8,
+        2,
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_fmadd_pd,
+        _mm512_add_pd,
+        |source: *const f64, offsets: *const usize| {
+            let first = _mm256_loadu_pd(source.add(*offsets));
+            let second = _mm256_loadu_pd(source.add(*offsets.add(1)));
+            _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(first), second)
+        },
+        |vector, target: *mut f64, offsets: *const usize| {
+            _mm256_storeu_pd(target.add(*offsets), _mm512_castpd512_pd256(vector));
+            let second = _mm512_extractf64x4_pd::<1>(vector);
+            _mm256_storeu_pd(target.add(*offsets.add(1)), second);
+        }
     );
 
     #[target_feature(enable = "avx2,fma")]
@@ -141,15 +228,24 @@ mod x86 {
         kernel.run::<V>();
     }
 
+    #[target_feature(enable = "avx2,fma,avx512f,avx512dq")]
+    pub(super) fn with_avx512<V: Vector>(kernel: impl Kernel<V::Element>) {
+        kernel.run::<V>();
+    }
+
     pub(super) fn has_avx2() -> bool {
         is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    }
+
+    pub(super) fn has_avx512() -> bool {
+        has_avx2() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq")
     }
 }
 
 /// Runs kernels with the best vectors of this CPU. Which ones depends on the CPU alone, so results
 /// are the same on one machine.
 pub(crate) trait Dispatch: WithDType {
-    /// The lanes of every vector type that may be chosen.
+    /// The lanes of the shortest vectors that may be chosen; others have a multiple.
     const LANES: usize;
 
     /// Runs `kernel`.
@@ -157,11 +253,16 @@ pub(crate) trait Dispatch: WithDType {
 }
 
 macro_rules! dispatch {
-    ($element:ty, $lanes:literal, $avx2:ident) => {
+    ($element:ty, $lanes:literal, $avx2:ident, $avx512:ident) => {
         impl Dispatch for $element {
             const LANES: usize = $lanes;
 
             fn dispatch(kernel: impl Kernel<Self>) {
+                #[cfg(target_arch = "x86_64")]
+                if x86::has_avx512() && kernel.fits(2 * $lanes) {
+                    // SAFETY: the features were just found.
+                    return unsafe { x86::with_avx512::<std::arch::x86_64::$avx512>(kernel) };
+                }
                 #[cfg(target_arch = "x86_64")]
                 if x86::has_avx2() {
                     // SAFETY: the features were just found.
@@ -173,5 +274,5 @@ macro_rules! dispatch {
     };
 }
 
-dispatch!(f32, 8, __m256);
-dispatch!(f64, 4, __m256d);
+dispatch!(f32, 8, __m256, __m512);
+dispatch!(f64, 4, __m256d, __m512d);

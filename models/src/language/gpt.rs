@@ -2,16 +2,30 @@
 //!
 //! Parameters have the names and layouts that Hugging Face's `GPT2LMHeadModel` gives them.
 
-use candle_core::{Tensor, bail};
+use std::sync::Mutex;
+
+use candle_core::{Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::checkpoint;
 use crate::layer::{
     Activation, CausalAttention, Dropout, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig,
     Linear, LinearConfig, WeightLayout,
 };
-use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
+use crate::{Error, Init, Model, Pass, Result, Scope, Tensors, kernels, summary};
 
-/// The settings of a [`Gpt`].
+/// The settings of a [`Gpt`]. Their serialised form may begin with a `preset` (`nano`, `mini`, which
+/// is the default, or `small`), of which the settings that follow override parts:
+///
+/// ```
+/// use models::language::{GptConfig, GptPreset};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config: GptConfig = serde_json::from_str(r#"{ "preset": "small", "dropout": 0.0 }"#)?;
+/// assert_eq!(config, GptConfig { dropout: 0.0, ..GptPreset::Small.config() });
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -27,7 +41,7 @@ use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "GptSettings")]
 pub struct GptConfig {
     /// Distinct tokens.
     pub vocabulary: usize,
@@ -45,15 +59,52 @@ pub struct GptConfig {
     /// The standard deviation of the first weights; that of each block's two projections into the
     /// residual stream is divided by `sqrt(2 layers)`.
     pub init_std: f64,
+    /// Whether training keeps only what goes into each block and computes the block again in the
+    /// backward pass (Chen et al., arXiv 1604.06174): less memory, one more forward pass, the same
+    /// gradients bit for bit.
+    pub gradient_checkpointing: bool,
+}
+
+/// The serialised form of a [`GptConfig`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GptSettings {
+    preset: Option<GptPreset>,
+    vocabulary: Option<usize>,
+    context: Option<usize>,
+    layers: Option<usize>,
+    heads: Option<usize>,
+    width: Option<usize>,
+    dropout: Option<f64>,
+    init_std: Option<f64>,
+    gradient_checkpointing: Option<bool>,
+}
+
+impl From<GptSettings> for GptConfig {
+    fn from(settings: GptSettings) -> Self {
+        let preset = settings.preset.unwrap_or_default().config();
+        let checkpointing = settings.gradient_checkpointing;
+        Self {
+            vocabulary: settings.vocabulary.unwrap_or(preset.vocabulary),
+            context: settings.context.unwrap_or(preset.context),
+            layers: settings.layers.unwrap_or(preset.layers),
+            heads: settings.heads.unwrap_or(preset.heads),
+            width: settings.width.unwrap_or(preset.width),
+            dropout: settings.dropout.unwrap_or(preset.dropout),
+            init_std: settings.init_std.unwrap_or(preset.init_std),
+            gradient_checkpointing: checkpointing.unwrap_or(preset.gradient_checkpointing),
+        }
+    }
 }
 
 /// Named sizes of a [`Gpt`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GptPreset {
     /// For tests: 2 layers of width 32 with 2 heads, 32 tokens of context, a vocabulary of bytes.
     Nano,
     /// For a CPU: 4 layers of width 128 with 4 heads, 64 tokens of context, a vocabulary of bytes.
+    #[default]
     Mini,
     /// OpenAI's smallest GPT-2: 124 million parameters.
     Small,
@@ -70,6 +121,7 @@ impl GptPreset {
             width: 128,
             dropout: 0.0,
             init_std: 0.02,
+            gradient_checkpointing: false,
         };
         match self {
             Self::Nano => GptConfig {
@@ -95,7 +147,7 @@ impl GptPreset {
 
 impl Default for GptConfig {
     fn default() -> Self {
-        GptPreset::Mini.config()
+        GptPreset::default().config()
     }
 }
 
@@ -131,6 +183,7 @@ impl GptConfig {
                 .collect::<Result<_>>()?,
             norm: LayerNormConfig::new(self.width).build(&root.child("ln_f"))?,
             context: self.context,
+            gradient_checkpointing: self.gradient_checkpointing,
             tensors: scope.clone().into_tensors(),
         })
     }
@@ -169,6 +222,7 @@ pub struct Gpt {
     norm: LayerNorm,
     head: Linear,
     context: usize,
+    gradient_checkpointing: bool,
     tensors: Tensors,
 }
 
@@ -184,7 +238,14 @@ impl Model for Gpt {
         let embedded = (self.tokens.forward(input)? + self.positions.forward(&positions)?)?;
         let mut hidden = self.dropout.forward(&embedded, pass)?;
         for block in &self.blocks {
-            hidden = block.forward(&hidden, pass)?;
+            hidden = if self.gradient_checkpointing && pass.is_train() {
+                let again = block.clone();
+                checkpoint(&hidden, &block.parameters, move |hidden| {
+                    again.forward(hidden, pass)
+                })?
+            } else {
+                block.forward(&hidden, pass)?
+            };
         }
         self.head.forward(&self.norm.forward(&hidden)?)
     }
@@ -196,6 +257,8 @@ impl Model for Gpt {
 
 #[derive(Debug, Clone)]
 struct Block {
+    /// The weight and the bias of each layer, in their order.
+    parameters: Vec<Var>,
     attention_norm: LayerNorm,
     attention_in: Linear,
     attention: CausalAttention,
@@ -223,7 +286,8 @@ impl Block {
         let dropout = |scope: &Scope, name| Dropout::new(config.dropout, &scope.child(name));
         let (attention, mlp) = (scope.child("attn"), scope.child("mlp"));
         let std = config.init_std;
-        Ok(Self {
+        let mut block = Self {
+            parameters: Vec::new(),
             attention_norm: norm("ln_1")?,
             attention_in: linear(width, 3 * width, std, &attention.child("c_attn"))?,
             attention: CausalAttention {
@@ -236,10 +300,34 @@ impl Block {
             mlp_in: linear(width, 4 * width, std, &mlp.child("c_fc"))?,
             mlp_out: linear(4 * width, width, residual_std, &mlp.child("c_proj"))?,
             mlp_dropout: dropout(&mlp, "dropout")?,
-        })
+        };
+        block.parameters = scope.parameters();
+        Ok(block)
     }
 
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        // A summary wants to see each layer.
+        if !kernels::supported(input) || summary::is_being_made() {
+            return self.layer_by_layer(input, pass);
+        }
+        let (batch, time, width) = input.dims3()?;
+        let heads = self.attention.heads;
+        let block = kernels::TransformerBlock {
+            attention: kernels::CausalAttention {
+                batch,
+                time,
+                heads,
+                head_width: width / heads,
+                dropout: self.attention.dropout.noise(pass),
+            },
+            eps: self.attention_norm.eps(),
+            dropout: [self.attention_dropout, self.mlp_dropout].map(|drop| drop.noise(pass)),
+            kept: Mutex::default(),
+        };
+        kernels::apply_composite(block, input, &self.parameters)
+    }
+
+    fn layer_by_layer(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let packed = self
             .attention_in
             .forward(&self.attention_norm.forward(input)?)?;
@@ -250,5 +338,56 @@ impl Block {
         let hidden = self.mlp_in.forward(&self.mlp_norm.forward(&middle)?)?;
         let added = self.mlp_out.forward_activated(Activation::Gelu, &hidden)?;
         middle + self.mlp_dropout.forward(&added, pass)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn a_block_is_its_layers_one_by_one() {
+        for (dropout, pass) in [
+            (0.0, Pass::Eval),
+            (0.3, Pass::Eval),
+            (0.3, Pass::Train { seed: 2 }),
+        ] {
+            let config = GptConfig {
+                dropout,
+                init_std: 0.3,
+                heads: 3,
+                width: 12,
+                ..GptConfig::default()
+            };
+            let scope = scope();
+            let block = Block::new(&config, &scope).unwrap();
+            for (seed, var) in block.parameters.iter().enumerate() {
+                let noise = (values(var.dims()) * (0.1 * seed as f64)).unwrap();
+                var.set(&(var.as_tensor() + noise).unwrap()).unwrap();
+            }
+            let input = Var::from_tensor(&values(&[2, 70, 12])).unwrap();
+            assert_same_paths(
+                &scope.into_tensors(),
+                &input,
+                || block.forward(&input, pass),
+                || block.layer_by_layer(&input, pass),
+            );
+        }
+    }
+
+    #[test]
+    fn a_second_backward_pass_gives_the_same() {
+        let block = Block::new(&GptPreset::Nano.config(), &scope()).unwrap();
+        let input = Var::from_tensor(&values(&[1, 5, 32])).unwrap();
+        let output = block.forward(&input, Pass::Eval).unwrap();
+        let gradient = || -> Vec<f64> {
+            let gradients = output.backward().unwrap();
+            let gradient = gradients.get(&block.parameters[2]).unwrap();
+            gradient.flatten_all().unwrap().to_vec1().unwrap()
+        };
+        assert_eq!(gradient(), gradient());
     }
 }

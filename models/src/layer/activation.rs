@@ -51,3 +51,27 @@ impl Activation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::Tensors;
+    use crate::layer::testing::{assert_same_paths, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let input = Var::from_tensor(&(values(&[7, 5]) * 4.0).unwrap()).unwrap();
+        for activation in [Activation::Relu, Activation::Gelu, Activation::GeluErf] {
+            assert_same_paths(
+                &Tensors::default(),
+                &input,
+                || activation.forward(&input),
+                || activation.plain(&input),
+            );
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use candle_core::{D, Tensor, bail};
 
 use super::dropout::{Dropout, factors};
-use crate::Pass;
 use crate::kernels::{self, Apply, Noise};
+use crate::{Pass, summary};
 
 /// Scaled dot-product attention in which each position sees itself and those before it.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ impl CausalAttention {
             );
         }
         let dropout = self.dropout.noise(pass);
-        if kernels::supported(input) {
+        let output = if kernels::supported(input) {
             let attention = kernels::CausalAttention {
                 batch,
                 time,
@@ -39,9 +39,13 @@ impl CausalAttention {
                 head_width: columns / 3 / self.heads,
                 dropout,
             };
-            return attention.apply([input]);
-        }
-        self.plain(input, dropout)
+            attention.apply([input])?
+        } else {
+            self.plain(input, dropout)?
+        };
+        // Each element is a sum over positions, and its row of scores takes as much.
+        summary::record("CausalAttention", [], &output, 2 * time);
+        Ok(output)
     }
 
     fn plain(&self, input: &Tensor, dropout: Option<Noise>) -> candle_core::Result<Tensor> {
@@ -84,4 +88,31 @@ fn hidden_keys(time: usize, like: &Tensor) -> candle_core::Result<Tensor> {
         })
         .collect();
     Tensor::from_vec(values, (time, time), like.device())?.to_dtype(like.dtype())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::Tensors;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let input = Var::from_tensor(&values(&[2, 70, 3 * 3 * 4])).unwrap();
+        for rate in [0.0, 0.5] {
+            let dropout = Dropout::new(rate, &scope()).unwrap();
+            let attention = CausalAttention { heads: 3, dropout };
+            let pass = Pass::Train { seed: 4 };
+            assert_same_paths(
+                &Tensors::default(),
+                &input,
+                || attention.forward(&input, pass),
+                || attention.plain(&input, dropout.noise(pass)),
+            );
+        }
+    }
 }

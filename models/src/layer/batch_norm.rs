@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor, Var};
 
 use crate::kernels::{self, Apply, BatchNorm, Moments, Normalization};
-use crate::{Error, Init, Pass, Result, Scope};
+use crate::{Error, Init, Pass, Result, Scope, summary};
 
 /// The settings of a [`BatchNorm2d`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,6 +89,7 @@ impl BatchNorm2d {
 
     fn apply(&self, input: &Tensor, pass: Pass, relu: bool) -> candle_core::Result<Tensor> {
         let (batch, _, height, width) = self.check(input)?;
+        self.record(input);
         if !kernels::supported(input) {
             let output = self.plain(input, pass)?;
             return if relu { output.relu() } else { Ok(output) };
@@ -102,6 +103,12 @@ impl BatchNorm2d {
         let output = kernel.apply([input, &self.weight, &self.bias])?;
         self.update(&normalization, batch * height * width)?;
         Ok(output)
+    }
+
+    /// Notes the layer's output, which has the shape of its input, for a summary.
+    pub(crate) fn record(&self, output: &Tensor) {
+        let parameters = self.parameters().map(Var::as_tensor);
+        summary::record("BatchNorm2d", parameters, output, 0);
     }
 
     /// The weight and the bias.

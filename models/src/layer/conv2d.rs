@@ -3,7 +3,7 @@
 use candle_core::{Tensor, Var};
 
 use crate::kernels::{self, Apply, Convolve, Geometry};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Init, Result, Scope, summary};
 
 /// The settings of a [`Conv2d`]; kernels are square and all settings hold for both axes.
 ///
@@ -124,14 +124,25 @@ impl Conv2d {
     /// When the input has another number of channels or is smaller than the kernel.
     pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let geometry = self.geometry(input)?;
-        if kernels::supported(input) {
+        let output = if kernels::supported(input) {
             let convolve = Convolve(geometry);
-            return match &self.bias {
-                Some(bias) => convolve.apply([input, &self.weight, bias]),
-                None => convolve.apply([input, &self.weight]),
-            };
-        }
-        self.plain(input)
+            match &self.bias {
+                Some(bias) => convolve.apply([input, &self.weight, bias])?,
+                None => convolve.apply([input, &self.weight])?,
+            }
+        } else {
+            self.plain(input)?
+        };
+        self.record(&output);
+        Ok(output)
+    }
+
+    /// Notes the layer's output for a summary.
+    pub(crate) fn record(&self, output: &Tensor) {
+        let parameters = [&self.weight].into_iter().chain(&self.bias);
+        let per_element = self.weight.elem_count() / self.config.out_channels;
+        let parameters = parameters.map(Var::as_tensor);
+        summary::record("Conv2d", parameters, output, per_element);
     }
 
     /// The weight, of shape `[out_channels, in_channels / groups, kernel, kernel]`.

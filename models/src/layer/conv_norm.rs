@@ -101,6 +101,8 @@ impl ConvNorm {
         };
         self.norm
             .update(&normalization, geometry.batch * geometry.out_plane())?;
+        self.conv.record(&output);
+        self.norm.record(&output);
         Ok(output)
     }
 }

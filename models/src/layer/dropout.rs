@@ -67,3 +67,28 @@ pub(crate) fn factors(
     let factors = noise.factors::<f32>(shape.iter().product());
     Tensor::from_vec(factors, shape, device)?.to_dtype(dtype)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::Tensors;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let dropout = Dropout::new(0.5, &scope()).unwrap();
+        let input = Var::from_tensor(&values(&[3, 50])).unwrap();
+        let pass = Pass::Train { seed: 4 };
+        let noise = dropout.noise(pass).unwrap();
+        assert_same_paths(
+            &Tensors::default(),
+            &input,
+            || dropout.forward(&input, pass),
+            || input.as_tensor() * factors(noise, &[3, 50], input.dtype(), input.device())?,
+        );
+    }
+}

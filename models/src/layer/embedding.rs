@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor, Var, bail};
 
 use crate::kernels::{self, Apply};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Init, Result, Scope, summary};
 
 /// The settings of an [`Embedding`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,14 +65,44 @@ impl Embedding {
         let mut shape = ids.dims().to_vec();
         shape.push(width);
         let flat = ids.flatten_all()?.to_dtype(DType::U32)?;
-        if !kernels::supported(&self.weight) {
-            return self.weight.index_select(&flat, 0)?.reshape(shape);
-        }
-        let ids = flat.to_vec1::<u32>()?;
-        if let Some(id) = ids.iter().find(|id| **id as usize >= count) {
-            bail!("embedding: index {id} is not below {count}");
-        }
-        let shape = shape.into();
-        kernels::LookUp { ids, width, shape }.apply([&self.weight])
+        let output = if kernels::supported(&self.weight) {
+            let ids = flat.to_vec1::<u32>()?;
+            if let Some(id) = ids.iter().find(|id| **id as usize >= count) {
+                bail!("embedding: index {id} is not below {count}");
+            }
+            let shape = shape.into();
+            kernels::LookUp { ids, width, shape }.apply([&self.weight])?
+        } else {
+            self.plain(&flat, &shape)?
+        };
+        summary::record("Embedding", [self.weight()], &output, 0);
+        Ok(output)
+    }
+
+    fn plain(&self, ids: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
+        self.weight.index_select(ids, 0)?.reshape(shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let scope = scope();
+        let embedding = EmbeddingConfig::new(5, 3).build(&scope).unwrap();
+        let ids = Tensor::new(&[4u32, 0, 4, 2], &candle_core::Device::Cpu).unwrap();
+        // The comparison wants an input, which both paths add.
+        let input = Var::from_tensor(&values(&[4, 3])).unwrap();
+        assert_same_paths(
+            &scope.into_tensors(),
+            &input,
+            || embedding.forward(&ids)? + input.as_tensor(),
+            || embedding.plain(&ids, &[4, 3])? + input.as_tensor(),
+        );
     }
 }

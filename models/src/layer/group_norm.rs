@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor, Var};
 
 use crate::kernels::{self, Apply, GroupNormalize};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Init, Result, Scope, summary};
 
 /// The settings of a [`GroupNorm`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +73,8 @@ impl GroupNorm {
                 self.config.channels
             );
         }
+        let parameters = [&self.weight, &self.bias].map(Var::as_tensor);
+        summary::record("GroupNorm", parameters, input, 0);
         if !kernels::supported(input) {
             return self.plain(input);
         }

@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor, Var, bail};
 
 use crate::kernels::{self, Apply};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Init, Result, Scope, summary};
 
 /// The settings of a [`LayerNorm`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,6 +50,11 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// What is added to the variance under the square root.
+    pub(crate) fn eps(&self) -> f64 {
+        self.config.eps
+    }
+
     /// The normalised input.
     ///
     /// # Errors
@@ -62,16 +67,44 @@ impl LayerNorm {
                 input.dims()
             );
         }
+        let parameters = [&self.weight, &self.bias].map(Var::as_tensor);
+        summary::record("LayerNorm", parameters, input, 0);
         if kernels::supported(input) {
             let shape = input.shape().clone();
             let normalize = kernels::LayerNormalize { width, eps, shape };
             return normalize.apply([input, &self.weight, &self.bias]);
         }
+        self.plain(input)
+    }
+
+    fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         centred
-            .broadcast_div(&(variance + eps)?.sqrt()?)?
+            .broadcast_div(&(variance + self.config.eps)?.sqrt()?)?
             .broadcast_mul(&self.weight)?
             .broadcast_add(&self.bias)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        let scope = scope();
+        let norm = LayerNormConfig::new(7).build(&scope).unwrap();
+        norm.weight.set(&values(&[7])).unwrap();
+        let input = Var::from_tensor(&values(&[3, 4, 7])).unwrap();
+        assert_same_paths(
+            &scope.into_tensors(),
+            &input,
+            || norm.forward(&input),
+            || norm.plain(&input),
+        );
     }
 }

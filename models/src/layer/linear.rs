@@ -4,7 +4,7 @@ use candle_core::{D, Tensor, Var, bail};
 
 use super::Activation;
 use crate::kernels::{self, Apply};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Init, Result, Scope, summary};
 
 /// How a weight matrix lies in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Linear {
         if let Some(last) = shape.last_mut() {
             *last = outputs;
         }
-        if kernels::supported(input) {
+        let output = if kernels::supported(input) {
             let affine = kernels::Affine {
                 rows: input.elem_count() / inputs,
                 inputs,
@@ -150,16 +150,25 @@ impl Linear {
                 activation,
                 shape: shape.into(),
             };
-            return match &self.bias {
-                Some(bias) => affine.apply([input, &self.weight, bias]),
-                None => affine.apply([input, &self.weight]),
+            match &self.bias {
+                Some(bias) => affine.apply([input, &self.weight, bias])?,
+                None => affine.apply([input, &self.weight])?,
+            }
+        } else {
+            let activated = match activation {
+                Some(activation) => activation.plain(input)?,
+                None => input.clone(),
             };
-        }
-        let activated = match activation {
-            Some(activation) => activation.plain(input)?,
-            None => input.clone(),
+            self.plain(&activated, &shape)?
         };
-        self.plain(&activated, &shape)
+        let bias = self.bias.as_deref();
+        summary::record(
+            "Linear",
+            [&self.weight].into_iter().chain(bias),
+            &output,
+            inputs,
+        );
+        Ok(output)
     }
 
     fn plain(&self, input: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
@@ -174,5 +183,38 @@ impl Linear {
             None => output,
         };
         output.reshape(shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn kernels_agree_with_tensor_operations() {
+        for layout in [WeightLayout::OutputInput, WeightLayout::InputOutput] {
+            for (bias, activation) in [(true, None), (false, Some(Activation::Gelu))] {
+                let config = LinearConfig {
+                    bias,
+                    layout,
+                    ..LinearConfig::new(6, 9)
+                };
+                let scope = scope();
+                let linear = config.build(&scope).unwrap();
+                let input = Var::from_tensor(&values(&[2, 5, 6])).unwrap();
+                assert_same_paths(
+                    &scope.into_tensors(),
+                    &input,
+                    || linear.apply(activation, &input),
+                    || match activation {
+                        Some(activation) => linear.plain(&activation.plain(&input)?, &[2, 5, 9]),
+                        None => linear.plain(&input, &[2, 5, 9]),
+                    },
+                );
+            }
+        }
     }
 }

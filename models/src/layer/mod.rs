@@ -12,7 +12,7 @@ mod layer_norm;
 mod linear;
 mod pool;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use activation::Activation;
 pub use attention::CausalAttention;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use crate::kernels::{self, Apply};
-use crate::{Error, Result};
+use crate::{Error, Result, summary};
 
 /// Pooling of each channel of `[batch, channels, height, width]`.
 ///
@@ -126,16 +126,19 @@ impl Pool2d {
         let (batch, channels, height, width) = input.dims4()?;
         let rows = self.windows.over(height)?;
         let columns = self.windows.over(width)?;
-        if kernels::supported(input) {
+        let output = if kernels::supported(input) {
             let pool = kernels::Pool {
                 reduction: self.reduction,
                 shape: [batch, channels, height, width],
                 rows,
                 columns,
             };
-            return pool.apply([input]);
-        }
-        self.plain(input)
+            pool.apply([input])?
+        } else {
+            self.plain(input)?
+        };
+        summary::record("Pool2d", [], &output, 0);
+        Ok(output)
     }
 
     /// The pooled input from tensor operations.

@@ -7,19 +7,19 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use crate::{Scope, Tensors};
 
 /// A scope for a layer in double precision.
-pub(super) fn scope() -> Scope {
+pub(crate) fn scope() -> Scope {
     Scope::new(11, DType::F64, &Device::Cpu)
 }
 
 /// Values that all differ and repeat nowhere.
-pub(super) fn values(shape: &[usize]) -> Tensor {
+pub(crate) fn values(shape: &[usize]) -> Tensor {
     let count = shape.iter().product::<usize>();
     let values: Vec<f64> = (0..count).map(|i| (i as f64 * 0.7 + 0.1).sin()).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
 /// Asserts that both paths give the same output and the same gradients of `tensors` and `input`.
-pub(super) fn assert_same_paths(
+pub(crate) fn assert_same_paths(
     tensors: &Tensors,
     input: &Var,
     kernel: impl Fn() -> Result<Tensor>,
@@ -42,7 +42,7 @@ pub(super) fn assert_same_paths(
 }
 
 /// Asserts that two tensors agree to rounding.
-pub(super) fn assert_close(name: &str, a: &Tensor, b: &Tensor) {
+pub(crate) fn assert_close(name: &str, a: &Tensor, b: &Tensor) {
     assert_eq!(a.dims(), b.dims(), "{name}");
     let largest = |tensor: Tensor| -> f64 {
         let values: Vec<f64> = tensor.flatten_all().unwrap().to_vec1().unwrap();

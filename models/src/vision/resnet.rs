@@ -15,6 +15,11 @@ pub enum ResNetVariant {
     /// 1, 2 and 4 times the width, shortcuts without parameters (option A).
     #[default]
     Cifar,
+    /// The network that the FUSE authors call `resnet20`: a 3×3 stem, five stages of 5, 5, 5, 2 and 2
+    /// two-layer blocks at 1, 2, 4, 8 and 16 times the width, projection shortcuts where the channels
+    /// change. [ours] What is known are the five stages, the 19 blocks and the 3,094,106 parameters;
+    /// the layout is inferred from these.
+    Fuse,
     /// torchvision's networks: a 7×7 stem with stride 2 and max-pooling, four stages, projection
     /// shortcuts; depth 18 or 34 of two-layer blocks or depth 50 of bottleneck blocks.
     ImageNet,
@@ -38,9 +43,10 @@ pub enum ResNetVariant {
 pub struct ResNetConfig {
     /// The family.
     pub variant: ResNetVariant,
-    /// The number of layers with weights, shortcuts not counted.
+    /// The number of layers with weights, shortcuts not counted; 20 for FUSE's network, which is its
+    /// name, though it has 40.
     pub depth: usize,
-    /// Channels of the first stage: 16 for CIFAR, 64 for ImageNet.
+    /// Channels of the first stage: 16 for CIFAR and FUSE, 64 for ImageNet.
     pub width: usize,
     /// Channels of the images.
     pub in_channels: usize,
@@ -63,6 +69,14 @@ impl ResNetConfig {
             width: 16,
             in_channels: 3,
             classes: 10,
+        }
+    }
+
+    /// The network of the FUSE authors for 10 classes of small colour images.
+    pub fn fuse() -> Self {
+        Self {
+            variant: ResNetVariant::Fuse,
+            ..Self::cifar(20)
         }
     }
 
@@ -112,13 +126,13 @@ impl ResNetConfig {
         }
         let (blocks, kind) = self.stages()?;
         let (kernel, stride) = match self.variant {
-            ResNetVariant::Cifar => (3, 1),
+            ResNetVariant::Cifar | ResNetVariant::Fuse => (3, 1),
             ResNetVariant::ImageNet => (7, 2),
         };
         let stem = convolution(self.in_channels, self.width, kernel, stride);
         let stem = ConvNorm::build(stem, &scope.child("conv1"), &scope.child("bn1"))?;
         let stem_pool = match self.variant {
-            ResNetVariant::Cifar => None,
+            ResNetVariant::Cifar | ResNetVariant::Fuse => None,
             ResNetVariant::ImageNet => Some(Pool2d::max(3, 2, 1)?),
         };
         let mut channels = self.width;
@@ -157,6 +171,8 @@ impl ResNetConfig {
                 let expected = "6 n + 2 for n of at least 1, such as 20, 32, 44, 56";
                 Err(Error::setting("depth", depth, expected))
             }
+            (ResNetVariant::Fuse, 20) => Ok((vec![5, 5, 5, 2, 2], BlockKind::Basic)),
+            (ResNetVariant::Fuse, depth) => Err(Error::setting("depth", depth, "20")),
             (ResNetVariant::ImageNet, 18) => Ok((vec![2, 2, 2, 2], BlockKind::Basic)),
             (ResNetVariant::ImageNet, 34) => Ok((vec![3, 4, 6, 3], BlockKind::Basic)),
             (ResNetVariant::ImageNet, 50) => Ok((vec![3, 4, 6, 3], BlockKind::Bottleneck)),
@@ -245,7 +261,7 @@ impl BlockSettings {
                 before: (outputs - inputs) / 2,
                 after: (outputs - inputs).div_ceil(2),
             },
-            ResNetVariant::ImageNet => {
+            ResNetVariant::Fuse | ResNetVariant::ImageNet => {
                 let scope = scope.child("downsample");
                 let config = convolution(inputs, outputs, 1, self.stride);
                 Shortcut::Project(ConvNorm::build(config, &scope.child(0), &scope.child(1))?)

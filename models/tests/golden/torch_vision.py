@@ -6,9 +6,10 @@ from torch.nn import functional as F
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions around which the input goes, padded with channels of zeros (option A)."""
+    """Two 3x3 convolutions around which the input goes, padded with channels of zeros (option A) or
+    through a normalised 1x1 convolution (option B)."""
 
-    def __init__(self, inputs, outputs, stride):
+    def __init__(self, inputs, outputs, stride, project):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
@@ -16,10 +17,17 @@ class Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
         self.extra = outputs - inputs
         self.stride = stride
+        self.downsample = None
+        if project and self.extra:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, x):
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        if self.extra:
+        if self.downsample:
+            shortcut = self.downsample(x)
+        elif self.extra:
             before = self.extra // 2
             shortcut = F.pad(shortcut, (0, 0, 0, 0, before, self.extra - before))
         x = F.relu(self.bn1(self.conv1(x)))
@@ -27,26 +35,38 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The CIFAR network of He et al. with option-A shortcuts."""
+    """A residual network for small images with the given numbers of blocks in its stages."""
 
-    def __init__(self, depth, width=16, in_channels=3, classes=10):
+    def __init__(self, blocks, width=16, in_channels=3, classes=10, project=False):
         super().__init__()
+        self.stages = len(blocks)
         self.conv1 = nn.Conv2d(in_channels, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         channels = width
-        for stage in range(3):
-            blocks = []
-            for block in range((depth - 2) // 6):
+        for stage, count in enumerate(blocks):
+            layers = []
+            for block in range(count):
                 stride = 2 if stage and not block else 1
-                blocks.append(Block(channels, width << stage, stride))
+                layers.append(Block(channels, width << stage, stride, project))
                 channels = width << stage
-            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
         self.fc = nn.Linear(channels, classes)
 
     def forward(self, x):
         x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
+        for stage in range(self.stages):
+            x = getattr(self, f"layer{stage + 1}")(x)
         return self.fc(x.mean((2, 3)))
+
+
+def cifar_resnet(depth, *settings):
+    """The network of He et al. for CIFAR, with option-A shortcuts."""
+    return ResNet([(depth - 2) // 6] * 3, *settings)
+
+
+def fuse_resnet(*settings):
+    """The layout inferred for the FUSE authors' `resnet20`."""
+    return ResNet([5, 5, 5, 2, 2], *settings, project=True)
 
 
 class DenseLayer(nn.Module):

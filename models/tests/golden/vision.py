@@ -6,7 +6,7 @@ Run with: python models/tests/golden/vision.py
 import torch
 import torchvision
 
-from torch_vision import DenseNet, LeNet, ResNet
+from torch_vision import DenseNet, LeNet, cifar_resnet, fuse_resnet
 from values import case, images, integers, write
 
 
@@ -17,8 +17,9 @@ def classify(name, model, batch, channels, size):
 def main():
     torch.set_num_threads(1)
     cases = [
-        classify("resnet-8-narrow", ResNet(8, 4, 1), 5, 1, 8),
-        classify("resnet-20", ResNet(20), 4, 3, 32),
+        classify("resnet-8-narrow", cifar_resnet(8, 4, 1), 5, 1, 8),
+        classify("resnet-20", cifar_resnet(20), 4, 3, 32),
+        classify("resnet-fuse-narrow", fuse_resnet(2), 6, 3, 32),
         classify("resnet-18", torchvision.models.resnet18(), 4, 3, 64),
         classify("resnet-50", torchvision.models.resnet50(), 4, 3, 64),
         classify("densenet-10", DenseNet(10, growth=4), 3, 3, 16),

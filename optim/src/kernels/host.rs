@@ -28,22 +28,49 @@ pub(crate) fn with_slices<T: Element, R>(
     Ok(f(slices))
 }
 
-/// Calls `f` with the elements of every variable, to be changed in place.
+/// Calls `f` with the elements of one variable, to be changed in place.
+///
+/// The variable must not share memory with tensors that the caller reads meanwhile.
+///
+/// # Errors
+/// When the variable is not on the CPU, not of type `T` or not contiguous.
+pub(crate) fn with_slice_mut<T: Element, R>(
+    var: &Var,
+    f: impl FnOnce(&mut [T]) -> R,
+) -> candle_core::Result<R> {
+    descend(
+        std::slice::from_ref(var),
+        Vec::new(),
+        |mut slices: Vec<&mut [T]>| f(&mut *slices[0]),
+    )
+}
+
+/// Variables lent at once: enough for one pass to feed all threads. Lending nests, so that each
+/// takes some of the stack.
+const BATCH: usize = 256;
+
+/// Calls `f` with the elements of the variables, to be changed in place: batch after batch, in
+/// order, each with the index of its first variable.
 ///
 /// Variables must not share memory with each other or with tensors that the caller reads
 /// meanwhile; [`Parameters`](crate::Parameters) and [`Gradient`](crate::Gradient) ensure that.
 ///
 /// # Errors
 /// When a variable is not on the CPU, not of type `T` or not contiguous.
-pub(crate) fn with_slices_mut<T: Element, R>(
+pub(crate) fn with_batches_mut<T: Element>(
     vars: &[Var],
-    f: impl FnOnce(Vec<&mut [T]>) -> R,
-) -> candle_core::Result<R> {
-    descend(vars, Vec::with_capacity(vars.len()), f)
+    mut f: impl FnMut(usize, Vec<&mut [T]>),
+) -> candle_core::Result<()> {
+    for (batch, vars) in vars.chunks(BATCH).enumerate() {
+        descend(vars, Vec::with_capacity(vars.len()), |slices| {
+            f(batch * BATCH, slices)
+        })?;
+    }
+    Ok(())
 }
 
 /// Candle lends a variable's memory for writing only within an in-place operation. To hold the
-/// memory of all variables together, each operation starts the next one inside it.
+/// memory of several variables together, each operation starts the next one inside it.
 fn descend<T: Element, R, F: FnOnce(Vec<&mut [T]>) -> R>(
     vars: &[Var],
     slices: Vec<&mut [T]>,

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::number::Real;
+use super::number::{Real, sum_lanes};
 use super::{CHUNK, Element, PARALLEL_MINIMUM, host, vectorized};
 use crate::Result;
 
@@ -61,7 +61,7 @@ pub(super) fn sum_of_squares<T: Element>(values: &[T]) -> f64 {
     const SAFE: std::ops::Range<f64> = 1e-25..1e35;
     let mut total = 0.0;
     for block in values.chunks(BLOCK) {
-        let sum = sum_by_lanes(block, T::widen).to_f64();
+        let sum = sum_by_lanes(block, T::widen);
         total += if SAFE.contains(&sum) {
             sum
         } else {
@@ -72,7 +72,7 @@ pub(super) fn sum_of_squares<T: Element>(values: &[T]) -> f64 {
 }
 
 #[inline(always)]
-fn sum_by_lanes<T: Element, S: Real>(block: &[T], widen: impl Fn(T) -> S) -> S {
+fn sum_by_lanes<T: Element, S: Real>(block: &[T], widen: impl Fn(T) -> S) -> f64 {
     const LANES: usize = 64;
     let mut lanes = [S::ZERO; LANES];
     let rows = block.chunks_exact(LANES);
@@ -87,13 +87,5 @@ fn sum_by_lanes<T: Element, S: Real>(block: &[T], widen: impl Fn(T) -> S) -> S {
         let value = widen(*value);
         *lane += value * value;
     }
-    let mut half = LANES;
-    while half > 1 {
-        half /= 2;
-        let (low, high) = lanes.split_at_mut(half);
-        for (low, high) in low.iter_mut().zip(high) {
-            *low += *high;
-        }
-    }
-    lanes[0]
+    sum_lanes(lanes)
 }

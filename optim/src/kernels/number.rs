@@ -48,6 +48,25 @@ pub(super) fn guarded<S: Real>(g: S, change: S) -> S {
     }
 }
 
+/// Adds up partial sums, halves upon halves: in their own type down to eight, then in f64.
+#[inline(always)]
+pub(super) fn sum_lanes<S: Real, const LANES: usize>(mut lanes: [S; LANES]) -> f64 {
+    let mut half = LANES;
+    while half > 8 {
+        half /= 2;
+        let (low, high) = lanes.split_at_mut(half);
+        for (low, high) in low.iter_mut().zip(high) {
+            *low += *high;
+        }
+    }
+    let mut sums = [0.0; 8];
+    for (sum, lane) in sums.iter_mut().zip(lanes) {
+        *sum = lane.to_f64();
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
 /// The number type of parameters and gradients. Half-precision types compute in f32.
 pub(crate) trait Element: WithDType {
     type Real: Real + Element<Real = Self::Real>;

@@ -224,21 +224,19 @@ fn update_host<T: Element, const N: usize>(
     state: &mut [Vec<T::Real>; N],
 ) -> Result<f64> {
     let sum = host::with_slices(gradient.tensors(), |gradients| {
-        host::with_slices_mut(parameters.vars(), |parameters| {
+        let mut rest = state.each_mut().map(Vec::as_mut_slice);
+        let mut sums: Vec<f64> = Vec::new();
+        host::with_batches_mut(parameters.vars(), |batch, parameters| {
             let elements: usize = parameters.iter().map(|parameter| parameter.len()).sum();
-            let chunks = chunks::<T, N>(groups, parameters, gradients, state);
+            let state = rest.each_mut().map(|vector| first(vector, elements));
+            let chunks = chunks::<T, N>(&groups[batch..], parameters, &gradients[batch..], state);
             if elements < PARALLEL_MINIMUM {
-                return chunks
-                    .into_iter()
-                    .map(|chunk| chunk.update(rule))
-                    .sum::<f64>();
+                sums.extend(chunks.into_iter().map(|chunk| chunk.update(rule)));
+            } else {
+                sums.par_extend(chunks.into_par_iter().map(|chunk| chunk.update(rule)));
             }
-            let sums: Vec<f64> = chunks
-                .into_par_iter()
-                .map(|chunk| chunk.update(rule))
-                .collect();
-            sums.into_iter().sum()
-        })
+        })?;
+        Ok::<f64, Error>(sums.into_iter().sum())
     })??;
     Ok(sum.sqrt())
 }
@@ -246,15 +244,14 @@ fn update_host<T: Element, const N: usize>(
 fn chunks<'a, T: Element, const N: usize>(
     groups: &[usize],
     parameters: Vec<&'a mut [T]>,
-    gradients: Vec<&'a [T]>,
-    state: &'a mut [Vec<T::Real>; N],
+    gradients: &[&'a [T]],
+    mut state: [&'a mut [T::Real]; N],
 ) -> Vec<Chunk<'a, T, N>> {
-    let mut rest = state.each_mut().map(Vec::as_mut_slice);
     let mut chunks = Vec::new();
     for ((parameter, gradient), &group) in parameters.into_iter().zip(gradients).zip(groups) {
         let pieces = parameter.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK));
         for (parameters, gradient) in pieces {
-            let state = rest.each_mut().map(|vector| first(vector, gradient.len()));
+            let state = state.each_mut().map(|vector| first(vector, gradient.len()));
             chunks.push(Chunk {
                 group,
                 parameters,

@@ -54,8 +54,8 @@ pub enum InitialScaling {
 /// | problem | f32 history | bf16 history |
 /// |---|---|---|
 /// | quadratic, d = 100, κ = 1e2 | 68 | 69 |
-/// | quadratic, d = 100, κ = 1e4 | 552 | 544 |
-/// | chained Rosenbrock, d = 20 | 170 | 169 |
+/// | quadratic, d = 100, κ = 1e4 | 542 | 540 |
+/// | chained Rosenbrock, d = 20 | 147 | 145 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HistoryPrecision {

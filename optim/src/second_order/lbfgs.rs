@@ -232,9 +232,10 @@ pub struct LbfgsCounts {
 ///
 /// The direction costs two passes over the history (see [`vector_passes`](Optimizer::vector_passes)):
 /// an iteration with n pairs held, one of them new, reads 4n + 2 vectors and writes 3 for pair and
-/// direction, or 4m + 4 once the memory is full, the pair that is dropped included; the line search adds 4 reads and 1 write a trial (move and slope), the start of each
-/// move 1 and 1. Held are 2m + 2 vectors of history, the direction, the start of the last move and
-/// the gradient there, and, with same-batch pairs between steps, the gradient at its end.
+/// direction, or 4m + 4 once the memory is full, the pair that is dropped included; the line search
+/// adds 4 reads and 1 write a trial (move and slope), the start of each move 1 and 1. Held are
+/// 2m + 2 vectors of history, the direction, the start of the last move and the gradient there, and,
+/// with same-batch pairs between steps, the gradient at its end.
 ///
 /// In half precision the parameters are rounded at each move, and s is the move that rounding left.
 ///
@@ -516,7 +517,8 @@ impl Lbfgs {
         }
     }
 
-    /// Sets the direction from `gradient`, the last move's pair included. Returns the slope and the direction's largest component.
+    /// Sets the direction from `gradient`, the last move's pair included. Returns the slope and the
+    /// direction's largest component.
     fn find_direction(&mut self, gradient: &Tensor) -> Result<(f64, f64)> {
         self.store_last_move(gradient)?;
         self.history

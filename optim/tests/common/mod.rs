@@ -59,8 +59,8 @@ pub(crate) struct Run {
     pub(crate) stop: StopReason,
 }
 
-/// Steps until the loss is at most `target`, the step's gradient tolerance is met, or the budget is
-/// spent.
+/// Steps until the loss is at most `target`, the step's gradient tolerance is met, no better point is
+/// found even along steepest descent, or the budget is spent.
 pub(crate) fn minimize<F: Function>(
     problem: &mut Analytic<F>,
     config: LbfgsConfig,
@@ -69,13 +69,18 @@ pub(crate) fn minimize<F: Function>(
 ) -> Run {
     let mut lbfgs = config.build(&problem.parameters).unwrap();
     let mut meter = Meter::with_budget(budget);
-    let mut iterations = 0;
+    let (mut iterations, mut failed) = (0, false);
     loop {
         let step = lbfgs.step(&mut Oracle::new(problem, &mut meter)).unwrap();
         iterations += step.iterations;
         let loss = step.final_loss.unwrap_or(step.loss);
-        let done =
-            loss <= target || step.stop == StopReason::GradientTolerance || meter.remaining() == 0;
+        // A failed search has cleared the memory.
+        let failed_again = failed && step.iterations == 1;
+        failed = step.stop == StopReason::LineSearchFailed;
+        let done = loss <= target
+            || step.stop == StopReason::GradientTolerance
+            || (failed && failed_again)
+            || meter.remaining() == 0;
         if done {
             return Run {
                 loss,

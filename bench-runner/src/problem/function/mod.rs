@@ -304,6 +304,7 @@ impl Problem for FunctionProblem {
             loss: value - self.minimum,
             test_loss: None,
             accuracy: None,
+            word_perplexity: None,
         })
     }
 }

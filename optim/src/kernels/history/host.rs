@@ -4,23 +4,29 @@
 //! their order: the same bits whatever the number of threads. AVX2 is used where the processor has
 //! it, but no fused multiply-add, so that the bits are those of the portable form.
 
+use std::ops::Range;
+
 use candle_core::{DType, Result, Tensor, Var, WithDType};
 use rayon::prelude::*;
 
 use super::{Move, Norms, PairProducts, RowProducts, Weights, with_element};
-use crate::kernels::host::{with_slices, with_slices_mut};
-use crate::kernels::number::{Element, Real};
+use crate::kernels::host::{with_batches_mut, with_slice_mut, with_slices};
+use crate::kernels::number::{Element, Real, sum_lanes};
 use crate::kernels::vectorized;
 
 /// Elements per unit of parallel work.
 const CHUNK: usize = 32 * 1024;
-/// Elements that one row gives before the next row's turn: several pages, over which the processor
-/// fetches ahead, and few enough for the columns to stay in the second-level cache.
-const SPAN: usize = 4 * BLOCK;
 /// Elements per block, which stays in the first-level cache and is summed in the vectors' precision.
 const BLOCK: usize = 1024;
 /// Partial sums of one dot product.
 const LANES: usize = 64;
+/// Rows whose products are taken together, s and y of two pairs: they come from memory as so many
+/// streams, and the columns are read once for all.
+const ROWS: usize = 4;
+/// Partial sums of each product of so many rows with two columns, few enough to stay in registers.
+const ROW_LANES: usize = 8;
+/// Rows that are added up together, as many streams; a history of 10 gives two such groups.
+const SUMMANDS: usize = 5;
 
 /// Applies `f` to each chunk, in parallel if there are several; results in the chunks' order.
 fn each<I: Send, T: Send>(chunks: Vec<I>, f: impl Fn(I) -> T + Sync + Send) -> Vec<T> {
@@ -45,17 +51,13 @@ fn add<const N: usize>(total: &mut [f64; N], part: &[f64; N]) {
     }
 }
 
-/// The products of `row` with each of `columns`, all of one length.
+/// The products of `row` with each of `columns`, all of them one block.
 #[inline(always)]
 fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64; N] {
     let mut sums = [0.0; N];
-    for from in (0..row.len()).step_by(BLOCK) {
-        let to = row.len().min(from + BLOCK);
-        // The row's block comes from memory for the first column, and for the others from the cache.
-        // A closure given to `map` would not be compiled for AVX2.
-        for (sum, column) in sums.iter_mut().zip(&columns) {
-            *sum += dot(&row[from..to], &column[from..to]);
-        }
+    // A closure given to `map` would not be compiled for AVX2.
+    for (sum, column) in sums.iter_mut().zip(&columns) {
+        *sum = dot(row, column);
     }
     sums
 }
@@ -66,16 +68,73 @@ fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64
 fn dot<H: Element>(row: &[H], column: &[H::Real]) -> f64 {
     let mut lanes = [H::Real::ZERO; LANES];
     let (rows, columns) = (row.chunks_exact(LANES), column.chunks_exact(LANES));
-    let rest = rows.remainder().iter().zip(columns.remainder());
+    let (row_rest, column_rest) = (rows.remainder(), columns.remainder());
     for (row, column) in rows.zip(columns) {
-        for ((lane, row), column) in lanes.iter_mut().zip(row).zip(column) {
-            *lane += row.widen() * *column;
+        accumulate(&mut lanes, row, column);
+    }
+    accumulate(&mut lanes, row_rest, column_rest);
+    sum_lanes(lanes)
+}
+
+/// s and y of all pairs in turn.
+fn rows_of<'a, H>(pairs: &[&'a [H]]) -> Vec<&'a [H]> {
+    let halves = |pair: &&'a [H]| pair.split_at(pair.len() / 2);
+    pairs.iter().map(halves).flat_map(|(s, y)| [s, y]).collect()
+}
+
+/// Adds the products of each row with the columns of one block, `range`, to `products`. Rows are s
+/// and y in turn, with columns of their own.
+#[inline(always)]
+fn add_row_products<H: Element, const N: usize>(
+    rows: &[&[H]],
+    range: Range<usize>,
+    columns: [[&[H::Real]; N]; 2],
+    products: &mut [[f64; N]],
+) {
+    for (rows, products) in rows.chunks(ROWS).zip(products.chunks_mut(ROWS)) {
+        // Where only one pair is left, it is taken twice: it is in the cache.
+        let rows: [&[H]; ROWS] = std::array::from_fn(|row| &rows[row % rows.len()][range.clone()]);
+        for (products, sums) in products.iter_mut().zip(&block_products(rows, columns)) {
+            add(products, sums);
         }
     }
-    for (lane, (row, column)) in lanes.iter_mut().zip(rest) {
+}
+
+#[inline(always)]
+fn block_products<H: Element, const N: usize>(
+    rows: [&[H]; ROWS],
+    columns: [[&[H::Real]; N]; 2],
+) -> [[f64; N]; ROWS] {
+    let rows = rows.map(|row| row.as_chunks::<ROW_LANES>());
+    let columns = columns.map(|columns| columns.map(|column| column.as_chunks::<ROW_LANES>()));
+    let mut lanes = [[[H::Real::ZERO; ROW_LANES]; N]; ROWS];
+    for group in 0..rows[0].0.len() {
+        for (row, lanes) in lanes.iter_mut().enumerate() {
+            for (column, lanes) in lanes.iter_mut().enumerate() {
+                accumulate(
+                    lanes,
+                    &rows[row].0[group],
+                    &columns[row % 2][column].0[group],
+                );
+            }
+        }
+    }
+    let mut sums = [[0.0; N]; ROWS];
+    for (row, (sums, lanes)) in sums.iter_mut().zip(&mut lanes).enumerate() {
+        for (column, (sum, lanes)) in sums.iter_mut().zip(lanes).enumerate() {
+            accumulate(lanes, rows[row].1, columns[row % 2][column].1);
+            *sum = sum_lanes(*lanes);
+        }
+    }
+    sums
+}
+
+/// Adds the products of `row` and `column`, element by element, to `lanes`.
+#[inline(always)]
+fn accumulate<H: Element>(lanes: &mut [H::Real], row: &[H], column: &[H::Real]) {
+    for ((lane, row), column) in lanes.iter_mut().zip(row).zip(column) {
         *lane += row.widen() * *column;
     }
-    lanes.into_iter().map(|lane| lane.to_f64()).sum()
 }
 
 /// The largest magnitude; NaN is passed over.
@@ -112,7 +171,7 @@ fn sum_of_magnitudes<R: Real>(values: &[R]) -> f64 {
     lanes.into_iter().sum()
 }
 
-/// One row's share of the products, chunk by chunk.
+/// Adds up each row's products over the chunks.
 fn sum_rows<const N: usize>(chunks: &[Vec<[f64; N]>], rows: usize) -> Vec<[f64; N]> {
     let mut totals = vec![[0.0; N]; rows];
     for chunk in chunks {
@@ -162,11 +221,12 @@ fn extend_as<H: Element>(
     vectors.extend(diagonal.cloned());
     let real = H::Real::from_f64;
     let move_weights = [real(new.step), real(new.damping.0), real(new.damping.1)];
-    with_slices(&rows, |rows: Vec<&[H]>| {
+    with_slices(&rows, |pairs: Vec<&[H]>| {
+        let rows = rows_of(&pairs);
         with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
-            with_slices_mut(std::slice::from_ref(pair), |mut pair: Vec<&mut [H]>| {
+            with_slice_mut(pair, |pair: &mut [H]| {
                 let d = vectors[0].len();
-                let (s, y) = pair[0].split_at_mut(d);
+                let (s, y) = pair.split_at_mut(d);
                 let outputs: Vec<_> = s
                     .chunks_mut(CHUNK)
                     .zip(y.chunks_mut(CHUNK))
@@ -175,7 +235,7 @@ fn extend_as<H: Element>(
                 let chunks = each(outputs, |(chunk, (s, y))| {
                     vectorized(
                         #[inline(always)]
-                        || extend_chunk(&rows, &vectors, d, move_weights, chunk * CHUNK, s, y),
+                        || extend_chunk(&rows, &vectors, move_weights, chunk * CHUNK, s, y),
                     )
                 });
                 let (pairs, products): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
@@ -189,8 +249,10 @@ fn extend_as<H: Element>(
                     y_dg,
                 };
                 let rows = sum_rows(&products, rows.len())
-                    .into_iter()
-                    .map(|[s_y, s_g, y_dy, y_dg]| RowProducts {
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .map(|&[[s_y, s_g], [y_dy, y_dg]]| RowProducts {
                         s_y,
                         s_g,
                         y_dy,
@@ -203,30 +265,30 @@ fn extend_as<H: Element>(
     })?
 }
 
-/// Writes one chunk of the new pair and returns its products; those of rows are s·y, s·g, y·Dy, y·Dg.
+/// Writes one chunk of the new pair and returns its products and those of the rows: of s with y and
+/// g, of y with Dy and Dg.
 #[inline(always)]
 fn extend_chunk<H: Element>(
     rows: &[&[H]],
     vectors: &[&[H::Real]],
-    d: usize,
     [step, theta, w]: [H::Real; 3],
     start: usize,
     s_out: &mut [H],
     y_out: &mut [H],
-) -> ([f64; 6], Vec<[f64; 4]>) {
+) -> ([f64; 6], Vec<[f64; 2]>) {
     let zero = H::Real::from_f64(0.0);
-    let mut s_column = [zero; SPAN];
-    let mut y_column = [zero; SPAN];
-    let mut scaled_y = [zero; SPAN];
-    let mut scaled_g = [zero; SPAN];
+    let mut s_column = [zero; BLOCK];
+    let mut y_column = [zero; BLOCK];
+    let mut scaled_y = [zero; BLOCK];
+    let mut scaled_g = [zero; BLOCK];
     let mut pair = [0.0; 6];
-    let mut products = vec![[0.0; 4]; rows.len()];
-    for (span, (s_out, y_out)) in s_out
-        .chunks_mut(SPAN)
-        .zip(y_out.chunks_mut(SPAN))
+    let mut products = vec![[0.0; 2]; rows.len()];
+    for (block, (s_out, y_out)) in s_out
+        .chunks_mut(BLOCK)
+        .zip(y_out.chunks_mut(BLOCK))
         .enumerate()
     {
-        let from = start + span * SPAN;
+        let from = start + block * BLOCK;
         let to = from + s_out.len();
         let [direction, before, after, gradient] =
             [0, 1, 2, 3].map(|vector| &vectors[vector][from..to]);
@@ -252,11 +314,8 @@ fn extend_chunk<H: Element>(
         let [s_s, s_y, s_g] = dots(s_out, [s, y, gradient]);
         let [y_y, y_dy, y_dg] = dots(y_out, [y, dy, dg]);
         add(&mut pair, &[s_s, s_y, y_y, s_g, y_dy, y_dg]);
-        for (row, products) in rows.iter().zip(&mut products) {
-            let [s_y, s_g] = dots(&row[from..to], [y, gradient]);
-            let [y_dy, y_dg] = dots(&row[d + from..d + to], [dy, dg]);
-            add(products, &[s_y, s_g, y_dy, y_dg]);
-        }
+        let columns = [[y, gradient], [dy, dg]];
+        add_row_products(rows, from..to, columns, &mut products);
     }
     (pair, products)
 }
@@ -277,19 +336,22 @@ fn project_as<H: Element>(
     let rows: Vec<Tensor> = rows.iter().map(|row| row.as_detached_tensor()).collect();
     let mut vectors = vec![gradient.clone()];
     vectors.extend(diagonal.cloned());
-    with_slices(&rows, |rows: Vec<&[H]>| {
+    with_slices(&rows, |pairs: Vec<&[H]>| {
+        let rows = rows_of(&pairs);
         with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
             let d = vectors[0].len();
             let starts: Vec<usize> = (0..d).step_by(CHUNK).collect();
             let chunks = each(starts, |start| {
                 vectorized(
                     #[inline(always)]
-                    || project_chunk(&rows, &vectors, d, start),
+                    || project_chunk(&rows, &vectors, start),
                 )
             });
             sum_rows(&chunks, rows.len())
-                .into_iter()
-                .map(|[s_g, y_dg]| RowProducts {
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|&[[s_g], [y_dg]]| RowProducts {
                     s_g,
                     y_dg,
                     ..RowProducts::default()
@@ -300,25 +362,16 @@ fn project_as<H: Element>(
 }
 
 #[inline(always)]
-fn project_chunk<H: Element>(
-    rows: &[&[H]],
-    vectors: &[&[H::Real]],
-    d: usize,
-    start: usize,
-) -> Vec<[f64; 2]> {
-    let mut scaled = [H::Real::from_f64(0.0); SPAN];
-    let mut products = vec![[0.0; 2]; rows.len()];
-    let end = d.min(start + CHUNK);
-    for from in (start..end).step_by(SPAN) {
-        let to = end.min(from + SPAN);
+fn project_chunk<H: Element>(rows: &[&[H]], vectors: &[&[H::Real]], start: usize) -> Vec<[f64; 1]> {
+    let mut scaled = [H::Real::from_f64(0.0); BLOCK];
+    let mut products = vec![[0.0]; rows.len()];
+    let end = vectors[0].len().min(start + CHUNK);
+    for from in (start..end).step_by(BLOCK) {
+        let to = end.min(from + BLOCK);
         let gradient = &vectors[0][from..to];
         let diagonal = vectors.get(1).map(|diagonal| &diagonal[from..to]);
         let dg = scale(gradient, diagonal, &mut scaled);
-        for (row, products) in rows.iter().zip(&mut products) {
-            let [s_g] = dots(&row[from..to], [gradient]);
-            let [y_dg] = dots(&row[d + from..d + to], [dg]);
-            add(products, &[s_g, y_dg]);
-        }
+        add_row_products(rows, from..to, [[gradient], [dg]], &mut products);
     }
     products
 }
@@ -351,27 +404,16 @@ fn combine_as<H: Element>(
     vectors.extend(diagonal.cloned());
     let chunks = with_slices(&pairs, |pairs: Vec<&[H]>| {
         with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
-            with_slices_mut(
-                std::slice::from_ref(direction),
-                |mut direction: Vec<&mut [H::Real]>| {
-                    let outputs = direction[0].chunks_mut(CHUNK).enumerate().collect();
-                    each(outputs, |(chunk, output): (usize, &mut [H::Real])| {
-                        vectorized(
-                            #[inline(always)]
-                            || {
-                                combine_chunk(
-                                    &pairs,
-                                    &weights,
-                                    &vectors,
-                                    gamma,
-                                    chunk * CHUNK,
-                                    output,
-                                )
-                            },
-                        )
-                    })
-                },
-            )
+            let rows = weighted(&pairs, &weights);
+            with_slice_mut(direction, |direction: &mut [H::Real]| {
+                let outputs = direction.chunks_mut(CHUNK).enumerate().collect();
+                each(outputs, |(chunk, output): (usize, &mut [H::Real])| {
+                    vectorized(
+                        #[inline(always)]
+                        || combine_chunk(&rows, &vectors, gamma, chunk * CHUNK, output),
+                    )
+                })
+            })
         })?
     })??;
     Ok(slope_and_largest(&chunks))
@@ -385,28 +427,38 @@ fn slope_and_largest(chunks: &[(f64, f64)]) -> (f64, f64) {
     )
 }
 
+/// A row and its weight in the direction.
+type Weighted<'a, H> = (&'a [H], <H as Element>::Real);
+
+/// The rows y with their weights, newest first, and the rows s with theirs, oldest first: the order
+/// of the two-loop recursion.
+fn weighted<'a, H: Element>(pairs: &[&'a [H]], weights: &[Weights]) -> [Vec<Weighted<'a, H>>; 2] {
+    let real = H::Real::from_f64;
+    let rows = rows_of(pairs);
+    let pairs = || rows.as_chunks::<2>().0.iter().zip(weights);
+    let gradients = pairs().rev().map(|(&[_, y], weights)| (y, real(weights.y)));
+    let moves = pairs().map(|(&[s, _], weights)| (s, real(-weights.s)));
+    [gradients.collect(), moves.collect()]
+}
+
 #[inline(always)]
 fn combine_chunk<H: Element>(
-    pairs: &[&[H]],
-    weights: &[Weights],
+    [gradients, moves]: &[Vec<Weighted<'_, H>>; 2],
     vectors: &[&[H::Real]],
     gamma: f64,
     start: usize,
     output: &mut [H::Real],
 ) -> (f64, f64) {
-    let d = vectors[0].len();
     let real = H::Real::from_f64;
     let (mut slope, mut most) = (0.0, 0f64);
-    for (span, output) in output.chunks_mut(SPAN).enumerate() {
-        let from = start + span * SPAN;
+    for (block, output) in output.chunks_mut(BLOCK).enumerate() {
+        let from = start + block * BLOCK;
         let to = from + output.len();
         let gradient = &vectors[0][from..to];
         for (output, gradient) in output.iter_mut().zip(gradient) {
             *output = real(0.0) - *gradient;
         }
-        let newest_first = pairs.iter().zip(weights).rev();
-        let gradients = newest_first.map(|(pair, weights)| (&pair[d + from..d + to], weights.y));
-        add_rows(gradients, output);
+        add_rows(gradients, from..to, output);
         if let Some(diagonal) = vectors.get(1) {
             for (output, diagonal) in output.iter_mut().zip(&diagonal[from..to]) {
                 *output *= *diagonal;
@@ -415,31 +467,28 @@ fn combine_chunk<H: Element>(
         for output in output.iter_mut() {
             *output *= real(gamma);
         }
-        let oldest_first = pairs.iter().zip(weights);
-        let moves = oldest_first.map(|(pair, weights)| (&pair[from..to], -weights.s));
-        add_rows(moves, output);
-        slope += dots(output, [gradient])[0];
+        add_rows(moves, from..to, output);
+        slope += dot(output, gradient);
         most = most.max(largest(output));
     }
     (slope, most)
 }
 
-/// Adds weighted rows to `output` one after the other, four in each pass over it.
+/// Adds weighted rows, within `range`, to `output`: [`SUMMANDS`] in each pass over it, and the rest one
+/// by one.
 #[inline(always)]
-fn add_rows<'a, H: Element>(rows: impl Iterator<Item = (&'a [H], f64)>, output: &mut [H::Real]) {
-    let rows: Vec<(&[H], H::Real)> = rows
-        .map(|(row, weight)| (row, H::Real::from_f64(weight)))
-        .collect();
-    let (groups, rest) = rows.as_chunks::<4>();
-    for [(a, wa), (b, wb), (c, wc), (d, wd)] in groups {
-        let elements = output.iter_mut().zip(*a).zip(*b).zip(*c).zip(*d);
-        for ((((output, a), b), c), d) in elements {
+fn add_rows<H: Element>(rows: &[Weighted<'_, H>], range: Range<usize>, output: &mut [H::Real]) {
+    let (groups, rest) = rows.as_chunks::<SUMMANDS>();
+    for [(a, wa), (b, wb), (c, wc), (d, wd), (e, we)] in groups {
+        let [a, b, c, d, e] = [a, b, c, d, e].map(|row| &row[range.clone()]);
+        let elements = output.iter_mut().zip(a).zip(b).zip(c).zip(d).zip(e);
+        for (((((output, a), b), c), d), e) in elements {
             let sum = *output + *wa * a.widen() + *wb * b.widen();
-            *output = sum + *wc * c.widen() + *wd * d.widen();
+            *output = sum + *wc * c.widen() + *wd * d.widen() + *we * e.widen();
         }
     }
     for (row, weight) in rest {
-        for (output, row) in output.iter_mut().zip(*row) {
+        for (output, row) in output.iter_mut().zip(&row[range.clone()]) {
             *output += *weight * row.widen();
         }
     }
@@ -458,10 +507,7 @@ fn norms_as<R: Element>(vector: &Tensor) -> Result<Norms> {
                     let (mut most, mut sums) = (0f64, [0.0; 2]);
                     for block in chunk.chunks(BLOCK) {
                         most = most.max(largest(block));
-                        add(
-                            &mut sums,
-                            &[sum_of_magnitudes(block), dots(block, [block])[0]],
-                        );
+                        add(&mut sums, &[sum_of_magnitudes(block), dot(block, block)]);
                     }
                     (most, sums)
                 },
@@ -491,7 +537,7 @@ fn slope_as<R: Element>(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f
                     let (mut slope, mut most) = (0.0, 0f64);
                     for (gradient, direction) in gradient.chunks(BLOCK).zip(direction.chunks(BLOCK))
                     {
-                        slope += dots(gradient, [direction])[0];
+                        slope += dot(gradient, direction);
                         most = most.max(largest(gradient));
                     }
                     (slope, most)
@@ -531,9 +577,9 @@ fn write_parameters<P: Element, const N: usize>(
 ) -> Result<()> {
     let vectors = vectors.map(Tensor::clone);
     with_slices(&vectors, |vectors: Vec<&[P::Real]>| {
-        with_slices_mut(vars, |parameters: Vec<&mut [P]>| {
+        let mut start = 0;
+        with_batches_mut(vars, |_, parameters: Vec<&mut [P]>| {
             let mut chunks = Vec::new();
-            let mut start = 0;
             for parameter in parameters {
                 for chunk in parameter.chunks_mut(CHUNK) {
                     let end = start + chunk.len();
@@ -582,33 +628,29 @@ fn read_parameters<P: Element, const N: usize>(
     let vectors = vectors.map(Tensor::clone);
     with_slices(tensors, |tensors: Vec<&[P]>| {
         with_slices(&vectors, |vectors: Vec<&[P::Real]>| {
-            with_slices_mut(
-                std::slice::from_ref(flat),
-                |mut flat: Vec<&mut [P::Real]>| {
-                    let mut chunks = Vec::new();
-                    let (mut rest, mut start) = (&mut *flat[0], 0);
-                    for tensor in tensors {
-                        for chunk in tensor.chunks(CHUNK) {
-                            let (head, tail) = rest.split_at_mut(chunk.len());
-                            chunks.push((start, head, chunk));
-                            rest = tail;
-                            start += chunk.len();
-                        }
+            with_slice_mut(flat, |flat: &mut [P::Real]| {
+                let mut chunks = Vec::new();
+                let (mut rest, mut start) = (flat, 0);
+                for tensor in tensors {
+                    for chunk in tensor.chunks(CHUNK) {
+                        let (head, tail) = rest.split_at_mut(chunk.len());
+                        chunks.push((start, head, chunk));
+                        rest = tail;
+                        start += chunk.len();
                     }
-                    each(
-                        chunks,
-                        |(start, flat, chunk): (usize, &mut [P::Real], &[P])| {
-                            let end = start + flat.len();
-                            let columns =
-                                std::array::from_fn(|vector| &vectors[vector][start..end]);
-                            vectorized(
-                                #[inline(always)]
-                                || f(flat, chunk, columns),
-                            );
-                        },
-                    );
-                },
-            )
+                }
+                each(
+                    chunks,
+                    |(start, flat, chunk): (usize, &mut [P::Real], &[P])| {
+                        let end = start + flat.len();
+                        let columns = std::array::from_fn(|vector| &vectors[vector][start..end]);
+                        vectorized(
+                            #[inline(always)]
+                            || f(flat, chunk, columns),
+                        );
+                    },
+                );
+            })
         })?
     })?
 }

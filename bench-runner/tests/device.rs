@@ -1,0 +1,116 @@
+//! Runs on another device against runs on the CPU. `FUSE_DEVICE=cuda:0 cargo test -p bench-runner --features
+//! cuda --test device` (or `metal`) names the device; without it there is nothing to compare, and the test
+//! is skipped.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::Command;
+
+use bench_runner::run::RunRecord;
+use bench_runner::store::{Results, read};
+
+const EXPERIMENT: &str = r#"
+name = "device"
+seeds = 1
+
+[[problem]]
+label = "mlp"
+kind = "classification"
+data = "digits"
+batch_size = 64
+budget = 12
+points = 12
+measure_train = 128
+model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
+
+[[problem]]
+label = "resnet"
+kind = "classification"
+data = "digits"
+batch_size = 32
+budget = 8
+points = 8
+measure_train = 64
+measure_test = 64
+model = { kind = "resnet", variant = "cifar", depth = 8, width = 4, in_channels = 1, classes = 10 }
+
+[[problem]]
+label = "gpt"
+kind = "language"
+data = "moby-dick"
+batch_size = 4
+context = 16
+budget = 8
+points = 8
+measure_windows = 8
+model = { kind = "gpt", vocabulary = 256, context = 16, layers = 1, heads = 2, width = 16 }
+
+[[optimizer]]
+kind = "sgd"
+learning_rate = 0.01
+
+[[optimizer]]
+kind = "adam"
+learning_rate = 0.001
+
+[[optimizer]]
+kind = "fuse-pv"
+criterion = { step = 3 }
+adam = { learning_rate = 0.001 }
+lbfgs = { max_iter = 2, max_eval = 3 }
+"#;
+
+/// The losses of one f32 forward pass may differ by the order of its sums.
+const START: f64 = 1e-5;
+
+/// A dozen evaluations of training carry such differences on.
+const LATER: f64 = 1e-2;
+
+fn results(folder: &Path, device: &str, out: &str) -> Results {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench-runner"))
+        .args(["ablation", "device.toml", "--quiet", "--device", device])
+        .args(["--out", out, "--store", &format!("{out}-store")])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{device}: {errors}");
+    let mut results = read(&folder.join(out).join("results.parquet")).unwrap();
+    for record in &mut results.records {
+        *record = record.without_times();
+    }
+    results
+}
+
+/// The largest relative difference of two runs' losses at the start, and later.
+fn differences(a: &RunRecord, b: &RunRecord) -> (f64, f64) {
+    assert_eq!(a.curve.len(), b.curve.len(), "{}", a.cell);
+    let points = a.curve.iter().zip(&b.curve);
+    let mut all =
+        points.map(|(a, b)| (a.loss - b.loss).abs() / b.loss.abs().max(f64::MIN_POSITIVE));
+    let start = all.next().unwrap();
+    (start, all.fold(0.0, f64::max))
+}
+
+#[test]
+fn a_device_agrees_with_the_cpu_and_with_itself() {
+    let Ok(device) = std::env::var("FUSE_DEVICE") else {
+        eprintln!("skipped: FUSE_DEVICE names no device");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("device.toml"), EXPERIMENT).unwrap();
+    let cpu = results(folder.path(), "cpu", "cpu");
+    let first = results(folder.path(), &device, "first");
+    let again = results(folder.path(), &device, "again");
+    let mut wrong = Vec::new();
+    for (ours, reference) in first.records.iter().zip(&cpu.records) {
+        let (start, later) = differences(ours, reference);
+        eprintln!("{}: {start:.1e} at the start, {later:.1e} later", ours.cell);
+        if start > START || later > LATER {
+            wrong.push(ours.cell.to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "{device} differs from the CPU: {wrong:?}");
+    assert_eq!(first, again, "{device} gave other numbers the second time");
+}

@@ -1,0 +1,130 @@
+//! Differentiable functions of a tensor and any number of parameters as nodes of Candle's graph.
+
+use candle_core::backend::BackendStorage;
+use candle_core::{
+    CpuStorage, CustomOp2, DType, Device, Error, Layout, Result, Shape, Tensor, Var,
+};
+
+use super::Float;
+use super::function::{on_cpu, slices};
+use super::stand_in::{Gradients, stand_ins};
+
+/// A differentiable function of flat slices in row-major order. It knows its shapes; whoever builds it
+/// has checked that they fit.
+pub(crate) trait Composite: Send + Sync + 'static {
+    /// The name that Candle's errors show.
+    const NAME: &'static str;
+
+    /// The shape of the output.
+    fn shape(&self) -> Shape;
+
+    /// The output.
+    fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T>;
+
+    /// The gradients with respect to the input and to each parameter.
+    fn backward<T: Float>(
+        &self,
+        input: &[T],
+        parameters: &[&[T]],
+        gradient: &[T],
+    ) -> (Vec<T>, Vec<Vec<T>>);
+}
+
+/// The function's value, which Candle can differentiate through.
+pub(crate) fn apply_composite(
+    function: impl Composite,
+    input: &Tensor,
+    parameters: &[Var],
+) -> Result<Tensor> {
+    let (stand_ins, gradients) = stand_ins(parameters)?;
+    let node = Node {
+        function,
+        parameters: parameters.to_vec(),
+        gradients,
+    };
+    input.contiguous()?.apply_op2(&stand_ins, node)
+}
+
+struct Node<F> {
+    function: F,
+    parameters: Vec<Var>,
+    gradients: Gradients,
+}
+
+impl<F: Composite> Node<F> {
+    fn forward<T: Float>(&self, input: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
+        let [input] = slices::<T, 1>([(input, layout)], F::NAME)?;
+        let output = self.with_parameters(|parameters| self.function.forward(input, parameters))?;
+        Ok(T::to_cpu_storage_owned(output))
+    }
+
+    fn backward<T: Float>(&self, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let gradient = gradient.contiguous()?;
+        let (input_storage, input_layout) = input.storage_and_layout();
+        let (gradient_storage, gradient_layout) = gradient.storage_and_layout();
+        let [values, gradient] = slices::<T, 2>(
+            [
+                (on_cpu(&input_storage, F::NAME)?, input_layout),
+                (on_cpu(&gradient_storage, F::NAME)?, gradient_layout),
+            ],
+            F::NAME,
+        )?;
+        let (result, gradients) = self
+            .with_parameters(|parameters| self.function.backward(values, parameters, gradient))?;
+        for (parameter, gradient) in self.parameters.iter().zip(gradients) {
+            let gradient = Tensor::from_vec(gradient, parameter.shape(), &Device::Cpu)?;
+            self.gradients.put(parameter, gradient);
+        }
+        Tensor::from_vec(result, input.shape(), &Device::Cpu)
+    }
+
+    fn with_parameters<T: Float, R>(&self, work: impl FnOnce(&[&[T]]) -> R) -> Result<R> {
+        let guards: Vec<_> = self
+            .parameters
+            .iter()
+            .map(|parameter| parameter.storage_and_layout())
+            .collect();
+        let mut parameters = Vec::with_capacity(guards.len());
+        for (storage, layout) in &guards {
+            let [values] = slices::<T, 1>([(on_cpu(storage, F::NAME)?, *layout)], F::NAME)?;
+            parameters.push(values);
+        }
+        Ok(work(&parameters))
+    }
+}
+
+impl<F: Composite> CustomOp2 for Node<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        input: &CpuStorage,
+        layout: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let output = match input.dtype() {
+            DType::F32 => self.forward::<f32>(input, layout)?,
+            DType::F64 => self.forward::<f64>(input, layout)?,
+            other => return Err(Error::UnsupportedDTypeForOp(other, F::NAME).bt()),
+        };
+        Ok((output, self.function.shape()))
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        stand_ins: &Tensor,
+        _output: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let input_gradient = match gradient.dtype() {
+            DType::F32 => self.backward::<f32>(input, gradient)?,
+            DType::F64 => self.backward::<f64>(input, gradient)?,
+            other => return Err(Error::UnsupportedDTypeForOp(other, F::NAME).bt()),
+        };
+        Ok((Some(input_gradient), Some(stand_ins.zeros_like()?)))
+    }
+}

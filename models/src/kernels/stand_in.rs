@@ -1,0 +1,72 @@
+//! Numbers that stand for parameters in Candle's graph.
+//!
+//! A node of the graph has at most three arguments, but a part of a model can have many parameters.
+//! Each is stood for by one number, whose own node passes the parameter's gradient on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::backend::{BackendDevice, BackendStorage};
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp1, DType, Layout, MetalStorage, Result, Shape, Tensor,
+    TensorId, Var,
+};
+
+/// One vector that stands for all `parameters`, as an argument of the node that depends on them. In its
+/// backward pass, that node must put their gradients into the second value, and return zeros for the
+/// first.
+pub(crate) fn stand_ins(parameters: &[Var]) -> Result<(Tensor, Gradients)> {
+    let gradients = Gradients::default();
+    let stand_ins = parameters
+        .iter()
+        .map(|parameter| parameter.apply_op1(StandIn(gradients.clone())))
+        .collect::<Result<Vec<_>>>()?;
+    Ok((Tensor::cat(&stand_ins, 0)?, gradients))
+}
+
+/// The gradients of parameters between the node that computes them and those that pass them on.
+#[derive(Default, Clone)]
+pub(crate) struct Gradients(Arc<Mutex<HashMap<TensorId, Tensor>>>);
+
+impl Gradients {
+    /// Hands over the gradient with respect to a parameter.
+    pub(crate) fn put(&self, parameter: &Var, gradient: Tensor) {
+        let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gradients.insert(parameter.id(), gradient);
+    }
+
+    fn take(&self, parameter: &Tensor) -> Option<Tensor> {
+        let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gradients.remove(&parameter.id())
+    }
+}
+
+/// One zero in place of a parameter.
+struct StandIn(Gradients);
+
+impl CustomOp1 for StandIn {
+    fn name(&self) -> &'static str {
+        "stand-in"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        zero(storage.device(), storage.dtype())
+    }
+
+    fn cuda_fwd(&self, storage: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        zero(storage.device(), storage.dtype())
+    }
+
+    fn metal_fwd(&self, storage: &MetalStorage, _: &Layout) -> Result<(MetalStorage, Shape)> {
+        zero(storage.device(), storage.dtype())
+    }
+
+    fn bwd(&self, parameter: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        Ok(self.0.take(parameter))
+    }
+}
+
+fn zero<D: BackendDevice>(device: &D, dtype: DType) -> Result<(D::Storage, Shape)> {
+    let shape = Shape::from(1);
+    Ok((device.zeros_impl(&shape, dtype)?, shape))
+}

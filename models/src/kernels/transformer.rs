@@ -1,0 +1,232 @@
+//! A whole block of a transformer: as one node of Candle's graph, which spends two copies of every
+//! node's gradient, it needs none for what lies between its layers.
+
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{CpuStorage, Shape};
+
+use super::composite::Composite;
+use super::dropout::{DropOut, Noise};
+use super::{Affine, CausalAttention, Float, Function, LayerNormalize, map_chunks};
+use crate::layer::{Activation, WeightLayout};
+
+/// `m = x + drop(project(attend(expand(norm(x)))))`, then
+/// `y = m + drop(contract(gelu(expand(norm(m)))))`, with a layer normalisation before and two affine
+/// maps in each half. The parameters are the weight and the bias of each layer in this order.
+pub(crate) struct TransformerBlock {
+    pub(crate) attention: CausalAttention,
+    pub(crate) eps: f64,
+    /// Drops elements of what each half adds.
+    pub(crate) dropout: [Option<Noise>; 2],
+    /// What the backward pass needs of the forward pass, until it has run.
+    pub(crate) kept: Mutex<Option<Vec<CpuStorage>>>,
+}
+
+/// The values between the layers.
+struct Inner<T> {
+    normalized: Vec<T>,
+    packed: Vec<T>,
+    attended: Vec<T>,
+    middle: Vec<T>,
+    middle_normalized: Vec<T>,
+    hidden: Vec<T>,
+}
+
+impl<T: Float> Inner<T> {
+    fn into_storage(self) -> Vec<CpuStorage> {
+        let Self {
+            normalized,
+            packed,
+            attended,
+            middle,
+            middle_normalized,
+            hidden,
+        } = self;
+        [
+            normalized,
+            packed,
+            attended,
+            middle,
+            middle_normalized,
+            hidden,
+        ]
+        .map(T::to_cpu_storage_owned)
+        .into()
+    }
+
+    fn from_storage(kept: Vec<CpuStorage>) -> Option<Self> {
+        let mut kept = kept.into_iter().map(T::cpu_storage_data);
+        let mut next = || kept.next()?.ok();
+        Some(Self {
+            normalized: next()?,
+            packed: next()?,
+            attended: next()?,
+            middle: next()?,
+            middle_normalized: next()?,
+            hidden: next()?,
+        })
+    }
+}
+
+impl TransformerBlock {
+    fn width(&self) -> usize {
+        self.attention.heads * self.attention.head_width
+    }
+
+    fn rows(&self) -> usize {
+        self.attention.batch * self.attention.time
+    }
+
+    fn norm(&self) -> LayerNormalize {
+        LayerNormalize {
+            width: self.width(),
+            eps: self.eps,
+            shape: Shape::from((self.rows(), self.width())),
+        }
+    }
+
+    /// The map between vectors of the given multiples of the width.
+    fn affine(&self, inputs: usize, outputs: usize, activation: Option<Activation>) -> Affine {
+        let (inputs, outputs) = (inputs * self.width(), outputs * self.width());
+        Affine {
+            rows: self.rows(),
+            inputs,
+            outputs,
+            layout: WeightLayout::InputOutput,
+            activation,
+            shape: Shape::from((self.rows(), outputs)),
+        }
+    }
+
+    /// Drops elements of what a half adds, or of its gradient.
+    fn drop_out<T: Float>(&self, half: usize, values: &mut [T]) {
+        if let Some(noise) = self.dropout[half] {
+            DropOut::scale_in_place(noise, values);
+        }
+    }
+
+    fn values<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> (Inner<T>, Vec<T>) {
+        let p = |first: usize| [parameters[first], parameters[first + 1]];
+        let norm = |x: &[T], [weight, bias]: [&[T]; 2]| self.norm().forward([x, weight, bias]);
+        let apply = |affine: Affine, x: &[T], [weight, bias]: [&[T]; 2]| {
+            Function::<3>::forward(&affine, [x, weight, bias])
+        };
+        let normalized = norm(input, p(0));
+        let packed = apply(self.affine(1, 3, None), &normalized, p(2));
+        let attended = self.attention.forward([&packed]);
+        let mut middle = apply(self.affine(1, 1, None), &attended, p(4));
+        self.drop_out(0, &mut middle);
+        add(input, &mut middle);
+        let middle_normalized = norm(&middle, p(6));
+        let hidden = apply(self.affine(1, 4, None), &middle_normalized, p(8));
+        let contract = self.affine(4, 1, Some(Activation::Gelu));
+        let mut output = apply(contract, &hidden, p(10));
+        self.drop_out(1, &mut output);
+        add(&middle, &mut output);
+        let inner = Inner {
+            normalized,
+            packed,
+            attended,
+            middle,
+            middle_normalized,
+            hidden,
+        };
+        (inner, output)
+    }
+}
+
+impl Composite for TransformerBlock {
+    const NAME: &'static str = "transformer-block";
+
+    fn shape(&self) -> Shape {
+        Function::shape(&self.attention)
+    }
+
+    fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T> {
+        let (inner, output) = self.values(input, parameters);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(inner.into_storage());
+        output
+    }
+
+    fn backward<T: Float>(
+        &self,
+        input: &[T],
+        parameters: &[&[T]],
+        gradient: &[T],
+    ) -> (Vec<T>, Vec<Vec<T>>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // A second backward pass through the same graph finds nothing.
+        let inner = kept.take().and_then(Inner::from_storage);
+        let inner = inner.unwrap_or_else(|| self.values(input, parameters).0);
+        let mut gradients = Gradients {
+            parameters,
+            from_last: Vec::new(),
+        };
+
+        let mut dropped = gradient.to_vec();
+        self.drop_out(1, &mut dropped);
+        let contract = self.affine(4, 1, Some(Activation::Gelu));
+        let hidden = gradients.through(&contract, &inner.hidden, &dropped, 10);
+        drop((inner.hidden, dropped));
+        let normalized = gradients.through(
+            &self.affine(1, 4, None),
+            &inner.middle_normalized,
+            &hidden,
+            8,
+        );
+        drop((inner.middle_normalized, hidden));
+        let mut middle = gradients.through(&self.norm(), &inner.middle, &normalized, 6);
+        drop((inner.middle, normalized));
+        add(gradient, &mut middle);
+
+        let mut dropped = middle.clone();
+        self.drop_out(0, &mut dropped);
+        let project = self.affine(1, 1, None);
+        let attended = gradients.through(&project, &inner.attended, &dropped, 4);
+        drop(dropped);
+        let [packed] = self
+            .attention
+            .backward([&inner.packed], &inner.attended, &attended, [true]);
+        let packed = packed.unwrap_or_default();
+        drop((inner.packed, inner.attended, attended));
+        let expand = self.affine(1, 3, None);
+        let normalized = gradients.through(&expand, &inner.normalized, &packed, 2);
+        drop((inner.normalized, packed));
+        let mut result = gradients.through(&self.norm(), input, &normalized, 0);
+        add(&middle, &mut result);
+        gradients.from_last.reverse();
+        (result, gradients.from_last)
+    }
+}
+
+/// The gradients with respect to the parameters, the last first.
+struct Gradients<'a, T> {
+    parameters: &'a [&'a [T]],
+    from_last: Vec<Vec<T>>,
+}
+
+impl<T: Float> Gradients<'_, T> {
+    /// The gradient with respect to the input of a layer whose weight is the `first` parameter.
+    fn through(
+        &mut self,
+        layer: &impl Function<3>,
+        input: &[T],
+        gradient: &[T],
+        first: usize,
+    ) -> Vec<T> {
+        let (weight, bias) = (self.parameters[first], self.parameters[first + 1]);
+        let [input, weight, bias] = layer.backward([input, weight, bias], &[], gradient, [true; 3]);
+        self.from_last.push(bias.unwrap_or_default());
+        self.from_last.push(weight.unwrap_or_default());
+        input.unwrap_or_default()
+    }
+}
+
+fn add<T: Float>(values: &[T], sums: &mut [T]) {
+    map_chunks(values, sums, |values, sums| {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum += *value;
+        }
+    });
+}
