@@ -107,7 +107,7 @@ pub const DISCREPANCIES: [Discrepancy; 16] = [
         name: "no validation split",
         behaviour: "The share of training data also cuts the test set; nothing is held out for choices; the last epoch is reported.",
         consequence: "What was chosen, was chosen on the data that are reported.",
-        setting: "in all arms; `corrected` shows every trial instead of choosing one",
+        setting: "tuning of an experiment, which holds training data out; on in `corrected`",
     },
     Discrepancy {
         id: "S14",

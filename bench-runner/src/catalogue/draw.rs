@@ -21,6 +21,16 @@ pub enum Measured {
     Costs(Vec<StepCosts>),
 }
 
+impl Measured {
+    /// What limits the meaning of what is drawn from it.
+    pub fn caveats(&self) -> Vec<String> {
+        match self {
+            Self::Results(sets) => sets.iter().flat_map(|set| set.caveats.clone()).collect(),
+            Self::Paths(_) | Self::Landscape(..) | Self::Costs(_) => Vec::new(),
+        }
+    }
+}
+
 /// The counted steps of one method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepCosts {

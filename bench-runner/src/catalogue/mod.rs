@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use crate::figure::{Axis, Metric};
 use crate::spec::{Experiment, Suite};
+use crate::store::Results;
 
-pub use check::{Comparison, Tolerance, Tolerances};
+pub use check::{Comparison, Tolerance, Tolerances, Unstable};
 pub use draw::{Measured, Piece, PieceContent, StepCosts};
 
 /// What is wrong with a catalogue.
@@ -45,6 +46,17 @@ pub struct Reference {
     pub suites: Vec<String>,
     /// Per column of `results.parquet`.
     pub tolerance: Tolerances,
+    /// What is compared by its cost only.
+    #[serde(default)]
+    pub unstable: Vec<Unstable>,
+}
+
+impl Reference {
+    /// Compares recomputed results with committed ones.
+    pub fn compare(&self, committed: &Results, recomputed: &Results) -> Comparison {
+        self.tolerance
+            .compare(committed, recomputed, &self.unstable)
+    }
 }
 
 /// One figure or table.

@@ -379,7 +379,7 @@ pub(super) fn ending(records: &[RunRecord], total: usize) -> Result<()> {
     Ok(())
 }
 
-/// Completes a built-in suite in its usual folder, through the store, and returns its results. Problems
+/// Completes a built-in suite in its usual folder, or at a smaller scale one beside it, through the store, and returns its results. Problems
 /// whose data are not there are left out, and named on standard error.
 ///
 /// # Errors
@@ -391,7 +391,12 @@ pub(super) fn complete(
     scale: Scale,
     library: Library,
 ) -> Result<(Results, Manifest)> {
+    let folder = Path::new("reports").join(match scale {
+        Scale::Full => suite.to_owned(),
+        smaller => format!("{suite}-{smaller}"),
+    });
     let mut options = Ablation::parse_from(["ablation", suite]);
+    options.out = Some(folder.clone());
     options.store = store.into();
     options.threads = threads;
     let mut experiment = super::experiment(suite)?.scaled(scale);
@@ -417,7 +422,6 @@ pub(super) fn complete(
         }
         other => other?,
     }
-    let folder = Path::new("reports").join(suite);
     let results = crate::store::read(&folder.join("results.parquet"))?;
     Ok((results, Manifest::read(&folder.join("manifest.json"))?))
 }

@@ -12,7 +12,7 @@ use crate::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Size, StepCost
 use crate::data::Library;
 use crate::figure::Format;
 use crate::problem::Environment;
-use crate::report::{self, Report};
+use crate::report::{self, Drawn, Report};
 use crate::spec::{Experiment, OptimizerConfig, OptimizerEntry, ProblemEntry, Scale, Suite};
 use crate::store::{Manifest, Results};
 use crate::{Error, Result, probe};
@@ -49,8 +49,8 @@ pub(super) struct Figures {
     /// Compare the committed reports with what is drawn and computed now
     #[arg(long)]
     check: bool,
-    /// How much of the suites is run; the figures' results say so
-    #[arg(long, value_enum, default_value_t = Scale::Full)]
+    /// How much of the suites is run; the page of the figures says so
+    #[arg(long, value_enum, default_value_t = Scale::Small)]
     scale: Scale,
     /// Open the page of the figures in the browser
     #[arg(long)]
@@ -129,7 +129,11 @@ pub(super) fn figures(
             Ok(measured) => match entry.pieces(&measured) {
                 pieces if pieces.is_empty() => "its results hold nothing to show".to_owned(),
                 pieces => {
-                    pages.push((entry, pieces));
+                    pages.push(Drawn {
+                        entry,
+                        pieces,
+                        caveats: measured.caveats(),
+                    });
                     continue;
                 }
             },
@@ -500,7 +504,7 @@ fn check(
         }
         Err(Skip::Fatal(error)) => return Err(error),
     };
-    let comparison = catalogue.reference.tolerance.compare(&results, &recomputed);
+    let comparison = catalogue.reference.compare(&results, &recomputed);
     text += &format!("{suite} recomputed: {}", comparison.text());
     Ok((same && comparison.holds(), text))
 }

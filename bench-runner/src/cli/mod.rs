@@ -203,7 +203,10 @@ fn interruptible<T>(work: impl FnOnce(&AtomicBool) -> T) -> T {
         }
         eprintln!("\nstopping; what is complete is kept (Ctrl-C again to quit at once)");
     });
-    if let Err(error) = handler {
+    // A command that makes several sweeps has a handler already.
+    if let Err(error) = handler
+        && !matches!(error, ctrlc::Error::MultipleHandlers)
+    {
         eprintln!("Ctrl-C will lose results: {error}");
     }
     work(&INTERRUPTED)

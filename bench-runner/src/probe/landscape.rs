@@ -121,14 +121,23 @@ mod tests {
                 .map(|row| row.iter().map(|x| x * x).sum::<f64>().sqrt())
                 .collect()
         };
+        // Parameters may come in another order than they were given in.
+        let at = |name: &str| {
+            parameters
+                .names()
+                .iter()
+                .position(|own| own == name)
+                .unwrap()
+        };
+        let (weight, bias) = (at("weight"), at("bias"));
         let [first, second] = [0, 1].map(|index| direction(&parameters, 3, index).unwrap());
         // 1² + … + 12² = 650 and 13² + … + 24² = 4250.
-        for norm in [&first, &second].map(|direction| norms(&direction[0])) {
+        for norm in [&first, &second].map(|direction| norms(&direction[weight])) {
             assert!((norm[0] - 650f64.sqrt()).abs() < 1e-9, "{norm:?}");
             assert!((norm[1] - 4250f64.sqrt()).abs() < 1e-9, "{norm:?}");
         }
-        assert_eq!(first[1].to_vec1::<f64>().unwrap(), [0.0, 0.0]);
+        assert_eq!(first[bias].to_vec1::<f64>().unwrap(), [0.0, 0.0]);
         let flat = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        assert_ne!(flat(&first[0]), flat(&second[0]));
+        assert_ne!(flat(&first[weight]), flat(&second[weight]));
     }
 }

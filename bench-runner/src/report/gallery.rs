@@ -14,6 +14,17 @@ use crate::figure::{self, Chart, Format};
 const TEMPLATE: &str = include_str!("../../templates/figures.html");
 const STYLE: &str = include_str!("../../templates/report.css");
 
+/// An entry of the catalogue with its charts and tables.
+#[derive(Debug, Clone)]
+pub struct Drawn<'a> {
+    /// The entry.
+    pub entry: &'a Entry,
+    /// Its charts and tables.
+    pub pieces: Vec<Piece>,
+    /// What limits its meaning.
+    pub caveats: Vec<String>,
+}
+
 #[derive(Serialize)]
 struct Page<'a> {
     style: &'static str,
@@ -25,6 +36,7 @@ struct Shown<'a> {
     id: &'a str,
     about: &'a str,
     suites: &'a [String],
+    caveats: &'a [String],
     pieces: Vec<ShownPiece>,
 }
 
@@ -43,13 +55,18 @@ struct ShownPiece {
 /// # Errors
 /// When a chart cannot be drawn or converted, or is too small for what it holds.
 pub fn gallery(
-    pages: &[(&Entry, Vec<Piece>)],
+    pages: &[Drawn<'_>],
     formats: &[Format],
     size: Option<[u32; 2]>,
 ) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut entries = Vec::new();
-    for (entry, pieces) in pages {
+    for Drawn {
+        entry,
+        pieces,
+        caveats,
+    } in pages
+    {
         let drawn: Vec<(ShownPiece, Vec<(String, Vec<u8>)>)> = pieces
             .par_iter()
             .map(|piece| shown(piece, formats, size))
@@ -63,6 +80,7 @@ pub fn gallery(
             id: &entry.id,
             about: &entry.about,
             suites: &entry.suites,
+            caveats,
             pieces: shown,
         });
     }

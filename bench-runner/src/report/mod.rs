@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 pub use compare::compare;
-pub use gallery::gallery;
+pub use gallery::{Drawn, gallery};
 pub use summary::{Row, Spread, summarize};
 pub use table::Table;
 pub use terminal::terminal_table;
