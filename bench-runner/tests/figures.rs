@@ -67,9 +67,9 @@ fn figures_are_drawn_from_given_results_and_always_the_same() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    // Three kinds on 3 problems, one on a single problem, two over all: 12 charts in 3 formats. A table
+    // Four kinds on 3 problems, one on a single problem, two over all: 15 charts in 3 formats. A table
     // in 3, and the page.
-    assert_eq!(names.len(), 40, "{names:?}");
+    assert_eq!(names.len(), 49, "{names:?}");
     for name in &names {
         let files = ["a", "b"].map(|out| std::fs::read(path.join(out).join(name)).unwrap());
         assert!(files[0] == files[1], "{name:?} differs");

@@ -1,13 +1,13 @@
 //! The measurements behind claims: counts of single steps, evaluations to a target, results of suites.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use candle_core::{DType, Device};
-use optim::{FuseConfig, LbfgsConfig, LineSearch, Meter, Optimizer, Theta};
+use optim::{FuseConfig, LbfgsConfig, LineSearch, Meter, Optimizer, PairSource, Theta};
 
 use super::{Claim, Evidence, Measured};
 use crate::Result;
-use crate::probe::{StepCost, step_cost};
 use crate::problem::{Environment, FunctionProblem, Problem, QuadraticConfig};
 use crate::run::{CellId, Outcome, RunRecord, advance};
 use crate::spec::{OptimizerConfig, Suite};
@@ -46,10 +46,10 @@ impl Measurer<'_> {
             Evidence::ElementsPerStep { optimizer } => {
                 Measured::Exact(elements_exponent(optimizer, |cost, _| cost)?)
             }
-            Evidence::PassesPerPair {} => Measured::Exact(per_pair(|cost| cost.passes)?),
-            Evidence::VectorsPerPair {} => Measured::Exact(per_pair(|cost| cost.state)?),
+            Evidence::PassesPerPair {} => Measured::Exact(per_pair(|passes, _| passes)?.0),
+            Evidence::VectorsPerPair {} => Measured::Exact(per_pair(|passes, _| passes)?.1),
             Evidence::VectorsHeld { optimizer } => {
-                Measured::Exact(step_cost(optimizer, DIMENSIONS[0])?.state)
+                Measured::Exact(counted(optimizer, DIMENSIONS[0], 8..16)?.1)
             }
             Evidence::DifferingBits { theta } => Measured::Exact(differing_bits(*theta)?),
             Evidence::LogLinearity { conditions, noise } => {
@@ -140,40 +140,74 @@ fn without_data(error: crate::Error) -> Result<Measured> {
     }
 }
 
+/// What a step costs: passes over vectors as the mean over `steps`, and the vectors of state held at the end.
+/// The problem is an ill-conditioned quadratic without noise, on which no pair of L-BFGS is refused.
+fn counted(optimizer: &OptimizerConfig, dimension: usize, steps: Range<u64>) -> Result<(f64, f64)> {
+    let mut problem = quadratic(dimension, 1e4, 0.0, 0)?;
+    let mut optimizer = optimizer.build(problem.parameters())?;
+    let mut meter = Meter::new();
+    let passes = |optimizer: &dyn Optimizer| {
+        let passes = optimizer.vector_passes();
+        (passes.reads + passes.writes) as f64
+    };
+    let mut before = 0.0;
+    for step in 0..steps.end {
+        if step == steps.start {
+            before = passes(optimizer.as_ref());
+        }
+        advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
+    }
+    Ok((
+        (passes(optimizer.as_ref()) - before) / (steps.end - steps.start) as f64,
+        optimizer.state_elements() as f64 / dimension as f64,
+    ))
+}
+
 /// The exponent of d in the elements that a step moves; `tamper` may change the count at a dimension.
 fn elements_exponent(optimizer: &OptimizerConfig, tamper: impl Fn(f64, f64) -> f64) -> Result<f64> {
     let mut costs = Vec::new();
     for dimension in DIMENSIONS {
-        let cost = step_cost(optimizer, dimension)?;
-        let elements = cost.passes * dimension as f64;
+        let (passes, _) = counted(optimizer, dimension, 8..16)?;
+        let elements = passes * dimension as f64;
         costs.push(vec![tamper(elements, dimension as f64); 2]);
     }
     let sizes = DIMENSIONS.map(|dimension| dimension as f64);
     let fit = exponent(&sizes, &costs, &Bootstrap::default())?;
-    // Counts of whole steps: what is left of the logarithms' rounding is no part of them.
-    Ok((fit.value * 1e9).round() / 1e9)
+    Ok(without_rounding(fit.value))
 }
 
-/// What one more pair in a full memory costs. One evaluation per step, so that nothing else differs.
-fn per_pair(quantity: impl Fn(&StepCost) -> f64) -> Result<f64> {
+/// What one more pair in a full memory costs, in passes per step and in vectors held. One evaluation per step,
+/// so that nothing else differs.
+fn per_pair(tamper: impl Fn(f64, f64) -> f64) -> Result<(f64, f64)> {
     let mut costs = Vec::new();
     for history_size in PAIRS {
         let config = LbfgsConfig {
             history_size,
             max_iter: 1,
             line_search: LineSearch::Fixed,
-            lr: 0.1,
+            pairs: PairSource::Carried,
+            tolerance_grad: 0.0,
+            tolerance_change: 0.0,
             ..LbfgsConfig::default()
         };
-        costs.push(step_cost(&OptimizerConfig::Lbfgs(config), 30)?);
+        let (passes, state) = counted(&OptimizerConfig::Lbfgs(config), 200, 30..50)?;
+        costs.push((tamper(passes, history_size as f64), state));
     }
-    let difference = quantity(&costs[1]) - quantity(&costs[0]);
-    Ok((difference / (PAIRS[1] - PAIRS[0]) as f64 * 1e9).round() / 1e9)
+    let more = (PAIRS[1] - PAIRS[0]) as f64;
+    Ok((
+        without_rounding((costs[1].0 - costs[0].0) / more),
+        without_rounding((costs[1].1 - costs[0].1) / more),
+    ))
 }
 
-fn quadratic(condition: f64, noise: f64, seed: u64) -> Result<FunctionProblem> {
+/// A number that follows from counts: what the arithmetic on them rounds is no part of it.
+fn without_rounding(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
+
+fn quadratic(dimension: usize, condition: f64, noise: f64, seed: u64) -> Result<FunctionProblem> {
     let config = QuadraticConfig {
-        dimension: 10,
+        dimension,
         condition,
         noise,
         steps_per_epoch: 10,
@@ -195,7 +229,7 @@ fn differing_bits(theta: u8) -> Result<f64> {
     for seed in 0..SEEDS {
         let mut runs = Vec::new();
         for config in [&fuse, &limit] {
-            let mut problem = quadratic(100.0, 0.1, seed)?;
+            let mut problem = quadratic(10, 100.0, 0.1, seed)?;
             let mut optimizer = config.build(problem.parameters())?;
             let mut meter = Meter::new();
             let mut values = Vec::new();
@@ -226,7 +260,8 @@ fn descent(
     for step in 0..steps {
         advance(problem, optimizer, step, &mut meter)?;
         let error = problem.measure()?.loss;
-        if error <= FLOOR {
+        // The arithmetic ends the descent, in the loss or before in the search.
+        if error <= FLOOR || errors.last() == Some(&error) {
             break;
         }
         evaluations.push(meter.counts().evaluations() as f64);
@@ -240,10 +275,12 @@ fn log_linearity(conditions: &[f64], noise: f64) -> Result<Estimate> {
     for &condition in conditions {
         let mut fits = Vec::new();
         for seed in 0..SEEDS {
-            let mut problem = quadratic(condition, noise, seed)?;
+            let mut problem = quadratic(10, condition, noise, seed)?;
             let config = LbfgsConfig {
                 max_iter: 1,
                 history_size: 5,
+                tolerance_grad: 0.0,
+                tolerance_change: 0.0,
                 ..LbfgsConfig::default()
             };
             let mut optimizer = config.build(problem.parameters())?;
@@ -273,7 +310,7 @@ fn evaluations_exponent(
         let target = first_target * 0.5f64.powi(halvings);
         let mut runs = Vec::new();
         for seed in 0..SEEDS {
-            let mut problem = quadratic(10.0, noise, seed)?;
+            let mut problem = quadratic(10, 10.0, noise, seed)?;
             let mut optimizer = optimizer.build(problem.parameters())?;
             if let Some(factor) = rate_per_target {
                 optimizer.set_learning_rate(factor * target)?;
@@ -403,9 +440,13 @@ mod tests {
     #[test]
     fn an_extra_factor_of_the_history_is_found() {
         let gate = claim("lbfgs-passes-per-pair");
-        let right = per_pair(|cost| cost.passes).unwrap();
-        assert_eq!(gate.judge(&Measured::Exact(right)), Verdict::Reproduced);
-        let wrong = per_pair(|cost| cost.passes * cost.state).unwrap();
+        let (right, _) = per_pair(|passes, _| passes).unwrap();
+        assert_eq!(
+            gate.judge(&Measured::Exact(right)),
+            Verdict::Reproduced,
+            "{right}"
+        );
+        let (wrong, _) = per_pair(|passes, pairs| passes * pairs).unwrap();
         assert_eq!(gate.judge(&Measured::Exact(wrong)), Verdict::NotReproduced);
     }
 
