@@ -506,5 +506,11 @@ fn check(
     };
     let comparison = catalogue.reference.compare(&results, &recomputed);
     text += &format!("{suite} recomputed: {}", comparison.text());
-    Ok((same && comparison.holds(), text))
+    // Kernels choose by vector instructions, so that sums are added up in another order elsewhere; what
+    // L-BFGS makes of that has no bound.
+    let comparable = manifest.has_these_instruction_sets();
+    if !comparable {
+        text += "the reference is of a processor with other vector instructions: not judged\n";
+    }
+    Ok((same && (comparison.holds() || !comparable), text))
 }

@@ -113,6 +113,11 @@ impl Manifest {
         Some(joined)
     }
 
+    /// Whether it was made by a processor with this one's vector instructions, by which kernels choose.
+    pub fn has_these_instruction_sets(&self) -> bool {
+        self.cpu.ends_with(&format!("({})", instruction_sets()))
+    }
+
     /// Writes it as JSON.
     ///
     /// # Errors
