@@ -204,7 +204,7 @@ impl CellStore {
     }
 
     /// Removes the runs of other code, files that are not runs, and the states of runs that nobody
-    /// has gone on with for [`CHECKPOINT_DAYS`] days; returns how many.
+    /// has gone on with for 30 days; returns how many.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -262,7 +262,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Days after which the state of a run under way is garbage.
-pub const CHECKPOINT_DAYS: u64 = 30;
+const CHECKPOINT_DAYS: u64 = 30;
 
 fn is_old(path: &PathBuf) -> bool {
     let age = fs::metadata(path)

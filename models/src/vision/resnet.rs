@@ -17,7 +17,7 @@ pub enum ResNetVariant {
     Cifar,
     /// The network that the FUSE authors call `resnet20`: a 3×3 stem, five stages of 5, 5, 5, 2 and 2
     /// two-layer blocks at 1, 2, 4, 8 and 16 times the width, projection shortcuts where the channels
-    /// change. [ours] What is known are the five stages, the 19 blocks and the 3,094,106 parameters;
+    /// change. \[ours\] What is known are the five stages, the 19 blocks and the 3,094,106 parameters;
     /// the layout is inferred from these.
     Fuse,
     /// torchvision's networks: a 7×7 stem with stride 2 and max-pooling, four stages, projection
