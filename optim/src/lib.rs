@@ -45,7 +45,7 @@
 //! ```
 //!
 //! For a model, the closure of [`Loss`] runs the forward pass on the current batch; for each new batch
-//! make a new one. [`FusePv::records`] tells what the criterion saw at every step.
+//! make a new one. [`Optimizer::criterion_records`] tells what the criterion saw at every step.
 //!
 //! | method | configuration | source |
 //! |---|---|---|
