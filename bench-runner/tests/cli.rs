@@ -1,6 +1,8 @@
 //! The command line from the outside: results, determinism, bad input and exit codes.
 #![allow(clippy::unwrap_used)]
 
+mod program;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -74,21 +76,7 @@ lbfgs = { max_iter = 2, max_eval = 3 }
 "#;
 
 fn bench_runner(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench-runner"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("HF_HOME", folder.join("hub"))
-        .output()
-        .unwrap()
-}
-
-/// The results of a folder's sweep, without times.
-fn stored_results(folder: &Path, out: &str) -> Results {
-    let mut results = read(&folder.join(out).join("results.parquet")).unwrap();
-    for record in &mut results.records {
-        *record = record.without_times();
-    }
-    results
+    program::bench_runner(folder, arguments).output().unwrap()
 }
 
 /// Runs an experiment and returns its results without the time columns.
@@ -103,7 +91,7 @@ fn results(experiment: &str, arguments: &[&str]) -> Results {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    stored_results(folder.path(), "out")
+    program::results(folder.path(), "out")
 }
 
 #[test]
@@ -187,8 +175,8 @@ fn a_killed_sweep_goes_on_where_it_stood_with_the_same_results() {
     assert!(sweep("resumed", "store").output().unwrap().status.success());
     assert!(sweep("whole", "other").output().unwrap().status.success());
     assert_eq!(
-        stored_results(path, "resumed"),
-        stored_results(path, "whole")
+        program::results(path, "resumed"),
+        program::results(path, "whole")
     );
 
     // Everything is stored now: nothing is run, times included, unless asked for.

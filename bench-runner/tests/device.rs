@@ -3,11 +3,12 @@
 //! is skipped.
 #![allow(clippy::unwrap_used)]
 
+mod program;
+
 use std::path::Path;
-use std::process::Command;
 
 use bench_runner::run::RunRecord;
-use bench_runner::store::{Results, read};
+use bench_runner::store::Results;
 
 const EXPERIMENT: &str = r#"
 name = "device"
@@ -67,19 +68,14 @@ const START: f64 = 1e-5;
 const LATER: f64 = 1e-2;
 
 fn results(folder: &Path, device: &str, out: &str) -> Results {
-    let output = Command::new(env!("CARGO_BIN_EXE_bench-runner"))
-        .args(["ablation", "device.toml", "--quiet", "--device", device])
-        .args(["--out", out, "--store", &format!("{out}-store")])
-        .current_dir(folder)
+    let output = program::bench_runner(folder, &["ablation", "device.toml", "--quiet"])
+        .args(["--device", device, "--out", out])
+        .args(["--store", &format!("{out}-store")])
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{device}: {errors}");
-    let mut results = read(&folder.join(out).join("results.parquet")).unwrap();
-    for record in &mut results.records {
-        *record = record.without_times();
-    }
-    results
+    program::results(folder, out)
 }
 
 /// The largest relative difference of two runs' losses at the start, and later.

@@ -1,6 +1,7 @@
 //! The catalogue's figures and the committed reports, from the outside; probes against runs.
 #![allow(clippy::unwrap_used)]
 
+mod program;
 mod synthetic;
 
 use std::path::Path;
@@ -13,17 +14,12 @@ use bench_runner::problem::Environment;
 use bench_runner::report::Report;
 use bench_runner::run::{Outcome, run};
 use bench_runner::spec::{Experiment, Suite};
-use bench_runner::store::{Manifest, Results, read, write};
+use bench_runner::store::{Circumstances, Manifest, Results, read, write};
 use candle_core::Device;
 use polars::prelude::{KeyValueMetadata, ParquetReader, ParquetWriter, SerReader};
 
 fn bench_runner(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench-runner"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("HF_HOME", folder.join("hub"))
-        .output()
-        .unwrap()
+    program::bench_runner(folder, arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -249,9 +245,22 @@ fn check_finds_a_changed_drawing_and_a_changed_result() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let results = quick();
-    let manifest = synthetic::manifest(3);
+    // Results are judged only where the reference is of a processor like this one.
+    let here = Manifest::new(Circumstances {
+        experiment: &Suite::find("quick").unwrap().experiment().unwrap(),
+        threads: 1,
+        jobs: 1,
+        device: "cpu",
+        data_sha256: std::collections::BTreeMap::new(),
+        started: std::time::SystemTime::now(),
+    });
+    let manifest = Manifest {
+        cpu: here.cpu,
+        ..synthetic::manifest(3)
+    };
     let committed = path.join("reports/reference/quick");
     folder_of(&results, &committed);
+    manifest.write(&committed.join("manifest.json")).unwrap();
     for (name, bytes) in Report::new(&results, &manifest).small_files().unwrap() {
         let file = committed.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -1,12 +1,15 @@
 //! Sweeps that are run in shards, without a scheduler: results, resumption, failures and their reasons.
 #![allow(clippy::unwrap_used)]
 
+mod program;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use bench_runner::run::Outcome;
-use bench_runner::store::{Results, read};
+use bench_runner::store::Results;
+use program::{bench_runner, results};
 
 const EXPERIMENT: &str = r#"
 name = "tiny"
@@ -45,17 +48,8 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn program(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env("HF_HOME", folder.join("hub"));
-    command
-}
-
 fn call(folder: &Path, arguments: &[&str]) -> Output {
-    program(folder, arguments).output().unwrap()
+    bench_runner(folder, arguments).output().unwrap()
 }
 
 /// What a successful call prints.
@@ -97,7 +91,7 @@ fn shard(folder: &Path, shard: &str) -> Command {
         "--shard",
         shard,
     ];
-    program(folder, &plan)
+    bench_runner(folder, &plan)
 }
 
 /// How many runs `status` counts as done, running, pending and failed.
@@ -110,15 +104,6 @@ fn counts(folder: &Path) -> [usize; 4] {
             .unwrap();
         line.split_whitespace().last().unwrap().parse().unwrap()
     })
-}
-
-/// A report's results without times.
-fn results(folder: &Path, out: &str) -> Results {
-    let mut results = read(&folder.join(out).join("results.parquet")).unwrap();
-    for record in &mut results.records {
-        *record = record.without_times();
-    }
-    results
 }
 
 fn local_results(folder: &Path) -> Results {
@@ -413,7 +398,10 @@ fn wrong_use_is_refused_with_what_would_be_right() {
         (&["status", "none.json"], 4, "none.json"),
     ];
     for (arguments, code, reason) in cases {
-        let output = program(path, arguments).env("PATH", path).output().unwrap();
+        let output = bench_runner(path, arguments)
+            .env("PATH", path)
+            .output()
+            .unwrap();
         let (got, error) = refusal(&output);
         assert_eq!(got, Some(*code), "{arguments:?}: {error}");
         assert!(error.contains(reason), "{arguments:?}: {error}");

@@ -2,12 +2,14 @@
 //! not installed.
 #![allow(clippy::unwrap_used)]
 
+mod program;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bench_runner::store::{Results, read};
+use bench_runner::store::Results;
 
 /// Two Slurms at a time would share two processors.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -56,17 +58,19 @@ impl Cluster {
         self.folder.path()
     }
 
+    fn call(&self, mut command: Command) -> Output {
+        let configuration = self.path().join("slurm/slurm.conf");
+        command.env("SLURM_CONF", configuration).output().unwrap()
+    }
+
     fn command(&self, program: &str, arguments: &[&str]) -> Output {
-        Command::new(program)
-            .args(arguments)
-            .current_dir(self.path())
-            .env("SLURM_CONF", self.path().join("slurm/slurm.conf"))
-            .output()
-            .unwrap()
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.path());
+        self.call(command)
     }
 
     fn bench_runner(&self, arguments: &[&str]) -> Output {
-        self.command(env!("CARGO_BIN_EXE_bench-runner"), arguments)
+        self.call(program::bench_runner(self.path(), arguments))
     }
 
     /// What a successful call prints.
@@ -132,11 +136,7 @@ impl Cluster {
     }
 
     fn results(&self, out: &str) -> Results {
-        let mut results = read(&self.path().join(out).join("results.parquet")).unwrap();
-        for record in &mut results.records {
-            *record = record.without_times();
-        }
-        results
+        program::results(self.path(), out)
     }
 
     fn write(&self, name: &str, text: &str) {

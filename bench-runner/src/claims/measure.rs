@@ -8,8 +8,9 @@ use optim::{FuseConfig, LbfgsConfig, LineSearch, Meter, Optimizer, PairSource, T
 
 use super::{Claim, Evidence, Measured};
 use crate::Result;
+use crate::probe::{StepCost, step_cost_on};
 use crate::problem::{Environment, FunctionProblem, Problem, QuadraticConfig};
-use crate::run::{CellId, Outcome, RunRecord, advance};
+use crate::run::{CellId, RunRecord, advance};
 use crate::spec::{OptimizerConfig, Suite};
 use crate::stats::{
     Bootstrap, Estimate, exponent, linear_rate, mean, median, probability_of_improvement_interval,
@@ -30,8 +31,8 @@ const SEEDS: u64 = 10;
 pub struct Measurer<'a> {
     /// Where problems are built.
     pub environment: &'a Environment,
-    /// The results of a built-in suite, made where they are missing.
-    pub results: &'a mut dyn FnMut(&str) -> Result<Results>,
+    /// The results of a built-in suite, made where they are missing; or why its data are not there.
+    pub results: &'a mut dyn FnMut(&str) -> Result<Result<Results, String>>,
 }
 
 impl Measurer<'_> {
@@ -49,7 +50,7 @@ impl Measurer<'_> {
             Evidence::PassesPerPair {} => Measured::Exact(per_pair(|passes, _| passes)?.0),
             Evidence::VectorsPerPair {} => Measured::Exact(per_pair(|passes, _| passes)?.1),
             Evidence::VectorsHeld { optimizer } => {
-                Measured::Exact(counted(optimizer, DIMENSIONS[0], 8..16)?.1)
+                Measured::Exact(counted(optimizer, DIMENSIONS[0], 8..16)?.state)
             }
             Evidence::DifferingBits { theta } => Measured::Exact(differing_bits(*theta)?),
             Evidence::LogLinearity { conditions, noise } => {
@@ -75,39 +76,26 @@ impl Measurer<'_> {
                 suite,
                 method,
                 other,
-            } => match (self.results)(suite) {
+            } => match (self.results)(suite)? {
                 Ok(results) => wins(&results, method, other)?,
-                Err(error) => without_data(error)?,
+                Err(reason) => Measured::Nothing(reason),
             },
             Evidence::ProbabilityOfLowerLoss {
                 suite,
                 method,
                 other,
-            } => match (self.results)(suite) {
+            } => match (self.results)(suite)? {
                 Ok(results) => lower_loss(&results, method, other)?,
-                Err(error) => without_data(error)?,
+                Err(reason) => Measured::Nothing(reason),
             },
         })
     }
 
     fn evaluations_per_batch(&self, suite: &str, label: &str) -> Result<Measured> {
         let experiment = Suite::find(suite)?.experiment()?;
-        let entries = &experiment.optimizers;
-        let Some(entry) = entries.iter().find(|entry| entry.label == label) else {
-            return Err(crate::Error::UnknownName {
-                what: "optimizer",
-                name: label.into(),
-                known: entries.iter().map(|entry| entry.label.clone()).collect(),
-            });
-        };
+        let entry = experiment.optimizer(&experiment.problems[0].label, label)?;
         let quick = Suite::find("quick")?.experiment()?;
-        let Some(digits) = quick
-            .problems
-            .iter()
-            .find(|entry| entry.label == "mlp-digits")
-        else {
-            return Ok(Measured::Nothing("the suite `quick` has no MLP".into()));
-        };
+        let digits = quick.problem("mlp-digits")?;
         let mut means = Vec::new();
         for seed in 0..SEEDS {
             let cell = CellId {
@@ -132,43 +120,17 @@ impl Measurer<'_> {
     }
 }
 
-/// Missing data makes a claim untestable; every other error stays one.
-fn without_data(error: crate::Error) -> Result<Measured> {
-    match error {
-        crate::Error::Data(error) => Ok(Measured::Nothing(error.to_string())),
-        other => Err(other),
-    }
-}
-
-/// What a step costs: passes over vectors as the mean over `steps`, and the vectors of state held at the end.
-/// The problem is an ill-conditioned quadratic without noise, on which no pair of L-BFGS is refused.
-fn counted(optimizer: &OptimizerConfig, dimension: usize, steps: Range<u64>) -> Result<(f64, f64)> {
-    let mut problem = quadratic(dimension, 1e4, 0.0, 0)?;
-    let mut optimizer = optimizer.build(problem.parameters())?;
-    let mut meter = Meter::new();
-    let passes = |optimizer: &dyn Optimizer| {
-        let passes = optimizer.vector_passes();
-        (passes.reads + passes.writes) as f64
-    };
-    let mut before = 0.0;
-    for step in 0..steps.end {
-        if step == steps.start {
-            before = passes(optimizer.as_ref());
-        }
-        advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
-    }
-    Ok((
-        (passes(optimizer.as_ref()) - before) / (steps.end - steps.start) as f64,
-        optimizer.state_elements() as f64 / dimension as f64,
-    ))
+/// What the given steps cost on an ill-conditioned quadratic without noise, on which no pair of L-BFGS is
+/// refused.
+fn counted(optimizer: &OptimizerConfig, dimension: usize, steps: Range<u64>) -> Result<StepCost> {
+    step_cost_on(&quadratic(dimension, 1e4, 0.0), optimizer, steps)
 }
 
 /// The exponent of d in the elements that a step moves; `tamper` may change the count at a dimension.
 fn elements_exponent(optimizer: &OptimizerConfig, tamper: impl Fn(f64, f64) -> f64) -> Result<f64> {
     let mut costs = Vec::new();
     for dimension in DIMENSIONS {
-        let (passes, _) = counted(optimizer, dimension, 8..16)?;
-        let elements = passes * dimension as f64;
+        let elements = counted(optimizer, dimension, 8..16)?.passes * dimension as f64;
         costs.push(vec![tamper(elements, dimension as f64); 2]);
     }
     let sizes = DIMENSIONS.map(|dimension| dimension as f64);
@@ -190,8 +152,8 @@ fn per_pair(tamper: impl Fn(f64, f64) -> f64) -> Result<(f64, f64)> {
             tolerance_change: 0.0,
             ..LbfgsConfig::default()
         };
-        let (passes, state) = counted(&OptimizerConfig::Lbfgs(config), 200, 30..50)?;
-        costs.push((tamper(passes, history_size as f64), state));
+        let cost = counted(&OptimizerConfig::Lbfgs(config), 200, 30..50)?;
+        costs.push((tamper(cost.passes, history_size as f64), cost.state));
     }
     let more = (PAIRS[1] - PAIRS[0]) as f64;
     Ok((
@@ -205,14 +167,18 @@ fn without_rounding(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
 }
 
-fn quadratic(dimension: usize, condition: f64, noise: f64, seed: u64) -> Result<FunctionProblem> {
-    let config = QuadraticConfig {
+fn quadratic(dimension: usize, condition: f64, noise: f64) -> QuadraticConfig {
+    QuadraticConfig {
         dimension,
         condition,
         noise,
         steps_per_epoch: 10,
-    };
-    FunctionProblem::quadratic(&config, seed, &Device::Cpu)
+    }
+}
+
+/// A quadratic of 10 variables, from the start of a seed.
+fn problem(condition: f64, noise: f64, seed: u64) -> Result<FunctionProblem> {
+    FunctionProblem::quadratic(&quadratic(10, condition, noise), seed, &Device::Cpu)
 }
 
 /// Parameters that differ between FUSE and its limit, over all steps.
@@ -229,7 +195,7 @@ fn differing_bits(theta: u8) -> Result<f64> {
     for seed in 0..SEEDS {
         let mut runs = Vec::new();
         for config in [&fuse, &limit] {
-            let mut problem = quadratic(10, 100.0, 0.1, seed)?;
+            let mut problem = problem(100.0, 0.1, seed)?;
             let mut optimizer = config.build(problem.parameters())?;
             let mut meter = Meter::new();
             let mut values = Vec::new();
@@ -275,7 +241,7 @@ fn log_linearity(conditions: &[f64], noise: f64) -> Result<Estimate> {
     for &condition in conditions {
         let mut fits = Vec::new();
         for seed in 0..SEEDS {
-            let mut problem = quadratic(10, condition, noise, seed)?;
+            let mut problem = problem(condition, noise, seed)?;
             let config = LbfgsConfig {
                 max_iter: 1,
                 history_size: 5,
@@ -310,7 +276,7 @@ fn evaluations_exponent(
         let target = first_target * 0.5f64.powi(halvings);
         let mut runs = Vec::new();
         for seed in 0..SEEDS {
-            let mut problem = quadratic(10, 10.0, noise, seed)?;
+            let mut problem = problem(10.0, noise, seed)?;
             let mut optimizer = optimizer.build(problem.parameters())?;
             if let Some(factor) = rate_per_target {
                 optimizer.set_learning_rate(factor * target)?;
@@ -336,11 +302,8 @@ fn evaluations_exponent(
 
 /// Final losses of a label's runs on each problem that both methods have; what did not complete is infinite.
 fn losses(results: &Results, problem: &str, optimizer: &str) -> Vec<f64> {
-    let last = |run: &RunRecord| match (&run.outcome, run.last()) {
-        (Outcome::Completed { .. }, Some(point)) => point.loss,
-        _ => f64::INFINITY,
-    };
-    results.runs(problem, optimizer).map(last).collect()
+    let runs = results.runs(problem, optimizer);
+    runs.map(RunRecord::final_loss).collect()
 }
 
 /// The least median evaluations to the target among a method's trials, by problem.
@@ -351,19 +314,11 @@ fn best_costs(results: &Results, method: &str) -> BTreeMap<String, f64> {
             continue;
         };
         for optimizer in &results.optimizers {
-            let mine = optimizer.label == method
-                || optimizer
-                    .label
-                    .strip_prefix(method)
-                    .is_some_and(|rest| rest.starts_with('/'));
             let costs: Vec<f64> = results
                 .runs(&problem.label, &optimizer.label)
-                .map(|run| {
-                    run.evaluations_to(target)
-                        .map_or(f64::INFINITY, |cost| cost as f64)
-                })
+                .map(|run| run.cost_to(target))
                 .collect();
-            if mine && !costs.is_empty() {
+            if optimizer.method() == method && !costs.is_empty() {
                 let cost = median(&costs);
                 let known = best.entry(problem.label.clone()).or_insert(f64::INFINITY);
                 *known = known.min(cost);

@@ -118,7 +118,7 @@ pub enum Evidence {
     Wins {
         /// The built-in suite.
         suite: String,
-        /// The method that is claimed to win: its labels begin so.
+        /// The method that is claimed to win: its label without what a grid of settings added.
         method: String,
         /// The method that it is compared with.
         other: String,

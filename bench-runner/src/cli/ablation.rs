@@ -131,14 +131,7 @@ fn make(
     }
     let mut records = sweep_and_report(&means, &experiment, tuning, &folder, out)?;
     records.append(&mut trial_records);
-    let failed = count_failed(&records);
-    if failed > 0 {
-        return Err(Error::RunsFailed {
-            failed,
-            total: records.len(),
-        });
-    }
-    Ok(())
+    none_failed(&records)
 }
 
 /// What a sweep is made with.
@@ -280,10 +273,11 @@ fn sweep_and_report(
     if options.open {
         super::open(&folder.join("index.html"))?;
     }
-    match ending(&results.records, cells.len()) {
-        Err(Error::RunsFailed { .. }) | Ok(()) => Ok(results.records),
-        Err(other) => Err(other),
+    let (done, total) = (done(&results.records), cells.len());
+    if done < total {
+        return Err(Error::Interrupted { done, total });
     }
+    Ok(results.records)
 }
 
 /// The executor's settings, from the flags and the experiment file.
@@ -364,23 +358,24 @@ fn done(records: &[RunRecord]) -> usize {
         .count()
 }
 
-/// Whether a sweep of `total` runs is whole.
+/// That no run failed.
 ///
 /// # Errors
-/// When runs were interrupted or failed.
-pub(super) fn ending(records: &[RunRecord], total: usize) -> Result<()> {
-    let (done, failed) = (done(records), count_failed(records));
-    if done < total {
-        return Err(Error::Interrupted { done, total });
+/// How many did.
+pub(super) fn none_failed(records: &[RunRecord]) -> Result<()> {
+    let failed = |record: &&RunRecord| matches!(record.outcome, Outcome::Failed { .. });
+    match records.iter().filter(failed).count() {
+        0 => Ok(()),
+        failed => Err(Error::RunsFailed {
+            failed,
+            total: records.len(),
+        }),
     }
-    if failed > 0 {
-        return Err(Error::RunsFailed { failed, total });
-    }
-    Ok(())
 }
 
-/// Completes a built-in suite in its usual folder, or at a smaller scale one beside it, through the store, and returns its results. Problems
-/// whose data are not there are left out, and named on standard error.
+/// Completes a built-in suite in its usual folder, or at a smaller scale one beside it, through the store, and
+/// returns its results as its files hold them. Problems whose data are not there are left out, and named on
+/// standard error.
 ///
 /// # Errors
 /// Whatever ends the command, and missing data where no problem has its own; runs that failed do not.
@@ -446,13 +441,6 @@ pub(super) fn writable(folder: &Path) -> Result<()> {
     let probe = folder.join(".writable");
     std::fs::write(&probe, b"").map_err(failed)?;
     std::fs::remove_file(&probe).map_err(failed)
-}
-
-fn count_failed(records: &[RunRecord]) -> usize {
-    records
-        .iter()
-        .filter(|record| matches!(record.outcome, Outcome::Failed { .. }))
-        .count()
 }
 
 fn announce(

@@ -1,13 +1,14 @@
 //! `claims`: what is claimed, what was measured, and what that says.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Parser;
 use serde::Serialize;
 
-use super::ablation::complete;
-use super::print;
+use super::suites::Suites;
+use super::{print, write_files};
 use crate::claims::{Claim, Claims, Evidence, Measured, Measurer, Source, Verdict};
 use crate::data::Library;
 use crate::problem::Environment;
@@ -82,13 +83,17 @@ pub(super) fn claims(
         library: library()?.into(),
         device: candle_core::Device::Cpu,
     };
-    let mut results = |suite: &str| {
-        let (store, threads) = (&options.store, options.threads);
-        complete(suite, store, threads, Scale::Full, library()?).map(|(results, _)| results)
+    let mut suites = Suites {
+        store: &options.store,
+        threads: options.threads,
+        scale: Scale::Full,
+        library,
+        known: BTreeMap::new(),
+        only_known: false,
     };
     let mut measurer = Measurer {
         environment: &environment,
-        results: &mut results,
+        results: &mut |suite| suites.results(suite),
     };
     let (mut judgements, mut moved) = (Vec::new(), Vec::new());
     for claim in selected {
@@ -111,7 +116,15 @@ pub(super) fn claims(
             .to_vec(),
         rows: judgements.iter().map(text).collect(),
     };
-    write(options, &judgements, &table)?;
+    let json = serde_json::to_string_pretty(&judgements).map_err(|error| Error::Output {
+        path: options.out.join("claims.json"),
+        reason: error.to_string(),
+    })?;
+    let files = vec![
+        ("claims.json".into(), (json + "\n").into_bytes()),
+        ("claims.md".into(), table.markdown().into_bytes()),
+    ];
+    write_files(&options.out, files)?;
     let lines = judgements.iter().map(|judgement| {
         format!(
             "{:<26} {:<15} {}\n",
@@ -160,25 +173,4 @@ fn judgement(claim: &Claim, measured: &Measured) -> Judgement {
         verdict: claim.judge(measured),
         recorded: claim.expected,
     }
-}
-
-fn write(options: &ClaimsCommand, judgements: &[Judgement], table: &Table) -> Result<()> {
-    let failed = |path: PathBuf| {
-        move |reason: String| Error::Output {
-            path: path.clone(),
-            reason,
-        }
-    };
-    let folder = &options.out;
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder.clone())(error.to_string()))?;
-    let json = serde_json::to_string_pretty(judgements)
-        .map_err(|error| failed(folder.join("claims.json"))(error.to_string()))?;
-    for (name, text) in [
-        ("claims.json", json + "\n"),
-        ("claims.md", table.markdown()),
-    ] {
-        let path = folder.join(name);
-        std::fs::write(&path, text).map_err(|error| failed(path)(error.to_string()))?;
-    }
-    Ok(())
 }

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ablation, print, results_file};
+use super::suites::{Suites, or_reason};
+use super::{ablation, print, results_file, write_files};
 use crate::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Size, StepCosts};
 use crate::data::Library;
 use crate::figure::Format;
 use crate::problem::Environment;
 use crate::report::{self, Drawn, Report};
-use crate::spec::{Experiment, OptimizerConfig, OptimizerEntry, ProblemEntry, Scale, Suite};
+use crate::spec::{Experiment, OptimizerConfig, Scale, Suite};
 use crate::store::{Manifest, Results};
-use crate::{Error, Result, probe};
+use crate::{Error, Result, probe, spec};
 
 /// Where the committed reports are.
 const REFERENCE: &str = "reports/reference";
@@ -121,11 +122,18 @@ pub(super) fn figures(
         .out
         .clone()
         .unwrap_or_else(|| "reports/figures".into());
-    let mut suites = Suites::new(options, library)?;
+    let mut suites = Suites {
+        store: &options.store,
+        threads: options.threads,
+        scale: options.scale,
+        library,
+        known: given(&options.from)?,
+        only_known: !options.from.is_empty(),
+    };
     let mut pages = Vec::new();
     let mut skipped = 0;
     for entry in entries {
-        let reason = match suites.measure(entry) {
+        let reason = match measured(options, entry, &mut suites, library)? {
             Ok(measured) => match entry.pieces(&measured) {
                 pieces if pieces.is_empty() => "its results hold nothing to show".to_owned(),
                 pieces => {
@@ -137,8 +145,7 @@ pub(super) fn figures(
                     continue;
                 }
             },
-            Err(Skip::Because(reason)) => reason,
-            Err(Skip::Fatal(error)) => return Err(error),
+            Err(reason) => reason,
         };
         if !options.from.is_empty() && options.ids.is_empty() {
             continue;
@@ -164,107 +171,43 @@ pub(super) fn figures(
     Ok(())
 }
 
-/// Writes files into a folder and returns their paths.
-fn write_files(folder: &Path, files: Vec<(PathBuf, Vec<u8>)>) -> Result<Vec<PathBuf>> {
-    let output = |path: &Path, error: std::io::Error| Error::Output {
-        path: path.into(),
-        reason: error.to_string(),
-    };
-    let mut written = Vec::new();
-    for (name, bytes) in files {
-        let path = folder.join(name);
-        let folder = path.parent().unwrap_or(folder);
-        std::fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
-        std::fs::write(&path, bytes).map_err(|error| output(&path, error))?;
-        written.push(path);
+/// The results that `--from` names, by suite.
+fn given(paths: &[PathBuf]) -> Result<BTreeMap<String, Result<Results, String>>> {
+    let mut known = BTreeMap::new();
+    for path in paths {
+        let results = crate::store::read(&results_file(path))?;
+        known.insert(results.suite.clone(), Ok(results));
     }
-    Ok(written)
+    Ok(known)
 }
 
-/// Why an entry is not drawn.
-enum Skip {
-    /// What it needs is not there.
-    Because(String),
-    /// The command cannot go on.
-    Fatal(Error),
-}
-
-/// Results of suites: given, or completed through the store when first asked for.
-struct Suites<'a> {
-    options: &'a Figures,
-    library: &'a dyn Fn() -> Result<Library>,
-    known: BTreeMap<String, Result<Results, String>>,
-}
-
-impl<'a> Suites<'a> {
-    fn new(options: &'a Figures, library: &'a dyn Fn() -> Result<Library>) -> Result<Self> {
-        let mut known = BTreeMap::new();
-        for path in &options.from {
-            let results = crate::store::read(&results_file(path))?;
-            known.insert(results.suite.clone(), Ok(results));
-        }
-        Ok(Self {
-            options,
-            library,
-            known,
-        })
-    }
-
-    /// The results of a suite.
-    fn results(&mut self, suite: &str) -> Result<Results, Skip> {
-        if !self.known.contains_key(suite) {
-            if !self.options.from.is_empty() {
-                return Err(Skip::Because(format!(
-                    "needs results of the suite `{suite}`, which --from does not name"
-                )));
+/// What an entry is drawn from.
+fn measured(
+    options: &Figures,
+    entry: &Entry,
+    suites: &mut Suites<'_>,
+    library: &dyn Fn() -> Result<Library>,
+) -> Result<Result<Measured, String>> {
+    match entry.need() {
+        Need::Results => {
+            let mut sets = Vec::new();
+            for suite in &entry.suites {
+                match suites.results(suite)? {
+                    Ok(results) => sets.push(results),
+                    Err(reason) => return Ok(Err(reason)),
+                }
             }
-            let completed = (self.library)().and_then(|library| {
-                let options = self.options;
-                ablation::complete(
-                    suite,
-                    &options.store,
-                    options.threads,
-                    options.scale,
-                    library,
-                )
-            });
-            let found = match completed {
-                Ok((results, _)) => Ok(results),
-                // Data that are not there concern the figures that need them only.
-                Err(Error::Data(error)) => Err(format!("suite `{suite}`: {error}")),
-                Err(error) => return Err(Skip::Fatal(error)),
-            };
-            self.known.insert(suite.into(), found);
+            Ok(Ok(Measured::Results(sets)))
         }
-        match self.known.get(suite) {
-            Some(Ok(results)) => Ok(results.clone()),
-            Some(Err(reason)) => Err(Skip::Because(reason.clone())),
-            None => Err(Skip::Because(format!("no results of the suite `{suite}`"))),
+        // With results given, nothing is computed but what is named.
+        Need::Probe if !options.from.is_empty() && options.ids.is_empty() => {
+            Ok(Err("it is computed, not drawn from results".into()))
         }
-    }
-
-    /// What an entry is drawn from.
-    fn measure(&mut self, entry: &Entry) -> Result<Measured, Skip> {
-        match entry.need() {
-            Need::Results => entry
-                .suites
-                .iter()
-                .map(|suite| self.results(suite))
-                .collect::<Result<_, Skip>>()
-                .map(Measured::Results),
-            // With results given, nothing is computed but what is named.
-            Need::Probe if !self.options.from.is_empty() && self.options.ids.is_empty() => Err(
-                Skip::Because("it is computed, not drawn from results".into()),
-            ),
-            Need::Probe => {
-                let spinner = spinner(&format!("computing {}", entry.id));
-                let measured = probe(entry, self.library);
-                spinner.finish_and_clear();
-                measured.map_err(|error| match error {
-                    Error::Data(error) => Skip::Because(error.to_string()),
-                    error => Skip::Fatal(error),
-                })
-            }
+        Need::Probe => {
+            let spinner = spinner(&format!("computing {}", entry.id));
+            let measured = probe(entry, library);
+            spinner.finish_and_clear();
+            or_reason(measured)
         }
     }
 }
@@ -299,11 +242,11 @@ fn probe(entry: &Entry, library: &dyn Fn() -> Result<Library>) -> Result<Measure
             let paths = problems
                 .iter()
                 .map(|label| {
-                    let problem = problem(&experiment, label)?;
+                    let problem = experiment.problem(label)?;
                     let paths = optimizers
                         .iter()
                         .map(|label| {
-                            let optimizer = optimizer(&experiment, &problem.label, label)?;
+                            let optimizer = experiment.optimizer(&problem.label, label)?;
                             probe::path(problem, optimizer, experiment.seeds[0], &environment)
                         })
                         .collect::<Result<_>>()?;
@@ -319,8 +262,8 @@ fn probe(entry: &Entry, library: &dyn Fn() -> Result<Library>) -> Result<Measure
             steps,
         } => {
             let experiment = experiment()?;
-            let problem = problem(&experiment, label)?;
-            let optimizer = optimizer(&experiment, label, trained_by)?;
+            let problem = experiment.problem(label)?;
+            let optimizer = experiment.optimizer(label, trained_by)?;
             let seed = experiment.seeds[0];
             let landscape =
                 probe::landscape(problem, optimizer, seed, &environment()?, *radius, *steps)?;
@@ -329,41 +272,6 @@ fn probe(entry: &Entry, library: &dyn Fn() -> Result<Library>) -> Result<Measure
         }
         Drawing::StepCost { against } => costs(*against).map(Measured::Costs),
         _ => costs(Size::Dimension).map(Measured::Costs),
-    }
-}
-
-fn problem<'a>(experiment: &'a Experiment, label: &str) -> Result<&'a ProblemEntry> {
-    let problems = &experiment.problems;
-    problems
-        .iter()
-        .find(|entry| entry.label == label)
-        .ok_or_else(|| unknown("problem", label, problems.iter().map(|entry| &entry.label)))
-}
-
-fn optimizer<'a>(
-    experiment: &'a Experiment,
-    problem: &str,
-    label: &str,
-) -> Result<&'a OptimizerEntry> {
-    let applies = |entry: &&OptimizerEntry| {
-        entry.label == label
-            && (entry.problems.is_empty() || entry.problems.iter().any(|name| name == problem))
-    };
-    let optimizers = &experiment.optimizers;
-    optimizers.iter().find(applies).ok_or_else(|| {
-        unknown(
-            "optimizer",
-            label,
-            optimizers.iter().map(|entry| &entry.label),
-        )
-    })
-}
-
-fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a String>) -> Error {
-    Error::UnknownName {
-        what,
-        name: name.into(),
-        known: known.cloned().collect(),
     }
 }
 
@@ -436,11 +344,18 @@ fn reference(
 ) -> Result<()> {
     let known = &catalogue.reference.suites;
     if let Some(name) = options.ids.iter().find(|id| !known.contains(id)) {
-        return Err(unknown("reference report", name, known.iter()));
+        return Err(spec::unknown("reference report", name, known.iter()));
     }
     let wanted = |suite: &&String| options.ids.is_empty() || options.ids.contains(suite);
     let folder = options.out.clone().unwrap_or_else(|| REFERENCE.into());
-    let mut suites = Suites::new(options, library)?;
+    let mut suites = Suites {
+        store: &options.store,
+        threads: options.threads,
+        scale: options.scale,
+        library,
+        known: given(&options.from)?,
+        only_known: !options.from.is_empty(),
+    };
     let (mut total, mut differing) = (0, Vec::new());
     for suite in known.iter().filter(wanted) {
         total += 1;
@@ -497,12 +412,11 @@ fn check(
     if same {
         text += &format!("{suite}: {} files drawn again, all the same\n", files.len());
     }
-    let recomputed = match suites.results(suite) {
+    let recomputed = match suites.results(suite)? {
         Ok(recomputed) => recomputed,
-        Err(Skip::Because(reason)) => {
+        Err(reason) => {
             return Ok((false, format!("{text}{suite}: not recomputed: {reason}\n")));
         }
-        Err(Skip::Fatal(error)) => return Err(error),
     };
     let comparison = catalogue.reference.compare(&results, &recomputed);
     text += &format!("{suite} recomputed: {}", comparison.text());

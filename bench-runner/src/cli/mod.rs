@@ -10,6 +10,7 @@ mod run;
 mod shard;
 mod status;
 mod store;
+mod suites;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -297,6 +298,23 @@ fn suite_row(suite: &Suite) -> (String, String) {
         |experiment| experiment.description,
     );
     (suite.name.into(), description)
+}
+
+/// Writes files into a folder and returns their paths.
+fn write_files(folder: &Path, files: Vec<(PathBuf, Vec<u8>)>) -> Result<Vec<PathBuf>> {
+    let output = |path: &Path, error: std::io::Error| Error::Output {
+        path: path.into(),
+        reason: error.to_string(),
+    };
+    let mut written = Vec::new();
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        let folder = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(folder).map_err(|error| output(folder, error))?;
+        std::fs::write(&path, bytes).map_err(|error| output(&path, error))?;
+        written.push(path);
+    }
+    Ok(written)
 }
 
 /// Writes to `out`; a closed pipe ends the output, not the command.

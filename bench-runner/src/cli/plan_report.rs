@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use super::ablation::{ending, writable, write_report};
+use super::ablation::{none_failed, writable, write_report};
 use crate::run::{CellId, Outcome, RunRecord};
 use crate::store::{CellStore, Circumstances, Manifest};
 use crate::sweep::{self, Attempts, Cell, Plan};
@@ -60,7 +60,7 @@ pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -
             total,
         });
     }
-    ending(&results.records, total)
+    none_failed(&results.records)
 }
 
 /// The record of a run of which only the reason for its failure is known.

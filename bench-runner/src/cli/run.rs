@@ -86,26 +86,8 @@ fn one(
     out: &mut impl Write,
 ) -> Result<()> {
     let experiment = experiment(suite)?;
-    let unknown = |what, name: &str, known: Vec<&str>| Error::UnknownName {
-        what,
-        name: name.into(),
-        known: known.into_iter().map(str::to_string).collect(),
-    };
-    let problems = &experiment.problems;
-    let problem = problems
-        .iter()
-        .find(|entry| entry.label == problem)
-        .ok_or_else(|| {
-            let known = problems.iter().map(|entry| entry.label.as_str());
-            unknown("problem", problem, known.collect())
-        })?;
-    let optimizers = || experiment.optimizers_for(&problem.label);
-    let optimizer = optimizers()
-        .find(|entry| entry.label == optimizer)
-        .ok_or_else(|| {
-            let known = optimizers().map(|entry| entry.label.as_str());
-            unknown("optimizer", optimizer, known.collect())
-        })?;
+    let problem = experiment.problem(problem)?;
+    let optimizer = experiment.optimizer(&problem.label, optimizer)?;
     let environment = Environment {
         library: Arc::new(Library::from_env(datasets)?),
         device: options.device.parse::<DeviceSpec>()?.open_one()?,

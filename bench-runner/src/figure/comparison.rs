@@ -22,23 +22,13 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
             let costs = results
                 .runs(&problem.label, &optimizer.label)
                 .filter(|run| run.outcome != Outcome::Interrupted)
-                .map(|run| {
-                    run.evaluations_to(target)
-                        .map_or(f64::INFINITY, |cost| cost as f64)
-                })
+                .map(|run| run.cost_to(target))
                 .collect();
             (optimizer.label.clone(), style, costs)
         })
         .filter(|(_, _, costs): &(_, _, Vec<f64>)| !costs.is_empty())
         .collect();
-    let reached = series
-        .iter()
-        .map(|(label, _, costs)| {
-            let count = costs.iter().filter(|cost| cost.is_finite()).count();
-            format!("{label} {count} of {}", costs.len())
-        })
-        .collect::<Vec<_>>()
-        .join(", ");
+    let reached = reached(series.iter().map(|(label, _, costs)| (label, costs)));
     let end = problem.budget as f64;
     Some(Chart {
         name: format!("{}-to-target", file_stem(&problem.label)),
@@ -65,11 +55,7 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
 /// Evaluations to the target over all problems with one: for each optimizer the share of its runs that
 /// have reached their problem's target. `None` when no problem has a target.
 pub fn run_time_distribution(results: &Results) -> Option<Chart> {
-    let targets: Vec<(&ProblemInfo, f64)> = results
-        .problems
-        .iter()
-        .filter_map(|problem| Some((problem, problem.target?)))
-        .collect();
+    let targets = with_targets(results);
     let groups: Vec<(String, usize, Vec<f64>)> = results
         .optimizers
         .iter()
@@ -81,10 +67,7 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
                     results
                         .runs(&problem.label, &optimizer.label)
                         .filter(|run| run.outcome != Outcome::Interrupted)
-                        .map(|run| {
-                            run.evaluations_to(*target)
-                                .map_or(f64::INFINITY, |cost| cost.max(1) as f64)
-                        })
+                        .map(|run| run.cost_to(*target).max(1.0))
                 })
                 .collect();
             (optimizer.label.clone(), style, costs)
@@ -94,14 +77,7 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
     if groups.is_empty() {
         return None;
     }
-    let reached = groups
-        .iter()
-        .map(|(label, _, costs)| {
-            let count = costs.iter().filter(|cost| cost.is_finite()).count();
-            format!("{label} {count} of {}", costs.len())
-        })
-        .collect::<Vec<_>>()
-        .join(", ");
+    let reached = reached(groups.iter().map(|(label, _, costs)| (label, costs)));
     let budgets = targets.iter().map(|(problem, _)| problem.budget as f64);
     let end = budgets.fold(10.0, f64::max);
     Some(Chart {
@@ -128,11 +104,7 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
 /// share of problems on which its median cost to the target is at most τ times the best one's.
 /// `None` with fewer than two such problems.
 pub fn performance_profile(results: &Results) -> Option<Chart> {
-    let problems: Vec<(&ProblemInfo, f64)> = results
-        .problems
-        .iter()
-        .filter_map(|problem| Some((problem, problem.target?)))
-        .collect();
+    let problems = with_targets(results);
     if problems.len() < 2 {
         return None;
     }
@@ -145,18 +117,10 @@ pub fn performance_profile(results: &Results) -> Option<Chart> {
                 .map(|(problem, target)| {
                     let costs: Vec<f64> = results
                         .runs(&problem.label, &optimizer.label)
-                        .map(|run| {
-                            // A target met at the start would make every ratio to it infinite.
-                            run.evaluations_to(*target)
-                                .map_or(f64::INFINITY, |cost| cost.max(1) as f64)
-                        })
+                        // A target met at the start would make every ratio to it infinite.
+                        .map(|run| run.cost_to(*target).max(1.0))
                         .collect();
-                    let median = stats::median(&costs);
-                    if median.is_nan() {
-                        f64::INFINITY
-                    } else {
-                        median
-                    }
+                    stats::median_or_infinite(&costs)
                 })
                 .collect()
         })
@@ -176,16 +140,8 @@ pub fn performance_profile(results: &Results) -> Option<Chart> {
         .enumerate()
         .map(|(style, (optimizer, steps))| staircase(&optimizer.label, style, steps, 1.0, end))
         .collect();
-    let solved = results
-        .optimizers
-        .iter()
-        .zip(&costs)
-        .map(|(optimizer, costs)| {
-            let count = costs.iter().filter(|cost| cost.is_finite()).count();
-            format!("{} {count} of {}", optimizer.label, costs.len())
-        })
-        .collect::<Vec<_>>()
-        .join(", ");
+    let labels = results.optimizers.iter().map(|optimizer| &optimizer.label);
+    let solved = reached(labels.zip(&costs));
     Some(Chart {
         name: "performance-profile".to_owned(),
         title: "Performance profile".to_owned(),
@@ -205,6 +161,25 @@ pub fn performance_profile(results: &Results) -> Option<Chart> {
         })],
         size: None,
     })
+}
+
+/// The problems that have a target, and their targets.
+fn with_targets(results: &Results) -> Vec<(&ProblemInfo, f64)> {
+    let problems = results.problems.iter();
+    problems
+        .filter_map(|problem| Some((problem, problem.target?)))
+        .collect()
+}
+
+/// For each label how many of its costs are finite, in words.
+fn reached<'a>(costs: impl Iterator<Item = (&'a String, &'a Vec<f64>)>) -> String {
+    costs
+        .map(|(label, costs)| {
+            let count = costs.iter().filter(|cost| cost.is_finite()).count();
+            format!("{label} {count} of {}", costs.len())
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn distribution(groups: Vec<(String, usize, Vec<f64>)>, start: f64, end: f64) -> Vec<Series> {

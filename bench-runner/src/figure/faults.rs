@@ -4,7 +4,7 @@ use optim::{EvaluationLimit, FusePvConfig, PairSource, Policy};
 
 use super::chart::Chart;
 use super::comparison::{Effect, effects};
-use super::ranking::{by_network, final_loss};
+use super::ranking::by_network;
 use crate::discrepancy::DISCREPANCIES;
 use crate::run::RunRecord;
 use crate::spec::OptimizerConfig;
@@ -112,7 +112,7 @@ impl<'a> Compared<'a> {
     fn ratio(&self, problem: &ProblemInfo, method: &str, seed: u64) -> f64 {
         let loss = |optimizer: &str| {
             self.run(problem, optimizer, seed)
-                .map_or(f64::NAN, final_loss)
+                .map_or(f64::NAN, RunRecord::final_loss)
         };
         (loss(method) / loss(self.rival)).log10()
     }
@@ -188,7 +188,7 @@ impl<'a> Compared<'a> {
             let equal = before
                 .find(|point| point.gradient_evaluations <= spent)?
                 .loss;
-            Some((final_loss(own) / equal).log10())
+            Some((own.final_loss() / equal).log10())
         };
         self.seeds()
             .into_iter()

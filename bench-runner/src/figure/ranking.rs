@@ -3,7 +3,7 @@
 use super::chart::{Cell, Chart, Heat, Panel};
 use super::scale::tick_label;
 use crate::problem::{Fault, ProblemConfig};
-use crate::run::{Outcome, RunRecord};
+use crate::run::RunRecord;
 use crate::stats;
 use crate::store::{OptimizerInfo, ProblemInfo, Results};
 
@@ -139,20 +139,11 @@ fn standing(results: &Results, problem: &ProblemInfo, optimizer: &str) -> Option
         .map(|run| {
             problem
                 .target
-                .and_then(|target| run.evaluations_to(target))
-                .map_or(f64::INFINITY, |cost| cost as f64)
+                .map_or(f64::INFINITY, |target| run.cost_to(target))
         })
         .collect();
-    let losses: Vec<f64> = runs.iter().map(|run| final_loss(run)).collect();
+    let losses: Vec<f64> = runs.iter().map(|run| run.final_loss()).collect();
     (!runs.is_empty()).then(|| (stats::median(&costs), stats::median(&losses)))
-}
-
-/// The last measured loss; that of a run that did not complete is infinite.
-pub(super) fn final_loss(run: &RunRecord) -> f64 {
-    match (&run.outcome, run.last()) {
-        (Outcome::Completed { .. }, Some(last)) if !last.loss.is_nan() => last.loss,
-        _ => f64::INFINITY,
-    }
 }
 
 /// The ranks of all optimizers by their median reported loss, without faults and under each set of

@@ -3,7 +3,7 @@
 use super::chart::Chart;
 use super::comparison::{Curve, log_log};
 use super::convergence::file_stem;
-use super::ranking::final_loss;
+use crate::run::RunRecord;
 use crate::stats;
 use crate::store::{ProblemInfo, Results};
 
@@ -17,7 +17,7 @@ pub fn sensitivity(results: &Results, problem: &ProblemInfo) -> Option<Chart> {
         };
         let losses: Vec<f64> = results
             .runs(&problem.label, &optimizer.label)
-            .map(final_loss)
+            .map(RunRecord::final_loss)
             .collect();
         let median = stats::median(&losses);
         if median.is_nan() {

@@ -1,5 +1,7 @@
 //! The cost of an optimizer's step, counted: passes over vectors, evaluations, elements held.
 
+use std::ops::Range;
+
 use candle_core::Device;
 use optim::{Meter, VectorPasses};
 
@@ -36,13 +38,25 @@ pub fn step_cost(optimizer: &OptimizerConfig, dimension: usize) -> Result<StepCo
         noise: 0.1,
         steps_per_epoch: 10,
     };
-    let mut problem = FunctionProblem::quadratic(&config, 0, &Device::Cpu)?;
+    step_cost_on(&config, optimizer, WARM_UP..WARM_UP + COUNTED)
+}
+
+/// Counts the given steps of an optimizer on a quadratic, from the start of seed 0.
+///
+/// # Errors
+/// As [`step_cost`].
+pub fn step_cost_on(
+    config: &QuadraticConfig,
+    optimizer: &OptimizerConfig,
+    steps: Range<u64>,
+) -> Result<StepCost> {
+    let mut problem = FunctionProblem::quadratic(config, 0, &Device::Cpu)?;
     let mut optimizer = optimizer.build(problem.parameters())?;
     let mut meter = Meter::new();
     let total = |passes: VectorPasses| (passes.reads + passes.writes) as f64;
     let mut before = (0.0, 0);
-    for step in 0..WARM_UP + COUNTED {
-        if step == WARM_UP {
+    for step in 0..steps.end {
+        if step == steps.start {
             before = (
                 total(optimizer.vector_passes()),
                 meter.counts().evaluations(),
@@ -50,11 +64,12 @@ pub fn step_cost(optimizer: &OptimizerConfig, dimension: usize) -> Result<StepCo
         }
         advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
     }
+    let counted = (steps.end - steps.start) as f64;
     let evaluations = meter.counts().evaluations() - before.1;
     Ok(StepCost {
-        passes: (total(optimizer.vector_passes()) - before.0) / COUNTED as f64,
-        evaluations: evaluations as f64 / COUNTED as f64,
-        state: optimizer.state_elements() as f64 / dimension as f64,
+        passes: (total(optimizer.vector_passes()) - before.0) / counted,
+        evaluations: evaluations as f64 / counted,
+        state: optimizer.state_elements() as f64 / config.dimension as f64,
     })
 }
 

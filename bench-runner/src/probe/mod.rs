@@ -5,7 +5,7 @@ mod cost;
 mod landscape;
 mod path;
 
-pub use cost::{StepCost, step_cost};
+pub use cost::{StepCost, step_cost, step_cost_on};
 pub use landscape::{Landscape, landscape};
 pub use path::{Path, path};
 

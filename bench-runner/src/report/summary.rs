@@ -111,10 +111,6 @@ fn row(problem: &ProblemInfo, optimizer: &str, runs: &[&RunRecord]) -> Row {
     let plain = |value: &dyn Fn(&RunRecord) -> f64| {
         Spread::of(&counted.iter().map(|run| value(run)).collect::<Vec<_>>())
     };
-    let cost = |run: &RunRecord, target: f64| {
-        run.evaluations_to(target)
-            .map_or(f64::INFINITY, |cost| cost as f64)
-    };
     Row {
         problem: problem.label.clone(),
         optimizer: optimizer.to_owned(),
@@ -130,7 +126,7 @@ fn row(problem: &ProblemInfo, optimizer: &str, runs: &[&RunRecord]) -> Row {
         },
         to_target: problem
             .target
-            .and_then(|target| plain(&|run| cost(run, target))),
+            .and_then(|target| plain(&|run| run.cost_to(target))),
         reached: problem.target.map_or(0, |target| {
             runs.iter()
                 .filter(|run| run.evaluations_to(target).is_some())

@@ -163,6 +163,14 @@ impl RunRecord {
         self.curve.last()
     }
 
+    /// The last measured loss; that of a run that did not complete is infinite.
+    pub fn final_loss(&self) -> f64 {
+        match (&self.outcome, self.last()) {
+            (Outcome::Completed { .. }, Some(last)) if !last.loss.is_nan() => last.loss,
+            _ => f64::INFINITY,
+        }
+    }
+
     /// Gradient evaluations until the loss was first measured at or below `target`; `None` when it
     /// never was.
     pub fn evaluations_to(&self, target: f64) -> Option<u64> {
@@ -170,5 +178,11 @@ impl RunRecord {
             .iter()
             .find(|point| point.loss <= target)
             .map(|point| point.gradient_evaluations)
+    }
+
+    /// As [`evaluations_to`](Self::evaluations_to), for statistics: infinite when the loss never was.
+    pub fn cost_to(&self, target: f64) -> f64 {
+        self.evaluations_to(target)
+            .map_or(f64::INFINITY, |cost| cost as f64)
     }
 }

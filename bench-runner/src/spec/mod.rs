@@ -87,6 +87,31 @@ pub struct OptimizerEntry {
     pub config: OptimizerConfig,
 }
 
+impl OptimizerEntry {
+    /// Whether it is for a problem.
+    pub fn applies_to(&self, problem: &str) -> bool {
+        applies(&self.problems, problem)
+    }
+}
+
+/// Whether what is for some problems, all when none is named, is for this one.
+pub(crate) fn applies(problems: &[String], problem: &str) -> bool {
+    problems.is_empty() || problems.iter().any(|label| label == problem)
+}
+
+/// The error for a name that nothing answers to.
+pub(crate) fn unknown<'a>(
+    what: &'static str,
+    name: &str,
+    known: impl Iterator<Item = &'a String>,
+) -> crate::Error {
+    crate::Error::UnknownName {
+        what,
+        name: name.into(),
+        known: known.cloned().collect(),
+    }
+}
+
 impl Experiment {
     /// Reads and checks an experiment file.
     ///
@@ -134,13 +159,31 @@ impl Experiment {
     }
 
     /// The optimizer entries that apply to a problem, in order.
-    pub fn optimizers_for<'a>(
-        &'a self,
-        problem: &'a str,
-    ) -> impl Iterator<Item = &'a OptimizerEntry> {
-        self.optimizers.iter().filter(move |entry| {
-            entry.problems.is_empty() || entry.problems.iter().any(|label| label == problem)
-        })
+    pub fn optimizers_for(&self, problem: &str) -> impl Iterator<Item = &OptimizerEntry> {
+        self.optimizers
+            .iter()
+            .filter(move |entry| entry.applies_to(problem))
+    }
+
+    /// The problem with a label.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownName`] when there is none.
+    pub fn problem(&self, label: &str) -> crate::Result<&ProblemEntry> {
+        let labels = || self.problems.iter().map(|entry| &entry.label);
+        let found = self.problems.iter().find(|entry| entry.label == label);
+        found.ok_or_else(|| unknown("problem", label, labels()))
+    }
+
+    /// The optimizer with a label that applies to a problem.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownName`] when there is none.
+    pub fn optimizer(&self, problem: &str, label: &str) -> crate::Result<&OptimizerEntry> {
+        let labels = || self.optimizers_for(problem).map(|entry| &entry.label);
+        let mut known = self.optimizers_for(problem);
+        let found = known.find(|entry| entry.label == label);
+        found.ok_or_else(|| unknown("optimizer", label, labels()))
     }
 
     /// The optimizers' labels, each once, in order.

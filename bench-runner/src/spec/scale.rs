@@ -154,11 +154,8 @@ impl Experiment {
             }
         }
         self.optimizers.retain(|entry| {
-            entry.problems.is_empty()
-                || self
-                    .problems
-                    .iter()
-                    .any(|problem| entry.problems.contains(&problem.label))
+            let mut problems = self.problems.iter();
+            problems.any(|problem| entry.applies_to(&problem.label))
         });
         self.name = format!("{}-{scale}", self.name);
         self.caveats.insert(

@@ -32,6 +32,16 @@ pub fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
+/// As [`median`], infinite for no values: where a cost that was never measured counts as one never met.
+pub fn median_or_infinite(values: &[f64]) -> f64 {
+    let median = median(values);
+    if median.is_nan() {
+        f64::INFINITY
+    } else {
+        median
+    }
+}
+
 /// The quantile at `q` from 0 to 1, by linear interpolation: Hyndman and Fan's type 7 (1996), NumPy's
 /// default. With x sorted, h = (n − 1)q and g = h − ⌊h⌋ it is (1 − g)·x₍⌊h⌋₎ + g·x₍⌊h⌋₊₁₎, indices
 /// from 0.

@@ -30,7 +30,8 @@ pub use error::{Error, Result};
 pub use fit::{Line, Verdict, exponent, judge, least_squares, linear_rate};
 pub use interval::{Estimate, Interval, median_interval, student_t, wilson};
 pub use location::{
-    interquartile_mean, mean, median, population_variance, quantile, sample_variance,
+    interquartile_mean, mean, median, median_or_infinite, population_variance, quantile,
+    sample_variance,
 };
 pub use power::Design;
 pub use profile::{Ecdf, data_profiles, performance_profiles, score_profile, times_to_targets};

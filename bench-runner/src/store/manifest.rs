@@ -113,11 +113,9 @@ impl Manifest {
         Some(joined)
     }
 
-    /// Whether it was made by a processor with this one's vector instructions, by which kernels choose;
-    /// a manifest that does not say counts as such.
+    /// Whether it was made by a processor with this one's vector instructions, by which kernels choose.
     pub fn has_these_instruction_sets(&self) -> bool {
-        !self.cpu.contains(std::env::consts::ARCH)
-            || self.cpu.ends_with(&format!("({})", instruction_sets()))
+        self.cpu.ends_with(&format!("({})", instruction_sets()))
     }
 
     /// Writes it as JSON.

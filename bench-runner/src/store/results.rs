@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::ProblemConfig;
 use crate::run::RunRecord;
-use crate::spec::OptimizerConfig;
+use crate::spec::{OptimizerConfig, applies};
 use crate::sweep::TuningSummary;
 
 /// All runs of a suite, with what a reader needs to know of its problems and optimizers.
@@ -79,12 +79,9 @@ pub struct OptimizerVariant {
 impl OptimizerInfo {
     /// The settings on a problem.
     pub fn config(&self, problem: &str) -> Option<&OptimizerConfig> {
-        let applies = |variant: &&OptimizerVariant| {
-            variant.problems.is_empty() || variant.problems.iter().any(|label| label == problem)
-        };
         self.variants
             .iter()
-            .find(applies)
+            .find(|variant| applies(&variant.problems, problem))
             .map(|variant| &variant.config)
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::{Outcome, RunRecord};
 use crate::spec::{Experiment, OptimizerEntry};
-use crate::stats::median;
+use crate::stats::median_or_infinite;
 
 /// How settings were chosen, and what that cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ pub fn tuned(experiment: &Experiment, records: &[RunRecord]) -> (Experiment, Tun
     let mut choices = Vec::new();
     for entry in &experiment.optimizers {
         for problem in &experiment.problems {
-            if !entry.problems.is_empty() && !entry.problems.contains(&problem.label) {
+            if !entry.applies_to(&problem.label) {
                 continue;
             }
             let losses: Vec<f64> = entry
@@ -151,10 +151,5 @@ fn validation_loss(records: &[RunRecord], problem: &str, optimizer: &str) -> f64
             _ => f64::INFINITY,
         })
         .collect();
-    let median = median(&losses);
-    if median.is_nan() {
-        f64::INFINITY
-    } else {
-        median
-    }
+    median_or_infinite(&losses)
 }
