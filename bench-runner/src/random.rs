@@ -57,6 +57,13 @@ pub(crate) fn shuffle<T>(generator: &mut impl RngCore, items: &mut [T]) {
     }
 }
 
+/// `count` of the items, or all where there are fewer, drawn for a seed, in the order drawn.
+pub(crate) fn subset<T>(mut items: Vec<T>, count: usize, seed: u64) -> Vec<T> {
+    shuffle(&mut stream(seed, Stream::Subset, 0), &mut items);
+    items.truncate(count);
+    items
+}
+
 #[cfg(test)]
 mod tests {
     use rand::Rng;

@@ -15,7 +15,7 @@ use crate::figure::Format;
 use crate::problem::Environment;
 use crate::report::{self, Drawn, Report};
 use crate::spec::{Experiment, OptimizerConfig, Scale, Suite};
-use crate::store::{Manifest, Results};
+use crate::store::Manifest;
 use crate::{Error, Result, probe, spec};
 
 /// Where the committed reports are.
@@ -122,14 +122,7 @@ pub(super) fn figures(
         .out
         .clone()
         .unwrap_or_else(|| "reports/figures".into());
-    let mut suites = Suites {
-        store: &options.store,
-        threads: options.threads,
-        scale: options.scale,
-        library,
-        known: given(&options.from)?,
-        only_known: !options.from.is_empty(),
-    };
+    let mut suites = suites(options, library)?;
     let mut pages = Vec::new();
     let mut skipped = 0;
     for entry in entries {
@@ -171,14 +164,24 @@ pub(super) fn figures(
     Ok(())
 }
 
-/// The results that `--from` names, by suite.
-fn given(paths: &[PathBuf]) -> Result<BTreeMap<String, Result<Results, String>>> {
+/// The results of suites: those that `--from` names, or else completed ones.
+fn suites<'a>(
+    options: &'a Figures,
+    library: &'a dyn Fn() -> Result<Library>,
+) -> Result<Suites<'a>> {
     let mut known = BTreeMap::new();
-    for path in paths {
+    for path in &options.from {
         let results = crate::store::read(&results_file(path))?;
         known.insert(results.suite.clone(), Ok(results));
     }
-    Ok(known)
+    Ok(Suites {
+        store: &options.store,
+        threads: options.threads,
+        scale: options.scale,
+        library,
+        known,
+        only_known: !options.from.is_empty(),
+    })
 }
 
 /// What an entry is drawn from.
@@ -348,14 +351,7 @@ fn reference(
     }
     let wanted = |suite: &&String| options.ids.is_empty() || options.ids.contains(suite);
     let folder = options.out.clone().unwrap_or_else(|| REFERENCE.into());
-    let mut suites = Suites {
-        store: &options.store,
-        threads: options.threads,
-        scale: options.scale,
-        library,
-        known: given(&options.from)?,
-        only_known: !options.from.is_empty(),
-    };
+    let mut suites = suites(options, library)?;
     let (mut total, mut differing) = (0, Vec::new());
     for suite in known.iter().filter(wanted) {
         total += 1;

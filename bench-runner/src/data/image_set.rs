@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::augment::{Augmentation, Draws};
 use super::hash::Hasher;
 use super::{Error, Result, Splits};
-use crate::random::{Stream, shuffle, stream};
+use crate::random::{Stream, shuffle, stream, subset};
 
 /// Batches with fewer values than this are filled on the calling thread.
 const PARALLEL_FROM: usize = 1 << 16;
@@ -327,15 +327,13 @@ impl ImageSet {
         })
     }
 
-    /// `count` of the images, drawn at random.
+    /// `count` of the images, or all where there are fewer, in a random order.
     ///
     /// # Errors
-    /// When there are fewer, or `count` is 0.
+    /// As [`select`](Self::select).
     pub fn sample(&self, count: usize, seed: u64) -> Result<Self> {
-        let mut indices: Vec<u32> = (0..self.len() as u32).collect();
-        shuffle(&mut stream(seed, Stream::Subset, 0), &mut indices);
-        indices.truncate(count);
-        self.select(&indices)
+        let all = (0..self.len() as u32).collect();
+        self.select(&subset(all, count, seed))
     }
 
     /// Two disjoint index lists, sorted: of each class, `fraction` of its images (rounded) at random

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Result};
-use crate::random::{Stream, shuffle, stream};
+use crate::random::{Stream, shuffle, stream, subset};
 
 /// Which samples make up batch `b` of epoch `e`.
 ///
@@ -118,9 +118,7 @@ impl BatchOrder {
         if count == 0 || count > n {
             return Err(Error::setting("subset", count, format!("1 to {n} samples")));
         }
-        let mut indices = self.all();
-        shuffle(&mut stream(self.seed, Stream::Subset, 0), &mut indices);
-        indices.truncate(count);
+        let mut indices = subset(self.all(), count, self.seed);
         indices.sort_unstable();
         self.samples = Samples::Subset(indices);
         self.check()?;
