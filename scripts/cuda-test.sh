@@ -27,7 +27,7 @@ echo "== $(git rev-parse --short HEAD), features $features, on $device"
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 
 echo "== equality with the CPU, and determinism"
-FUSE_DEVICE=$device cargo test -p bench-runner --features "$features" --locked --test device -- --nocapture
+FUSE_DEVICE=$device cargo test -p bench-runner --features "$features" --locked --test integration device:: -- --nocapture
 
 echo "== times"
 ours=$(cargo bench -q -p bench-runner --profile dev --features "$features" --locked --bench device -- "$device")

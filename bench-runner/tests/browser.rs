@@ -1,11 +1,9 @@
 //! The HTML report in a browser; skipped on machines without Node.js or Chromium.
-#![allow(clippy::unwrap_used)]
-
-mod synthetic;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::synthetic;
 use bench_runner::report;
 
 /// The first of `names` that is on the search path.

@@ -1,11 +1,9 @@
 //! The command line from the outside: results, determinism, bad input and exit codes.
-#![allow(clippy::unwrap_used)]
-
-mod program;
 
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::program;
 use bench_runner::run::Outcome;
 use bench_runner::store::{Results, read};
 

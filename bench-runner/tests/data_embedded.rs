@@ -1,5 +1,4 @@
 //! The embedded data, batch order and token windows.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
 

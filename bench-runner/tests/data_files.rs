@@ -1,18 +1,15 @@
 //! From files of every layout to images, rows and text; and files that are not as they should be.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::path::Path;
 
+use crate::support::files::{encode, idx, image_frame, parquet_bytes, picture, png, write_parquet};
+use crate::support::hub::{COMMIT, StandInHub};
 use bench_runner::data::{
     Augmentation, Catalogue, Hub, HubOptions, Library, StreamOptions, command, sha256,
 };
 use candle_core::{DType, Device, Tensor};
 use image::ImageFormat;
 use polars::prelude::*;
-use support::files::{encode, idx, image_frame, parquet_bytes, picture, png, write_parquet};
-use support::hub::{COMMIT, StandInHub};
 
 const IMAGES: &str = r#"
 [set]

@@ -1,13 +1,10 @@
 //! Downloads from a stand-in hub, with every fault it knows.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::hub::{COMMIT, Fault, StandInHub};
 use bench_runner::data::{FileEntry, Hub, HubOptions, Location, State, sha256};
-use support::hub::{COMMIT, Fault, StandInHub};
 
 const REPOSITORY: &str = "owner/set";
 const FILE: &str = "data/train.bin";

@@ -1,21 +1,18 @@
 //! What only whole processes show: several that share a cache, and how much memory one takes. The data
 //! are synthetic.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::files::{image_frame, write_parquet_as};
+use crate::support::hub::{COMMIT, Fault, StandInHub};
 use bench_runner::data::{
     Augmentation, BatchOrder, Catalogue, FileEntry, Hub, HubOptions, Library, Location,
     StreamOptions, Tokenizer, Vocabulary, moby_dick, sha256,
 };
 use candle_core::{DType, Device, Tensor};
 use polars::prelude::ParquetCompression;
-use support::files::{image_frame, write_parquet_as};
-use support::hub::{COMMIT, Fault, StandInHub};
 
 const TASK: &str = "DATA_PROCESS_TASK";
 const FOLDER: &str = "DATA_PROCESS_FOLDER";
@@ -25,7 +22,7 @@ const ENDPOINT: &str = "DATA_PROCESS_ENDPOINT";
 fn task(name: &str, folder: &Path, endpoint: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", "data_processes::child", "--nocapture"])
         .env(TASK, name)
         .env(FOLDER, folder)
         .env(ENDPOINT, endpoint)

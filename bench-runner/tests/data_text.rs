@@ -1,14 +1,11 @@
 //! From text to tokens: vocabularies, the token cache, and perplexity.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::path::Path;
 
+use crate::support::hub::StandInHub;
 use bench_runner::data::{
     Catalogue, Hub, HubOptions, Library, Splits, TokenSet, Tokenizer, Tokens, Vocabulary, moby_dick,
 };
-use support::hub::StandInHub;
 
 fn library(folder: &Path, catalogue: &str) -> Library {
     std::fs::write(folder.join("datasets.toml"), catalogue).unwrap();

@@ -1,12 +1,10 @@
 //! Runs on another device against runs on the CPU. `FUSE_DEVICE=cuda:0 cargo test -p bench-runner --features
-//! cuda --test device` (or `metal`) names the device; without it there is nothing to compare, and the test
+//! cuda --test integration device::` (or `metal`) names the device; without it there is nothing to compare, and the test
 //! is skipped.
-#![allow(clippy::unwrap_used)]
-
-mod program;
 
 use std::path::Path;
 
+use crate::program;
 use bench_runner::run::RunRecord;
 use bench_runner::store::Results;
 

@@ -1,13 +1,11 @@
 //! The catalogue's figures and the committed reports, from the outside; probes against runs.
-#![allow(clippy::unwrap_used)]
-
-mod program;
-mod synthetic;
 
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
+use crate::program;
+use crate::synthetic;
 use bench_runner::data::Library;
 use bench_runner::probe;
 use bench_runner::problem::Environment;

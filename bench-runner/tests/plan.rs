@@ -1,15 +1,12 @@
 //! Sweeps that are run in shards, without a scheduler: results, resumption, failures and their reasons.
-#![allow(clippy::unwrap_used)]
-
-mod program;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::program::{bench_runner, results};
 use bench_runner::run::Outcome;
 use bench_runner::store::Results;
-use program::{bench_runner, results};
 
 const EXPERIMENT: &str = r#"
 name = "tiny"

@@ -1,12 +1,10 @@
 //! Figures and reports of synthetic results.
-#![allow(clippy::unwrap_used)]
-
-mod special;
-mod synthetic;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::special;
+use crate::synthetic;
 use bench_runner::figure::{
     self, Axis, Chart, Curve, Effect, Format, Grid, Metric, Panel, Point, Scale, Series,
 };

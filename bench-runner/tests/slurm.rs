@@ -1,14 +1,12 @@
 //! Sweeps on a real Slurm, which `scripts/slurm-loopback.sh` starts on this machine; skipped where Slurm is
 //! not installed.
-#![allow(clippy::unwrap_used)]
-
-mod program;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::program;
 use bench_runner::store::Results;
 
 /// Two Slurms at a time would share two processors.

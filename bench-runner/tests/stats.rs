@@ -1,6 +1,5 @@
 //! The statistics against SciPy, NumPy and statsmodels (`golden/stats.py`), closed forms and
 //! invariants.
-#![allow(clippy::unwrap_used)]
 
 use bench_runner::stats::*;
 use proptest::prelude::*;

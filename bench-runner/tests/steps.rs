@@ -1,8 +1,6 @@
 //! Step by step, the `as-shipped` arm's optimizers make the losses that PyTorch's make, from the same
 //! weights on the same batches (`golden/steps.py`).
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::Cursor;
 
 use bench_runner::spec::Suite;

@@ -1,8 +1,5 @@
 //! The program from the outside: calls, and what they leave.
 
-// Each test binary calls its own part.
-#![allow(dead_code)]
-
 use std::path::Path;
 use std::process::Command;
 

@@ -1,6 +1,4 @@
 //! Data files made for tests: images, parquet in the hub's layout, IDX.
-#![allow(dead_code)]
-
 use std::io::Cursor;
 use std::path::Path;
 

@@ -1,8 +1,6 @@
 //! A stand-in for the Hugging Face hub on 127.0.0.1, with the hub's routes, and faults on demand.
 //!
 //! Small files are answered by the hub itself, large ones by a redirect to a second port, as the real hub does.
-#![allow(dead_code)]
-
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -39,7 +37,6 @@ pub enum Fault {
 /// One request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub path: String,
     pub range: Option<String>,
     pub authorization: Option<String>,
     pub at: Instant,
@@ -134,7 +131,6 @@ fn answer(
         headers.insert(name.to_ascii_lowercase(), value.to_string());
     }
     shared.requests.lock().unwrap().push(Request {
-        path: path.clone(),
         range: headers.get("range").cloned(),
         authorization: headers.get("authorization").cloned(),
         at: Instant::now(),
