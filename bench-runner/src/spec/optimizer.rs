@@ -91,6 +91,21 @@ impl OptimizerConfig {
         }
     }
 
+    /// Vectors of the parameters' dimension that the optimizer holds, at most.
+    pub fn vectors(&self) -> u64 {
+        let adam = |config: &AdamConfig| 2 + u64::from(config.amsgrad);
+        // Pairs, and a few: direction, the search's start, its gradients, the best point.
+        let lbfgs = |config: &LbfgsConfig| 2 * config.history_size as u64 + 8;
+        match self {
+            Self::Sgd(_) => 1,
+            Self::Adam(config) => adam(config),
+            Self::AdamSgd(config) => adam(&config.adam) + 1,
+            Self::Lbfgs(config) => lbfgs(config),
+            Self::Fuse(config) => adam(&config.adam) + lbfgs(&config.lbfgs),
+            Self::FusePv(config) => adam(&config.adam) + lbfgs(&config.lbfgs),
+        }
+    }
+
     /// The switch criterion, of methods that have one.
     pub fn criterion(&self) -> Option<&Criterion> {
         match self {
