@@ -43,7 +43,7 @@ pub(super) struct Ablation {
     jobs: Option<u16>,
     /// Memory that runs may take together, in GiB [default: 90 % of what is free, where that is known]
     #[arg(long, value_name = "GIB", value_parser = gibibytes)]
-    memory: Option<f64>,
+    memory_limit: Option<f64>,
     /// Where tensors live: cpu, cuda[:N] or metal[:N]; runs are spread over cuda:0,1 or cuda:all
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -81,7 +81,7 @@ impl Ablation {
     /// Bytes of the host's memory that runs may take together; what they take of a GPU's is not counted.
     fn memory(&self) -> Option<u64> {
         let asked = |size| (size * f64::from(1 << 30)) as u64;
-        self.memory.map(asked).or_else(memory::budget)
+        self.memory_limit.map(asked).or_else(memory::budget)
     }
 }
 
