@@ -14,7 +14,8 @@ thread_local! {
     static OWN: Cell<isize> = const { Cell::new(0) };
 }
 
-/// A thread hands in its count when it is so many bytes away from 0; totals are exact to as much per thread.
+/// A thread hands in its count when it is so many bytes away from 0; totals are exact to as much per thread,
+/// those that have ended included.
 const GRAIN: isize = 64 << 10;
 
 /// An allocator that counts what `A` has given out, in bytes. The binary's allocator is one; where it is
@@ -133,6 +134,7 @@ mod tests {
                 allocator.dealloc(first, larger);
                 allocator.dealloc(second, block);
                 allocator.dealloc(crumb_at, crumb);
+                hand_in();
                 during
             };
             std::thread::scope(|scope| scope.spawn(allocate).join().unwrap())
