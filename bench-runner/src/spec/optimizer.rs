@@ -4,7 +4,7 @@
 
 use optim::{
     AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, Optimizer,
-    Parameters, SgdConfig,
+    PairSource, Parameters, SgdConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,17 @@ impl OptimizerConfig {
             Self::Fuse(config) => adam(&config.adam) + lbfgs(&config.lbfgs),
             Self::FusePv(config) => adam(&config.adam) + lbfgs(&config.lbfgs),
         }
+    }
+
+    /// Whether curvature pairs come from the samples that batches share.
+    pub fn needs_overlap(&self) -> bool {
+        let lbfgs = match self {
+            Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) => return false,
+            Self::Lbfgs(config) => config,
+            Self::Fuse(config) => &config.lbfgs,
+            Self::FusePv(config) => &config.lbfgs,
+        };
+        lbfgs.pairs == PairSource::Overlap
     }
 
     /// The switch criterion, of methods that have one.
