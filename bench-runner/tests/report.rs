@@ -613,6 +613,11 @@ fn the_page_shows_what_was_tried_and_chosen() {
     let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
     assert!(page.contains("12 runs, 3,400 evaluations"));
     assert!(page.contains("learning_rate=0.01: 0.500; learning_rate=10: ∞"));
+    let summary = std::fs::read_to_string(folder.path().join("summary.md")).unwrap();
+    assert!(summary.contains("12 runs, 3,400 evaluations, 5.00 s"));
+    assert!(
+        summary.contains("| learning_rate=0.01 | learning_rate=0.01: 0.500; learning_rate=10: ∞ |")
+    );
     // Side by side with another suite, its trials keep their problem.
     let other = synthetic::results(1);
     let joined = Results::joined(vec![results, other]).unwrap();

@@ -282,6 +282,26 @@ fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
             ));
         }
     }
+    if let Some(tuning) = &results.tuning {
+        let headers = [
+            "problem",
+            "optimizer",
+            "chosen",
+            "trials: median final loss",
+        ];
+        let table = Table {
+            headers: headers.map(str::to_owned).to_vec(),
+            rows: summary::choices(results)
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+        };
+        text.push_str(&format!(
+            "\n## Settings that were chosen\n\n{}\n\n{}",
+            summary::effort(tuning),
+            table.markdown()
+        ));
+    }
     text
 }
 

@@ -5,6 +5,7 @@ use super::table::Table;
 use crate::run::{Outcome, RunRecord};
 use crate::stats;
 use crate::store::{ProblemInfo, Results};
+use crate::sweep::TuningSummary;
 
 /// A median over runs with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -277,6 +278,43 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
         headers: headers.into_iter().map(str::to_owned).collect(),
         rows,
     }
+}
+
+/// The choices of settings: problem, optimizer, what was chosen, and every trial with what it was judged
+/// by. Empty where nothing was chosen.
+pub(super) fn choices(results: &Results) -> Vec<[String; 4]> {
+    let choices = results.tuning.iter().flat_map(|tuning| &tuning.choices);
+    choices
+        .map(|choice| {
+            let trials: Vec<String> = choice
+                .trials
+                .iter()
+                .map(|(setting, loss)| {
+                    format!(
+                        "{setting}: {}",
+                        number::short(loss.unwrap_or(f64::INFINITY))
+                    )
+                })
+                .collect();
+            [
+                choice.problem.clone(),
+                choice.optimizer.clone(),
+                choice.setting.clone(),
+                trials.join("; "),
+            ]
+        })
+        .collect()
+}
+
+/// What choosing the settings took.
+pub(super) fn effort(tuning: &TuningSummary) -> String {
+    format!(
+        "Every optimizer tried the same number of settings, with seeds of their own, judged on training data held out \
+         for it: {} runs, {} evaluations, {} s of training beside those reported.",
+        number::whole(tuning.runs as f64),
+        number::whole(tuning.evaluations as f64),
+        number::short(tuning.seconds)
+    )
 }
 
 /// How many runs did not complete, by kind.

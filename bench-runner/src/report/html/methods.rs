@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::discrepancy::{DISCREPANCIES, Discrepancy};
 use crate::problem::ProblemConfig;
-use crate::report::{READING, Report, number};
+use crate::report::{READING, Report, number, summary};
 use crate::spec::OptimizerConfig;
 use crate::store::Results;
 
@@ -84,32 +84,6 @@ fn here(results: &Results, id: &str) -> String {
             }
         }
     }
-}
-
-/// The choices of settings: problem, optimizer, what was chosen, and every trial with what it was judged
-/// by. Empty where nothing was chosen.
-pub(super) fn choices(results: &Results) -> Vec<[String; 4]> {
-    let choices = results.tuning.iter().flat_map(|tuning| &tuning.choices);
-    choices
-        .map(|choice| {
-            let trials: Vec<String> = choice
-                .trials
-                .iter()
-                .map(|(setting, loss)| {
-                    format!(
-                        "{setting}: {}",
-                        number::short(loss.unwrap_or(f64::INFINITY))
-                    )
-                })
-                .collect();
-            [
-                choice.problem.clone(),
-                choice.optimizer.clone(),
-                choice.setting.clone(),
-                trials.join("; "),
-            ]
-        })
-        .collect()
 }
 
 /// An item of the checklist, answered from the results and their manifest.
@@ -192,14 +166,7 @@ pub(super) fn checklist(report: &Report<'_>) -> Vec<Answer> {
             match &results.tuning {
                 None => "None was chosen by the program: the experiment file fixes them, or shows all trials."
                     .into(),
-                Some(tuning) => format!(
-                    "Every optimizer tried the same number of settings, with seeds of their own, judged on \
-                     training data held out for it: {} runs, {} evaluations, {} s of training beside those \
-                     reported. What was tried and chosen is below.",
-                    number::whole(tuning.runs as f64),
-                    number::whole(tuning.evaluations as f64),
-                    number::short(tuning.seconds)
-                ),
+                Some(tuning) => format!("{} What was tried and chosen is below.", summary::effort(tuning)),
             },
         ),
         (

@@ -118,7 +118,7 @@ pub(super) fn page(
         arms: data::arms(results),
         discrepancies: methods::discrepancies(results),
         checklist: methods::checklist(report),
-        choices: methods::choices(results),
+        choices: summary::choices(results),
         overview: summary::overview(results, rows),
         sections,
         extra: extra.iter().map(Figure::drawn).collect::<Result<_>>()?,
