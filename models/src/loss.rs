@@ -53,29 +53,26 @@ impl CrossEntropy {
     /// When the shapes do not fit, or, on the CPU, when a target is not a class or every target is
     /// ignored.
     pub fn forward(&self, logits: &Tensor, targets: &Tensor) -> candle_core::Result<Tensor> {
-        let Some((&classes, positions)) = logits.dims().split_last() else {
-            bail!("cross-entropy: the logits have no class axis");
-        };
-        if positions != targets.dims() || classes == 0 {
-            bail!(
-                "cross-entropy: targets of shape {:?} do not fit logits of shape {:?}",
-                targets.dims(),
-                logits.dims()
-            );
-        }
-        if !targets.dtype().is_int() {
-            bail!(
-                "cross-entropy: expected integer targets, got {:?}",
-                targets.dtype()
-            );
-        }
-        let targets = targets.flatten_all()?;
         if kernels::supported(logits) {
-            let targets = self.checked(classes, &targets)?;
-            let loss = kernels::MeanCrossEntropy::new(classes, targets, self.smoothing);
-            return loss.apply([logits]);
+            return self.kernel(logits.dims(), targets)?.apply([logits]);
         }
-        self.plain(&logits.reshape(((), classes))?, &targets)
+        let classes = fitting_classes(logits.dims(), targets)?;
+        self.plain(&logits.reshape(((), classes))?, &targets.flatten_all()?)
+    }
+
+    /// The loss of logits of this shape, which are on the CPU.
+    pub(crate) fn kernel(
+        &self,
+        logits: &[usize],
+        targets: &Tensor,
+    ) -> candle_core::Result<kernels::MeanCrossEntropy> {
+        let classes = fitting_classes(logits, targets)?;
+        let targets = self.checked(classes, &targets.flatten_all()?)?;
+        Ok(kernels::MeanCrossEntropy::new(
+            classes,
+            targets,
+            self.smoothing,
+        ))
     }
 
     /// The targets, without those to ignore.
@@ -119,6 +116,26 @@ impl CrossEntropy {
         let weights = counted.to_dtype(logits.dtype())?;
         (losses * &weights)?.sum_all()? / weights.sum_all()?
     }
+}
+
+/// The classes that logits of this shape tell apart, if the targets fit them.
+fn fitting_classes(logits: &[usize], targets: &Tensor) -> candle_core::Result<usize> {
+    let Some((&classes, positions)) = logits.split_last() else {
+        bail!("cross-entropy: the logits have no class axis");
+    };
+    if positions != targets.dims() || classes == 0 {
+        bail!(
+            "cross-entropy: targets of shape {:?} do not fit logits of shape {logits:?}",
+            targets.dims()
+        );
+    }
+    if !targets.dtype().is_int() {
+        bail!(
+            "cross-entropy: expected integer targets, got {:?}",
+            targets.dtype()
+        );
+    }
+    Ok(classes)
 }
 
 /// The [`CrossEntropy`] without ignored targets and label smoothing.

@@ -2,6 +2,8 @@
 
 use candle_core::{Tensor, Var};
 
+use crate::loss::cross_entropy;
+
 /// A network that can be trained.
 pub trait Model {
     /// The output for a batch of inputs: logits of shape `[batch, classes]` for classifiers,
@@ -10,6 +12,15 @@ pub trait Model {
     /// # Errors
     /// When the input's shape or dtype does not fit the network.
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor>;
+
+    /// The [cross-entropy](cross_entropy) of the output and integer targets, whose shape is the
+    /// output's without the last axis. A model may compute it with less memory than its output takes.
+    ///
+    /// # Errors
+    /// As [`Model::forward`], and when the targets do not fit the output.
+    fn loss(&self, input: &Tensor, targets: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        cross_entropy(&self.forward(input, pass)?, targets)
+    }
 
     /// The trainable parameters and the buffers.
     fn tensors(&self) -> &Tensors;

@@ -112,7 +112,7 @@ fn bits(tensor: &Tensor) -> Vec<u32> {
     values.into_iter().map(f32::to_bits).collect()
 }
 
-/// The bits of logits, gradients and buffers of a training pass.
+/// The bits of logits, gradients and buffers of a training pass, and of a language model's loss.
 fn train(case: &Case) -> Vec<Vec<u32>> {
     let (model, input) = case.build();
     let logits = model.forward(&input, Pass::Train { seed: 3 }).unwrap();
@@ -122,6 +122,13 @@ fn train(case: &Case) -> Vec<Vec<u32>> {
     let mut all = vec![bits(&logits)];
     all.extend(tensors.parameters.iter().map(gradient));
     all.extend(tensors.buffers.iter().map(|(_, var)| bits(var)));
+    if case.vocabulary.is_some() {
+        let loss = model.loss(&input, &input, Pass::Train { seed: 3 }).unwrap();
+        let gradients = loss.backward().unwrap();
+        let gradient = |(_, var): &(_, candle_core::Var)| bits(gradients.get(var).unwrap());
+        all.push(bits(&loss));
+        all.extend(tensors.parameters.iter().map(gradient));
+    }
     all
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
-use models::ModelSpec;
+use models::{Init, ModelSpec, Scope};
 
 /// What a parameter starts from.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +91,19 @@ fn lenet_starts_as_in_pytorch() {
             _ => 84,
         })
     });
+}
+
+/// Glorot and Bengio 2010: a variance of 2 over the sum of fan-in and fan-out.
+#[test]
+fn xavier_keeps_the_variance_between_both_fans() {
+    let scope = Scope::new(3, DType::F64, &Device::Cpu);
+    for (fan_in, fan_out) in [(300, 100), (100, 300), (1, 5000)] {
+        let name = format!("{fan_in} to {fan_out}");
+        let init = Init::xavier_uniform(fan_in, fan_out);
+        let weight = scope.parameter(&name, (fan_out, fan_in), init).unwrap();
+        let variance = 2.0 / (fan_in + fan_out) as f64;
+        assert_starts(&name, &weight, Uniform { variance });
+    }
 }
 
 /// He et al. 2015: a variance of 2 over the fan-out, which the convolutions of residual and dense

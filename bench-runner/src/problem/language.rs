@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
-use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
 use optim::{Loss, Objective, Parameters};
 use rand::Rng;
@@ -181,8 +180,7 @@ impl LanguageProblem {
     }
 
     fn loss(&self, windows: &(Tensor, Tensor), pass: Pass) -> candle_core::Result<Tensor> {
-        let logits = self.model.forward(&windows.0, pass)?;
-        cross_entropy(&logits.flatten_to(1)?, &windows.1.flatten_all()?)
+        self.model.loss(&windows.0, &windows.1, pass)
     }
 
     /// Mean loss over evenly spaced windows of a range.

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Result, Tensor, Var};
-use models::loss::cross_entropy;
 use models::{Model, Pass};
 
 /// Runs before the first that counts, and those that count.
@@ -67,7 +66,7 @@ impl Rows {
         let (mut steps, mut forwards, mut backwards) = (Vec::new(), Vec::new(), Vec::new());
         for seed in 0..(WARM_UP + RUNS) as u64 {
             let start = Instant::now();
-            let loss = cross_entropy(&model.forward(input, Pass::Train { seed })?, targets)?;
+            let loss = model.loss(input, targets, Pass::Train { seed })?;
             forwards.push(milliseconds(start));
             let back = Instant::now();
             let gradients = loss.backward()?;

@@ -7,6 +7,7 @@ use candle_core::{
 
 use super::Float;
 use super::function::{on_cpu, slices};
+use super::parallel::in_pool;
 use super::stand_in::{Gradients, stand_ins};
 
 /// A differentiable function of flat slices in row-major order. It knows its shapes; whoever builds it
@@ -78,7 +79,10 @@ impl<F: Composite> Node<F> {
         Tensor::from_vec(result, input.shape(), &Device::Cpu)
     }
 
-    fn with_parameters<T: Float, R>(&self, work: impl FnOnce(&[&[T]]) -> R) -> Result<R> {
+    fn with_parameters<T: Float, R: Send>(
+        &self,
+        work: impl FnOnce(&[&[T]]) -> R + Send,
+    ) -> Result<R> {
         let guards: Vec<_> = self
             .parameters
             .iter()
@@ -89,7 +93,7 @@ impl<F: Composite> Node<F> {
             let [values] = slices::<T, 1>([(on_cpu(storage, F::NAME)?, *layout)], F::NAME)?;
             parameters.push(values);
         }
-        Ok(work(&parameters))
+        Ok(in_pool(|| work(&parameters)))
     }
 }
 

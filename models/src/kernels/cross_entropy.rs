@@ -15,6 +15,8 @@ use super::{Float, Function, for_each_row_block, vectorized};
 pub(crate) struct MeanCrossEntropy {
     classes: usize,
     targets: Vec<Option<u32>>,
+    /// How many targets count.
+    count: f64,
     smoothing: f64,
     log_sums: OnceLock<Vec<f64>>,
 }
@@ -23,14 +25,11 @@ impl MeanCrossEntropy {
     pub(crate) fn new(classes: usize, targets: Vec<Option<u32>>, smoothing: f64) -> Self {
         Self {
             classes,
+            count: targets.iter().flatten().count() as f64,
             targets,
             smoothing,
             log_sums: OnceLock::new(),
         }
-    }
-
-    fn count(&self) -> f64 {
-        self.targets.iter().flatten().count() as f64
     }
 
     /// The logarithm of the sum of exponentials of each row whose target counts.
@@ -50,6 +49,34 @@ impl MeanCrossEntropy {
                 })
             })
             .collect()
+    }
+
+    /// Puts the gradient with respect to the logits in their place, given that with respect to the
+    /// loss.
+    pub(crate) fn differentiate_in_place<T: Float>(&self, logits: &mut [T], gradient: T) {
+        let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
+        for_each_row_block(logits, self.classes, |first, rows| {
+            self.differentiate(first, rows, log_sums, gradient);
+        });
+    }
+
+    /// As [`Self::differentiate_in_place`], of the rows from `first` on.
+    #[inline(always)]
+    fn differentiate<T: Float>(&self, first: usize, rows: &mut [T], log_sums: &[f64], gradient: T) {
+        let scale = T::from_f64(gradient.to_f64() / self.count);
+        let spread = T::from_f64(self.smoothing / self.classes as f64);
+        let peak = T::from_f64(1.0 - self.smoothing);
+        for (i, row) in rows.chunks_exact_mut(self.classes).enumerate() {
+            let Some(target) = self.targets[first + i] else {
+                row.fill(T::zero());
+                continue;
+            };
+            let log_sum = T::from_f64(log_sums[first + i]);
+            for x in row.iter_mut() {
+                *x = ((*x - log_sum).exp() - spread) * scale;
+            }
+            row[target as usize] -= peak * scale;
+        }
     }
 }
 
@@ -73,7 +100,7 @@ impl Function<1> for MeanCrossEntropy {
                 }
             }
         }
-        vec![T::from_f64(total / self.count())]
+        vec![T::from_f64(total / self.count)]
     }
 
     fn backward<T: Float>(
@@ -83,26 +110,11 @@ impl Function<1> for MeanCrossEntropy {
         gradient: &[T],
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
-        let classes = self.classes;
         let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
-        let scale = T::from_f64(gradient[0].to_f64() / self.count());
-        let spread = T::from_f64(self.smoothing / classes as f64);
-        let peak = T::from_f64(1.0 - self.smoothing);
         let mut result = unwritten(logits.len());
-        for_each_row_block(&mut result, classes, |first, rows| {
-            for (i, result) in rows.chunks_exact_mut(classes).enumerate() {
-                let row = first + i;
-                let Some(target) = self.targets[row] else {
-                    result.fill(T::zero());
-                    continue;
-                };
-                let log_sum = T::from_f64(log_sums[row]);
-                for (g, x) in result.iter_mut().zip(&logits[row * classes..]) {
-                    *g = ((*x - log_sum).exp() - spread) * scale;
-                }
-                let g = &mut result[target as usize];
-                *g -= peak * scale;
-            }
+        for_each_row_block(&mut result, self.classes, |first, rows| {
+            rows.copy_from_slice(&logits[first * self.classes..][..rows.len()]);
+            self.differentiate(first, rows, log_sums, gradient[0]);
         });
         [Some(result)]
     }

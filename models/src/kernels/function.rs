@@ -7,6 +7,7 @@ use candle_core::{
 };
 
 use super::Float;
+use super::parallel::in_pool;
 
 /// A differentiable function of `N` tensors, given as flat slices in row-major order. It knows its
 /// shapes; whoever builds it has checked that they fit the tensors.
@@ -140,7 +141,8 @@ fn forward<const N: usize, F: Function<N>>(
         function: &F,
         inputs: [(&CpuStorage, &Layout); N],
     ) -> Result<CpuStorage> {
-        let output = function.forward::<T>(slices(inputs, F::NAME)?);
+        let inputs = slices(inputs, F::NAME)?;
+        let output = in_pool(|| function.forward::<T>(inputs));
         Ok(T::to_cpu_storage_owned(output))
     }
     let output = match inputs[0].0.dtype() {
@@ -175,7 +177,8 @@ fn backward<const N: usize, F: Function<N>>(
         let pairs = std::array::from_fn(|i| pairs[i]);
         let [output] = slices([(on_cpu(&output, F::NAME)?, output_layout)], F::NAME)?;
         let [gradient] = slices([(on_cpu(&gradient, F::NAME)?, gradient_layout)], F::NAME)?;
-        let gradients = function.backward::<T>(slices(pairs, F::NAME)?, output, gradient, needed);
+        let values = slices(pairs, F::NAME)?;
+        let gradients = in_pool(|| function.backward::<T>(values, output, gradient, needed));
         let mut tensors = std::array::from_fn(|_| None);
         for ((tensor, gradient), input) in tensors.iter_mut().zip(gradients).zip(inputs) {
             if let Some(gradient) = gradient {

@@ -91,10 +91,11 @@ impl Function<2> for Affine {
         gradient: &[T],
         [input_needed, weight_needed]: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        [
-            input_needed.then(|| self.input_gradient(input, weight, gradient)),
-            weight_needed.then(|| self.weight_gradient(input, gradient)),
-        ]
+        rayon::join(
+            || input_needed.then(|| self.input_gradient(input, weight, gradient)),
+            || weight_needed.then(|| self.weight_gradient(input, gradient)),
+        )
+        .into()
     }
 }
 
@@ -123,10 +124,15 @@ impl Function<3> for Affine {
         gradient: &[T],
         [input_needed, weight_needed, bias_needed]: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
-        [
-            input_needed.then(|| self.input_gradient(input, weight, gradient)),
-            weight_needed.then(|| self.weight_gradient(input, gradient)),
-            bias_needed.then(|| column_sums(gradient, self.outputs)),
-        ]
+        let ((input_gradient, weight_gradient), bias_gradient) = rayon::join(
+            || {
+                rayon::join(
+                    || input_needed.then(|| self.input_gradient(input, weight, gradient)),
+                    || weight_needed.then(|| self.weight_gradient(input, gradient)),
+                )
+            },
+            || bias_needed.then(|| column_sums(gradient, self.outputs)),
+        );
+        [input_gradient, weight_gradient, bias_gradient]
     }
 }

@@ -15,6 +15,12 @@ pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
+/// Runs all of `work` on a thread of rayon's pool. Parallel loops started from elsewhere would each
+/// wait for a thread of the pool to wake up, and its caller again for their end.
+pub(crate) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
+
 /// How many rows of `width` elements make one piece of work.
 pub(crate) fn rows_per_piece(width: usize) -> usize {
     (PIECE / width.max(1)).max(1)

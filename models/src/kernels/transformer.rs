@@ -157,7 +157,9 @@ impl Composite for TransformerBlock {
     ) -> (Vec<T>, Vec<Vec<T>>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // A second backward pass through the same graph finds nothing.
-        let inner = kept.take().and_then(Inner::from_storage);
+        let inner = kept.take();
+        drop(kept);
+        let inner = inner.and_then(Inner::from_storage);
         let inner = inner.unwrap_or_else(|| self.values(input, parameters).0);
         let mut gradients = Gradients {
             parameters,

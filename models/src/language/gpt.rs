@@ -12,6 +12,7 @@ use crate::layer::{
     Activation, CausalAttention, Dropout, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig,
     Linear, LinearConfig, WeightLayout,
 };
+use crate::loss::CrossEntropy;
 use crate::{Error, Init, Model, Pass, Result, Scope, Tensors, kernels, summary};
 
 /// The settings of a [`Gpt`]. Their serialised form may begin with a `preset` (`nano`, `mini`, which
@@ -228,6 +229,23 @@ pub struct Gpt {
 
 impl Model for Gpt {
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        self.head.forward(&self.hidden(input, pass)?)
+    }
+
+    fn loss(&self, input: &Tensor, targets: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let hidden = self.hidden(input, pass)?;
+        self.head
+            .cross_entropy(&hidden, &CrossEntropy::default(), targets)
+    }
+
+    fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+}
+
+impl Gpt {
+    /// What the output map is applied to.
+    fn hidden(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let (batch, time) = input.dims2()?;
         if time > self.context {
             bail!("gpt: {time} tokens exceed the context of {}", self.context);
@@ -247,11 +265,7 @@ impl Model for Gpt {
                 block.forward(&hidden, pass)?
             };
         }
-        self.head.forward(&self.norm.forward(&hidden)?)
-    }
-
-    fn tensors(&self) -> &Tensors {
-        &self.tensors
+        self.norm.forward(&hidden)
     }
 }
 

@@ -4,6 +4,7 @@ use candle_core::{D, Tensor, Var, bail};
 
 use super::Activation;
 use crate::kernels::{self, Apply};
+use crate::loss::CrossEntropy;
 use crate::{Error, Init, Result, Scope, summary};
 
 /// How a weight matrix lies in memory.
@@ -126,6 +127,36 @@ impl Linear {
     }
 
     fn apply(&self, activation: Option<Activation>, input: &Tensor) -> candle_core::Result<Tensor> {
+        let affine = self.affine(activation, input)?;
+        let inputs = affine.inputs;
+        let output = if kernels::supported(input) {
+            match &self.bias {
+                Some(bias) => affine.apply([input, &self.weight, bias])?,
+                None => affine.apply([input, &self.weight])?,
+            }
+        } else {
+            let activated = match activation {
+                Some(activation) => activation.plain(input)?,
+                None => input.clone(),
+            };
+            self.plain(&activated, affine.shape.dims())?
+        };
+        let bias = self.bias.as_deref();
+        summary::record(
+            "Linear",
+            [&self.weight].into_iter().chain(bias),
+            &output,
+            inputs,
+        );
+        Ok(output)
+    }
+
+    /// The computation for this input.
+    fn affine(
+        &self,
+        activation: Option<Activation>,
+        input: &Tensor,
+    ) -> candle_core::Result<kernels::Affine> {
         let (first, second) = self.weight.dims2()?;
         let (inputs, outputs) = match self.layout {
             WeightLayout::OutputInput => (second, first),
@@ -141,34 +172,33 @@ impl Linear {
         if let Some(last) = shape.last_mut() {
             *last = outputs;
         }
-        let output = if kernels::supported(input) {
-            let affine = kernels::Affine {
-                rows: input.elem_count() / inputs,
-                inputs,
-                outputs,
-                layout: self.layout,
-                activation,
-                shape: shape.into(),
-            };
-            match &self.bias {
-                Some(bias) => affine.apply([input, &self.weight, bias])?,
-                None => affine.apply([input, &self.weight])?,
-            }
-        } else {
-            let activated = match activation {
-                Some(activation) => activation.plain(input)?,
-                None => input.clone(),
-            };
-            self.plain(&activated, &shape)?
-        };
-        let bias = self.bias.as_deref();
-        summary::record(
-            "Linear",
-            [&self.weight].into_iter().chain(bias),
-            &output,
+        Ok(kernels::Affine {
+            rows: input.elem_count() / inputs,
             inputs,
-        );
-        Ok(output)
+            outputs,
+            layout: self.layout,
+            activation,
+            shape: shape.into(),
+        })
+    }
+
+    /// The [cross-entropy](CrossEntropy::forward) of the map of `input`, in one step that holds one
+    /// tensor of the outputs' size, where the two steps hold four.
+    ///
+    /// # Errors
+    /// As [`Linear::forward`] and [`CrossEntropy::forward`].
+    pub fn cross_entropy(
+        &self,
+        input: &Tensor,
+        loss: &CrossEntropy,
+        targets: &Tensor,
+    ) -> candle_core::Result<Tensor> {
+        if self.bias.is_some() || !kernels::supported(input) {
+            return loss.forward(&self.forward(input)?, targets);
+        }
+        let affine = self.affine(None, input)?;
+        let loss = loss.kernel(affine.shape.dims(), targets)?;
+        kernels::LinearCrossEntropy::new(affine, loss).apply([input, &self.weight])
     }
 
     fn plain(&self, input: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
@@ -192,6 +222,46 @@ mod tests {
 
     use super::*;
     use crate::layer::testing::{assert_same_paths, scope, values};
+
+    #[test]
+    fn the_loss_in_one_step_is_that_of_the_outputs() {
+        for (bias, smoothing) in [(false, 0.0), (false, 0.3), (true, 0.0)] {
+            let config = LinearConfig {
+                bias,
+                ..LinearConfig::new(6, 9)
+            };
+            let scope = scope();
+            let linear = config.build(&scope).unwrap();
+            let input = Var::from_tensor(&values(&[2, 3, 6])).unwrap();
+            let targets = Tensor::new(&[[3i64, -1, 8], [0, -1, 7]], input.device()).unwrap();
+            let loss = CrossEntropy::default().with_ignore_index(-1);
+            let loss = loss.with_label_smoothing(smoothing).unwrap();
+            assert_same_paths(
+                &scope.into_tensors(),
+                &input,
+                || linear.cross_entropy(&input, &loss, &targets),
+                || loss.forward(&linear.forward(&input)?, &targets),
+            );
+        }
+    }
+
+    #[test]
+    fn the_loss_in_one_step_gives_the_same_gradient_twice() {
+        let config = LinearConfig {
+            bias: false,
+            ..LinearConfig::new(6, 9)
+        };
+        let linear = config.build(&scope()).unwrap();
+        let input = Var::from_tensor(&values(&[3, 6])).unwrap();
+        let targets = Tensor::new(&[3u32, 0, 8], input.device()).unwrap();
+        let loss = linear.cross_entropy(&input, &CrossEntropy::default(), &targets);
+        let loss = loss.unwrap();
+        let gradient = || -> Vec<Vec<f64>> {
+            let gradients = loss.backward().unwrap();
+            gradients.get(&input).unwrap().to_vec2().unwrap()
+        };
+        assert_eq!(gradient(), gradient());
+    }
 
     #[test]
     fn kernels_agree_with_tensor_operations() {

@@ -1,0 +1,59 @@
+//! The loss of a linear map's outputs, whose gradient takes their place: with a large vocabulary
+//! they are the largest tensors of a language model.
+
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{CpuStorage, Shape};
+
+use super::{Affine, Float, Function, MeanCrossEntropy};
+
+/// The mean cross-entropy of `x W^T` for rows x and a weight W.
+pub(crate) struct LinearCrossEntropy {
+    affine: Affine,
+    loss: MeanCrossEntropy,
+    /// The logits, until the backward pass has run.
+    kept: Mutex<Option<CpuStorage>>,
+}
+
+impl LinearCrossEntropy {
+    pub(crate) fn new(affine: Affine, loss: MeanCrossEntropy) -> Self {
+        Self {
+            affine,
+            loss,
+            kept: Mutex::default(),
+        }
+    }
+}
+
+impl Function<2> for LinearCrossEntropy {
+    const NAME: &'static str = "linear-cross-entropy";
+
+    fn shape(&self) -> Shape {
+        Shape::from(())
+    }
+
+    fn forward<T: Float>(&self, inputs: [&[T]; 2]) -> Vec<T> {
+        let logits = self.affine.forward(inputs);
+        let loss = self.loss.forward([&logits]);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(T::to_cpu_storage_owned(logits));
+        loss
+    }
+
+    fn backward<T: Float>(
+        &self,
+        inputs: [&[T]; 2],
+        _output: &[T],
+        gradient: &[T],
+        needed: [bool; 2],
+    ) -> [Option<Vec<T>>; 2] {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // A second backward pass through the same graph finds nothing.
+        let logits = kept.take();
+        drop(kept);
+        let logits = logits.and_then(|kept| T::cpu_storage_data(kept).ok());
+        let mut logits = logits.unwrap_or_else(|| self.affine.forward(inputs));
+        self.loss.differentiate_in_place(&mut logits, gradient[0]);
+        self.affine.backward(inputs, &[], &logits, needed)
+    }
+}
