@@ -1,18 +1,28 @@
 //! Claims, what the evidence for each must be, and whether it is: `reports/claims.toml`, read, measured and
 //! judged.
 
+mod descents;
 mod measure;
+mod replay;
+mod steps;
+mod suites;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use optim::Criterion;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::OptimizerConfig;
 use crate::stats::{self, Estimate, Interval};
+use crate::store::Results;
 use crate::{Error, Result};
 
-pub use measure::Measurer;
+pub use measure::{Build, Measurer};
+pub use replay::{Recorded, Replayed};
+
+/// The probability, at most, that chance alone decides any of the claims that rest on estimates.
+const FAMILY_ERROR: f64 = 0.05;
 
 /// The claims of `reports/claims.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -77,6 +87,20 @@ pub enum Evidence {
         /// By which optimizer.
         optimizer: OptimizerConfig,
     },
+    /// The evaluations of a step: counted.
+    EvaluationsPerStep {
+        /// Whose step.
+        optimizer: OptimizerConfig,
+    },
+    /// Steps of L-BFGS with a fixed step length that are not −Hg, H being the matrix that the BFGS formula makes
+    /// of the last 5 pairs (to one part in a million; quadratics without noise, 10 starts): counted.
+    StepsOffTheFormula {},
+    /// Steps of FUSE-PV with the phase that its criterion's definition does not give, judged by the losses and
+    /// gradient norms of the steps before (noisy quadratics, 10 seeds): counted.
+    MisjudgedSteps {
+        /// The criteria, each by itself: `epoch`, `step`, `grad-norm`, `loss-level`, `loss-decrease`.
+        criteria: Vec<Criterion>,
+    },
     /// Parameters, over 60 steps, whose bits differ from those of Adam (θ = 1) or L-BFGS (θ = 0): counted.
     DifferingBits {
         /// 0 or 1.
@@ -122,6 +146,10 @@ pub enum Evidence {
         method: String,
         /// The method that it is compared with.
         other: String,
+        /// Parts of problems' labels, `noise=0.0` for example: only problems with one of them count; all do
+        /// where none is given.
+        #[serde(default)]
+        within: Vec<String>,
     },
     /// The probability that a run of one method ends at a lower loss than one of another, a tie counting half,
     /// mean over a suite's problems.
@@ -165,28 +193,96 @@ impl fmt::Display for Verdict {
     }
 }
 
+impl Evidence {
+    /// Whether it is an estimate, with an interval, rather than a count.
+    pub fn is_estimate(&self) -> bool {
+        matches!(
+            self,
+            Self::LogLinearity { .. }
+                | Self::EvaluationsExponent { .. }
+                | Self::EvaluationsPerBatch { .. }
+        ) || self.suite().is_some()
+    }
+
+    /// The built-in suite whose results it rests on.
+    pub fn suite(&self) -> Option<&str> {
+        match self {
+            Self::Wins { suite, .. } | Self::ProbabilityOfLowerLoss { suite, .. } => Some(suite),
+            _ => None,
+        }
+    }
+}
+
 /// What was measured for a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Measured {
     /// A count, the same in every run.
     Exact(f64),
-    /// An estimate with its interval.
-    Estimated(Estimate),
+    /// An estimate.
+    Estimated {
+        /// With its interval.
+        estimate: Estimate,
+        /// The effect that would have been found, where a difference is looked for.
+        detectable: Option<Detectable>,
+    },
     /// Nothing, and why.
     Nothing(String),
 }
 
+impl From<Estimate> for Measured {
+    fn from(estimate: Estimate) -> Self {
+        Self::Estimated {
+            estimate,
+            detectable: None,
+        }
+    }
+}
+
+/// The smallest effect that a comparison of so many pairs finds, by
+/// [`Design::detectable_win_probability`](stats::Design::detectable_win_probability).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Detectable {
+    /// Runs of equal problem and seed.
+    pub pairs: usize,
+    /// The probability of winning a pair.
+    pub probability: f64,
+    /// The probability of finding it.
+    pub power: f64,
+}
+
 impl Measured {
-    /// The value and its interval, for people.
-    pub fn text(&self) -> String {
+    /// The value, for people, or why there is none.
+    pub fn value_text(&self) -> String {
         match self {
             Self::Exact(value) => format!("{value}, counted"),
-            Self::Estimated(estimate) => format!(
-                "{:.3} [{:.3}, {:.3}]",
-                estimate.value, estimate.interval.low, estimate.interval.high
-            ),
+            Self::Estimated { estimate, .. } => format!("{:.3}", estimate.value),
             Self::Nothing(reason) => reason.clone(),
         }
+    }
+
+    /// The interval, for people, with the effect that would have been found.
+    pub fn interval_text(&self) -> String {
+        let Self::Estimated {
+            estimate: Estimate { interval, .. },
+            detectable,
+        } = self
+        else {
+            return String::new();
+        };
+        let power = detectable.map_or_else(String::new, |found| {
+            format!(
+                "; {} pairs find {:.2} with {:.0} % power",
+                found.pairs,
+                found.probability,
+                100.0 * found.power
+            )
+        });
+        format!("[{:.3}, {:.3}]{power}", interval.low, interval.high)
+    }
+
+    fn text(&self) -> String {
+        let (value, interval) = (self.value_text(), self.interval_text());
+        format!("{value} {interval}").trim_end().into()
     }
 }
 
@@ -195,7 +291,7 @@ impl Claim {
     pub fn judge(&self, measured: &Measured) -> Verdict {
         let interval = match measured {
             Measured::Nothing(_) => return Verdict::NotTestable,
-            Measured::Estimated(estimate) => estimate.interval,
+            Measured::Estimated { estimate, .. } => estimate.interval,
             Measured::Exact(value) => Interval {
                 low: *value,
                 high: *value,
@@ -240,6 +336,18 @@ impl Claims {
         )
     }
 
+    /// Reads and checks a file of claims.
+    ///
+    /// # Errors
+    /// When it cannot be read, or as [`parse`](Self::parse).
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|error| Error::Input {
+            path: file.into(),
+            reason: error.to_string(),
+        })?;
+        Self::parse(&text, file)
+    }
+
     /// Reads and checks the text of a file of claims.
     ///
     /// # Errors
@@ -263,8 +371,16 @@ impl Claims {
                 None if testable => return wrong("`band` is missing"),
                 _ => {}
             }
-            if let Evidence::DifferingBits { theta: 2.. } = claim.evidence {
-                return wrong("`theta` must be 0 or 1");
+            match &claim.evidence {
+                Evidence::DifferingBits { theta: 2.. } => return wrong("`theta` must be 0 or 1"),
+                Evidence::MisjudgedSteps { criteria }
+                    if criteria.is_empty() || !criteria.iter().all(steps::is_defined) =>
+                {
+                    return wrong(
+                        "`criteria` must be one or more of `epoch`, `step`, `grad-norm`, `loss-level` and `loss-decrease`",
+                    );
+                }
+                _ => {}
             }
         }
         Ok(claims)
@@ -289,4 +405,124 @@ impl Claims {
             })
             .collect()
     }
+
+    /// The confidence level of each interval at which all of them hold at once with 95 % probability, however
+    /// they depend on each other: 1 − 0.05/k for k claims that rest on estimates (Bonferroni). Claims that are
+    /// not measured this time count, so that no verdict depends on which others are asked for.
+    pub fn level(&self) -> f64 {
+        let estimates = self.claims.iter().filter(|c| c.evidence.is_estimate());
+        1.0 - FAMILY_ERROR / estimates.count().max(1) as f64
+    }
+
+    /// The verdicts on the claims that rest on these results' suite.
+    ///
+    /// # Errors
+    /// When a statistic fails for another reason than too few results, which makes its claim untestable.
+    pub fn judged_by(&self, results: &Results) -> Result<Vec<Judgement>> {
+        let own = |claim: &&Claim| claim.evidence.suite() == Some(&results.suite);
+        let mut judgements = Vec::new();
+        for claim in self.claims.iter().filter(own) {
+            let measured = match suites::measured(&claim.evidence, results, self.level()) {
+                Err(Error::Stats(error @ stats::Error::TooFew { .. })) => {
+                    Measured::Nothing(error.to_string())
+                }
+                other => other?,
+            };
+            judgements.push(Judgement::new(claim, &measured));
+        }
+        Ok(judgements)
+    }
+}
+
+/// A claim with what was measured and what that says, for reports and machines.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judgement {
+    /// The claim's name.
+    pub id: String,
+    /// In words.
+    pub statement: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// The rule of the verdict, in words.
+    pub rule: String,
+    /// The value for people, or why there is none.
+    pub measured: String,
+    /// The interval for people; empty for a count.
+    pub within: String,
+    /// The value.
+    pub value: Option<f64>,
+    /// The interval.
+    pub interval: Option<[f64; 2]>,
+    /// The interval's confidence level.
+    pub level: Option<f64>,
+    /// The effect that would have been found.
+    pub detectable: Option<Detectable>,
+    /// What it says.
+    pub verdict: Verdict,
+    /// What the record says.
+    pub recorded: Verdict,
+    /// What differs from the record.
+    pub moved: Option<String>,
+}
+
+impl Judgement {
+    /// Judges a claim.
+    pub fn new(claim: &Claim, measured: &Measured) -> Self {
+        let (value, interval, detectable) = match measured {
+            Measured::Exact(value) => (Some(*value), None, None),
+            Measured::Estimated {
+                estimate,
+                detectable,
+            } => (Some(estimate.value), Some(estimate.interval), *detectable),
+            Measured::Nothing(_) => (None, None, None),
+        };
+        Self {
+            id: claim.id.clone(),
+            statement: claim.statement.clone(),
+            source: claim.source,
+            rule: claim.rule.clone(),
+            measured: measured.value_text(),
+            within: measured.interval_text(),
+            value,
+            interval: interval.map(|interval| [interval.low, interval.high]),
+            level: interval.map(|interval| interval.level),
+            detectable,
+            verdict: claim.judge(measured),
+            recorded: claim.expected,
+            moved: claim.moved(measured),
+        }
+    }
+}
+
+/// The text of a file of claims with these verdicts, and the counts that it records, in place of its own;
+/// all else, comments too, stays.
+///
+/// # Errors
+/// When the text is not TOML.
+pub fn updated(text: &str, judgements: &[Judgement]) -> Result<String, toml_edit::TomlError> {
+    let mut document: toml_edit::DocumentMut = text.parse()?;
+    let tables = document.get_mut("claim");
+    let tables = tables.and_then(|item| item.as_array_of_tables_mut());
+    for table in tables.into_iter().flat_map(|tables| tables.iter_mut()) {
+        let id = table.get("id").and_then(|id| id.as_str());
+        let Some(judged) = judgements.iter().find(|judged| Some(&*judged.id) == id) else {
+            continue;
+        };
+        let verdict = judged.verdict.to_string().replace(' ', "-");
+        let counted = judged.value.filter(|_| judged.interval.is_none());
+        let new = [
+            ("expected", Some(toml_edit::Value::from(verdict))),
+            ("exactly", counted.map(toml_edit::Value::from)),
+        ];
+        for (key, value) in new {
+            if let (Some(value), Some(old)) = (value, table.get_mut(key))
+                && let Some(old) = old.as_value_mut()
+            {
+                let decor = old.decor().clone();
+                *old = value;
+                *old.decor_mut() = decor;
+            }
+        }
+    }
+    Ok(document.to_string())
 }

@@ -5,6 +5,7 @@ mod claims;
 mod executor;
 mod figures;
 mod plan_report;
+mod replay;
 mod report;
 mod run;
 mod shard;
@@ -66,7 +67,7 @@ enum Command {
     Figures(Figures),
     /// Judge the claims of the paper and ours by counts and by results; run what they lack
     #[command(
-        after_help = "Examples:\n  bench-runner claims\n  bench-runner claims --explain headline-adam\n  bench-runner claims --check --fast"
+        after_help = "Examples:\n  bench-runner claims\n  bench-runner claims --explain headline-adam\n  bench-runner claims --check --fast\n  bench-runner claims --update headline-adam\n  bench-runner claims --replay 5d41402abc4b --from reports/quick"
     )]
     Claims(ClaimsCommand),
     /// Make a report of results that are there: of one suite, of several side by side, or of a plan

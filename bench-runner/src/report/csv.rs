@@ -83,6 +83,7 @@ pub(super) fn runs(results: &Results) -> String {
             "accuracy",
             "switches",
             "first_switch_step",
+            "digest",
         ]
         .map(Into::into),
     );
@@ -111,6 +112,7 @@ pub(super) fn runs(results: &Results) -> String {
             run.switches
                 .first()
                 .map_or_else(String::new, |switch| switch.step.to_string()),
+            run.digest(),
         ]));
     }
     text

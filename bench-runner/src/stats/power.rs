@@ -85,6 +85,15 @@ impl Design {
         self.detectable_effect(power, |effect| self.t_power(effect))
     }
 
+    /// [`t_detectable_effect`](Self::t_detectable_effect) as the probability that x exceeds y in a pair: Φ(d_z),
+    /// the differences being normal. No difference is ½.
+    ///
+    /// # Errors
+    /// As [`t_detectable_effect`](Self::t_detectable_effect).
+    pub fn detectable_win_probability(&self, power: f64) -> Result<f64> {
+        Ok(normal_cdf(self.t_detectable_effect(power)?))
+    }
+
     /// The probability that the sign-flip test finds an effect, estimated as the share of `simulations`
     /// samples of normal differences in which it does. Its standard error is at most ½/√simulations. Up
     /// to 12 pairs each test is exact, beyond that it draws 4,096 patterns of signs.

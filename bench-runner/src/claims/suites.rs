@@ -1,0 +1,116 @@
+//! What the results of a suite show.
+
+use std::collections::BTreeMap;
+
+use super::{Detectable, Evidence, Measured};
+use crate::Result;
+use crate::run::RunRecord;
+use crate::stats::{
+    Alternative, Bootstrap, Design, median, probability_of_improvement_interval, wilson,
+};
+use crate::store::Results;
+
+/// The power that a detectable effect is stated at.
+const POWER: f64 = 0.8;
+
+/// What results say of evidence that rests on a suite's; nothing of other evidence.
+pub(super) fn measured(evidence: &Evidence, results: &Results, level: f64) -> Result<Measured> {
+    match evidence {
+        Evidence::Wins {
+            method,
+            other,
+            within,
+            ..
+        } => wins(results, [method, other], within, level),
+        Evidence::ProbabilityOfLowerLoss { method, other, .. } => {
+            lower_loss(results, [method, other], level)
+        }
+        _ => Ok(Measured::Nothing("not told by a suite's results".into())),
+    }
+}
+
+/// The least median evaluations to the target among a method's trials, by problem.
+fn best_costs(results: &Results, method: &str, within: &[String]) -> BTreeMap<String, f64> {
+    let wanted = |label: &str| {
+        within.is_empty()
+            || label
+                .split('/')
+                .any(|part| within.iter().any(|w| w == part))
+    };
+    let mut best = BTreeMap::new();
+    for problem in results.problems.iter().filter(|p| wanted(&p.label)) {
+        let Some(target) = problem.target else {
+            continue;
+        };
+        for optimizer in &results.optimizers {
+            let costs: Vec<f64> = results
+                .runs(&problem.label, &optimizer.label)
+                .map(|run| run.cost_to(target))
+                .collect();
+            if optimizer.method() == method && !costs.is_empty() {
+                let cost = median(&costs);
+                let known = best.entry(problem.label.clone()).or_insert(f64::INFINITY);
+                *known = known.min(cost);
+            }
+        }
+    }
+    best
+}
+
+fn wins(
+    results: &Results,
+    [method, other]: [&str; 2],
+    within: &[String],
+    level: f64,
+) -> Result<Measured> {
+    let [mine, theirs] = [method, other].map(|method| best_costs(results, method, within));
+    let decided: Vec<bool> = mine
+        .iter()
+        .filter_map(|(problem, cost)| Some((*cost, *theirs.get(problem)?)))
+        .filter(|(mine, theirs)| mine.is_finite() || theirs.is_finite())
+        .map(|(mine, theirs)| mine < theirs)
+        .collect();
+    if decided.is_empty() {
+        return Ok(Measured::Nothing(format!(
+            "neither {method} nor {other} reaches a target in `{}`",
+            results.suite
+        )));
+    }
+    let won = decided.iter().filter(|won| **won).count();
+    Ok(wilson(won as u64, decided.len() as u64, level)?.into())
+}
+
+fn lower_loss(results: &Results, labels: [&str; 2], level: f64) -> Result<Measured> {
+    let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+    for problem in &results.problems {
+        // What did not complete has an infinite loss.
+        let [first, second] = labels.map(|label| {
+            let runs = results.runs(&problem.label, label);
+            runs.map(RunRecord::final_loss).collect::<Vec<f64>>()
+        });
+        if !first.is_empty() && !second.is_empty() {
+            mine.push(first);
+            theirs.push(second);
+        }
+    }
+    let bootstrap = Bootstrap {
+        level,
+        ..Bootstrap::default()
+    };
+    let estimate = probability_of_improvement_interval(&mine, &theirs, &bootstrap)?;
+    let pairs = mine.iter().zip(&theirs).map(|(a, b)| a.len().min(b.len()));
+    let pairs = pairs.sum();
+    let design = Design {
+        pairs,
+        significance: 1.0 - level,
+        alternative: Alternative::TwoSided,
+    };
+    Ok(Measured::Estimated {
+        estimate,
+        detectable: Some(Detectable {
+            pairs,
+            probability: design.detectable_win_probability(POWER)?,
+            power: POWER,
+        }),
+    })
+}
