@@ -66,7 +66,7 @@ enum Defect {
     Factor(u64),
     /// Its newest pair is longer by this share than the products that were taken with it.
     Pair(f64),
-    /// One number of its recursion is larger by this share: sᵀy of the oldest pair, or γ.
+    /// One number that it keeps for its recursion is larger by this share.
     Product(usize, f64),
     /// Every tenth evaluation is not counted.
     Uncounted,
@@ -220,9 +220,9 @@ fn a_defect_in_the_two_loop_recursion_turns_the_gate_red() {
         // The vectors that are added up are not those that the products were taken with.
         Defect::Pair(0.001),
         Defect::Pair(-2.0),
-        // γ, and the first number of the first loop's first row.
-        Defect::Product(0, 0.001),
+        // Of the oldest pair: sᵀy, which both loops divide by, and yᵀy, which the second adds up.
         Defect::Product(1, 0.001),
+        Defect::Product(2, 0.001),
     ] {
         turns_red("lbfgs-direction", &|config, parameters| {
             Defective::boxed(defect, config, parameters)
@@ -383,6 +383,9 @@ fn a_planted_exponent_is_judged_by_the_band() {
         ("sgd-strongly-convex", 1.2, 2.0),
         ("sgd-strongly-convex", 1.2, 0.5),
         ("adam-strongly-convex", 1.5, 2.5),
+        ("sgd-convex", 1.7, 2.5),
+        ("sgd-non-convex", 2.0, 5.0),
+        ("adam-non-convex", 3.0, 5.0),
         ("fuse-pv-after-switch", 0.1, 0.5),
     ] {
         let gate = claim(id);

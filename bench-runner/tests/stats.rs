@@ -218,6 +218,18 @@ mod golden {
     }
 
     #[test]
+    fn a_detectable_effect_is_a_share_of_pairs_won() {
+        let design = Design {
+            pairs: 20,
+            significance: 0.05,
+            alternative: Alternative::TwoSided,
+        };
+        // scipy 1.17.1: norm.cdf(d) where nct.sf(t, 19, d√20) + nct.cdf(-t, 19, d√20) = 0.8, t = t.ppf(0.975, 19).
+        let found = design.detectable_win_probability(0.8).unwrap();
+        assert!((found - 0.7455147756545).abs() < 1e-10, "{found}");
+    }
+
+    #[test]
     fn distributions_and_profiles() {
         each("ecdf", |case| {
             let ecdf = Ecdf::new(&numbers(&case["values"])).unwrap();

@@ -77,13 +77,19 @@ pub(super) fn log_linearity(
 /// What an exponent of 1/ε is measured with.
 pub(super) struct Targets<'a> {
     pub(super) optimizer: &'a OptimizerConfig,
-    pub(super) rate_per_target: Option<f64>,
-    pub(super) noise: f64,
+    /// The learning rate for a target; the optimizer's own where there is none.
+    pub(super) rate: &'a dyn Fn(f64) -> Option<f64>,
+    /// The largest ε.
     pub(super) first: f64,
+    /// Whether only evaluations after the switch count.
     pub(super) after_switch: bool,
+    /// The problem of a seed.
+    pub(super) problem: &'a dyn Fn(u64) -> Result<FunctionProblem>,
+    /// What is to be at most ε.
+    pub(super) error: &'a dyn Fn(&mut FunctionProblem) -> Result<f64>,
 }
 
-/// The exponent of 1/ε in the evaluations until f − f* ≤ ε.
+/// The exponent of 1/ε in the evaluations until the error is at most ε.
 pub(super) fn evaluations_exponent(
     targets: &Targets<'_>,
     build: Build<'_>,
@@ -95,10 +101,10 @@ pub(super) fn evaluations_exponent(
         let target = targets.first * 0.5f64.powi(halvings);
         let mut runs = Vec::new();
         for seed in 0..SEEDS {
-            let mut problem = problem(10.0, targets.noise, seed)?;
+            let mut problem = (targets.problem)(seed)?;
             let mut optimizer = build(targets.optimizer, problem.parameters())?;
-            if let Some(factor) = targets.rate_per_target {
-                optimizer.set_learning_rate(factor * target)?;
+            if let Some(rate) = (targets.rate)(target) {
+                optimizer.set_learning_rate(rate)?;
             }
             let mut meter = Meter::new();
             let mut before = 0;
@@ -107,7 +113,7 @@ pub(super) fn evaluations_exponent(
                 if targets.after_switch && made.phase == Phase::FirstOrder {
                     before = meter.counts().evaluations();
                 }
-                if problem.measure()?.loss <= target {
+                if (targets.error)(&mut problem)? <= target {
                     break;
                 }
             }

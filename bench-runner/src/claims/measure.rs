@@ -5,10 +5,10 @@ use optim::{Optimizer, Parameters};
 
 use super::descents::{self, Targets};
 use super::{Claim, Evidence, Measured, steps, suites};
-use crate::Result;
-use crate::problem::{Environment, FunctionProblem, QuadraticConfig};
+use crate::problem::{Environment, FunctionProblem, Problem, QuadraticConfig};
 use crate::spec::OptimizerConfig;
 use crate::store::Results;
+use crate::{Error, Result};
 
 /// Seeds of a measurement of its own.
 pub(super) const SEEDS: u64 = 10;
@@ -54,15 +54,36 @@ impl Measurer<'_> {
                 optimizer,
                 rate_per_target,
                 noise,
+                condition,
                 first_target,
                 after_switch,
             } => {
                 let targets = Targets {
                     optimizer,
-                    rate_per_target: *rate_per_target,
-                    noise: *noise,
+                    rate: &|target| rate_per_target.map(|factor| factor * target),
                     first: *first_target,
                     after_switch: *after_switch,
+                    problem: &|seed| problem(*condition, *noise, seed),
+                    error: &|problem| Ok(problem.measure()?.loss),
+                };
+                return Ok(descents::evaluations_exponent(&targets, build, level)?.into());
+            }
+            Evidence::GradientExponent {
+                optimizer,
+                function,
+                rate_per_square,
+                first_target,
+            } => {
+                let known = function
+                    .resolve()
+                    .map_err(|message| Error::Problem { message })?;
+                let targets = Targets {
+                    optimizer,
+                    rate: &|target| Some(rate_per_square * target * target),
+                    first: *first_target,
+                    after_switch: false,
+                    problem: &|seed| FunctionProblem::new(function, known, seed, &Device::Cpu),
+                    error: &|problem| problem.gradient_norm(),
                 };
                 return Ok(descents::evaluations_exponent(&targets, build, level)?.into());
             }

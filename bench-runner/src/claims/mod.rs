@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use optim::Criterion;
 use serde::{Deserialize, Serialize};
 
+use crate::problem::FunctionConfig;
 use crate::spec::OptimizerConfig;
 use crate::stats::{self, Estimate, Interval};
 use crate::store::Results;
@@ -115,8 +116,8 @@ pub enum Evidence {
         #[serde(default)]
         noise: f64,
     },
-    /// The exponent of 1/ε in the evaluations until f − f* ≤ ε on a quadratic (10 variables, κ = 10), over six
-    /// ε in geometric progression.
+    /// The exponent of 1/ε in the evaluations until f − f* ≤ ε on a quadratic (10 variables), over six ε in
+    /// geometric progression.
     EvaluationsExponent {
         /// Whose evaluations.
         optimizer: OptimizerConfig,
@@ -124,11 +125,26 @@ pub enum Evidence {
         rate_per_target: Option<f64>,
         /// Gradient noise.
         noise: f64,
+        /// The condition number.
+        #[serde(default = "ten")]
+        condition: f64,
         /// The largest ε; each next one is half as large.
         first_target: f64,
         /// Evaluations that do not count: those before the switch.
         #[serde(default)]
         after_switch: bool,
+    },
+    /// The exponent of 1/ε in the evaluations until ‖∇f‖ ≤ ε, the gradient without noise, on a function, over
+    /// six ε in geometric progression.
+    GradientExponent {
+        /// Whose evaluations.
+        optimizer: OptimizerConfig,
+        /// The function, with its gradient noise.
+        function: FunctionConfig,
+        /// The learning rate as a multiple of ε².
+        rate_per_square: f64,
+        /// The largest ε; each next one is half as large.
+        first_target: f64,
     },
     /// Evaluations per batch of an optimizer on the digits with the paper's MLP, from the tenth batch on.
     EvaluationsPerBatch {
@@ -168,6 +184,10 @@ pub enum Evidence {
     },
 }
 
+fn ten() -> f64 {
+    10.0
+}
+
 /// What the evidence says of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -200,6 +220,7 @@ impl Evidence {
             self,
             Self::LogLinearity { .. }
                 | Self::EvaluationsExponent { .. }
+                | Self::GradientExponent { .. }
                 | Self::EvaluationsPerBatch { .. }
         ) || self.suite().is_some()
     }
@@ -373,6 +394,11 @@ impl Claims {
             }
             match &claim.evidence {
                 Evidence::DifferingBits { theta: 2.. } => return wrong("`theta` must be 0 or 1"),
+                Evidence::GradientExponent { function, .. } => {
+                    if let Err(message) = function.resolve() {
+                        return wrong(&format!("`function`: {message}"));
+                    }
+                }
                 Evidence::MisjudgedSteps { criteria }
                     if criteria.is_empty() || !criteria.iter().all(steps::is_defined) =>
                 {

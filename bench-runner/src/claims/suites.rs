@@ -97,7 +97,8 @@ fn lower_loss(results: &Results, labels: [&str; 2], level: f64) -> Result<Measur
         level,
         ..Bootstrap::default()
     };
-    let estimate = probability_of_improvement_interval(&mine, &theirs, &bootstrap)?;
+    // The probability that theirs is larger.
+    let estimate = probability_of_improvement_interval(&theirs, &mine, &bootstrap)?;
     let pairs = mine.iter().zip(&theirs).map(|(a, b)| a.len().min(b.len()));
     let pairs = pairs.sum();
     let design = Design {
