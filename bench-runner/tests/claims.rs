@@ -559,6 +559,7 @@ fn claims_files_that_cannot_be_judged_are_refused() {
         ("{ kind = \"vectors-per-pair\", more = 1 }", "more"),
     ] {
         let error = Claims::parse(&text(evidence), Path::new("mine.toml")).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
         let error = error.to_string();
         assert!(
             error.contains("mine.toml") && error.contains(complaint),

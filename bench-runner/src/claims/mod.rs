@@ -8,7 +8,7 @@ mod steps;
 mod suites;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use optim::Criterion;
 use serde::{Deserialize, Serialize};
@@ -374,9 +374,8 @@ impl Claims {
     /// # Errors
     /// With the file, the place and the key, or the claim that is not whole.
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        let failed = |reason: String| Error::Input {
-            path: PathBuf::from(file),
-            reason,
+        let failed = |reason: String| Error::Problem {
+            message: format!("{}: {reason}", file.display()),
         };
         let claims: Self = toml::from_str(text).map_err(|error| failed(error.to_string()))?;
         for (index, claim) in claims.claims.iter().enumerate() {

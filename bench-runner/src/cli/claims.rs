@@ -113,8 +113,12 @@ pub(super) fn claims(
     for claim in selected {
         eprintln!("{}", claim.id);
         let judged = Judgement::new(claim, &measurer.measure(claim)?);
+        let recorded = match judged.moved {
+            Some(_) => format!("  (recorded: {})", judged.recorded),
+            None => String::new(),
+        };
         let line = format!(
-            "{:<26} {:<15} {} {}\n",
+            "{:<28} {:<15} {} {}{recorded}\n",
             judged.id,
             judged.verdict.to_string(),
             judged.measured,
