@@ -261,6 +261,10 @@ pub(super) fn misjudged(criteria: &[Criterion], build: Build<'_>) -> Result<f64>
                 learning_rate: 0.03,
                 ..AdamConfig::default()
             },
+            lbfgs: LbfgsConfig {
+                max_iter: 1,
+                ..LbfgsConfig::default()
+            },
             ..FusePvConfig::default()
         });
         for seed in 0..SEEDS {

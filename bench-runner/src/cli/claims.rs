@@ -8,7 +8,7 @@ use clap::Parser;
 
 use super::replay::replay;
 use super::suites::Suites;
-use super::{print, write_files};
+use super::{print, spinner, write_files};
 use crate::claims::{Claim, Claims, Judgement, Measurer, updated};
 use crate::data::Library;
 use crate::problem::Environment;
@@ -111,20 +111,22 @@ pub(super) fn claims(
     };
     let mut judgements = Vec::new();
     for claim in selected {
-        eprintln!("{}", claim.id);
-        let judged = Judgement::new(claim, &measurer.measure(claim)?);
+        let spinner = spinner(&claim.id);
+        let measured = measurer.measure(claim);
+        spinner.finish_and_clear();
+        let judged = Judgement::new(claim, &measured?);
         let recorded = match judged.moved {
             Some(_) => format!("  (recorded: {})", judged.recorded),
             None => String::new(),
         };
         let line = format!(
-            "{:<28} {:<15} {} {}{recorded}\n",
+            "{:<28} {:<15} {} {}{recorded}",
             judged.id,
             judged.verdict.to_string(),
             judged.measured,
             judged.within
         );
-        print(out, &line)?;
+        print(out, &format!("{}\n", line.trim_end()))?;
         judgements.push(judged);
     }
     write_files(&options.out, report::verdicts(&judgements, claims.level())?)?;

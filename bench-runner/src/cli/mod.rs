@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use self::report::ReportCommand;
 use crate::data::Library;
@@ -212,6 +213,16 @@ fn interruptible<T>(work: impl FnOnce(&AtomicBool) -> T) -> T {
         eprintln!("Ctrl-C will lose results: {error}");
     }
     work(&INTERRUPTED)
+}
+
+/// A sign of life for what takes a while.
+fn spinner(message: &str) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner().with_message(message.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(std::time::Duration::from_millis(200));
+    spinner
 }
 
 /// Opens a page in the browser.

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::{interruptible, print};
+use super::{interruptible, print, spinner};
 use crate::catalogue::Catalogue;
 use crate::claims::Recorded;
 use crate::data::Library;
 use crate::problem::Environment;
+use crate::run::CurvePoint;
 use crate::store::CellStore;
 use crate::sweep::DeviceSpec;
 use crate::{Error, Result};
@@ -33,12 +34,15 @@ pub(super) fn replay(
     };
     let tolerances = Catalogue::built_in()?.reference.tolerance;
     let cell = recorded.record.cell.to_string();
+    let spinner = spinner(&cell);
     let replayed = interruptible(|interrupted| {
-        let mut show = |point: &crate::run::CurvePoint| {
-            eprintln!("{cell}: step {}, loss {:.6e}", point.step, point.loss);
+        let mut show = |point: &CurvePoint| {
+            spinner.set_message(format!("{cell}: step {}", point.step));
         };
         recorded.replay(&environment, &tolerances, interrupted, &mut show)
-    })?;
+    });
+    spinner.finish_and_clear();
+    let replayed = replayed?;
     print(out, &format!("{cell}\n{}", replayed.text()))?;
     if replayed.holds() {
         return Ok(());
