@@ -176,6 +176,9 @@ pub enum Evidence {
         method: String,
         /// The other's label.
         other: String,
+        /// As for [`Wins`](Self::Wins).
+        #[serde(default)]
+        within: Vec<String>,
     },
     /// Nothing, and why.
     Untestable {
@@ -271,12 +274,17 @@ pub struct Detectable {
     pub power: f64,
 }
 
+/// A number with three decimals, and no minus before zero.
+fn thousandths(value: f64) -> String {
+    format!("{:.3}", (value * 1e3).round() / 1e3 + 0.0)
+}
+
 impl Measured {
     /// The value, for people, or why there is none.
     pub fn value_text(&self) -> String {
         match self {
             Self::Exact(value) => format!("{value}, counted"),
-            Self::Estimated { estimate, .. } => format!("{:.3}", estimate.value),
+            Self::Estimated { estimate, .. } => thousandths(estimate.value),
             Self::Nothing(reason) => reason.clone(),
         }
     }
@@ -292,13 +300,14 @@ impl Measured {
         };
         let power = detectable.map_or_else(String::new, |found| {
             format!(
-                "; {} pairs find {:.2} with {:.0} % power",
+                "; {} pairs would show {:.2} with {:.0} % power",
                 found.pairs,
                 found.probability,
                 100.0 * found.power
             )
         });
-        format!("[{:.3}, {:.3}]{power}", interval.low, interval.high)
+        let [low, high] = [interval.low, interval.high].map(thousandths);
+        format!("[{low}, {high}]{power}")
     }
 
     fn text(&self) -> String {

@@ -8,7 +8,7 @@ use crate::run::RunRecord;
 use crate::stats::{
     Alternative, Bootstrap, Design, median, probability_of_improvement_interval, wilson,
 };
-use crate::store::Results;
+use crate::store::{ProblemInfo, Results};
 
 /// The power that a detectable effect is stated at.
 const POWER: f64 = 0.8;
@@ -22,23 +22,31 @@ pub(super) fn measured(evidence: &Evidence, results: &Results, level: f64) -> Re
             within,
             ..
         } => wins(results, [method, other], within, level),
-        Evidence::ProbabilityOfLowerLoss { method, other, .. } => {
-            lower_loss(results, [method, other], level)
-        }
+        Evidence::ProbabilityOfLowerLoss {
+            method,
+            other,
+            within,
+            ..
+        } => lower_loss(results, [method, other], within, level),
         _ => Ok(Measured::Nothing("not told by a suite's results".into())),
     }
 }
 
+/// The problems whose labels have one of these parts; all where none is named.
+fn problems<'a>(
+    results: &'a Results,
+    within: &'a [String],
+) -> impl Iterator<Item = &'a ProblemInfo> {
+    results.problems.iter().filter(|problem| {
+        let mut parts = problem.label.split('/');
+        within.is_empty() || parts.any(|part| within.iter().any(|wanted| wanted == part))
+    })
+}
+
 /// The least median evaluations to the target among a method's trials, by problem.
 fn best_costs(results: &Results, method: &str, within: &[String]) -> BTreeMap<String, f64> {
-    let wanted = |label: &str| {
-        within.is_empty()
-            || label
-                .split('/')
-                .any(|part| within.iter().any(|w| w == part))
-    };
     let mut best = BTreeMap::new();
-    for problem in results.problems.iter().filter(|p| wanted(&p.label)) {
+    for problem in problems(results, within) {
         let Some(target) = problem.target else {
             continue;
         };
@@ -80,9 +88,14 @@ fn wins(
     Ok(wilson(won as u64, decided.len() as u64, level)?.into())
 }
 
-fn lower_loss(results: &Results, labels: [&str; 2], level: f64) -> Result<Measured> {
+fn lower_loss(
+    results: &Results,
+    labels: [&str; 2],
+    within: &[String],
+    level: f64,
+) -> Result<Measured> {
     let (mut mine, mut theirs) = (Vec::new(), Vec::new());
-    for problem in &results.problems {
+    for problem in problems(results, within) {
         // What did not complete has an infinite loss.
         let [first, second] = labels.map(|label| {
             let runs = results.runs(&problem.label, label);

@@ -111,9 +111,12 @@ pub(super) fn claims(
     };
     let mut judgements = Vec::new();
     for claim in selected {
-        let spinner = spinner(&claim.id);
+        // Suites show their own progress.
+        let waiting = claim.evidence.suite().is_none().then(|| spinner(&claim.id));
         let measured = measurer.measure(claim);
-        spinner.finish_and_clear();
+        if let Some(spinner) = waiting {
+            spinner.finish_and_clear();
+        }
         let judged = Judgement::new(claim, &measured?);
         let recorded = match judged.moved {
             Some(_) => format!("  (recorded: {})", judged.recorded),
