@@ -29,7 +29,7 @@ impl Recorded {
     /// The run of a store whose address, or whose record's digest, begins with `id`.
     ///
     /// # Errors
-    /// When the store cannot be read, or no run or several different ones answer to `id`.
+    /// When the store cannot be read, or not just one run answers to `id`.
     pub fn in_store(store: &CellStore, id: &str) -> Result<Self> {
         let (runs, _) = store.runs()?;
         let matching = runs
@@ -58,8 +58,7 @@ impl Recorded {
     /// `manifest.json`.
     ///
     /// # Errors
-    /// When the report cannot be read, is one of several suites, or no run or several different ones answer to
-    /// `id`.
+    /// When the report cannot be read, is one of several suites, or not just one run answers to `id`.
     pub fn in_report(folder: &Path, id: &str) -> Result<Self> {
         let results = crate::store::read(&folder.join("results.parquet"))?;
         let path = folder.join("manifest.json");
@@ -138,39 +137,29 @@ impl Recorded {
     }
 }
 
-/// The one thing of which a name begins with `id`; things with all names equal count as one.
+/// The one thing of which a name begins with `id`; things with the same such name count as one.
 fn one<'a, T, const N: usize>(
     id: &str,
     named: impl Iterator<Item = ([String; N], &'a T)>,
     place: &Path,
 ) -> Result<&'a T> {
-    let mut found: Option<([String; N], &T)> = None;
-    let mut known = Vec::new();
+    let mut found: BTreeMap<String, &T> = BTreeMap::new();
     for (names, thing) in named {
-        let matching = names.iter().position(|name| name.starts_with(id));
-        match (matching, &found) {
-            (Some(at), Some((other, _))) if other[at] != names[at] => {
-                return Err(Error::Flag {
-                    flag: "replay",
-                    value: id.into(),
-                    reason: format!(
-                        "several runs in {} begin with it; give more of one",
-                        place.display()
-                    ),
-                });
-            }
-            (Some(_), None) => found = Some((names, thing)),
-            (Some(_), Some(_)) => {}
-            (None, _) => known.extend(names.first().map(|name| name[..12].to_owned())),
-        }
+        let name = names.into_iter().find(|name| name.starts_with(id));
+        found.extend(name.map(|name| (name, thing)));
     }
-    match found {
-        Some((_, thing)) => Ok(thing),
-        None => Err(Error::UnknownName {
-            what: "run",
-            name: id.into(),
-            known,
-        }),
+    let refused = |what: &str| Error::Flag {
+        flag: "replay",
+        value: id.into(),
+        reason: format!("{what} in {} begins with it", place.display()),
+    };
+    let mut found = found.into_values();
+    match (found.next(), found.next()) {
+        (Some(thing), None) => Ok(thing),
+        (None, _) => Err(refused(
+            "no run's address (`store list`) or digest (`runs.csv`)",
+        )),
+        (Some(_), Some(_)) => Err(refused("more than one run's address or digest")),
     }
 }
 
