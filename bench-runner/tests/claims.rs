@@ -384,6 +384,7 @@ fn a_planted_exponent_is_judged_by_the_band() {
         ("sgd-strongly-convex", 1.2, 0.5),
         ("adam-strongly-convex", 1.5, 2.5),
         ("sgd-convex", 1.7, 2.5),
+        ("lbfgs-condition", 0.5, 1.5),
         ("sgd-non-convex", 2.0, 5.0),
         ("adam-non-convex", 3.0, 5.0),
         ("fuse-pv-after-switch", 0.1, 0.5),

@@ -9,9 +9,6 @@ use crate::spec::{OptimizerConfig, Suite};
 use crate::stats::{Bootstrap, Estimate, exponent, linear_rate, mean};
 use crate::{Error, Result};
 
-/// Targets of an exponent, each half the one before.
-const TARGETS: i32 = 6;
-
 fn bootstrap(level: f64) -> Bootstrap {
     Bootstrap {
         level,
@@ -74,55 +71,62 @@ pub(super) fn log_linearity(
     })
 }
 
-/// What an exponent of 1/ε is measured with.
-pub(super) struct Targets<'a> {
+/// Descents to a target, over sizes in geometric progression.
+pub(super) struct Descents<'a> {
     pub(super) optimizer: &'a OptimizerConfig,
-    /// The learning rate for a target; the optimizer's own where there is none.
+    /// What the exponent is of: 1/ε, κ.
+    pub(super) sizes: Vec<f64>,
+    /// The problem of a size and a seed.
+    pub(super) problem: &'a dyn Fn(f64, u64) -> Result<FunctionProblem>,
+    /// The learning rate for a size; the optimizer's own where there is none.
     pub(super) rate: &'a dyn Fn(f64) -> Option<f64>,
-    /// The largest ε.
-    pub(super) first: f64,
+    /// What is to be at most the target,
+    pub(super) error: &'a dyn Fn(&mut FunctionProblem) -> Result<f64>,
+    /// which is this for a size.
+    pub(super) target: &'a dyn Fn(f64) -> f64,
     /// Whether only evaluations after the switch count.
     pub(super) after_switch: bool,
-    /// The problem of a seed.
-    pub(super) problem: &'a dyn Fn(u64) -> Result<FunctionProblem>,
-    /// What is to be at most ε.
-    pub(super) error: &'a dyn Fn(&mut FunctionProblem) -> Result<f64>,
 }
 
-/// The exponent of 1/ε in the evaluations until the error is at most ε.
+/// 1/ε for six ε, each half the one before.
+pub(super) fn inverse_targets(first: f64) -> Vec<f64> {
+    const TARGETS: i32 = 6;
+    let halved = |halvings| 2f64.powi(halvings) / first;
+    (0..TARGETS).map(halved).collect()
+}
+
+/// The exponent of the size in the evaluations until the error is at most the target.
 pub(super) fn evaluations_exponent(
-    targets: &Targets<'_>,
+    descents: &Descents<'_>,
     build: Build<'_>,
     level: f64,
 ) -> Result<Estimate> {
     const LIMIT: u64 = 1_000_000;
-    let (mut sizes, mut costs) = (Vec::new(), Vec::new());
-    for halvings in 0..TARGETS {
-        let target = targets.first * 0.5f64.powi(halvings);
+    let mut costs = Vec::new();
+    for &size in &descents.sizes {
         let mut runs = Vec::new();
         for seed in 0..SEEDS {
-            let mut problem = (targets.problem)(seed)?;
-            let mut optimizer = build(targets.optimizer, problem.parameters())?;
-            if let Some(rate) = (targets.rate)(target) {
+            let mut problem = (descents.problem)(size, seed)?;
+            let mut optimizer = build(descents.optimizer, problem.parameters())?;
+            if let Some(rate) = (descents.rate)(size) {
                 optimizer.set_learning_rate(rate)?;
             }
             let mut meter = Meter::new();
             let mut before = 0;
             for step in 0..LIMIT {
                 let made = advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
-                if targets.after_switch && made.phase == Phase::FirstOrder {
+                if descents.after_switch && made.phase == Phase::FirstOrder {
                     before = meter.counts().evaluations();
                 }
-                if (targets.error)(&mut problem)? <= target {
+                if (descents.error)(&mut problem)? <= (descents.target)(size) {
                     break;
                 }
             }
             runs.push((meter.counts().evaluations() - before).max(1) as f64);
         }
-        sizes.push(1.0 / target);
         costs.push(runs);
     }
-    Ok(exponent(&sizes, &costs, &bootstrap(level))?)
+    Ok(exponent(&descents.sizes, &costs, &bootstrap(level))?)
 }
 
 /// Evaluations per batch of a suite's optimizer on the digits, from the tenth batch on.

@@ -3,7 +3,7 @@
 use candle_core::Device;
 use optim::{Optimizer, Parameters};
 
-use super::descents::{self, Targets};
+use super::descents::{self, Descents, evaluations_exponent, inverse_targets};
 use super::{Claim, Evidence, Measured, steps, suites};
 use crate::problem::{Environment, FunctionProblem, Problem, QuadraticConfig};
 use crate::spec::OptimizerConfig;
@@ -58,15 +58,16 @@ impl Measurer<'_> {
                 first_target,
                 after_switch,
             } => {
-                let targets = Targets {
+                let descents = Descents {
                     optimizer,
-                    rate: &|target| rate_per_target.map(|factor| factor * target),
-                    first: *first_target,
-                    after_switch: *after_switch,
-                    problem: &|seed| problem(*condition, *noise, seed),
+                    sizes: inverse_targets(*first_target),
+                    problem: &|_, seed| problem(*condition, *noise, seed),
+                    rate: &|size| rate_per_target.map(|factor| factor / size),
                     error: &|problem| Ok(problem.measure()?.loss),
+                    target: &f64::recip,
+                    after_switch: *after_switch,
                 };
-                return Ok(descents::evaluations_exponent(&targets, build, level)?.into());
+                return Ok(evaluations_exponent(&descents, build, level)?.into());
             }
             Evidence::GradientExponent {
                 optimizer,
@@ -77,15 +78,36 @@ impl Measurer<'_> {
                 let known = function
                     .resolve()
                     .map_err(|message| Error::Problem { message })?;
-                let targets = Targets {
+                let descents = Descents {
                     optimizer,
-                    rate: &|target| Some(rate_per_square * target * target),
-                    first: *first_target,
-                    after_switch: false,
-                    problem: &|seed| FunctionProblem::new(function, known, seed, &Device::Cpu),
+                    sizes: inverse_targets(*first_target),
+                    problem: &|_, seed| FunctionProblem::new(function, known, seed, &Device::Cpu),
+                    rate: &|size| Some(rate_per_square / (size * size)),
                     error: &|problem| problem.gradient_norm(),
+                    target: &f64::recip,
+                    after_switch: false,
                 };
-                return Ok(descents::evaluations_exponent(&targets, build, level)?.into());
+                return Ok(evaluations_exponent(&descents, build, level)?.into());
+            }
+            Evidence::ConditionExponent {
+                optimizer,
+                dimension,
+                conditions,
+                target,
+            } => {
+                let descents = Descents {
+                    optimizer,
+                    sizes: conditions.clone(),
+                    problem: &|condition, seed| {
+                        let config = quadratic(*dimension, condition, 0.0);
+                        FunctionProblem::quadratic(&config, seed, &Device::Cpu)
+                    },
+                    rate: &|_| None,
+                    error: &|problem| Ok(problem.measure()?.loss),
+                    target: &|_| *target,
+                    after_switch: false,
+                };
+                return Ok(evaluations_exponent(&descents, build, level)?.into());
             }
             Evidence::EvaluationsPerBatch { suite, optimizer } => {
                 let environment = self.environment;

@@ -148,6 +148,17 @@ pub enum Evidence {
         /// The largest ε; each next one is half as large.
         first_target: f64,
     },
+    /// The exponent of κ in the evaluations until f − f* ≤ ε on quadratics without noise.
+    ConditionExponent {
+        /// Whose evaluations.
+        optimizer: OptimizerConfig,
+        /// Variables.
+        dimension: usize,
+        /// The condition numbers κ: six or more, in geometric progression.
+        conditions: Vec<f64>,
+        /// ε.
+        target: f64,
+    },
     /// Evaluations per batch of an optimizer on the digits with the paper's MLP, from the tenth batch on.
     EvaluationsPerBatch {
         /// The built-in suite whose optimizer it is.
@@ -226,6 +237,7 @@ impl Evidence {
             Self::LogLinearity { .. }
                 | Self::EvaluationsExponent { .. }
                 | Self::GradientExponent { .. }
+                | Self::ConditionExponent { .. }
                 | Self::EvaluationsPerBatch { .. }
         ) || self.suite().is_some()
     }
@@ -329,6 +341,9 @@ impl Claims {
                     if let Err(message) = function.resolve() {
                         return wrong(&format!("`function`: {message}"));
                     }
+                }
+                Evidence::ConditionExponent { conditions, .. } if conditions.len() < 6 => {
+                    return wrong("`conditions` must be six or more");
                 }
                 Evidence::MisjudgedSteps { criteria }
                     if criteria.is_empty() || !criteria.iter().all(steps::is_defined) =>
