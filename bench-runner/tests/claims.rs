@@ -502,12 +502,18 @@ fn only_problems_within_count() {
 #[test]
 fn a_planted_difference_of_losses_is_judged_by_its_interval() {
     let gate = claim("epoch-beats-gradient-norm");
-    for (lead, expected) in [
-        (1.0, Verdict::Reproduced),
-        (0.0, Verdict::Inconclusive),
-        (-1.0, Verdict::NotReproduced),
+    for (leads, expected) in [
+        (0..5, Verdict::Reproduced),
+        (0..3, Verdict::Inconclusive),
+        (0..0, Verdict::NotReproduced),
     ] {
+        // The lead is smaller than the spread between seeds: pairs tell it.
         let results = planted("criteria", |cell| {
+            let lead = if leads.contains(&cell.seed) {
+                0.01
+            } else {
+                -0.01
+            };
             let own = if cell.optimizer == "epoch-5" {
                 lead
             } else {
@@ -516,12 +522,18 @@ fn a_planted_difference_of_losses_is_judged_by_its_interval() {
             (100, 2.0 + 0.1 * cell.seed as f64 - own)
         });
         let judged = judged(&gate, &shipped, Some(&results));
-        assert_eq!(judged.verdict, expected, "{lead}: {judged:?}");
+        assert_eq!(judged.verdict, expected, "{leads:?}: {judged:?}");
         // 4 problems with 5 seeds.
-        assert_eq!(judged.detectable.unwrap().pairs, 20);
-        let detectable = judged.detectable.unwrap().probability;
-        assert!((0.5..1.0).contains(&detectable), "{detectable}");
+        let detectable = judged.detectable.unwrap();
+        assert_eq!(detectable.pairs, 20);
+        let probability = detectable.probability.unwrap();
+        assert!((0.5..1.0).contains(&probability), "{probability}");
     }
+    let same = planted("criteria", |_| (100, 2.0));
+    assert_eq!(
+        judged(&gate, &shipped, Some(&same)).verdict,
+        Verdict::NotTestable
+    );
 }
 
 #[test]

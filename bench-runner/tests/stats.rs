@@ -198,6 +198,29 @@ mod golden {
     }
 
     #[test]
+    fn a_detectable_share_is_found_by_wilsons_interval_with_the_power() {
+        use bench_runner::stats::detectable_share;
+        // scipy 1.17.1: binomtest(k, n).proportion_ci(level, "wilson").low > 1/2 first at this k; p from
+        // brentq on binom.sf(k - 1, n, p) - 0.8.
+        for (trials, level, expected) in [
+            (20, 0.95, Some(0.798720498773)),
+            (20, 0.9975, Some(0.882953171453)),
+            (10, 0.95, Some(0.916740063444)),
+            (100, 0.9975, Some(0.693607489139)),
+            (5, 0.9975, None),
+        ] {
+            let found = detectable_share(trials, level, 0.8).unwrap();
+            match (found, expected) {
+                (Some(found), Some(expected)) => {
+                    let expected: f64 = expected;
+                    assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+                }
+                _ => assert_eq!(found, expected),
+            }
+        }
+    }
+
+    #[test]
     fn power_of_the_t_test() {
         each("power", |case| {
             let design = Design {
@@ -215,18 +238,6 @@ mod golden {
                 assert!((found / expected - 1.0).abs() < 2e-10, "{found} in {case}");
             }
         });
-    }
-
-    #[test]
-    fn a_detectable_effect_is_a_share_of_pairs_won() {
-        let design = Design {
-            pairs: 20,
-            significance: 0.05,
-            alternative: Alternative::TwoSided,
-        };
-        // scipy 1.17.1: norm.cdf(d) where nct.sf(t, 19, d√20) + nct.cdf(-t, 19, d√20) = 0.8, t = t.ppf(0.975, 19).
-        let found = design.detectable_win_probability(0.8).unwrap();
-        assert!((found - 0.7455147756545).abs() < 1e-10, "{found}");
     }
 
     #[test]

@@ -31,13 +31,13 @@ impl From<Estimate> for Measured {
 }
 
 /// The smallest effect that a comparison of so many pairs finds, by
-/// [`Design::detectable_win_probability`](crate::stats::Design::detectable_win_probability).
+/// [`detectable_share`](crate::stats::detectable_share).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Detectable {
-    /// Runs of equal problem and seed.
-    pub pairs: usize,
-    /// The probability of winning a pair.
-    pub probability: f64,
+    /// Runs of equal problem and seed that differ.
+    pub pairs: u64,
+    /// The probability of winning a pair; `None` where not even winning all would show it.
+    pub probability: Option<f64>,
     /// The probability of finding it.
     pub power: f64,
 }
@@ -66,14 +66,18 @@ impl Measured {
         else {
             return String::new();
         };
-        let power = detectable.map_or_else(String::new, |found| {
-            format!(
-                "; {} pairs would show {:.2} with {:.0} % power",
-                found.pairs,
-                found.probability,
-                100.0 * found.power
-            )
-        });
+        let power = match detectable {
+            None => String::new(),
+            Some(Detectable {
+                pairs,
+                probability: Some(probability),
+                power,
+            }) => format!(
+                "; {pairs} pairs would show {probability:.2} with {:.0} % power",
+                100.0 * power
+            ),
+            Some(Detectable { pairs, .. }) => format!("; {pairs} pairs are too few to show any"),
+        };
         let [low, high] = [interval.low, interval.high].map(thousandths);
         format!("[{low}, {high}]{power}")
     }

@@ -180,8 +180,8 @@ pub enum Evidence {
         #[serde(default)]
         within: Vec<String>,
     },
-    /// The probability that a run of one method ends at a lower loss than one of another, a tie counting half,
-    /// mean over a suite's problems.
+    /// The probability that a run of one method ends at a lower loss than the run of another with the same
+    /// problem and seed: the share of such pairs, those that differ.
     ProbabilityOfLowerLoss {
         /// The built-in suite.
         suite: String,

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Detectable, Evidence, Measured};
 use crate::Result;
-use crate::run::RunRecord;
-use crate::stats::{
-    Alternative, Bootstrap, Design, median, probability_of_improvement_interval, wilson,
-};
+use crate::stats::{detectable_share, median, wilson};
 use crate::store::{ProblemInfo, Results};
 
 /// The power that a detectable effect is stated at.
@@ -94,36 +91,34 @@ fn lower_loss(
     within: &[String],
     level: f64,
 ) -> Result<Measured> {
-    let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+    let (mut won, mut lost) = (0, 0);
     for problem in problems(results, within) {
         // What did not complete has an infinite loss.
-        let [first, second] = labels.map(|label| {
+        let [mine, theirs] = labels.map(|label| {
             let runs = results.runs(&problem.label, label);
-            runs.map(RunRecord::final_loss).collect::<Vec<f64>>()
+            runs.map(|run| (run.cell.seed, run.final_loss()))
+                .collect::<BTreeMap<u64, f64>>()
         });
-        if !first.is_empty() && !second.is_empty() {
-            mine.push(first);
-            theirs.push(second);
+        for (seed, loss) in mine {
+            let Some(&other) = theirs.get(&seed) else {
+                continue;
+            };
+            won += u64::from(loss < other);
+            lost += u64::from(loss > other);
         }
     }
-    let bootstrap = Bootstrap {
-        level,
-        ..Bootstrap::default()
-    };
-    // The probability that theirs is larger.
-    let estimate = probability_of_improvement_interval(&theirs, &mine, &bootstrap)?;
-    let pairs = mine.iter().zip(&theirs).map(|(a, b)| a.len().min(b.len()));
-    let pairs = pairs.sum();
-    let design = Design {
-        pairs,
-        significance: 1.0 - level,
-        alternative: Alternative::TwoSided,
-    };
+    let pairs = won + lost;
+    if pairs == 0 {
+        return Ok(Measured::Nothing(format!(
+            "no pair of runs of {} and {} in `{}` differs",
+            labels[0], labels[1], results.suite
+        )));
+    }
     Ok(Measured::Estimated {
-        estimate,
+        estimate: wilson(won, pairs, level)?,
         detectable: Some(Detectable {
             pairs,
-            probability: design.detectable_win_probability(POWER)?,
+            probability: detectable_share(pairs, level, POWER)?,
             power: POWER,
         }),
     })
