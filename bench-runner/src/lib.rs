@@ -7,6 +7,7 @@ pub mod data;
 pub mod discrepancy;
 mod error;
 pub mod figure;
+pub mod memory;
 pub mod probe;
 pub mod problem;
 pub mod random;

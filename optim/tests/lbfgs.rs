@@ -3,12 +3,12 @@
 
 mod common;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor, Var};
 use common::{Analytic, Function, Run, minimize, quadratic, rosenbrock};
 use optim::{
     CurvatureGuard, EvaluationLimit, Gradient, HistoryPrecision, InitialScaling, Lbfgs,
-    LbfgsConfig, LineSearch, Meter, Objective, Optimizer, Oracle, Result, Schedule, Scheduled,
-    StopReason,
+    LbfgsConfig, LineSearch, Meter, Objective, Optimizer, Oracle, PairSource, Parameters, Result,
+    Schedule, Scheduled, StopReason,
 };
 use proptest::prelude::*;
 
@@ -313,6 +313,106 @@ impl<F: Function> Objective for Recorder<F> {
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// ½ Σ λᵢ (xᵢ − 1)² over a batch, with another λ where only the samples shared with the batch before count.
+struct Batch {
+    x: Var,
+    parameters: Parameters,
+    batch: [f64; 3],
+    shared: [f64; 3],
+}
+
+impl Batch {
+    fn gradient(&self, curvature: [f64; 3]) -> Vec<f64> {
+        let x: Vec<f64> = self.x.to_vec1().unwrap();
+        x.iter()
+            .zip(curvature)
+            .map(|(x, l)| l * (x - 1.0))
+            .collect()
+    }
+
+    fn as_tensors(&self, gradient: Vec<f64>) -> Result<Gradient> {
+        Gradient::new(&self.parameters, vec![Tensor::new(gradient, &Device::Cpu)?])
+    }
+}
+
+impl Objective for Batch {
+    fn loss(&mut self) -> Result<f64> {
+        let x: Vec<f64> = self.x.to_vec1()?;
+        let terms = x.iter().zip(self.batch);
+        Ok(terms.map(|(x, l)| 0.5 * l * (x - 1.0).powi(2)).sum())
+    }
+
+    fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+        Ok((self.loss()?, self.as_tensors(self.gradient(self.batch))?))
+    }
+
+    fn overlap_gradient(&mut self) -> Result<Gradient> {
+        self.as_tensors(self.gradient(self.shared))
+    }
+}
+
+/// Where the second step goes tells which curvature y holds: −H g with Nocedal's H of the one pair
+/// (Nocedal & Wright 2006, equation 7.16), on the samples that each source names.
+#[test]
+fn a_pair_has_the_curvature_of_the_samples_that_its_source_names() {
+    let (first, second, shared) = ([1.0, 4.0, 9.0], [2.0, 3.0, 8.0], [1.5, 5.0, 7.0]);
+    for (pairs, curvature, more) in [
+        (PairSource::FullOverlap, second, 1),
+        (PairSource::Overlap, shared, 2),
+    ] {
+        let config = LbfgsConfig {
+            lr: 0.5,
+            max_iter: 1,
+            max_eval: Some(4),
+            line_search: LineSearch::Fixed,
+            pairs,
+            ..LbfgsConfig::default()
+        };
+        let x = Var::new(&[2.0, -1.0, 0.5], &Device::Cpu).unwrap();
+        let parameters = Parameters::new([("x", x.clone())]).unwrap();
+        let mut lbfgs = config.build(&parameters).unwrap();
+        let values = || x.to_vec1::<f64>().unwrap();
+        let mut problem = Batch {
+            x: x.clone(),
+            parameters,
+            batch: first,
+            shared: [f64::NAN; 3],
+        };
+        let mut meter = Meter::new();
+        let start = values();
+        lbfgs
+            .step(&mut Oracle::new(&mut problem, &mut meter))
+            .unwrap();
+        assert_eq!(meter.counts().evaluations(), 1);
+        let middle = values();
+        (problem.batch, problem.shared) = (second, shared);
+        let gradient = problem.gradient(second);
+        lbfgs
+            .step(&mut Oracle::new(&mut problem, &mut meter))
+            .unwrap();
+        assert_eq!(meter.counts().evaluations(), 2 + more, "{pairs:?}");
+
+        let s: Vec<f64> = middle.iter().zip(&start).map(|(b, a)| b - a).collect();
+        let y: Vec<f64> = s.iter().zip(curvature).map(|(s, l)| l * s).collect();
+        let (sy, yy) = (dot(&s, &y), dot(&y, &y));
+        // q = (I − y sᵀ/sᵀy) g, r = γ q, H g = (I − s yᵀ/sᵀy) r + s sᵀg/sᵀy
+        let sg = dot(&s, &gradient);
+        let r: Vec<f64> = gradient
+            .iter()
+            .zip(&y)
+            .map(|(g, y)| sy / yy * (g - y * sg / sy))
+            .collect();
+        let yr = dot(&y, &r);
+        for ((end, middle), (r, s)) in values().iter().zip(&middle).zip(r.iter().zip(&s)) {
+            let expected = middle - 0.5 * (r + s * (sg - yr) / sy);
+            assert!(
+                (end - expected).abs() < 1e-14,
+                "{pairs:?}: {end} {expected}"
+            );
+        }
+    }
 }
 
 proptest! {

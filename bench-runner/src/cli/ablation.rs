@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use candle_core::Device;
 use clap::Parser;
-use indicatif::HumanDuration;
+use indicatif::{HumanBytes, HumanDuration};
 
 use super::executor::{Distribution, distribute};
 use super::{cores, data_sha256, interruptible, print};
@@ -16,8 +16,10 @@ use crate::problem::Environment;
 use crate::run::{Checkpoint, Outcome, RunRecord};
 use crate::spec::{ExecutorConfig, ExecutorKind, Experiment, Scale};
 use crate::store::{CellStore, Circumstances, Manifest, Origin, Results};
-use crate::sweep::{self, Cell, DeviceSpec, Estimate, Event, Progress, Resources, TuningSummary};
-use crate::{Error, Result, report};
+use crate::sweep::{
+    self, Cell, Demand, DeviceSpec, Estimate, Event, Progress, Resources, TuningSummary,
+};
+use crate::{Error, Result, memory, report};
 
 #[derive(Debug, Parser)]
 pub(super) struct Ablation {
@@ -39,6 +41,9 @@ pub(super) struct Ablation {
     /// Runs at the same time; threads are divided among them [default: as many as threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Memory that runs may take together, in GiB [default: 90 % of what is free, where that is known]
+    #[arg(long, value_name = "GIB", value_parser = gibibytes)]
+    memory_limit: Option<f64>,
     /// Where tensors live: cpu, cuda[:N] or metal[:N]; runs are spread over cuda:0,1 or cuda:all
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -62,6 +67,22 @@ pub(super) struct Ablation {
     quiet: bool,
     #[command(flatten)]
     executor: ExecutorConfig,
+}
+
+/// A size in GiB.
+fn gibibytes(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(size) if f64::is_finite(size) && size > 0.0 => Ok(size),
+        _ => Err("a number above 0 is needed".into()),
+    }
+}
+
+impl Ablation {
+    /// Bytes of the host's memory that runs may take together; what they take of a GPU's is not counted.
+    fn memory(&self) -> Option<u64> {
+        let asked = |size| (size * f64::from(1 << 30)) as u64;
+        self.memory_limit.map(asked).or_else(memory::budget)
+    }
 }
 
 /// Runs what the store lacks, or has others run it, and writes the report. Where settings are chosen,
@@ -181,6 +202,7 @@ fn sweep_and_report(
             .jobs
             .map_or(threads, usize::from)
             .min(missing.len().max(1)),
+        memory: options.memory(),
     };
     let estimate = Estimate::new(experiment, &missing_cells, &environments[0], means.timed)?;
     let summary = announce(experiment, &estimate, cells.len(), resources);
@@ -224,11 +246,11 @@ fn sweep_and_report(
     });
     let unsaved = Mutex::new(None);
     let made = interruptible(|interrupted| {
-        let seconds: Vec<f64> = missing_cells
+        let demands: Vec<Demand> = missing_cells
             .iter()
-            .map(|cell| estimate.seconds_of(cell))
+            .map(|cell| estimate.demand(cell))
             .collect();
-        let progress = Progress::new(&seconds, options.quiet);
+        let progress = Progress::new(&demands, options.quiet);
         let observe = |index: usize, event: Event<'_>| {
             let Event::Finished(record) = event else {
                 return;
@@ -249,7 +271,7 @@ fn sweep_and_report(
         };
         let made = sweep::execute(
             &missing_cells,
-            &seconds,
+            &demands,
             resources,
             environments,
             &checkpoint,
@@ -471,13 +493,15 @@ fn announce(
 
 fn plan_table(cells: &[Cell<'_>], estimate: &Estimate) -> String {
     let rows = cells.iter().map(|cell| {
+        let demand = estimate.demand(cell);
         format!(
-            "  {:<20} {:<24} seed {:<4} {:>8} evaluations {:>9.2} s\n",
+            "  {:<20} {:<24} seed {:<4} {:>8} evaluations {:>9.2} s {:>12}\n",
             cell.problem.label,
             cell.optimizer.label,
             cell.seed,
             estimate.evaluations_of(cell),
-            estimate.seconds_of(cell)
+            demand.seconds,
+            HumanBytes(demand.bytes).to_string()
         )
     });
     rows.collect()

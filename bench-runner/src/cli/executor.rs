@@ -96,7 +96,8 @@ pub(super) fn distribute(sweep: Distribution<'_>, out: &mut impl Write) -> Resul
 
 /// The plan: missing runs first, the longest first, so that they are dealt evenly.
 fn plan(sweep: &Distribution<'_>, shards: usize) -> Result<Plan> {
-    let seconds = |index: usize| sweep.estimate.seconds_of(&sweep.cells[index]);
+    let demand = |index: usize| sweep.estimate.demand(&sweep.cells[index]);
+    let seconds = |index: usize| demand(index).seconds;
     let mut order = sweep.missing.to_vec();
     order.sort_by(|&a, &b| seconds(b).total_cmp(&seconds(a)).then(a.cmp(&b)));
     let stored = (0..sweep.cells.len()).filter(|index| sweep.missing.binary_search(index).is_err());
@@ -107,7 +108,7 @@ fn plan(sweep: &Distribution<'_>, shards: usize) -> Result<Plan> {
             (
                 sweep.cells[index],
                 sweep.origins[index].clone(),
-                seconds(index),
+                demand(index),
             )
         })
         .collect();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{cores, interruptible};
 use crate::data::Library;
+use crate::memory;
 use crate::sweep::{Plan, Resources, Shard, run_shard};
 use crate::{Error, Result};
 
@@ -24,6 +25,7 @@ pub(super) fn run(
     let resources = Resources {
         threads,
         jobs: jobs.map_or(threads, usize::from),
+        memory: memory::budget(),
     };
     let share = interruptible(|interrupted| {
         run_shard(path, &plan, shard, resources, library, interrupted)

@@ -286,12 +286,8 @@ fn preview(
             ))
         }
         Kind::Text => {
-            let text = library.text(name)?;
-            let lines = text.train.lines().filter(|line| !line.trim().is_empty());
-            Ok(lines
-                .take(samples)
-                .map(|line| format!("{line}\n"))
-                .collect())
+            let lines = library.first_lines(name, samples)?;
+            Ok(lines.iter().map(|line| format!("{line}\n")).collect())
         }
         Kind::Sparse => {
             let set = library.sparse(name)?.train;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use hf_hub::HFClientSync;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::StatusCode;
@@ -586,11 +587,9 @@ impl Hub {
                 )));
             }
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                let seconds =
-                    header(RETRY_AFTER).and_then(|value| value.trim().parse::<f64>().ok());
                 return Err(Failure::Transient {
                     problem: format!("the server is busy ({status})"),
-                    wait: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+                    wait: header(RETRY_AFTER).and_then(|value| retry_after(value, Utc::now())),
                 });
             }
             status if status.is_server_error() => {
@@ -660,6 +659,17 @@ impl Hub {
             _ => Ok(()),
         }
     }
+}
+
+/// The wait that a `Retry-After` header asks for: seconds, or a date in HTTP's form
+/// ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)).
+fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let then = DateTime::parse_from_rfc2822(value).ok()?;
+    Some((then.to_utc() - now).to_std().unwrap_or_default())
 }
 
 fn transient(problem: String) -> Failure {
@@ -805,4 +815,28 @@ fn link(blob: &Path, pointer: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn link(blob: &Path, pointer: &Path) -> std::io::Result<()> {
     fs::copy(blob, pointer).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        // The date is RFC 9110's example.
+        let now = DateTime::from_timestamp(941_933_937, 0).unwrap();
+        for (value, seconds) in [
+            ("120", Some(120.0)),
+            (" 0.5", Some(0.5)),
+            ("Sun, 07 Nov 1999 00:20:07 GMT", Some(70.0)),
+            ("Sat, 06 Nov 1999 00:20:07 GMT", Some(0.0)),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            let wait = retry_after(value, now).map(|wait| wait.as_secs_f64());
+            assert_eq!(wait, seconds, "{value}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Datasets by name: fetched, verified, decoded, and checked against the catalogue.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -298,11 +299,34 @@ impl Library {
                 let mut text = String::new();
                 for_each_text(entry, files, &mut |piece| {
                     text.push_str(piece);
-                    Ok(())
+                    Ok(ControlFlow::Continue(()))
                 })?;
                 Ok(text)
             },
         )
+    }
+
+    /// The first `count` lines of the training part that hold more than white space; no more is read.
+    ///
+    /// # Errors
+    /// When the dataset is unknown, holds no text, cannot be had, or what is read of it is damaged.
+    pub fn first_lines(&self, name: &str, count: usize) -> Result<Vec<String>> {
+        let entry = self.entry(name, Kind::Text)?;
+        let mut lines = Vec::new();
+        let mut add = |piece: &str| {
+            let filled = piece.lines().filter(|line| !line.trim().is_empty());
+            lines.extend(filled.map(str::to_owned).take(count - lines.len()));
+            Ok(if lines.len() < count {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            })
+        };
+        match self.fetch(name)? {
+            None => drop(add(&embedded::moby_dick()?.train)?),
+            Some(files) => for_each_text(entry, &files.train, &mut add)?,
+        }
+        Ok(lines)
     }
 }
 
@@ -454,7 +478,7 @@ impl Library {
                     each(part, &mut |sink| {
                         for_each_text(entry, files, &mut |text| {
                             progress.inc(text.len() as u64);
-                            sink(text)
+                            sink(text).map(ControlFlow::Continue)
                         })
                     })?;
                 }
@@ -471,19 +495,25 @@ const GPT2_MERGES: &str = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be
 /// Hands a text piece by piece to what it is given.
 type Feed<'a> = dyn FnMut(&mut dyn FnMut(&str) -> Result<()>) -> Result<()> + 'a;
 
-/// Hands over the text of files piece by piece, in constant memory.
+/// Hands over the text of files piece by piece, in constant memory, until `each` breaks off.
 ///
 /// # Errors
 /// When a file is damaged or has no text, and whatever `each` answers.
 pub(crate) fn for_each_text(
     entry: &Entry,
     files: &[PathBuf],
-    each: &mut dyn FnMut(&str) -> Result<()>,
+    each: &mut dyn FnMut(&str) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let mut bytes = 0;
+    let mut counted = |text: &str| {
+        bytes += text.len();
+        each(text)
+    };
     for path in files {
         if entry.layout == Layout::Text {
-            bytes += plain_text(path, each)?;
+            if plain_text(path, &mut counted)?.is_break() {
+                return Ok(());
+            }
             continue;
         }
         let file = ParquetFile::open(path)?;
@@ -491,8 +521,9 @@ pub(crate) fn for_each_text(
         for (first, rows) in file.row_groups() {
             let frame = file.read(&[&column], first, rows)?;
             for text in file.strings(&frame, &column)?.iter().flatten() {
-                bytes += text.len();
-                each(text)?;
+                if counted(text)?.is_break() {
+                    return Ok(());
+                }
             }
         }
     }
@@ -509,11 +540,14 @@ pub(crate) fn for_each_text(
     Ok(())
 }
 
-fn plain_text(path: &Path, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<usize> {
+fn plain_text(
+    path: &Path,
+    each: &mut dyn FnMut(&str) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
     use std::io::BufRead;
     let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
     let mut reader = std::io::BufReader::with_capacity(1 << 16, file);
-    let (mut bytes, mut line) = (0, Vec::new());
+    let mut line = Vec::new();
     for number in 1.. {
         line.clear();
         let read = reader
@@ -526,10 +560,11 @@ fn plain_text(path: &Path, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<u
             let problem = format!("not UTF-8 text: {error}");
             Error::malformed_row(path.display().to_string(), number, None, problem)
         })?;
-        each(text)?;
-        bytes += read;
+        if each(text)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-    Ok(bytes)
+    Ok(ControlFlow::Continue(()))
 }
 
 fn open(files: &[PathBuf]) -> Result<Vec<ParquetFile>> {

@@ -9,7 +9,9 @@ use optim::{Loss, Objective, Parameters, Phase, Step};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Fault, Measurement, Problem, check_order, check_share};
+use super::{
+    BatchLoss, Environment, Fault, Measurement, Problem, check_order, check_share, shared,
+};
 use crate::Result;
 use crate::data::{
     Augmentation, BatchOrder, ImageSet, Normalisation, OrderOptions, Splits, sha256,
@@ -256,7 +258,7 @@ impl Problem for ClassificationProblem {
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
         let (epoch, batch) = self.order.at_step(step);
         let indices = self.order.epoch(epoch).batch(batch);
-        let (inputs, labels) = self.data.train.augmented_batch(
+        let batch = self.data.train.augmented_batch(
             &indices,
             &self.config.augmentation,
             (self.seed, epoch),
@@ -270,13 +272,16 @@ impl Problem for ClassificationProblem {
                 seed: stream(self.seed, Stream::Dropout, step).random(),
             }
         };
-        let model = &self.model;
-        Ok(Box::new(Loss::new(
-            &self.parameters,
-            move || -> candle_core::Result<Tensor> {
+        let loss = |(inputs, labels): (Tensor, Tensor)| {
+            let model = &self.model;
+            Loss::new(&self.parameters, move || -> candle_core::Result<Tensor> {
                 cross_entropy(&model.forward(&inputs, pass)?, &labels)
-            },
-        )))
+            })
+        };
+        Ok(Box::new(BatchLoss {
+            shared: shared(&batch, self.order.overlap())?.map(loss),
+            batch: loss(batch),
+        }))
     }
 
     fn observe(&mut self, step: u64, made: &Step) {
@@ -392,6 +397,34 @@ mod tests {
             .loss_and_gradient()
             .unwrap()
             .0
+    }
+
+    #[test]
+    fn the_gradient_of_shared_samples_is_the_same_from_both_batches() {
+        let mut problem = problem(&[], "a", 1);
+        let overlapping = problem.order.clone().with_overlap(0.25).unwrap();
+        problem.order = overlapping;
+        let count = problem.order.overlap();
+        let own: Vec<u32> = problem.order.epoch(0).batch(0);
+        let next: Vec<u32> = problem.order.epoch(0).batch(1);
+        assert_eq!(own[own.len() - count..], next[..count]);
+        let mut objective = problem.objective(1).unwrap();
+        let shared = objective.overlap_gradient().unwrap();
+        drop(objective);
+        let (inputs, labels) = problem
+            .data
+            .train
+            .batch(&next[..count], &Device::Cpu, DType::F32)
+            .unwrap();
+        let pass = Pass::Train { seed: 0 };
+        let mut alone = Loss::new(&problem.parameters, || {
+            cross_entropy(&problem.model.forward(&inputs, pass)?, &labels)
+        });
+        let alone = alone.loss_and_gradient().unwrap().1;
+        for (shared, alone) in shared.tensors().iter().zip(alone.tensors()) {
+            let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(flat(shared), flat(alone));
+        }
     }
 
     #[test]

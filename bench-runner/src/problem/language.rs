@@ -9,7 +9,9 @@ use optim::{Loss, Objective, Parameters};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Measurement, Problem, check_order, check_share, invalid};
+use super::{
+    BatchLoss, Environment, Measurement, Problem, check_order, check_share, invalid, shared,
+};
 use crate::Result;
 use crate::data::{BatchOrder, Library, OrderOptions, Splits, Tokenizer, Tokens};
 use crate::random::{Stream, stream};
@@ -229,10 +231,14 @@ impl Problem for LanguageProblem {
         let pass = Pass::Train {
             seed: stream(self.seed, Stream::Dropout, step).random(),
         };
-        let problem = &*self;
-        Ok(Box::new(Loss::new(&problem.parameters, move || {
-            problem.loss(&windows, pass)
-        })))
+        let loss = |windows| {
+            let problem = &*self;
+            Loss::new(&problem.parameters, move || problem.loss(&windows, pass))
+        };
+        Ok(Box::new(BatchLoss {
+            shared: shared(&windows, self.order.overlap())?.map(loss),
+            batch: loss(windows),
+        }))
     }
 
     fn measure(&mut self) -> Result<Measurement> {

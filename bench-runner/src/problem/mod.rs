@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use optim::{Objective, Parameters, Step};
+use optim::{Gradient, Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -184,6 +184,15 @@ impl ProblemConfig {
         matches!(self, Self::Classification(config) if config.faults.contains(&Fault::UnpairedOrder))
     }
 
+    /// Whether each batch shares samples with the one before it.
+    pub fn has_overlap(&self) -> bool {
+        match self {
+            Self::Function(_) | Self::Quadratic(_) => false,
+            Self::Classification(config) => config.order.overlap > 0.0,
+            Self::Language(config) => config.order.overlap > 0.0,
+        }
+    }
+
     /// Takes `share` of the training data out of training and measures it in the test set's place, which is
     /// then not touched; functions have no data to hold out.
     pub fn hold_out(&mut self, share: f64) {
@@ -226,6 +235,42 @@ fn check_share(validation: Option<f64>) -> Result<(), String> {
 }
 
 /// Whether batches of `batch_size` can be drawn so, from as many samples as there may be.
+/// The mean loss over a batch, and over those of its samples that the batch before has too.
+struct BatchLoss<L> {
+    batch: L,
+    shared: Option<L>,
+}
+
+impl<L: Objective> Objective for BatchLoss<L> {
+    fn loss(&mut self) -> optim::Result<f64> {
+        self.batch.loss()
+    }
+
+    fn loss_and_gradient(&mut self) -> optim::Result<(f64, Gradient)> {
+        self.batch.loss_and_gradient()
+    }
+
+    fn overlap_gradient(&mut self) -> optim::Result<Gradient> {
+        let shared = self.shared.as_mut().ok_or(optim::Error::NoOverlap)?;
+        Ok(shared.loss_and_gradient()?.1)
+    }
+}
+
+/// The first samples of a batch that it shares with the batch before, in the tensors of inputs and answers.
+fn shared(
+    batch: &(Tensor, Tensor),
+    overlap: usize,
+) -> candle_core::Result<Option<(Tensor, Tensor)>> {
+    let count = overlap.min(batch.0.dim(0)?);
+    if count == 0 {
+        return Ok(None);
+    }
+    Ok(Some((
+        batch.0.narrow(0, 0, count)?,
+        batch.1.narrow(0, 0, count)?,
+    )))
+}
+
 fn check_order(batch_size: usize, order: &OrderOptions) -> Result<(), String> {
     BatchOrder::with_options(0, u32::MAX as usize, batch_size, order)
         .map(|_| ())

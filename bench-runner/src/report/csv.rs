@@ -20,6 +20,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
     for quantity in [
         "loss",
         "accuracy",
+        "word_perplexity",
         "evaluations_to_target",
         "gradient_evaluations",
         "seconds",
@@ -42,6 +43,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
         for spread in [
             row.loss,
             row.accuracy,
+            row.word_perplexity,
             row.to_target,
             row.evaluations,
             row.seconds,
@@ -81,6 +83,7 @@ pub(super) fn runs(results: &Results) -> String {
             "loss",
             "test_loss",
             "accuracy",
+            "word_perplexity",
             "switches",
             "first_switch_step",
             "digest",
@@ -108,6 +111,7 @@ pub(super) fn runs(results: &Results) -> String {
             optional(last.map(|last| last.loss)),
             optional(last.and_then(|last| last.test_loss)),
             optional(last.and_then(|last| last.accuracy)),
+            optional(last.and_then(|last| last.word_perplexity)),
             run.switches.len().to_string(),
             run.switches
                 .first()

@@ -61,6 +61,8 @@ pub struct Row {
     pub loss: Option<Spread>,
     /// The last measured test accuracy, from 0 to 1.
     pub accuracy: Option<Spread>,
+    /// The last measured perplexity per word on the test set; `None` unless the data are text.
+    pub word_perplexity: Option<Spread>,
     /// Gradient evaluations to the problem's target; `None` without a target.
     pub to_target: Option<Spread>,
     /// Runs that reached the target.
@@ -121,6 +123,11 @@ fn row(problem: &ProblemInfo, optimizer: &str, runs: &[&RunRecord]) -> Row {
         loss: last(f64::INFINITY, &|run| Some(run.last()?.loss)),
         accuracy: if problem.has_accuracy {
             last(0.0, &|run| run.last()?.accuracy)
+        } else {
+            None
+        },
+        word_perplexity: if counted.iter().any(|run| word_perplexity(run).is_some()) {
+            last(f64::INFINITY, &word_perplexity)
         } else {
             None
         },
@@ -198,6 +205,16 @@ pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
     }
 }
 
+fn word_perplexity(run: &RunRecord) -> Option<f64> {
+    run.last()?.word_perplexity
+}
+
+/// Whether any optimizer has a perplexity on `problem`.
+pub(super) fn has_perplexity(rows: &[Row], problem: &ProblemInfo) -> bool {
+    rows.iter()
+        .any(|row| row.problem == problem.label && row.word_perplexity.is_some())
+}
+
 /// What counts as solved, in words.
 pub(super) fn goal(problem: &ProblemInfo) -> String {
     let budget = number::whole(problem.budget as f64);
@@ -216,6 +233,10 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
     if problem.has_accuracy {
         headers.push("test accuracy");
     }
+    let has_perplexity = has_perplexity(rows, problem);
+    if has_perplexity {
+        headers.push("perplexity per word");
+    }
     if problem.target.is_some() {
         headers.extend(["evaluations to target", "reached"]);
     }
@@ -232,6 +253,9 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
             let mut cells = vec![row.optimizer.clone(), text(&row.loss, number::short)];
             if problem.has_accuracy {
                 cells.push(text(&row.accuracy, number::percent));
+            }
+            if has_perplexity {
+                cells.push(text(&row.word_perplexity, number::short));
             }
             if problem.target.is_some() {
                 cells.push(text(&row.to_target, number::whole));

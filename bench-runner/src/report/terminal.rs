@@ -11,7 +11,7 @@ use crate::store::{ProblemInfo, Results};
 const SPARK: usize = 12;
 
 /// The summary of all problems in lines of at most `width` characters: for each optimizer the median
-/// final loss, accuracy, evaluations to the target, runs that diverged, and the median loss over
+/// final loss, accuracy, perplexity per word, evaluations to the target, runs that diverged, and the median loss over
 /// gradient evaluations as a sparkline.
 pub fn terminal_table(results: &Results, width: usize) -> String {
     let rows = summary::summarize(results);
@@ -42,6 +42,10 @@ fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
     let mut headers = vec!["optimizer", "final loss"];
     if problem.has_accuracy {
         headers.push("accuracy");
+    }
+    let has_perplexity = summary::has_perplexity(rows, problem);
+    if has_perplexity {
+        headers.push("per word");
     }
     if problem.target.is_some() {
         headers.extend(["to target", "reached"]);
@@ -77,6 +81,9 @@ fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
             let mut cells = vec![row.optimizer.clone(), median(row.loss, number::short)];
             if problem.has_accuracy {
                 cells.push(median(row.accuracy, number::percent));
+            }
+            if has_perplexity {
+                cells.push(median(row.word_perplexity, number::short));
             }
             if problem.target.is_some() {
                 cells.push(median(row.to_target, number::whole));

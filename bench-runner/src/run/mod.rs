@@ -75,15 +75,7 @@ struct LastStep {
 impl Progress {
     fn new(cell: CellId) -> Self {
         Self {
-            record: RunRecord {
-                cell,
-                outcome: Outcome::Interrupted,
-                counts: optim::Counts::default(),
-                seconds: 0.0,
-                pairs: optim::PairCounts::default(),
-                switches: Vec::new(),
-                curve: Vec::new(),
-            },
+            record: RunRecord::new(cell, Outcome::Interrupted),
             steps: 0,
             next_point: 0,
             last: None,

@@ -146,6 +146,19 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// The record of a run that has measured nothing.
+    pub(crate) fn new(cell: CellId, outcome: Outcome) -> Self {
+        Self {
+            cell,
+            outcome,
+            counts: optim::Counts::default(),
+            seconds: 0.0,
+            pairs: optim::PairCounts::default(),
+            switches: Vec::new(),
+            curve: Vec::new(),
+        }
+    }
+
     /// The record without times: what must be equal when the run is repeated.
     pub fn without_times(&self) -> Self {
         let mut record = self.clone();

@@ -227,6 +227,16 @@ impl Experiment {
             for entry in self.optimizers_for(&problem.label) {
                 *counts.entry(&entry.label).or_default() += 1;
             }
+            if let Some(entry) = self
+                .optimizers_for(&problem.label)
+                .find(|entry| entry.config.needs_overlap() && !problem.config.has_overlap())
+            {
+                return Err(root.error(format!(
+                    "`{}` takes its curvature pairs from samples that batches share, and those of `{}` share none: \
+                     give the problem an `order = {{ overlap = … }}`, or the optimizer other `pairs`",
+                    entry.label, problem.label
+                )));
+            }
             if counts.is_empty() {
                 return Err(root.error(format!("no optimizer applies to `{}`", problem.label)));
             }
@@ -460,6 +470,20 @@ learning_rate = 0.01
         assert_eq!(experiment.seeds, [0, 1]);
         assert_eq!(experiment.optimizers[0].label, "adam");
         assert_eq!(experiment.problems[0].points, 40);
+    }
+
+    #[test]
+    fn pairs_over_shared_samples_need_batches_that_share_some() {
+        let text = GOOD.replace(
+            "kind = \"adam\"\nlearning_rate = 0.01",
+            "kind = \"lbfgs\"\npairs = \"overlap\"",
+        );
+        let said = error(&text);
+        assert!(
+            said.contains("`lbfgs` takes its curvature pairs from samples that batches share"),
+            "{said}"
+        );
+        assert!(said.contains("those of `rosenbrock` share none"), "{said}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use optim::{
     AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, Optimizer,
-    Parameters, SgdConfig,
+    PairSource, Parameters, SgdConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,32 @@ impl OptimizerConfig {
             Self::Fuse(config) => config.lbfgs.max_eval(),
             Self::FusePv(config) => config.lbfgs.max_eval(),
         }
+    }
+
+    /// Vectors of the parameters' dimension that the optimizer holds, at most.
+    pub fn vectors(&self) -> u64 {
+        let adam = |config: &AdamConfig| 2 + u64::from(config.amsgrad);
+        // Pairs, and a few: direction, the search's start, its gradients, the best point.
+        let lbfgs = |config: &LbfgsConfig| 2 * config.history_size as u64 + 8;
+        match self {
+            Self::Sgd(_) => 1,
+            Self::Adam(config) => adam(config),
+            Self::AdamSgd(config) => adam(&config.adam) + 1,
+            Self::Lbfgs(config) => lbfgs(config),
+            Self::Fuse(config) => adam(&config.adam) + lbfgs(&config.lbfgs),
+            Self::FusePv(config) => adam(&config.adam) + lbfgs(&config.lbfgs),
+        }
+    }
+
+    /// Whether curvature pairs come from the samples that batches share.
+    pub fn needs_overlap(&self) -> bool {
+        let lbfgs = match self {
+            Self::Sgd(_) | Self::Adam(_) | Self::AdamSgd(_) => return false,
+            Self::Lbfgs(config) => config,
+            Self::Fuse(config) => &config.lbfgs,
+            Self::FusePv(config) => &config.lbfgs,
+        };
+        lbfgs.pairs == PairSource::Overlap
     }
 
     /// The switch criterion, of methods that have one.

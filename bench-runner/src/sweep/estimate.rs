@@ -1,12 +1,24 @@
-//! What a sweep will cost, from one timed evaluation of each problem.
+//! What a sweep will cost, from one timed and weighed evaluation of each problem.
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Cell, dimension};
 use crate::Result;
+use crate::memory;
 use crate::problem::Environment;
 use crate::run::CellId;
 use crate::spec::Experiment;
+
+/// What a run is expected to take.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Demand {
+    /// Seconds, if it makes all its evaluations; 0 if unknown.
+    pub seconds: f64,
+    /// Memory of its own in bytes, beside the data that all runs share; 0 if unknown.
+    pub bytes: u64,
+}
 
 /// The expected cost of a sweep.
 #[derive(Debug, Clone)]
@@ -30,11 +42,15 @@ struct ProblemCost {
     evaluation: f64,
     /// Seconds.
     measurement: f64,
+    /// Bytes of model, batches and what an evaluation or a measurement needs beside them.
+    bytes: u64,
+    /// Bytes of a vector of the optimizer's.
+    vector: u64,
 }
 
 impl Estimate {
-    /// Builds every problem once and times, for those that `cells` has, one evaluation (the second: the
-    /// first fills caches) and one measurement; without `timed`, none. Building here also finds missing data and unfit
+    /// Builds every problem once, and times and weighs, for those that `cells` has, one evaluation (the second:
+    /// the first fills caches) and one measurement; without `timed`, none. Building here also finds missing data and unfit
     /// models before the sweep begins.
     ///
     /// # Errors
@@ -53,21 +69,32 @@ impl Estimate {
                 seed: experiment.seeds[0],
             };
             let mut problem = entry.config.build(&cell, environment)?;
+            let parameters = problem.parameters();
             let mut cost = ProblemCost {
                 label: entry.label.clone(),
                 dimension: dimension(problem.as_ref()),
                 steps_per_epoch: problem.steps_per_epoch(),
                 evaluation: 0.0,
                 measurement: 0.0,
+                bytes: 0,
+                // The state of bf16 and f16 parameters is in f32.
+                vector: (parameters.element_count() * parameters.dtype().size_in_bytes().max(4))
+                    as u64,
             };
             if timed && cells.iter().any(|cell| cell.problem.label == entry.label) {
-                problem.objective(0)?.loss_and_gradient()?;
-                let started = Instant::now();
-                problem.objective(0)?.loss_and_gradient()?;
-                cost.evaluation = started.elapsed().as_secs_f64();
-                let started = Instant::now();
-                problem.measure()?;
-                cost.measurement = started.elapsed().as_secs_f64();
+                let (times, peak) = memory::peak(|| -> Result<_> {
+                    problem.objective(0)?.loss_and_gradient()?;
+                    let started = Instant::now();
+                    problem.objective(0)?.loss_and_gradient()?;
+                    let evaluation = started.elapsed().as_secs_f64();
+                    let started = Instant::now();
+                    problem.measure()?;
+                    Ok((evaluation, started.elapsed().as_secs_f64()))
+                });
+                (cost.evaluation, cost.measurement) = times?;
+                drop(problem);
+                // What is still there is shared: the data.
+                cost.bytes = peak.saturating_sub(memory::live());
             }
             problems.push(cost);
         }
@@ -78,7 +105,7 @@ impl Estimate {
             seconds: 0.0,
         };
         estimate.evaluations = cells.iter().map(|cell| estimate.evaluations_of(cell)).sum();
-        estimate.seconds = cells.iter().map(|cell| estimate.seconds_of(cell)).sum();
+        estimate.seconds = cells.iter().map(|cell| estimate.demand(cell).seconds).sum();
         Ok(estimate)
     }
 
@@ -98,11 +125,15 @@ impl Estimate {
         }
     }
 
-    /// Seconds that a run is expected to take, if it makes all its evaluations.
-    pub fn seconds_of(&self, cell: &Cell<'_>) -> f64 {
-        self.cost(cell).map_or(0.0, |cost| {
-            self.evaluations_of(cell) as f64 * cost.evaluation
-                + (cell.problem.points + 1) as f64 * cost.measurement
+    /// What a run is expected to take.
+    pub fn demand(&self, cell: &Cell<'_>) -> Demand {
+        self.cost(cell).map_or(Demand::default(), |cost| Demand {
+            seconds: self.evaluations_of(cell) as f64 * cost.evaluation
+                + (cell.problem.points + 1) as f64 * cost.measurement,
+            bytes: match cost.bytes {
+                0 => 0,
+                bytes => bytes + cell.optimizer.config.vectors() * cost.vector,
+            },
         })
     }
 

@@ -7,24 +7,26 @@ mod devices;
 mod estimate;
 mod plan_file;
 mod progress;
+mod queue;
 mod shard;
 pub mod slurm;
 mod tuning;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::problem::{Environment, Problem};
-use crate::run::{CellId, Checkpoint, RunRecord, run};
+use crate::run::{CellId, Checkpoint, Outcome, RunRecord, run};
 use crate::spec::{Experiment, OptimizerEntry, ProblemEntry};
 use crate::store::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
 use crate::{Error, Result};
 
 pub use attempt::{Attempt, Attempts};
 pub use devices::DeviceSpec;
-pub use estimate::Estimate;
+pub use estimate::{Demand, Estimate};
 pub use plan_file::{Plan, PlannedCell, Shard, Sweep};
 pub use progress::Progress;
+use queue::{Queue, Room};
 pub(crate) use shard::store_advice;
 pub use shard::{Share, run_shard};
 pub use tuning::{Choice, TuningSummary, trials, tuned};
@@ -36,6 +38,8 @@ pub struct Resources {
     pub threads: usize,
     /// Runs at the same time.
     pub jobs: usize,
+    /// Bytes of memory that runs under way may take together; without, they are not counted.
+    pub memory: Option<u64>,
 }
 
 /// One planned run.
@@ -82,9 +86,10 @@ pub enum Event<'a> {
     Finished(&'a RunRecord),
 }
 
-/// Runs `cells`, those first that are expected to take the most `seconds`, and returns the records in
+/// Runs `cells`, those first that are expected to take the longest, and returns the records in
 /// the order of `cells`, those that were not started as `None`. Runs are spread over `environments`,
-/// one at a time in each that is not a CPU; `checkpoint` says where each keeps its state while it is under
+/// one at a time in each that is not a CPU. A run waits while memory for it is lacking, and fails if all
+/// there is would not do; `checkpoint` says where each keeps its state while it is under
 /// way. What happens goes to `observe` with the cell's index, on
 /// the thread that does it. When `interrupted` becomes true, runs under way stop at their next step,
 /// and the rest is not started.
@@ -93,16 +98,14 @@ pub enum Event<'a> {
 /// When a thread pool cannot be made. Runs that fail are recorded as such.
 pub fn execute(
     cells: &[Cell<'_>],
-    seconds: &[f64],
+    demands: &[Demand],
     resources: Resources,
     environments: &[Environment],
     checkpoint: &(dyn Fn(usize) -> Option<Checkpoint> + Sync),
     observe: &(dyn Fn(usize, Event<'_>) + Sync),
     interrupted: &AtomicBool,
 ) -> Result<Vec<Option<RunRecord>>> {
-    let mut order: Vec<usize> = (0..cells.len()).collect();
-    order.sort_by(|&a, &b| seconds[b].total_cmp(&seconds[a]).then(a.cmp(&b)));
-    let next = AtomicUsize::new(0);
+    let queue = Queue::new(demands, resources.memory);
     let records: Mutex<Vec<Option<RunRecord>>> = Mutex::new(vec![None; cells.len()]);
     let cpu = environments
         .iter()
@@ -118,23 +121,26 @@ pub fn execute(
                 value: resources.threads.to_string(),
                 reason: error.to_string(),
             })?;
-        while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some((index, room)) = queue.next() {
             if interrupted.load(Ordering::Relaxed) {
                 break;
             }
             let cell = &cells[index];
             observe(index, Event::Started);
-            let record = pool.install(|| {
-                run(
-                    cell.problem,
-                    cell.optimizer,
-                    cell.seed,
-                    environment,
-                    checkpoint(index).as_ref(),
-                    interrupted,
-                    &mut |_| (),
-                )
-            });
+            let record = match room {
+                Room::Taken(_held) => pool.install(|| {
+                    run(
+                        cell.problem,
+                        cell.optimizer,
+                        cell.seed,
+                        environment,
+                        checkpoint(index).as_ref(),
+                        interrupted,
+                        &mut |_| (),
+                    )
+                }),
+                Room::Lacking(reason) => RunRecord::new(cell.id(), Outcome::Failed { reason }),
+            };
             observe(index, Event::Finished(&record));
             lock(&records)[index] = Some(record);
         }
@@ -155,9 +161,7 @@ pub fn execute(
             })
             .fold(mine, Result::and)
     })?;
-    Ok(records
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner))
+    Ok(records.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The result set of an experiment.
@@ -234,7 +238,5 @@ pub(crate) fn dimension(problem: &dyn Problem) -> u64 {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

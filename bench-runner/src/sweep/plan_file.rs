@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Cell;
+use super::{Cell, Demand};
 use crate::run::CellId;
 use crate::spec::Experiment;
 use crate::store::{CODE, Origin, instruction_sets, write_whole};
@@ -51,8 +51,9 @@ pub struct PlannedCell {
     pub cell: CellId,
     /// The address of its result in the store.
     pub address: String,
-    /// Seconds that it is expected to take; 0 if unknown.
-    pub seconds: f64,
+    /// What it is expected to take.
+    #[serde(flatten)]
+    pub demand: Demand,
 }
 
 /// What a plan is made of.
@@ -60,7 +61,7 @@ pub struct Sweep<'a> {
     /// The experiment.
     pub experiment: &'a Experiment,
     /// Its runs, in the order in which they are to be dealt.
-    pub cells: &'a [(Cell<'a>, Origin, f64)],
+    pub cells: &'a [(Cell<'a>, Origin, Demand)],
     /// As [`Plan::device`].
     pub device: &'a str,
     /// As [`Plan::data_sha256`].
@@ -92,10 +93,10 @@ impl Plan {
             cells: sweep
                 .cells
                 .iter()
-                .map(|(cell, origin, seconds)| PlannedCell {
+                .map(|(cell, origin, demand)| PlannedCell {
                     cell: cell.id(),
                     address: origin.address(),
-                    seconds: *seconds,
+                    demand: *demand,
                 })
                 .collect(),
         }
@@ -253,7 +254,13 @@ optimizer = [{ kind = "adam" }, { kind = "sgd" }]
         let experiment = Experiment::parse(EXPERIMENT, Path::new("demo.toml")).unwrap();
         let cells: Vec<_> = crate::sweep::plan(&experiment)
             .into_iter()
-            .map(|cell| (cell, Origin::new(&cell, "cpu", &BTreeMap::new()), 0.5))
+            .map(|cell| {
+                (
+                    cell,
+                    Origin::new(&cell, "cpu", &BTreeMap::new()),
+                    Demand::default(),
+                )
+            })
             .collect();
         let plan = Plan::new(Sweep {
             experiment: &experiment,

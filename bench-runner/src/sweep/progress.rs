@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::lock;
+use super::{Demand, lock};
 use crate::run::{Outcome, RunRecord};
 
 /// Tells the user how far a sweep is, on standard error.
 pub struct Progress<'a> {
-    seconds: &'a [f64],
+    demands: &'a [Demand],
     bar: ProgressBar,
     plain: Option<Mutex<Plain>>,
 }
@@ -27,12 +27,12 @@ struct Plain {
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 impl<'a> Progress<'a> {
-    /// Progress of runs that are expected to take so many seconds each; silent if `quiet`.
-    pub fn new(seconds: &'a [f64], quiet: bool) -> Self {
+    /// Progress of runs that are expected to take so much each; silent if `quiet`.
+    pub fn new(demands: &'a [Demand], quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         // The bar counts milliseconds of estimated work, so that its ETA weighs long runs more.
         let bar = ProgressBar::with_draw_target(
-            Some((seconds.iter().sum::<f64>() * 1e3) as u64 + 1),
+            Some((demands.iter().map(|demand| demand.seconds).sum::<f64>() * 1e3) as u64 + 1),
             if terminal && !quiet {
                 ProgressDrawTarget::stderr()
             } else {
@@ -53,7 +53,7 @@ impl<'a> Progress<'a> {
             })
         });
         Self {
-            seconds,
+            demands,
             bar,
             plain,
         }
@@ -61,7 +61,7 @@ impl<'a> Progress<'a> {
 
     /// The run at an index has ended.
     pub fn finished(&self, index: usize, record: &RunRecord) {
-        self.bar.inc((self.seconds[index] * 1e3) as u64);
+        self.bar.inc((self.demands[index].seconds * 1e3) as u64);
         self.bar.set_message(record.cell.problem.clone());
         if let Outcome::Failed { reason } = &record.outcome {
             let line = format!("{} failed: {reason}", record.cell);
@@ -74,12 +74,12 @@ impl<'a> Progress<'a> {
             let mut plain = lock(plain);
             plain.runs += 1;
             let elapsed = plain.started.elapsed();
-            if elapsed >= plain.next_line || plain.runs == self.seconds.len() {
+            if elapsed >= plain.next_line || plain.runs == self.demands.len() {
                 plain.next_line = elapsed + PLAIN_INTERVAL;
                 eprintln!(
                     "{}/{} runs, {} passed",
                     plain.runs,
-                    self.seconds.len(),
+                    self.demands.len(),
                     HumanDuration(elapsed)
                 );
             }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{
-    Attempt, Attempts, Cell, DeviceSpec, Event, Plan, Progress, Resources, Shard, execute, lock,
+    Attempt, Attempts, Cell, Demand, DeviceSpec, Event, Plan, Progress, Resources, Shard, execute,
+    lock,
 };
 use crate::data::Library;
 use crate::problem::Environment;
@@ -41,7 +42,7 @@ struct Missing<'a> {
     cell: Cell<'a>,
     origin: Origin,
     address: &'a str,
-    seconds: f64,
+    demand: Demand,
 }
 
 /// Makes the runs of a share that the store lacks. A run that fails is written down with its reason and
@@ -75,7 +76,7 @@ pub fn run_shard(
                 cell,
                 origin,
                 address: &planned.address,
-                seconds: planned.seconds,
+                demand: planned.demand,
             })
         })
         .collect();
@@ -113,8 +114,8 @@ pub fn run_shard(
         .collect();
 
     let cells: Vec<Cell<'_>> = missing.iter().map(|run| run.cell).collect();
-    let seconds: Vec<f64> = missing.iter().map(|run| run.seconds).collect();
-    let progress = Progress::new(&seconds, false);
+    let demands: Vec<Demand> = missing.iter().map(|run| run.demand).collect();
+    let progress = Progress::new(&demands, false);
     let unsaved = Mutex::new(None);
     let observe = |index: usize, event: Event<'_>| {
         let run = &missing[index];
@@ -138,7 +139,7 @@ pub fn run_shard(
     };
     let records = execute(
         &cells,
-        &seconds,
+        &demands,
         resources,
         &environments,
         &checkpoint,
