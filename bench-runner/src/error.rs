@@ -31,6 +31,13 @@ pub enum Error {
         moved: Vec<String>,
     },
 
+    /// A recorded run, made again, is another.
+    #[error("{run}: its record is not what the program makes now")]
+    ReplayDiffers {
+        /// The run.
+        run: String,
+    },
+
     /// The browser could not be started.
     #[error("cannot open {} in a browser: {reason}", .path.display())]
     Browser {
@@ -218,6 +225,7 @@ impl Error {
             | Self::Unfinished { .. }
             | Self::ReferenceDiffers { .. }
             | Self::ClaimsMoved { .. }
+            | Self::ReplayDiffers { .. }
             | Self::Browser { .. }
             | Self::RunsFailed { .. } => 1,
         }

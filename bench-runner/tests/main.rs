@@ -14,6 +14,7 @@ mod support;
 
 mod browser;
 mod checkpoint;
+mod claims;
 mod cli;
 mod data_embedded;
 mod data_files;

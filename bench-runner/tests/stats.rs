@@ -198,6 +198,29 @@ mod golden {
     }
 
     #[test]
+    fn a_detectable_share_is_found_by_wilsons_interval_with_the_power() {
+        use bench_runner::stats::detectable_share;
+        // scipy 1.17.1: binomtest(k, n).proportion_ci(level, "wilson").low > 1/2 first at this k; p from
+        // brentq on binom.sf(k - 1, n, p) - 0.8.
+        for (trials, level, expected) in [
+            (20, 0.95, Some(0.798720498773)),
+            (20, 0.9975, Some(0.882953171453)),
+            (10, 0.95, Some(0.916740063444)),
+            (100, 0.9975, Some(0.693607489139)),
+            (5, 0.9975, None),
+        ] {
+            let found = detectable_share(trials, level, 0.8).unwrap();
+            match (found, expected) {
+                (Some(found), Some(expected)) => {
+                    let expected: f64 = expected;
+                    assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+                }
+                _ => assert_eq!(found, expected),
+            }
+        }
+    }
+
+    #[test]
     fn power_of_the_t_test() {
         each("power", |case| {
             let design = Design {

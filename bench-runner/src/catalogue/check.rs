@@ -150,6 +150,23 @@ impl Tolerances {
         ]
     }
 
+    /// The columns of one run made again whose last values are outside their tolerances: column, recorded, now.
+    pub fn outside(&self, recorded: &RunRecord, again: &RunRecord) -> Vec<[String; 3]> {
+        let mut outside = Vec::new();
+        for (name, tolerance, column) in self.columns() {
+            let [before, after] = [recorded, again].map(|run| last(run, column));
+            let holds = match (tolerance, before, after) {
+                (Some(tolerance), Some(before), Some(after)) => tolerance.holds(before, after),
+                (tolerance, before, after) => tolerance.is_none() || before == after,
+            };
+            if !holds {
+                let text = |value: Option<f64>| value.map_or_else(|| "–".into(), number::short);
+                outside.push([name.into(), text(before), text(after)]);
+            }
+        }
+        outside
+    }
+
     /// Compares recomputed results with committed ones.
     pub fn compare(
         &self,

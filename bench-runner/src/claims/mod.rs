@@ -1,18 +1,31 @@
 //! Claims, what the evidence for each must be, and whether it is: `reports/claims.toml`, read, measured and
 //! judged.
 
+mod descents;
+mod judgement;
 mod measure;
+mod replay;
+mod steps;
+mod suites;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use optim::Criterion;
 use serde::{Deserialize, Serialize};
 
+use crate::problem::FunctionConfig;
 use crate::spec::OptimizerConfig;
-use crate::stats::{self, Estimate, Interval};
+use crate::stats::{self, Interval};
+use crate::store::Results;
 use crate::{Error, Result};
 
-pub use measure::Measurer;
+pub use judgement::{Detectable, Judgement, Measured};
+pub use measure::{Build, Measurer};
+pub use replay::{Recorded, Replayed};
+
+/// The probability, at most, that chance alone decides any of the claims that rest on estimates.
+const FAMILY_ERROR: f64 = 0.05;
 
 /// The claims of `reports/claims.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -77,6 +90,20 @@ pub enum Evidence {
         /// By which optimizer.
         optimizer: OptimizerConfig,
     },
+    /// The evaluations of a step: counted.
+    EvaluationsPerStep {
+        /// Whose step.
+        optimizer: OptimizerConfig,
+    },
+    /// Steps of L-BFGS with a fixed step length that are not −Hg, H being the matrix that the BFGS formula makes
+    /// of the last 5 pairs (to one part in a million; quadratics without noise, 10 starts): counted.
+    StepsOffTheFormula {},
+    /// Steps of FUSE-PV with the phase that its criterion's definition does not give, judged by the losses and
+    /// gradient norms of the steps before (noisy quadratics, 10 seeds): counted.
+    MisjudgedSteps {
+        /// The criteria, each by itself: `epoch`, `step`, `grad-norm`, `loss-level`, `loss-decrease`.
+        criteria: Vec<Criterion>,
+    },
     /// Parameters, over 60 steps, whose bits differ from those of Adam (θ = 1) or L-BFGS (θ = 0): counted.
     DifferingBits {
         /// 0 or 1.
@@ -91,8 +118,8 @@ pub enum Evidence {
         #[serde(default)]
         noise: f64,
     },
-    /// The exponent of 1/ε in the evaluations until f − f* ≤ ε on a quadratic (10 variables, κ = 10), over six
-    /// ε in geometric progression.
+    /// The exponent of 1/ε in the evaluations until f − f* ≤ ε on a quadratic (10 variables), over six ε in
+    /// geometric progression.
     EvaluationsExponent {
         /// Whose evaluations.
         optimizer: OptimizerConfig,
@@ -100,11 +127,37 @@ pub enum Evidence {
         rate_per_target: Option<f64>,
         /// Gradient noise.
         noise: f64,
+        /// The condition number.
+        #[serde(default = "ten")]
+        condition: f64,
         /// The largest ε; each next one is half as large.
         first_target: f64,
         /// Evaluations that do not count: those before the switch.
         #[serde(default)]
         after_switch: bool,
+    },
+    /// The exponent of 1/ε in the evaluations until ‖∇f‖ ≤ ε, the gradient without noise, on a function, over
+    /// six ε in geometric progression.
+    GradientExponent {
+        /// Whose evaluations.
+        optimizer: OptimizerConfig,
+        /// The function, with its gradient noise.
+        function: FunctionConfig,
+        /// The learning rate as a multiple of ε².
+        rate_per_square: f64,
+        /// The largest ε; each next one is half as large.
+        first_target: f64,
+    },
+    /// The exponent of κ in the evaluations until f − f* ≤ ε on quadratics without noise.
+    ConditionExponent {
+        /// Whose evaluations.
+        optimizer: OptimizerConfig,
+        /// Variables.
+        dimension: usize,
+        /// The condition numbers κ: six or more, in geometric progression.
+        conditions: Vec<f64>,
+        /// ε.
+        target: f64,
     },
     /// Evaluations per batch of an optimizer on the digits with the paper's MLP, from the tenth batch on.
     EvaluationsPerBatch {
@@ -122,9 +175,13 @@ pub enum Evidence {
         method: String,
         /// The method that it is compared with.
         other: String,
+        /// Parts of problems' labels, `noise=0.0` for example: only problems with one of them count; all do
+        /// where none is given.
+        #[serde(default)]
+        within: Vec<String>,
     },
-    /// The probability that a run of one method ends at a lower loss than one of another, a tie counting half,
-    /// mean over a suite's problems.
+    /// The probability that a run of one method ends at a lower loss than the run of another with the same
+    /// problem and seed: the share of such pairs, those that differ.
     ProbabilityOfLowerLoss {
         /// The built-in suite.
         suite: String,
@@ -132,12 +189,19 @@ pub enum Evidence {
         method: String,
         /// The other's label.
         other: String,
+        /// As for [`Wins`](Self::Wins).
+        #[serde(default)]
+        within: Vec<String>,
     },
     /// Nothing, and why.
     Untestable {
         /// Why.
         reason: String,
     },
+}
+
+fn ten() -> f64 {
+    10.0
 }
 
 /// What the evidence says of a claim.
@@ -165,27 +229,24 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What was measured for a claim.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Measured {
-    /// A count, the same in every run.
-    Exact(f64),
-    /// An estimate with its interval.
-    Estimated(Estimate),
-    /// Nothing, and why.
-    Nothing(String),
-}
+impl Evidence {
+    /// Whether it is an estimate, with an interval, rather than a count.
+    pub fn is_estimate(&self) -> bool {
+        matches!(
+            self,
+            Self::LogLinearity { .. }
+                | Self::EvaluationsExponent { .. }
+                | Self::GradientExponent { .. }
+                | Self::ConditionExponent { .. }
+                | Self::EvaluationsPerBatch { .. }
+        ) || self.suite().is_some()
+    }
 
-impl Measured {
-    /// The value and its interval, for people.
-    pub fn text(&self) -> String {
+    /// The built-in suite whose results it rests on.
+    pub fn suite(&self) -> Option<&str> {
         match self {
-            Self::Exact(value) => format!("{value}, counted"),
-            Self::Estimated(estimate) => format!(
-                "{:.3} [{:.3}, {:.3}]",
-                estimate.value, estimate.interval.low, estimate.interval.high
-            ),
-            Self::Nothing(reason) => reason.clone(),
+            Self::Wins { suite, .. } | Self::ProbabilityOfLowerLoss { suite, .. } => Some(suite),
+            _ => None,
         }
     }
 }
@@ -195,7 +256,7 @@ impl Claim {
     pub fn judge(&self, measured: &Measured) -> Verdict {
         let interval = match measured {
             Measured::Nothing(_) => return Verdict::NotTestable,
-            Measured::Estimated(estimate) => estimate.interval,
+            Measured::Estimated { estimate, .. } => estimate.interval,
             Measured::Exact(value) => Interval {
                 low: *value,
                 high: *value,
@@ -240,14 +301,25 @@ impl Claims {
         )
     }
 
+    /// Reads and checks a file of claims.
+    ///
+    /// # Errors
+    /// When it cannot be read, or as [`parse`](Self::parse).
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|error| Error::Input {
+            path: file.into(),
+            reason: error.to_string(),
+        })?;
+        Self::parse(&text, file)
+    }
+
     /// Reads and checks the text of a file of claims.
     ///
     /// # Errors
     /// With the file, the place and the key, or the claim that is not whole.
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        let failed = |reason: String| Error::Input {
-            path: PathBuf::from(file),
-            reason,
+        let failed = |reason: String| Error::Problem {
+            message: format!("{}: {reason}", file.display()),
         };
         let claims: Self = toml::from_str(text).map_err(|error| failed(error.to_string()))?;
         for (index, claim) in claims.claims.iter().enumerate() {
@@ -263,8 +335,24 @@ impl Claims {
                 None if testable => return wrong("`band` is missing"),
                 _ => {}
             }
-            if let Evidence::DifferingBits { theta: 2.. } = claim.evidence {
-                return wrong("`theta` must be 0 or 1");
+            match &claim.evidence {
+                Evidence::DifferingBits { theta: 2.. } => return wrong("`theta` must be 0 or 1"),
+                Evidence::GradientExponent { function, .. } => {
+                    if let Err(message) = function.resolve() {
+                        return wrong(&format!("`function`: {message}"));
+                    }
+                }
+                Evidence::ConditionExponent { conditions, .. } if conditions.len() < 6 => {
+                    return wrong("`conditions` must be six or more");
+                }
+                Evidence::MisjudgedSteps { criteria }
+                    if criteria.is_empty() || !criteria.iter().all(steps::is_defined) =>
+                {
+                    return wrong(
+                        "`criteria` must be one or more of `epoch`, `step`, `grad-norm`, `loss-level` and `loss-decrease`",
+                    );
+                }
+                _ => {}
             }
         }
         Ok(claims)
@@ -289,4 +377,64 @@ impl Claims {
             })
             .collect()
     }
+
+    /// The confidence level of each interval at which all of them hold at once with 95 % probability, however
+    /// they depend on each other: 1 − 0.05/k for k claims that rest on estimates (Bonferroni). Claims that are
+    /// not measured this time count, so that no verdict depends on which others are asked for.
+    pub fn level(&self) -> f64 {
+        let estimates = self.claims.iter().filter(|c| c.evidence.is_estimate());
+        1.0 - FAMILY_ERROR / estimates.count().max(1) as f64
+    }
+
+    /// The verdicts on the claims that rest on these results' suite.
+    ///
+    /// # Errors
+    /// When a statistic fails for another reason than too few results, which makes its claim untestable.
+    pub fn judged_by(&self, results: &Results) -> Result<Vec<Judgement>> {
+        let own = |claim: &&Claim| claim.evidence.suite() == Some(&results.suite);
+        let mut judgements = Vec::new();
+        for claim in self.claims.iter().filter(own) {
+            let measured = match suites::measured(&claim.evidence, results, self.level()) {
+                Err(Error::Stats(error @ stats::Error::TooFew { .. })) => {
+                    Measured::Nothing(error.to_string())
+                }
+                other => other?,
+            };
+            judgements.push(Judgement::new(claim, &measured));
+        }
+        Ok(judgements)
+    }
+}
+
+/// The text of a file of claims with these verdicts, and the counts that it records, in place of its own;
+/// all else, comments too, stays.
+///
+/// # Errors
+/// When the text is not TOML.
+pub fn updated(text: &str, judgements: &[Judgement]) -> Result<String, toml_edit::TomlError> {
+    let mut document: toml_edit::DocumentMut = text.parse()?;
+    let tables = document.get_mut("claim");
+    let tables = tables.and_then(|item| item.as_array_of_tables_mut());
+    for table in tables.into_iter().flat_map(|tables| tables.iter_mut()) {
+        let id = table.get("id").and_then(|id| id.as_str());
+        let Some(judged) = judgements.iter().find(|judged| Some(&*judged.id) == id) else {
+            continue;
+        };
+        let verdict = judged.verdict.to_string().replace(' ', "-");
+        let counted = judged.value.filter(|_| judged.interval.is_none());
+        let new = [
+            ("expected", Some(toml_edit::Value::from(verdict))),
+            ("exactly", counted.map(toml_edit::Value::from)),
+        ];
+        for (key, value) in new {
+            if let (Some(value), Some(old)) = (value, table.get_mut(key))
+                && let Some(old) = old.as_value_mut()
+            {
+                let decor = old.decor().clone();
+                *old = value;
+                *old.decor_mut() = decor;
+            }
+        }
+    }
+    Ok(document.to_string())
 }

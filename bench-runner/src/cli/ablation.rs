@@ -357,7 +357,8 @@ pub(super) fn write_report(
 ) -> Result<()> {
     crate::store::write(&folder.join("results.parquet"), results)?;
     manifest.wall_seconds = started.elapsed().as_secs_f64();
-    report::write(folder, results, &manifest)?;
+    let findings = super::claims::findings(results)?;
+    report::write_with(folder, results, &manifest, &findings, &[])?;
     manifest.wall_seconds = started.elapsed().as_secs_f64();
     manifest.write(&folder.join("manifest.json"))?;
     if quiet {

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use serde::Serialize;
 
+use super::replay::replay;
 use super::suites::Suites;
-use super::{print, write_files};
-use crate::claims::{Claim, Claims, Evidence, Measured, Measurer, Source, Verdict};
+use super::{print, spinner, write_files};
+use crate::claims::{Claim, Claims, Judgement, Measurer, updated};
 use crate::data::Library;
 use crate::problem::Environment;
-use crate::report::Table;
+use crate::report::{self, Finding};
 use crate::spec::Scale;
+use crate::store::{Results, write_whole};
 use crate::{Error, Result};
+
+/// Where the repository keeps its claims.
+const FILE: &str = "reports/claims.toml";
 
 #[derive(Debug, Parser)]
 pub(super) struct ClaimsCommand {
@@ -23,15 +27,32 @@ pub(super) struct ClaimsCommand {
     /// End with an error if a verdict or a count differs from the recorded one
     #[arg(long)]
     check: bool,
+    /// Write the verdicts and counts into the file of claims [default of --file: reports/claims.toml]
+    #[arg(long, conflicts_with = "check")]
+    update: bool,
     /// Leave out claims whose suites take minutes
     #[arg(long)]
     fast: bool,
     /// Say what a claim is, where it comes from and how it is judged, and measure nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["check", "update"])]
     explain: bool,
-    /// Where claims.json and claims.md go
+    /// Another file of claims than the built-in reports/claims.toml
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Where index.html, claims.json and claims.md go
     #[arg(long, value_name = "DIR", default_value = "reports/claims")]
     out: PathBuf,
+    /// Make one recorded run again, and end with an error if it comes out otherwise: the beginning of its
+    /// address (`store list`) or digest (`runs.csv`)
+    #[arg(
+        long,
+        value_name = "RUN_ID",
+        conflicts_with_all = ["ids", "check", "update", "fast", "explain", "file"]
+    )]
+    replay: Option<String>,
+    /// The report's folder that has the run to replay [default: the store]
+    #[arg(long, value_name = "REPORT", requires = "replay")]
+    from: Option<PathBuf>,
     /// Where runs are kept, so that none is made twice
     #[arg(long, value_name = "DIR", default_value = super::store::DEFAULT)]
     store: PathBuf,
@@ -40,30 +61,26 @@ pub(super) struct ClaimsCommand {
     pub(super) threads: Option<u16>,
 }
 
-/// A judged claim, for machines.
-#[derive(Debug, Serialize)]
-struct Judgement {
-    id: String,
-    statement: String,
-    source: Source,
-    rule: String,
-    evidence: String,
-    value: Option<f64>,
-    interval: Option<[f64; 2]>,
-    verdict: Verdict,
-    recorded: Verdict,
-}
-
-/// Measures and judges.
+/// Measures and judges, or makes a recorded run again.
 ///
 /// # Errors
-/// When something cannot be measured or written, or, with `--check`, what moved.
+/// When something cannot be measured or written, or, with `--check`, what moved; as [`replay`].
 pub(super) fn claims(
     options: &ClaimsCommand,
     library: &dyn Fn() -> Result<Library>,
     out: &mut impl Write,
 ) -> Result<()> {
-    let claims = Claims::built_in()?;
+    if let Some(id) = &options.replay {
+        return replay(id, options.from.as_deref(), &options.store, library, out);
+    }
+    let file = match &options.file {
+        None if options.update => Some(Path::new(FILE)),
+        file => file.as_deref(),
+    };
+    let claims = match file {
+        Some(file) => Claims::read(file)?,
+        None => Claims::built_in()?,
+    };
     let mut selected = claims.select(&options.ids)?;
     if options.explain {
         return print(
@@ -72,12 +89,7 @@ pub(super) fn claims(
         );
     }
     if options.fast {
-        selected.retain(|claim| {
-            !matches!(
-                claim.evidence,
-                Evidence::Wins { .. } | Evidence::ProbabilityOfLowerLoss { .. }
-            )
-        });
+        selected.retain(|claim| claim.evidence.suite().is_none());
     }
     let environment = Environment {
         library: library()?.into(),
@@ -94,50 +106,61 @@ pub(super) fn claims(
     let mut measurer = Measurer {
         environment: &environment,
         results: &mut |suite| suites.results(suite),
+        build: &|config, parameters| config.build(parameters),
+        level: claims.level(),
     };
-    let (mut judgements, mut moved) = (Vec::new(), Vec::new());
+    let mut judgements = Vec::new();
     for claim in selected {
-        eprintln!("{}", claim.id);
-        let measured = measurer.measure(claim)?;
-        moved.extend(claim.moved(&measured));
-        judgements.push(judgement(claim, &measured));
+        // Suites show their own progress.
+        let waiting = claim.evidence.suite().is_none().then(|| spinner(&claim.id));
+        let measured = measurer.measure(claim);
+        if let Some(spinner) = waiting {
+            spinner.finish_and_clear();
+        }
+        let judged = Judgement::new(claim, &measured?);
+        let recorded = match judged.moved {
+            Some(_) => format!("  (recorded: {})", judged.recorded),
+            None => String::new(),
+        };
+        let line = format!(
+            "{:<28} {:<15} {} {}{recorded}",
+            judged.id,
+            judged.verdict.to_string(),
+            judged.measured,
+            judged.within
+        );
+        print(out, &format!("{}\n", line.trim_end()))?;
+        judgements.push(judged);
     }
-    let text = |judgement: &Judgement| {
-        vec![
-            judgement.statement.clone(),
-            judgement.evidence.clone(),
-            judgement.verdict.to_string(),
-            judgement.recorded.to_string(),
-        ]
-    };
-    let table = Table {
-        headers: ["claim", "measured", "verdict", "recorded"]
-            .map(String::from)
-            .to_vec(),
-        rows: judgements.iter().map(text).collect(),
-    };
-    let json = serde_json::to_string_pretty(&judgements).map_err(|error| Error::Output {
-        path: options.out.join("claims.json"),
-        reason: error.to_string(),
-    })?;
-    let files = vec![
-        ("claims.json".into(), (json + "\n").into_bytes()),
-        ("claims.md".into(), table.markdown().into_bytes()),
-    ];
-    write_files(&options.out, files)?;
-    let lines = judgements.iter().map(|judgement| {
-        format!(
-            "{:<26} {:<15} {}\n",
-            judgement.id,
-            judgement.verdict.to_string(),
-            judgement.evidence
-        )
-    });
-    print(out, &lines.collect::<String>())?;
+    write_files(&options.out, report::verdicts(&judgements, claims.level())?)?;
+    if let (true, Some(file)) = (options.update, file) {
+        update(file, &judgements)?;
+    }
+    let moved: Vec<String> = judgements.into_iter().filter_map(|j| j.moved).collect();
     if options.check && !moved.is_empty() {
         return Err(Error::ClaimsMoved { moved });
     }
     Ok(())
+}
+
+/// What results say of the claims that rest on their suite, for its report.
+///
+/// # Errors
+/// When a statistic fails.
+pub(super) fn findings(results: &Results) -> Result<Vec<Finding>> {
+    let judgements = Claims::built_in()?.judged_by(results)?;
+    Ok(judgements.iter().map(Finding::from).collect())
+}
+
+/// Writes what was found into a file of claims.
+fn update(file: &Path, judgements: &[Judgement]) -> Result<()> {
+    let failed = |reason: String| Error::Input {
+        path: file.into(),
+        reason,
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    let text = updated(&text, judgements).map_err(|error| failed(error.to_string()))?;
+    write_whole(file, text.as_bytes())
 }
 
 fn explained(claim: &Claim) -> String {
@@ -151,26 +174,4 @@ fn explained(claim: &Claim) -> String {
         claim.band,
         claim.expected
     )
-}
-
-fn judgement(claim: &Claim, measured: &Measured) -> Judgement {
-    let (value, interval) = match measured {
-        Measured::Exact(value) => (Some(*value), None),
-        Measured::Estimated(estimate) => (
-            Some(estimate.value),
-            Some([estimate.interval.low, estimate.interval.high]),
-        ),
-        Measured::Nothing(_) => (None, None),
-    };
-    Judgement {
-        id: claim.id.clone(),
-        statement: claim.statement.clone(),
-        source: claim.source,
-        rule: claim.rule.clone(),
-        evidence: measured.text(),
-        value,
-        interval,
-        verdict: claim.judge(measured),
-        recorded: claim.expected,
-    }
 }

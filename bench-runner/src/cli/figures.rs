@@ -5,10 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::suites::{Suites, or_reason};
-use super::{ablation, print, results_file, write_files};
+use super::{ablation, print, results_file, spinner, write_files};
 use crate::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Size, StepCosts};
 use crate::data::Library;
 use crate::figure::Format;
@@ -213,15 +212,6 @@ fn measured(
             or_reason(measured)
         }
     }
-}
-
-fn spinner(message: &str) -> ProgressBar {
-    let spinner = ProgressBar::new_spinner().with_message(message.to_owned());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
-        spinner.set_style(style);
-    }
-    spinner.enable_steady_tick(std::time::Duration::from_millis(200));
-    spinner
 }
 
 /// Computes what results do not hold: paths, landscapes, counted steps.

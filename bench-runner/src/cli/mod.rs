@@ -5,6 +5,7 @@ mod claims;
 mod executor;
 mod figures;
 mod plan_report;
+mod replay;
 mod report;
 mod run;
 mod shard;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use self::report::ReportCommand;
 use crate::data::Library;
@@ -66,7 +68,7 @@ enum Command {
     Figures(Figures),
     /// Judge the claims of the paper and ours by counts and by results; run what they lack
     #[command(
-        after_help = "Examples:\n  bench-runner claims\n  bench-runner claims --explain headline-adam\n  bench-runner claims --check --fast"
+        after_help = "Examples:\n  bench-runner claims\n  bench-runner claims --explain headline-adam\n  bench-runner claims --check --fast\n  bench-runner claims --update headline-adam\n  bench-runner claims --replay 5d41402abc4b --from reports/quick"
     )]
     Claims(ClaimsCommand),
     /// Make a report of results that are there: of one suite, of several side by side, or of a plan
@@ -211,6 +213,16 @@ fn interruptible<T>(work: impl FnOnce(&AtomicBool) -> T) -> T {
         eprintln!("Ctrl-C will lose results: {error}");
     }
     work(&INTERRUPTED)
+}
+
+/// A sign of life for what takes a while.
+fn spinner(message: &str) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner().with_message(message.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(std::time::Duration::from_millis(200));
+    spinner
 }
 
 /// Opens a page in the browser.

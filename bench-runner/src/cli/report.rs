@@ -56,7 +56,11 @@ pub(super) fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
         path: folder.clone(),
         reason: error.to_string(),
     })?;
-    Report::new(&results, &manifest).write(&folder)?;
+    Report {
+        findings: &super::claims::findings(&results)?,
+        ..Report::new(&results, &manifest)
+    }
+    .write(&folder)?;
     crate::store::write(&folder.join("results.parquet"), &results)?;
     manifest.write(&folder.join("manifest.json"))?;
     let page = folder.join("index.html");

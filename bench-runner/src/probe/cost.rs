@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use candle_core::Device;
-use optim::{Meter, VectorPasses};
+use optim::{Meter, Optimizer, Parameters, VectorPasses};
 
 use crate::Result;
 use crate::problem::{FunctionProblem, Problem, QuadraticConfig};
@@ -38,20 +38,21 @@ pub fn step_cost(optimizer: &OptimizerConfig, dimension: usize) -> Result<StepCo
         noise: 0.1,
         steps_per_epoch: 10,
     };
-    step_cost_on(&config, optimizer, WARM_UP..WARM_UP + COUNTED)
+    let build = |parameters: &Parameters| optimizer.build(parameters);
+    step_cost_on(&config, &build, WARM_UP..WARM_UP + COUNTED)
 }
 
-/// Counts the given steps of an optimizer on a quadratic, from the start of seed 0.
+/// Counts the given steps, on a quadratic from the start of seed 0, of the optimizer that `build` makes.
 ///
 /// # Errors
 /// As [`step_cost`].
 pub fn step_cost_on(
     config: &QuadraticConfig,
-    optimizer: &OptimizerConfig,
+    build: &dyn Fn(&Parameters) -> optim::Result<Box<dyn Optimizer>>,
     steps: Range<u64>,
 ) -> Result<StepCost> {
     let mut problem = FunctionProblem::quadratic(config, 0, &Device::Cpu)?;
-    let mut optimizer = optimizer.build(problem.parameters())?;
+    let mut optimizer = build(problem.parameters())?;
     let mut meter = Meter::new();
     let total = |passes: VectorPasses| (passes.reads + passes.writes) as f64;
     let mut before = (0.0, 0);

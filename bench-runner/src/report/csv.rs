@@ -86,6 +86,7 @@ pub(super) fn runs(results: &Results) -> String {
             "word_perplexity",
             "switches",
             "first_switch_step",
+            "digest",
         ]
         .map(Into::into),
     );
@@ -115,6 +116,7 @@ pub(super) fn runs(results: &Results) -> String {
             run.switches
                 .first()
                 .map_or_else(String::new, |switch| switch.step.to_string()),
+            run.digest(),
         ]));
     }
     text

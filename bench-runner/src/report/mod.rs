@@ -10,6 +10,7 @@ pub(crate) mod number;
 mod summary;
 mod table;
 mod terminal;
+mod verdicts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use gallery::{Drawn, gallery};
 pub use summary::{Row, Spread, summarize};
 pub use table::Table;
 pub use terminal::terminal_table;
+pub use verdicts::verdicts;
 
 use crate::figure::{self, Axis, Chart, Format, Metric};
 use crate::store::{Manifest, ProblemInfo, Results};

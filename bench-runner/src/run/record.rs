@@ -3,6 +3,7 @@
 use optim::{Counts, PairCounts, Phase};
 use serde::{Deserialize, Serialize};
 
+use crate::data::sha256;
 use crate::spec::{OptimizerEntry, ProblemEntry};
 
 /// Which run: one optimizer on one problem with one seed.
@@ -169,6 +170,18 @@ impl RunRecord {
             switch.seconds = 0.0;
         }
         record
+    }
+
+    /// SHA-256 of everything that must be equal when the run is repeated: the record without times, and
+    /// without the labels, which change none of its numbers.
+    pub fn digest(&self) -> String {
+        let mut record = self.without_times();
+        record.cell.problem.clear();
+        record.cell.optimizer.clear();
+        let mut bytes = Vec::new();
+        // Writing to memory cannot fail.
+        let _ = ciborium::into_writer(&record, &mut bytes);
+        sha256(&bytes)
     }
 
     /// The last measured point.

@@ -33,6 +33,6 @@ pub use location::{
     interquartile_mean, mean, median, median_or_infinite, population_variance, quantile,
     sample_variance,
 };
-pub use power::Design;
+pub use power::{Design, detectable_share};
 pub use profile::{Ecdf, data_profiles, performance_profiles, score_profile, times_to_targets};
 pub use rank::average_ranks;

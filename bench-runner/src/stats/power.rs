@@ -5,11 +5,12 @@ use std::f64::consts::LN_2;
 use rand::Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
+use statrs::function::beta::beta_reg;
 use statrs::function::gamma::ln_gamma;
 
 use super::comparison::sign_flip;
 use super::error::check_probability;
-use super::interval::{normal_cdf, t_quantile};
+use super::interval::{normal_cdf, t_quantile, wilson};
 use super::{Alternative, Error, Result};
 use crate::random::{Stream, stream};
 
@@ -192,6 +193,38 @@ impl Design {
         }
         Ok(high)
     }
+}
+
+/// The smallest probability of success at which [`wilson`]'s interval of so many trials lies above ½ with
+/// probability `power`: the p with P(B ≥ k) = power, B binomial(trials, p) and k the fewest successes whose
+/// interval does. `None` where not even success in all trials suffices.
+///
+/// # Errors
+/// For no trials, or a level or power outside (0, 1).
+pub fn detectable_share(trials: u64, level: f64, power: f64) -> Result<Option<f64>> {
+    check_probability("power", power)?;
+    let mut needed = None;
+    for successes in (0..=trials).rev() {
+        if wilson(successes, trials, level)?.interval.low <= 0.5 {
+            break;
+        }
+        needed = Some(successes);
+    }
+    let Some(needed) = needed else {
+        return Ok(None);
+    };
+    // P(B ≥ k) is the regularized incomplete beta function I_p(k, n − k + 1), which grows with p.
+    let found = |p: f64| beta_reg(needed as f64, (trials - needed + 1) as f64, p);
+    let (mut low, mut high) = (0.5, 1.0);
+    while high - low > 1e-12 {
+        let middle = low + (high - low) / 2.0;
+        if found(middle) < power {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(Some(high))
 }
 
 /// P(T ≤ t) for T noncentral t.

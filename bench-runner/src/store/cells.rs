@@ -12,7 +12,9 @@ use super::manifest::instruction_sets;
 use crate::data::sha256;
 #[cfg(doc)]
 use crate::problem::Fault;
-use crate::run::{Outcome, RunRecord};
+use crate::problem::ProblemConfig;
+use crate::run::{CellId, Outcome, RunRecord};
+use crate::spec::{OptimizerEntry, ProblemEntry};
 use crate::sweep::Cell;
 use crate::whole::unique;
 use crate::{Error, Result};
@@ -25,6 +27,17 @@ pub(crate) const CODE: &str = env!("CODE_SHA256");
 
 /// The folder of the states of runs under way.
 const CHECKPOINTS: &str = "checkpoints";
+
+/// What an origin says of its problem: settings, budget, epochs, seconds, points, and the optimizer's label
+/// where the order of batches depends on it.
+type Settings = (
+    ProblemConfig,
+    u64,
+    Option<u64>,
+    Option<f64>,
+    u64,
+    Option<String>,
+);
 
 /// All that the numbers of a run depend on. Labels and targets are not in it, since they change what a
 /// run is called and how it is judged; but for the optimizer's label where the order of batches
@@ -73,6 +86,46 @@ impl Origin {
         }
     }
 
+    /// The device, without a number.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// The vector instructions of the processor.
+    pub fn instruction_sets(&self) -> &str {
+        &self.instruction_sets
+    }
+
+    /// The hashes of the datasets.
+    pub fn data_sha256(&self) -> &[String] {
+        &self.data_sha256
+    }
+
+    /// The problem and the optimizer, labelled as in a record.
+    ///
+    /// # Errors
+    /// When their settings are of another version's layout.
+    pub fn entries(&self, cell: &CellId) -> serde_json::Result<(ProblemEntry, OptimizerEntry)> {
+        let (config, budget, epochs, seconds, points, label): Settings =
+            serde_json::from_str(&self.problem)?;
+        let problem = ProblemEntry {
+            label: cell.problem.clone(),
+            budget,
+            epochs,
+            seconds,
+            target: None,
+            points,
+            config,
+        };
+        let optimizer = OptimizerEntry {
+            label: label.unwrap_or_else(|| cell.optimizer.clone()),
+            problems: Vec::new(),
+            trials: Vec::new(),
+            config: serde_json::from_str(&self.optimizer)?,
+        };
+        Ok((problem, optimizer))
+    }
+
     /// The address: a hash of all fields.
     pub fn address(&self) -> String {
         sha256(serde_json::to_string(self).unwrap_or_default().as_bytes())
@@ -94,12 +147,9 @@ impl StoredRun {
         self.origin.code == CODE && self.origin.format == FORMAT
     }
 
-    /// SHA-256 of everything that must be equal when the run is repeated: the record without times.
+    /// The record's digest.
     pub fn digest(&self) -> String {
-        let mut bytes = Vec::new();
-        // Writing to memory cannot fail.
-        let _ = ciborium::into_writer(&self.record.without_times(), &mut bytes);
-        sha256(&bytes)
+        self.record.digest()
     }
 }
 

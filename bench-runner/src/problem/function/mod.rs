@@ -263,6 +263,17 @@ impl FunctionProblem {
         })
     }
 
+    /// The norm of the gradient without noise, ‖∇f(x)‖₂.
+    ///
+    /// # Errors
+    /// When the parameters cannot be read.
+    pub fn gradient_norm(&self) -> Result<f64> {
+        let x = self.x()?;
+        let mut gradient = vec![0.0; x.len()];
+        (self.evaluate)(&x, &mut gradient);
+        Ok(gradient.iter().map(|g| g * g).sum::<f64>().sqrt())
+    }
+
     fn x(&self) -> Result<Vec<f64>, candle_core::Error> {
         self.parameters.vars()[0].to_vec1::<f64>()
     }

@@ -1,0 +1,782 @@
+//! Claims: each gate passes what is right and fails what is planted, and the command line around them.
+
+use std::fs;
+use std::path::Path;
+
+use bench_runner::claims::{
+    Build, Claim, Claims, Evidence, Judgement, Measured, Measurer, Verdict,
+};
+use bench_runner::data::Library;
+use bench_runner::problem::Environment;
+use bench_runner::run::{CellId, CurvePoint, Outcome, RunRecord};
+use bench_runner::spec::{Experiment, OptimizerConfig, Suite};
+use bench_runner::stats::{Bootstrap, exponent};
+use bench_runner::store::{CellStore, Results};
+use bench_runner::sweep;
+use candle_core::Tensor;
+use optim::{
+    Criterion, Gradient, Objective, Optimizer, Oracle, Parameters, Phase, Step, VectorPasses,
+    state::State,
+};
+
+use crate::program;
+
+fn claims() -> Claims {
+    Claims::built_in().unwrap()
+}
+
+fn claim(id: &str) -> Claim {
+    claims().select(&[id.into()]).unwrap()[0].clone()
+}
+
+/// The judgement on optimizers that `build` makes, and on a suite's results.
+fn judged(claim: &Claim, build: Build<'_>, results: Option<&Results>) -> Judgement {
+    let environment = Environment {
+        library: Library::from_env(None).unwrap().into(),
+        device: candle_core::Device::Cpu,
+    };
+    let mut measurer = Measurer {
+        environment: &environment,
+        results: &mut |_| Ok(results.cloned().ok_or_else(|| "no results".into())),
+        build,
+        level: claims().level(),
+    };
+    Judgement::new(claim, &measurer.measure(claim).unwrap())
+}
+
+fn shipped(config: &OptimizerConfig, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+    config.build(parameters)
+}
+
+/// That the gate of a claim passes the shipped optimizers, and turns red for those that `build` makes.
+fn turns_red(id: &str, build: Build<'_>) {
+    let gate = claim(id);
+    let right = judged(&gate, &shipped, None);
+    assert_eq!(right.verdict, Verdict::Reproduced, "{id}: {right:?}");
+    assert_eq!(right.moved, None, "{id}");
+    let wrong = judged(&gate, build, None);
+    assert_eq!(wrong.verdict, Verdict::NotReproduced, "{id}: {wrong:?}");
+    assert!(wrong.moved.is_some_and(|moved| moved.starts_with(id)));
+}
+
+/// What is wrong with an optimizer.
+#[derive(Debug, Clone, Copy)]
+enum Defect {
+    /// It moves, and holds, this many times as much as it says.
+    Factor(u64),
+    /// Its newest pair is longer by this share than the products that were taken with it.
+    Pair(f64),
+    /// One number that it keeps for its recursion is larger by this share.
+    Product(usize, f64),
+    /// Every tenth evaluation is not counted.
+    Uncounted,
+    /// Each step makes one evaluation too many.
+    Superfluous,
+}
+
+/// An optimizer with a defect.
+struct Defective {
+    inner: Box<dyn Optimizer>,
+    defect: Defect,
+    evaluations: u64,
+    last: Option<(f64, Gradient)>,
+}
+
+impl Defective {
+    fn boxed(
+        defect: Defect,
+        config: &OptimizerConfig,
+        parameters: &Parameters,
+    ) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(Self {
+            inner: config.build(parameters)?,
+            defect,
+            evaluations: 0,
+            last: None,
+        }))
+    }
+
+    fn spoil(&mut self, change: impl FnOnce(&mut State) -> candle_core::Result<()>) {
+        let mut state = self.inner.state().unwrap();
+        change(&mut state).unwrap();
+        self.inner.restore(&state).unwrap();
+    }
+}
+
+/// An objective that answers one question in ten with its last answer, behind the meter's back.
+struct Uncounted<'a, 'b> {
+    oracle: &'a mut Oracle<'b>,
+    evaluations: &'a mut u64,
+    last: &'a mut Option<(f64, Gradient)>,
+}
+
+impl Objective for Uncounted<'_, '_> {
+    fn loss(&mut self) -> optim::Result<f64> {
+        self.oracle.loss()
+    }
+
+    fn loss_and_gradient(&mut self) -> optim::Result<(f64, Gradient)> {
+        *self.evaluations += 1;
+        match self.last {
+            Some(last) if self.evaluations.is_multiple_of(10) => Ok(last.clone()),
+            _ => Ok(self.last.insert(self.oracle.loss_and_gradient()?).clone()),
+        }
+    }
+}
+
+impl Optimizer for Defective {
+    fn step(&mut self, oracle: &mut Oracle<'_>) -> optim::Result<Step> {
+        match self.defect {
+            Defect::Uncounted => {
+                let mut objective = Uncounted {
+                    oracle,
+                    evaluations: &mut self.evaluations,
+                    last: &mut self.last,
+                };
+                let mut meter = optim::Meter::new();
+                return self
+                    .inner
+                    .step(&mut Oracle::new(&mut objective, &mut meter));
+            }
+            Defect::Superfluous => {
+                oracle.loss()?;
+            }
+            Defect::Pair(share) => self.spoil(|state| {
+                let newest = format!("pair.{}", pairs(state).saturating_sub(1));
+                if let Some(pair) = state.tensors.get_mut(&newest) {
+                    *pair = (&*pair * (1.0 + share))?;
+                }
+                Ok(())
+            }),
+            Defect::Product(index, share) => self.spoil(|state| {
+                if pairs(state) > 0 {
+                    let products = state.tensors.get_mut("products").unwrap();
+                    let mut numbers = products.to_vec1::<f64>()?;
+                    numbers[index] *= 1.0 + share;
+                    *products = Tensor::new(numbers, products.device())?;
+                }
+                Ok(())
+            }),
+            Defect::Factor(_) => {}
+        }
+        self.inner.step(oracle)
+    }
+
+    fn start_epoch(&mut self, epoch: u64) {
+        self.inner.start_epoch(epoch);
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.inner.parameters()
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.inner.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> optim::Result<()> {
+        self.inner.set_learning_rate(learning_rate)
+    }
+
+    fn phase(&self) -> Phase {
+        self.inner.phase()
+    }
+
+    fn state_elements(&self) -> u64 {
+        match self.defect {
+            Defect::Factor(factor) => factor * self.inner.state_elements(),
+            _ => self.inner.state_elements(),
+        }
+    }
+
+    fn vector_passes(&self) -> VectorPasses {
+        let passes = self.inner.vector_passes();
+        match self.defect {
+            Defect::Factor(factor) => VectorPasses {
+                reads: factor * passes.reads,
+                writes: factor * passes.writes,
+            },
+            _ => passes,
+        }
+    }
+
+    fn state(&self) -> optim::Result<State> {
+        self.inner.state()
+    }
+
+    fn restore(&mut self, state: &State) -> optim::Result<()> {
+        self.inner.restore(state)
+    }
+}
+
+fn pairs(state: &State) -> usize {
+    let names = state.tensors.keys();
+    names.filter(|name| name.starts_with("pair.")).count()
+}
+
+#[test]
+fn a_defect_in_the_two_loop_recursion_turns_the_gate_red() {
+    for defect in [
+        // The vectors that are added up are not those that the products were taken with.
+        Defect::Pair(0.001),
+        Defect::Pair(-2.0),
+        // Of the oldest pair: sᵀy, which both loops divide by, and yᵀy, which the second adds up.
+        Defect::Product(1, 0.001),
+        Defect::Product(2, 0.001),
+    ] {
+        turns_red("lbfgs-direction", &|config, parameters| {
+            Defective::boxed(defect, config, parameters)
+        });
+    }
+}
+
+#[test]
+fn a_defect_in_the_switch_criterion_turns_the_gate_red() {
+    let build = |defect: fn(Criterion) -> Criterion| {
+        move |config: &OptimizerConfig, parameters: &Parameters| {
+            let mut config = config.clone();
+            if let OptimizerConfig::FusePv(fuse) = &mut config {
+                fuse.criterion = defect(fuse.criterion.clone());
+            }
+            config.build(parameters)
+        }
+    };
+    let defects: [fn(Criterion) -> Criterion; 4] = [
+        // > in place of ≥.
+        |criterion| match criterion {
+            Criterion::Epoch(epoch) => Criterion::Epoch(epoch + 1),
+            other => other,
+        },
+        // The first norm forgotten.
+        |criterion| match criterion {
+            Criterion::GradNorm { threshold, .. } => Criterion::GradNorm {
+                threshold,
+                relative: false,
+            },
+            other => other,
+        },
+        // A biased average: the sum over n losses divided by n + 1, as the authors' epoch loss is.
+        |criterion| match criterion {
+            Criterion::LossLevel { threshold } => Criterion::LossLevel {
+                threshold: threshold * 11.0 / 10.0,
+            },
+            other => other,
+        },
+        // The same of the earlier mean a only: (a' - b)/a' < r with a' = a·n/(n + 1) says (a - b)/a < r', and
+        // 1 - r' = (1 - r)·n/(n + 1).
+        |criterion| match criterion {
+            Criterion::LossDecrease {
+                window,
+                min_relative_decrease,
+            } => {
+                let n = window as f64;
+                Criterion::LossDecrease {
+                    window,
+                    min_relative_decrease: 1.0 - (1.0 - min_relative_decrease) * n / (n + 1.0),
+                }
+            }
+            other => other,
+        },
+    ];
+    for defect in defects {
+        turns_red("fuse-pv-switch", &build(defect));
+    }
+}
+
+#[test]
+fn a_miscount_turns_the_gates_red() {
+    let factor_of_d = |config: &OptimizerConfig, parameters: &Parameters| {
+        let d = parameters.element_count() as u64;
+        Defective::boxed(Defect::Factor(d), config, parameters)
+    };
+    let factor_of_m = |config: &OptimizerConfig, parameters: &Parameters| {
+        let m = match config {
+            OptimizerConfig::Lbfgs(config) => config.history_size as u64,
+            _ => 2,
+        };
+        Defective::boxed(Defect::Factor(m), config, parameters)
+    };
+    let uncounted = |config: &OptimizerConfig, parameters: &Parameters| {
+        Defective::boxed(Defect::Uncounted, config, parameters)
+    };
+    turns_red("adam-step-cost", &factor_of_d);
+    turns_red("lbfgs-step-cost", &factor_of_d);
+    turns_red("lbfgs-passes-per-pair", &factor_of_m);
+    turns_red("lbfgs-memory", &factor_of_m);
+    turns_red("adam-memory", &factor_of_m);
+    turns_red("adam-evaluations", &uncounted);
+}
+
+#[test]
+fn a_count_off_by_one_in_a_thousand_has_moved() {
+    let gate = claim("adam-step-cost");
+    assert!(gate.moved(&Measured::Exact(1.001)).is_some());
+}
+
+#[test]
+fn fuse_that_is_not_its_limit_turns_the_gates_red() {
+    let blended = |config: &OptimizerConfig, parameters: &Parameters| {
+        let mut config = config.clone();
+        if let OptimizerConfig::Fuse(fuse) = &mut config
+            && let optim::Theta::Constant(theta) = &mut fuse.theta
+        {
+            *theta = 0.5 + 0.499_999 * (2.0 * *theta - 1.0);
+        }
+        config.build(parameters)
+    };
+    turns_red("theta-1-is-adam", &blended);
+    turns_red("theta-0-is-lbfgs", &blended);
+}
+
+#[test]
+fn an_evaluation_too_many_per_batch_turns_the_gate_red() {
+    turns_red("evaluations-per-batch", &|config, parameters| {
+        Defective::boxed(Defect::Superfluous, config, parameters)
+    });
+}
+
+#[test]
+fn pairs_spoiled_by_noise_break_linear_convergence() {
+    let mut gate = claim("lbfgs-linear-rate");
+    for (spoilt, expected) in [(0.0, Verdict::Reproduced), (0.5, Verdict::NotReproduced)] {
+        gate.evidence = Evidence::LogLinearity {
+            conditions: vec![10.0, 100.0],
+            noise: spoilt,
+        };
+        assert_eq!(judged(&gate, &shipped, None).verdict, expected);
+    }
+}
+
+#[test]
+fn a_rate_that_does_not_shrink_with_the_target_changes_the_exponent() {
+    let mut gate = claim("sgd-strongly-convex");
+    let right = judged(&gate, &shipped, None);
+    assert_eq!(right.verdict, Verdict::Reproduced, "{right:?}");
+    let Evidence::EvaluationsExponent {
+        rate_per_target,
+        noise,
+        first_target,
+        ..
+    } = &mut gate.evidence
+    else {
+        panic!("{gate:?}");
+    };
+    // Without noise a fixed rate converges linearly: hardly any more evaluations for half the target.
+    (*rate_per_target, *noise, *first_target) = (None, 0.0, 1e-2);
+    let wrong = judged(&gate, &shipped, None);
+    assert_eq!(wrong.verdict, Verdict::NotReproduced, "{wrong:?}");
+}
+
+/// Numbers spread like the costs of 10 seeds: e^z, z evenly over ±0.2.
+fn spread(seed: u64) -> f64 {
+    (0.4 * (seed as f64 / 9.0 - 0.5)).exp()
+}
+
+#[test]
+fn a_planted_exponent_is_judged_by_the_band() {
+    let bootstrap = Bootstrap {
+        level: claims().level(),
+        ..Bootstrap::default()
+    };
+    let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+    for (id, right, wrong) in [
+        ("sgd-strongly-convex", 1.2, 2.0),
+        ("sgd-strongly-convex", 1.2, 0.5),
+        ("adam-strongly-convex", 1.5, 2.5),
+        ("sgd-convex", 1.7, 2.5),
+        ("lbfgs-condition", 0.5, 1.5),
+        ("sgd-non-convex", 2.0, 5.0),
+        ("adam-non-convex", 3.0, 5.0),
+        ("fuse-pv-after-switch", 0.1, 0.5),
+    ] {
+        let gate = claim(id);
+        let edge = gate.band.unwrap()[1];
+        for (planted, expected) in [
+            (right, Verdict::Reproduced),
+            (wrong, Verdict::NotReproduced),
+            (edge, Verdict::Inconclusive),
+        ] {
+            let costs = sizes.map(|size: f64| {
+                let cost = |seed| 100.0 * size.powf(planted) * spread(seed);
+                (0..10).map(cost).collect::<Vec<f64>>()
+            });
+            let fit = exponent(&sizes, &costs, &bootstrap).unwrap();
+            assert_eq!(gate.judge(&fit.into()), expected, "{id}: {planted} {fit:?}");
+        }
+    }
+}
+
+/// Made-up results of a suite: the cost to the target, and the final loss, of each run.
+fn planted(suite: &str, outcome: impl Fn(&CellId) -> (u64, f64)) -> Results {
+    let experiment: Experiment = Suite::find(suite).unwrap().experiment().unwrap();
+    let records = sweep::plan(&experiment)
+        .iter()
+        .map(|cell| {
+            let id = cell.id();
+            let (cost, loss) = outcome(&id);
+            record(id, cost, loss)
+        })
+        .collect();
+    let dimensions = vec![10; experiment.problems.len()];
+    sweep::results(&experiment, &dimensions, records)
+}
+
+fn record(cell: CellId, cost: u64, loss: f64) -> RunRecord {
+    RunRecord {
+        cell,
+        outcome: Outcome::Completed {
+            reason: "planted".into(),
+        },
+        counts: optim::Counts::default(),
+        seconds: 0.0,
+        pairs: optim::PairCounts::default(),
+        switches: Vec::new(),
+        curve: vec![CurvePoint {
+            step: cost,
+            epoch: 1.0,
+            gradient_evaluations: cost,
+            loss_evaluations: 0,
+            seconds: 0.0,
+            loss,
+            test_loss: None,
+            accuracy: None,
+            word_perplexity: None,
+            gradient_norm: None,
+            criterion: None,
+            threshold: None,
+            phase: Phase::FirstOrder,
+        }],
+    }
+}
+
+/// Results of `noise` in which FUSE-PV wins on the first `won` of 40 problems.
+fn winning(won: usize) -> Results {
+    let experiment = Suite::find("noise").unwrap().experiment().unwrap();
+    let labels: Vec<String> = experiment.problems.into_iter().map(|p| p.label).collect();
+    assert_eq!(labels.len(), 40);
+    planted("noise", |cell| {
+        let wins = labels[..won].contains(&cell.problem);
+        let cost = match (cell.optimizer.starts_with("fuse-pv"), wins) {
+            (true, true) => 50,
+            (true, false) => 200,
+            (false, _) => 100,
+        };
+        (cost, 0.0)
+    })
+}
+
+#[test]
+fn planted_wins_are_judged_by_their_interval() {
+    let gate = claim("headline-adam");
+    for (won, expected) in [
+        (40, Verdict::Reproduced),
+        (32, Verdict::Reproduced),
+        (20, Verdict::Inconclusive),
+        (8, Verdict::NotReproduced),
+        (0, Verdict::NotReproduced),
+    ] {
+        let judged = judged(&gate, &shipped, Some(&winning(won)));
+        assert_eq!(judged.verdict, expected, "{won} of 40: {judged:?}");
+    }
+}
+
+#[test]
+fn only_problems_within_count() {
+    let mut gate = claim("headline-adam");
+    let Evidence::Wins { within, .. } = &mut gate.evidence else {
+        panic!("{gate:?}");
+    };
+    let labels: Vec<String> = winning(0).problems.into_iter().map(|p| p.label).collect();
+    let part = labels[0].split('/').find(|part| part.starts_with("noise="));
+    let part = part.unwrap().to_owned();
+    *within = vec![part.clone()];
+    let inside = |label: &String| label.split('/').any(|p| p == part);
+    assert_eq!(labels.iter().filter(|label| inside(label)).count(), 8);
+    let results = planted("noise", |cell| {
+        let wins = cell.optimizer.starts_with("fuse-pv") && inside(&cell.problem);
+        (if wins { 50 } else { 100 }, 0.0)
+    });
+    assert_eq!(judged(&gate, &shipped, Some(&results)).value, Some(1.0));
+}
+
+#[test]
+fn a_planted_difference_of_losses_is_judged_by_its_interval() {
+    let gate = claim("epoch-beats-gradient-norm");
+    for (leads, expected) in [
+        (0..5, Verdict::Reproduced),
+        (0..3, Verdict::Inconclusive),
+        (0..0, Verdict::NotReproduced),
+    ] {
+        // The lead is smaller than the spread between seeds: pairs tell it.
+        let results = planted("criteria", |cell| {
+            let lead = if leads.contains(&cell.seed) {
+                0.01
+            } else {
+                -0.01
+            };
+            let own = if cell.optimizer == "epoch-5" {
+                lead
+            } else {
+                0.0
+            };
+            (100, 2.0 + 0.1 * cell.seed as f64 - own)
+        });
+        let judged = judged(&gate, &shipped, Some(&results));
+        assert_eq!(judged.verdict, expected, "{leads:?}: {judged:?}");
+        // 4 problems with 5 seeds.
+        let detectable = judged.detectable.unwrap();
+        assert_eq!(detectable.pairs, 20);
+        let probability = detectable.probability.unwrap();
+        assert!((0.5..1.0).contains(&probability), "{probability}");
+    }
+    let same = planted("criteria", |_| (100, 2.0));
+    assert_eq!(
+        judged(&gate, &shipped, Some(&same)).verdict,
+        Verdict::NotTestable
+    );
+}
+
+#[test]
+fn intervals_are_wide_enough_for_all_claims_at_once() {
+    let claims = claims();
+    let estimates = claims.claims.iter().filter(|c| c.evidence.is_estimate());
+    let level = 1.0 - 0.05 / estimates.count() as f64;
+    assert_eq!(claims.level(), level);
+    // By itself this share would lie above one half: at 95 % Wilson's interval begins at 0.546.
+    let gate = claim("headline-adam");
+    let judged = judged(&gate, &shipped, Some(&winning(28)));
+    assert_eq!(judged.level, Some(level));
+    assert_eq!(judged.verdict, Verdict::Inconclusive, "{judged:?}");
+    let alone = bench_runner::stats::wilson(28, 40, 0.95).unwrap();
+    assert_eq!(gate.judge(&alone.into()), Verdict::Reproduced);
+}
+
+#[test]
+fn claims_files_that_cannot_be_judged_are_refused() {
+    let text = |evidence: &str| {
+        format!(
+            "[[claim]]\nid = \"a\"\nstatement = \"\"\nsource = \"ours\"\nrule = \"\"\nband = [0.0, 1.0]\n\
+             expected = \"reproduced\"\nevidence = {evidence}\n"
+        )
+    };
+    for (evidence, complaint) in [
+        ("{ kind = \"differing-bits\", theta = 2 }", "`theta`"),
+        (
+            "{ kind = \"misjudged-steps\", criteria = [] }",
+            "`criteria`",
+        ),
+        (
+            "{ kind = \"misjudged-steps\", criteria = [\"never\"] }",
+            "`criteria`",
+        ),
+        ("{ kind = \"vectors-per-pair\", more = 1 }", "more"),
+    ] {
+        let error = Claims::parse(&text(evidence), Path::new("mine.toml")).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        let error = error.to_string();
+        assert!(
+            error.contains("mine.toml") && error.contains(complaint),
+            "{error}"
+        );
+    }
+}
+
+/// One exact claim, recorded wrongly, with comments.
+const WRONG: &str = "# Mine.
+[[claim]]
+id = \"memory\" # of Adam
+statement = \"Adam stores 3d numbers.\"
+source = \"ours\"
+rule = \"Counted.\"
+evidence = { kind = \"vectors-held\", optimizer = { kind = \"adam\" } }
+band = [3.0, 3.0]
+exactly = 3.0   # vectors
+expected = \"reproduced\" # so far
+";
+
+#[test]
+fn check_names_what_moved_and_update_records_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine.toml"), WRONG).unwrap();
+    let run = |arguments: &[&str]| {
+        let arguments = [
+            &["claims", "--file", "mine.toml", "--out", "out"],
+            arguments,
+        ]
+        .concat();
+        let output = program::bench_runner(folder.path(), &arguments).output();
+        let output = output.unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap(), errors)
+    };
+    let (code, errors) = run(&["--check"]);
+    assert_eq!(code, 1, "{errors}");
+    assert!(errors.contains("memory: counted 2, recorded 3"), "{errors}");
+    assert_eq!(run(&["--check", "--update"]).0, 2);
+    assert_eq!(run(&["--update"]).0, 0);
+    let text = fs::read_to_string(folder.path().join("mine.toml")).unwrap();
+    let expected = WRONG
+        .replace("exactly = 3.0 ", "exactly = 2.0 ")
+        .replace("expected = \"reproduced\"", "expected = \"not-reproduced\"");
+    assert_eq!(text, expected);
+    assert_eq!(run(&["--check"]).0, 0);
+    assert_eq!(run(&["--check", "memry"]).0, 2);
+    let page = fs::read_to_string(folder.path().join("out/index.html")).unwrap();
+    assert!(page.contains("Adam stores 3d numbers.") && page.contains("not reproduced"));
+}
+
+#[test]
+fn the_json_is_what_its_schema_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let status = program::bench_runner(
+        folder.path(),
+        &["claims", "adam-memory", "lbfgs-linear-rate", "theorem"],
+    )
+    .status();
+    assert!(status.unwrap().success());
+    let read = |path: &Path| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let json = read(&folder.path().join("reports/claims/claims.json"));
+    let schema = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/claims.schema.json"));
+    conforms(&json, &schema, "claims.json");
+    let mut wrong = json.clone();
+    wrong["claims"][0]["verdict"] = "perhaps".into();
+    let panics = std::panic::catch_unwind(|| conforms(&wrong, &schema, "wrong"));
+    assert!(panics.is_err());
+}
+
+/// That a value has the type, the keys and the constants of a schema (the part of JSON Schema used here).
+fn conforms(value: &serde_json::Value, schema: &serde_json::Value, place: &str) {
+    use serde_json::Value;
+    if let Some(types) = schema.get("type") {
+        let types: Vec<&str> = match types {
+            Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+            one => one.as_str().into_iter().collect(),
+        };
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_u64() && types.contains(&"integer") => "integer",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        assert!(types.contains(&kind), "{place} is a {kind}, not {types:?}");
+    }
+    if let Some(allowed) = schema.get("enum").and_then(Value::as_array) {
+        assert!(allowed.contains(value), "{place}: {value}");
+    }
+    if let (Some(object), Some(properties)) = (value.as_object(), schema.get("properties")) {
+        let properties = properties.as_object().unwrap();
+        let required = schema["required"].as_array().unwrap();
+        for key in required {
+            assert!(object.contains_key(key.as_str().unwrap()), "{place}: {key}");
+        }
+        for (key, value) in object {
+            let property = properties.get(key);
+            conforms(
+                value,
+                property.unwrap_or_else(|| panic!("{place}: {key} is not in the schema")),
+                &format!("{place}/{key}"),
+            );
+        }
+    }
+    if let (Some(items), Some(schema)) = (value.as_array(), schema.get("items")) {
+        for (index, item) in items.iter().enumerate() {
+            conforms(item, schema, &format!("{place}/{index}"));
+        }
+    }
+}
+
+const TINY: &str = r#"
+name = "tiny"
+seeds = 2
+problem = [
+  { label = "booth", kind = "function", function = "booth", budget = 40, points = 4 },
+  { label = "digits", kind = "classification", data = "digits", batch_size = 64, budget = 12, points = 3, measure_train = 128, model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 } },
+]
+optimizer = [{ kind = "adam" }, { kind = "fuse-pv", criterion = { step = 5 } }]
+"#;
+
+/// Runs the tiny experiment in a folder; its report is in `tiny`, its store in `store`.
+fn tiny() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
+    let arguments = ["ablation", "tiny.toml", "--out", "tiny", "--store", "store"];
+    let status = program::bench_runner(folder.path(), &arguments).status();
+    assert!(status.unwrap().success());
+    folder
+}
+
+fn replay(folder: &Path, id: &str, from: &[&str]) -> (i32, String) {
+    let arguments = [&["claims", "--replay", id], from].concat();
+    let output = program::bench_runner(folder, &arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+#[test]
+fn runs_are_replayed_from_the_store_bit_for_bit() {
+    let folder = tiny();
+    let store = CellStore::new(folder.path().join("store"));
+    let (runs, _) = store.runs().unwrap();
+    assert_eq!(runs.len(), 8);
+    let from = ["--store", "store"];
+    for (address, run) in &runs {
+        let (code, text) = replay(folder.path(), &address[..12], &from);
+        assert_eq!(code, 0, "{text}");
+        assert!(text.contains("bit for bit") && text.contains(&run.digest()));
+    }
+    assert_eq!(replay(folder.path(), "no-such-run", &from).0, 2);
+    // Every run's address begins with the empty text.
+    assert_eq!(replay(folder.path(), "", &from).0, 2);
+
+    // One bit of one loss.
+    let (address, run) = runs.iter().next().unwrap();
+    let mut altered = run.record.clone();
+    let loss = &mut altered.curve[1].loss;
+    *loss = f64::from_bits(loss.to_bits() ^ 1);
+    store.save(&run.origin, &altered).unwrap();
+    let (code, text) = replay(folder.path(), address, &from);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("not the same bits"), "{text}");
+}
+
+#[test]
+fn runs_are_replayed_from_a_report_and_judged_by_tolerances_on_another_processor() {
+    let folder = tiny();
+    let report = folder.path().join("tiny");
+    let from = ["--from", "tiny"];
+    let results = bench_runner::store::read(&report.join("results.parquet")).unwrap();
+    let listed = fs::read_to_string(report.join("runs.csv")).unwrap();
+    for run in &results.records {
+        assert!(listed.contains(&run.digest()));
+        let (code, text) = replay(folder.path(), &run.digest()[..12], &from);
+        assert_eq!(code, 0, "{text}");
+    }
+
+    let manifest = report.join("manifest.json");
+    let mut json: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&manifest).unwrap()).unwrap();
+    json["cpu"] = "another processor (some ISA)".into();
+    fs::write(&manifest, json.to_string()).unwrap();
+    let alter = |factor: f64| {
+        let mut results = results.clone();
+        let run = &mut results.records[0];
+        run.curve.last_mut().unwrap().loss *= factor;
+        let id = run.digest();
+        bench_runner::store::write(&report.join("results.parquet"), &results).unwrap();
+        replay(folder.path(), &id[..12], &from)
+    };
+    let (code, text) = alter(1.001);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("other vector instructions"), "{text}");
+    let (code, text) = alter(1e9);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("outside the tolerances") && text.contains("loss:"));
+}
