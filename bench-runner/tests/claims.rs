@@ -730,7 +730,7 @@ fn runs_are_replayed_from_the_store_bit_for_bit() {
     for (address, run) in &runs {
         let (code, text) = replay(folder.path(), &address[..12], &from);
         assert_eq!(code, 0, "{text}");
-        assert!(text.contains("bit for bit") && text.contains(&run.digest()));
+        assert!(text.contains("bit for bit") && text.contains(&run.record.digest()));
     }
     assert_eq!(replay(folder.path(), "no-such-run", &from).0, 2);
     // Every run's address begins with the empty text.

@@ -34,7 +34,7 @@ impl Recorded {
         let (runs, _) = store.runs()?;
         let matching = runs
             .iter()
-            .map(|(address, run)| ([address.clone(), run.digest()], run));
+            .map(|(address, run)| ([address.clone(), run.record.digest()], run));
         let run = one(id, matching, store.folder())?;
         let origin = &run.origin;
         let (problem, optimizer) =
@@ -93,14 +93,10 @@ impl Recorded {
         interrupted: &AtomicBool,
         observe: &mut dyn FnMut(&CurvePoint),
     ) -> Result<Replayed> {
-        let mut hashes = BTreeMap::new();
-        for name in self.problem.config.data() {
-            let config = &self.problem.config;
+        let config = &self.problem.config;
+        for name in config.data() {
             let hash = config.data_sha256(&name, &environment.library)?;
-            hashes.insert(name, hash);
-        }
-        for (name, hash) in &hashes {
-            if !self.data_sha256.contains(hash) {
+            if !self.data_sha256.contains(&hash) {
                 return Err(Error::Problem {
                     message: format!(
                         "{}: the data of `{name}` have SHA-256 {hash}; the recorded run had others",

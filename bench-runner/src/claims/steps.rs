@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use candle_core::DType;
+use candle_core::{DType, Tensor};
 use optim::{
     AdamConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, LineSearch, Meter, PairSource,
     Phase, Step, Theta,
@@ -113,8 +113,13 @@ pub(super) fn differing_bits(theta: u8, build: Build<'_>) -> Result<f64> {
 }
 
 fn position(problem: &FunctionProblem) -> Result<Vec<f64>> {
+    values(&problem.parameters().snapshot()?)
+}
+
+/// The elements of all tensors, in their order.
+fn values(tensors: &[Tensor]) -> Result<Vec<f64>> {
     let mut values = Vec::new();
-    for tensor in problem.parameters().snapshot()? {
+    for tensor in tensors {
         let tensor = tensor.flatten_all()?.to_dtype(DType::F64)?;
         values.extend(tensor.to_vec1::<f64>()?);
     }
@@ -124,11 +129,7 @@ fn position(problem: &FunctionProblem) -> Result<Vec<f64>> {
 /// Where a problem without noise stands, and its gradient there.
 fn state(problem: &mut FunctionProblem) -> Result<(Vec<f64>, Vec<f64>)> {
     let gradient = problem.objective(0)?.loss_and_gradient()?.1;
-    let mut values = Vec::new();
-    for tensor in gradient.tensors() {
-        values.extend(tensor.flatten_all()?.to_vec1::<f64>()?);
-    }
-    Ok((position(problem)?, values))
+    Ok((position(problem)?, values(gradient.tensors())?))
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

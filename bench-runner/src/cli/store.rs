@@ -100,7 +100,7 @@ fn diff(first: &CellStore, second: &CellStore) -> Result<String> {
     let mut equal = 0;
     for (address, run) in &ours {
         let reading = match theirs.get(address) {
-            Some(other) if other.digest() == run.digest() => {
+            Some(other) if other.record.digest() == run.record.digest() => {
                 equal += 1;
                 continue;
             }

@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Value};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::page::{STYLE, render};
 use super::{Result, Table};
 use crate::catalogue::{Entry, Piece, PieceContent};
 use crate::figure::{self, Chart, Format};
 
 const TEMPLATE: &str = include_str!("../../templates/figures.html");
-const STYLE: &str = include_str!("../../templates/report.css");
 
 /// An entry of the catalogue with its charts and tables.
 #[derive(Debug, Clone)]
@@ -84,16 +82,11 @@ pub fn gallery(
             pieces: shown,
         });
     }
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template("figures.html", TEMPLATE)?;
     let page = Page {
         style: STYLE,
         entries,
     };
-    let page = environment
-        .get_template("figures.html")?
-        .render(Value::from(Serde(&page)))?;
+    let page = render("figures.html", TEMPLATE, &page)?;
     files.insert(0, ("index.html".into(), page.into_bytes()));
     Ok(files)
 }

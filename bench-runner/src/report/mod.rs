@@ -7,6 +7,7 @@ mod csv;
 mod gallery;
 mod html;
 pub(crate) mod number;
+mod page;
 mod summary;
 mod table;
 mod terminal;

@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Value};
 use serde::Serialize;
 
+use super::page::{STYLE, render};
 use super::{Finding, Result, Table};
 use crate::claims::{Judgement, Source, Verdict};
 
 const TEMPLATE: &str = include_str!("../../templates/claims.html");
-const STYLE: &str = include_str!("../../templates/report.css");
 
 /// The version of the layout of `claims.json`; `reports/claims.schema.json` describes it.
 const SCHEMA_VERSION: u32 = 1;
@@ -133,10 +131,5 @@ fn page(judgements: &[Judgement], reading: String) -> Result<String> {
             })
             .collect(),
     };
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template("claims.html", TEMPLATE)?;
-    Ok(environment
-        .get_template("claims.html")?
-        .render(Value::from(Serde(&page)))?)
+    render("claims.html", TEMPLATE, &page)
 }

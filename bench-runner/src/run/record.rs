@@ -151,9 +151,9 @@ impl RunRecord {
         Self {
             cell,
             outcome,
-            counts: optim::Counts::default(),
+            counts: Counts::default(),
             seconds: 0.0,
-            pairs: optim::PairCounts::default(),
+            pairs: PairCounts::default(),
             switches: Vec::new(),
             curve: Vec::new(),
         }

@@ -146,11 +146,6 @@ impl StoredRun {
     pub fn is_current(&self) -> bool {
         self.origin.code == CODE && self.origin.format == FORMAT
     }
-
-    /// The record's digest.
-    pub fn digest(&self) -> String {
-        self.record.digest()
-    }
 }
 
 /// A folder of runs. Many processes may write to it at the same time: files appear whole, and equal
@@ -286,7 +281,7 @@ impl CellStore {
         for (address, run) in &theirs {
             if mine
                 .get(address)
-                .is_some_and(|own| own.digest() != run.digest())
+                .is_some_and(|own| own.record.digest() != run.record.digest())
             {
                 return Err(Error::StoresDiffer {
                     first: self.path(address),

@@ -69,17 +69,17 @@ impl Estimate {
                 seed: experiment.seeds[0],
             };
             let mut problem = entry.config.build(&cell, environment)?;
-            let parameters = problem.parameters();
+            let dimension = dimension(problem.as_ref());
+            let element = problem.parameters().dtype().size_in_bytes() as u64;
             let mut cost = ProblemCost {
                 label: entry.label.clone(),
-                dimension: dimension(problem.as_ref()),
+                dimension,
                 steps_per_epoch: problem.steps_per_epoch(),
                 evaluation: 0.0,
                 measurement: 0.0,
                 bytes: 0,
                 // The state of bf16 and f16 parameters is in f32.
-                vector: (parameters.element_count() * parameters.dtype().size_in_bytes().max(4))
-                    as u64,
+                vector: dimension * element.max(4),
             };
             if timed && cells.iter().any(|cell| cell.problem.label == entry.label) {
                 let (times, peak) = memory::peak(|| -> Result<_> {

@@ -1,18 +1,16 @@
 //! The loss of a linear map's outputs, whose gradient takes their place: with a large vocabulary
 //! they are the largest tensors of a language model.
 
-use std::sync::{Mutex, PoisonError};
-
 use candle_core::{CpuStorage, Shape};
 
-use super::{Affine, Float, Function, MeanCrossEntropy};
+use super::{Affine, Float, Function, Kept, MeanCrossEntropy};
 
 /// The mean cross-entropy of `x W^T` for rows x and a weight W.
 pub(crate) struct LinearCrossEntropy {
     affine: Affine,
     loss: MeanCrossEntropy,
     /// The logits, until the backward pass has run.
-    kept: Mutex<Option<CpuStorage>>,
+    kept: Kept<CpuStorage>,
 }
 
 impl LinearCrossEntropy {
@@ -20,7 +18,7 @@ impl LinearCrossEntropy {
         Self {
             affine,
             loss,
-            kept: Mutex::default(),
+            kept: Kept::default(),
         }
     }
 }
@@ -35,8 +33,7 @@ impl Function<2> for LinearCrossEntropy {
     fn forward<T: Float>(&self, inputs: [&[T]; 2]) -> Vec<T> {
         let logits = self.affine.forward(inputs);
         let loss = self.loss.forward([&logits]);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = Some(T::to_cpu_storage_owned(logits));
+        self.kept.put(T::to_cpu_storage_owned(logits));
         loss
     }
 
@@ -47,11 +44,8 @@ impl Function<2> for LinearCrossEntropy {
         gradient: &[T],
         needed: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // A second backward pass through the same graph finds nothing.
-        let logits = kept.take();
-        drop(kept);
-        let logits = logits.and_then(|kept| T::cpu_storage_data(kept).ok());
+        let kept = self.kept.take();
+        let logits = kept.and_then(|kept| T::cpu_storage_data(kept).ok());
         let mut logits = logits.unwrap_or_else(|| self.affine.forward(inputs));
         self.loss.differentiate_in_place(&mut logits, gradient[0]);
         self.affine.backward(inputs, &[], &logits, needed)

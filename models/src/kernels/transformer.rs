@@ -1,13 +1,11 @@
 //! A whole block of a transformer: as one node of Candle's graph, which spends two copies of every
 //! node's gradient, it needs none for what lies between its layers.
 
-use std::sync::{Mutex, PoisonError};
-
 use candle_core::{CpuStorage, Shape};
 
 use super::composite::Composite;
 use super::dropout::{DropOut, Noise};
-use super::{Affine, CausalAttention, Float, Function, LayerNormalize, map_chunks};
+use super::{Affine, CausalAttention, Float, Function, Kept, LayerNormalize, map_chunks};
 use crate::layer::{Activation, WeightLayout};
 
 /// `m = x + drop(project(attend(expand(norm(x)))))`, then
@@ -19,7 +17,7 @@ pub(crate) struct TransformerBlock {
     /// Drops elements of what each half adds.
     pub(crate) dropout: [Option<Noise>; 2],
     /// What the backward pass needs of the forward pass, until it has run.
-    pub(crate) kept: Mutex<Option<Vec<CpuStorage>>>,
+    pub(crate) kept: Kept<Vec<CpuStorage>>,
 }
 
 /// The values between the layers.
@@ -144,8 +142,7 @@ impl Composite for TransformerBlock {
 
     fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T> {
         let (inner, output) = self.values(input, parameters);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = Some(inner.into_storage());
+        self.kept.put(inner.into_storage());
         output
     }
 
@@ -155,11 +152,7 @@ impl Composite for TransformerBlock {
         parameters: &[&[T]],
         gradient: &[T],
     ) -> (Vec<T>, Vec<Vec<T>>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // A second backward pass through the same graph finds nothing.
-        let inner = kept.take();
-        drop(kept);
-        let inner = inner.and_then(Inner::from_storage);
+        let inner = self.kept.take().and_then(Inner::from_storage);
         let inner = inner.unwrap_or_else(|| self.values(input, parameters).0);
         let mut gradients = Gradients {
             parameters,

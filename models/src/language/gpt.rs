@@ -2,8 +2,6 @@
 //!
 //! Parameters have the names and layouts that Hugging Face's `GPT2LMHeadModel` gives them.
 
-use std::sync::Mutex;
-
 use candle_core::{Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
@@ -336,7 +334,7 @@ impl Block {
             },
             eps: self.attention_norm.eps(),
             dropout: [self.attention_dropout, self.mlp_dropout].map(|drop| drop.noise(pass)),
-            kept: Mutex::default(),
+            kept: kernels::Kept::default(),
         };
         kernels::apply_composite(block, input, &self.parameters)
     }

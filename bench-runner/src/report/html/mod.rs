@@ -4,18 +4,16 @@
 mod data;
 mod methods;
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Value};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::page::{STYLE, render};
 use super::summary::{self, Row};
 use super::{Finding, READING, Report, Result, Table, number};
 use crate::figure::{self, Chart};
 use crate::store::{Manifest, ProblemInfo, Results};
 
 const TEMPLATE: &str = include_str!("../../../templates/report.html");
-const STYLE: &str = include_str!("../../../templates/report.css");
 const SCRIPT: &str = include_str!("../../../templates/report.js");
 
 /// What the template is filled in with.
@@ -126,12 +124,7 @@ pub(super) fn page(
         records: embedded(&data::runs(results))?,
         command: manifest.command.join(" "),
     };
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template("report.html", TEMPLATE)?;
-    Ok(environment
-        .get_template("report.html")?
-        .render(Value::from(Serde(&page)))?)
+    render("report.html", TEMPLATE, &page)
 }
 
 fn section(
