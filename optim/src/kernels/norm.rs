@@ -1,5 +1,7 @@
 //! The Euclidean norm of a vector in parameter space.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -54,29 +56,47 @@ fn norm_of_tensors(tensors: &[Tensor]) -> candle_core::Result<f64> {
 /// to keep six digits.
 pub(super) const BLOCK: usize = 2048;
 
+/// Elements that an update and the sum of squares take in turns: memory is not idle while the sum is taken.
+const PIECE: usize = 256;
+
+/// Elements of one run of lanes.
+const LANES: usize = 64;
+
 /// The sum of squares, in a fixed order: blocks in the type of the arithmetic, their sums in f64.
-/// Where a block's squares overflow or underflow, they are summed again in f64.
 #[inline(always)]
 pub(super) fn sum_of_squares<T: Element>(values: &[T]) -> f64 {
-    const SAFE: std::ops::Range<f64> = 1e-25..1e35;
     let mut total = 0.0;
     for block in values.chunks(BLOCK) {
-        let sum = sum_by_lanes(block, T::widen);
-        total += if SAFE.contains(&sum) {
-            sum
-        } else {
-            sum_by_lanes(block, |value| value.widen().to_f64())
-        };
+        total += block_sum(block, |_| ());
     }
     total
 }
 
+/// The sum of squares of one block. `visit` is called with each piece of it, of [`PIECE`] elements but
+/// for the last, just before the piece is summed, so that what else reads it shares its way through the cache.
+/// Where the squares overflow or underflow, they are summed again in f64.
 #[inline(always)]
-fn sum_by_lanes<T: Element, S: Real>(block: &[T], widen: impl Fn(T) -> S) -> f64 {
-    const LANES: usize = 64;
-    let mut lanes = [S::ZERO; LANES];
-    let rows = block.chunks_exact(LANES);
-    let rest = rows.remainder();
+pub(super) fn block_sum<T: Element>(block: &[T], mut visit: impl FnMut(Range<usize>)) -> f64 {
+    const SAFE: Range<f64> = 1e-25..1e35;
+    let mut lanes = [T::Real::ZERO; LANES];
+    let mut from = 0;
+    for piece in block.chunks(PIECE) {
+        visit(from..from + piece.len());
+        from += piece.len();
+        add_squares(&mut lanes, piece, T::widen);
+    }
+    let sum = sum_lanes(lanes);
+    if SAFE.contains(&sum) {
+        return sum;
+    }
+    let mut lanes = [0.0; LANES];
+    add_squares(&mut lanes, block, |value| value.widen().to_f64());
+    sum_lanes(lanes)
+}
+
+#[inline(always)]
+fn add_squares<T: Element, S: Real>(lanes: &mut [S; LANES], values: &[T], widen: impl Fn(T) -> S) {
+    let (rows, rest) = values.as_chunks::<LANES>();
     for row in rows {
         for (lane, value) in lanes.iter_mut().zip(row) {
             let value = widen(*value);
@@ -87,5 +107,4 @@ fn sum_by_lanes<T: Element, S: Real>(block: &[T], widen: impl Fn(T) -> S) -> f64
         let value = widen(*value);
         *lane += value * value;
     }
-    sum_lanes(lanes)
 }

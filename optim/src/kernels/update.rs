@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
-use super::norm::{BLOCK, norm, norm_of_slices, sum_of_squares};
+use super::norm::{BLOCK, block_sum, norm, norm_of_slices};
 use super::{CHUNK, Element, PARALLEL_MINIMUM, host, vectorized};
 use crate::{Error, Gradient, Parameters, Result};
 
@@ -193,15 +193,19 @@ impl<T: Element, const N: usize> Chunk<'_, T, N> {
             #[inline(always)]
             || {
                 let mut sum = 0.0;
-                let parameters = self.parameters.chunks_mut(BLOCK);
-                for (parameters, gradient) in parameters.zip(self.gradient.chunks(BLOCK)) {
-                    let state = self
-                        .state
-                        .each_mut()
-                        .map(|vector| first(vector, gradient.len()));
-                    rule.update(self.group, parameters, gradient, state);
-                    // The block is in the first-level cache now.
-                    sum += sum_of_squares(gradient);
+                for gradient in self.gradient.chunks(BLOCK) {
+                    sum += block_sum(
+                        gradient,
+                        #[inline(always)]
+                        |piece| {
+                            let parameters = first(&mut self.parameters, piece.len());
+                            let state = self
+                                .state
+                                .each_mut()
+                                .map(|vector| first(vector, piece.len()));
+                            rule.update(self.group, parameters, &gradient[piece], state);
+                        },
+                    );
                 }
                 sum
             },
