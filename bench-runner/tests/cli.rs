@@ -310,6 +310,10 @@ fn help_and_lists_are_as_recorded() {
         ("help", vec!["--help"]),
         ("ablation_help", vec!["ablation", "--help"]),
         ("list", vec!["list"]),
+        (
+            "describe",
+            vec!["describe", "quick", "rosenbrock-20d", "gpt-moby-dick"],
+        ),
     ] {
         let output = bench_runner(&arguments, folder.path());
         assert!(output.status.success());

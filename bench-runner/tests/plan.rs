@@ -160,16 +160,12 @@ fn shards_at_the_same_time_make_the_results_of_one_process() {
 
     text(path, &["report", "out/plan.json"]);
     assert_eq!(results(path, "out"), local_results(path));
-    // Everything is stored, so that a new plan has nothing left to do.
-    let new = [
-        "ablation",
-        "tiny.toml",
-        "--executor",
-        "plan",
-        "--store",
-        "store",
-    ];
-    assert!(text(path, &new).contains("0 of 8 runs to be made, in 1 shards"));
+    // Everything is stored, so that nothing is left to plan, and the report is drawn at once.
+    let plan = ["ablation", "tiny.toml", "--executor", "plan"];
+    let again = ["--store", "store", "--out", "again"];
+    text(path, &[plan, again].concat());
+    assert!(!path.join("again/plan.json").exists());
+    assert_eq!(results(path, "again"), results(path, "local"));
 }
 
 #[test]
@@ -403,4 +399,121 @@ fn wrong_use_is_refused_with_what_would_be_right() {
         assert_eq!(got, Some(*code), "{arguments:?}: {error}");
         assert!(error.contains(reason), "{arguments:?}: {error}");
     }
+}
+
+const TUNED: &str = r#"
+name = "tuned"
+seeds = [0, 1]
+
+[tuning]
+seeds = [10]
+validation = 0.2
+
+[[problem]]
+label = "mlp"
+kind = "classification"
+data = "digits"
+batch_size = 64
+budget = 12
+points = 3
+measure_train = 128
+model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
+
+[[optimizer]]
+kind = "sgd"
+search = { learning_rate = [1e-3, 1e-1] }
+
+[[optimizer]]
+kind = "adam"
+search = { learning_rate = [1e-3, 1e-2] }
+"#;
+
+#[test]
+fn settings_are_chosen_between_two_plans_as_in_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("tuned.toml"), TUNED).unwrap();
+    let sweep = |executor: &str, out: &str| {
+        let sweep = ["ablation", "tuned.toml", "--executor", executor];
+        let store = format!("{out}-store");
+        text(
+            path,
+            &[&sweep[..], &["--out", out, "--store", &store]].concat(),
+        )
+    };
+    let run = |plan: &str| text(path, &["run", "--plan", plan, "--shard", "0/1"]);
+
+    let said = sweep("plan", "out");
+    assert!(
+        said.contains("tuned-tuning: 4 of 4 runs to be made"),
+        "{said}"
+    );
+    assert!(said.contains("give the same command again"), "{said}");
+    assert!(!path.join("out/plan.json").exists());
+    run("out/tuning/plan.json");
+    let said = sweep("plan", "out");
+    assert!(said.contains("tuned: 4 of 4 runs to be made"), "{said}");
+    run("out/plan.json");
+    text(path, &["report", "out/plan.json"]);
+
+    sweep("local", "local");
+    for part in ["", "/tuning"] {
+        let [planned, local] = ["out", "local"].map(|out| results(path, &format!("{out}{part}")));
+        assert_eq!(planned.records, local.records, "{part}");
+        let choices = |results: &Results| results.tuning.clone().map(|tuning| tuning.choices);
+        assert_eq!(choices(&planned), choices(&local), "{part}");
+    }
+    // A trial that failed counts as the worst, and does not hold up the choice.
+    let said = sweep("plan", "failing");
+    assert!(said.contains("give the same command again"), "{said}");
+    let plan = std::fs::read(path.join("failing/tuning/plan.json")).unwrap();
+    let plan: serde_json::Value = serde_json::from_slice(&plan).unwrap();
+    let chosen = &results(path, "local").tuning.unwrap().choices[1].setting;
+    for (index, cell) in plan["cells"].as_array().unwrap().iter().enumerate() {
+        if cell["optimizer"] != format!("adam/{chosen}") {
+            let shard = format!("{index}/4");
+            text(
+                path,
+                &[
+                    "run",
+                    "--plan",
+                    "failing/tuning/plan.json",
+                    "--shard",
+                    &shard,
+                ],
+            );
+            continue;
+        }
+        let attempts = path.join("failing/tuning/attempts");
+        std::fs::create_dir_all(&attempts).unwrap();
+        let failed = serde_json::json!({
+            "cell": { "problem": "mlp", "optimizer": cell["optimizer"], "seed": 10 },
+            "shard": format!("{index}/4"), "host": "node", "process": 1, "since": "2026-01-01T00:00:00Z",
+            "failure": "out of memory",
+        });
+        let address = cell["address"].as_str().unwrap();
+        std::fs::write(
+            attempts.join(address).with_extension("json"),
+            failed.to_string(),
+        )
+        .unwrap();
+    }
+    // The runs are planned, and the exit code tells of the trial.
+    let sweep = ["ablation", "tuned.toml", "--executor", "plan"];
+    let folders = ["--out", "failing", "--store", "failing-store"];
+    let output = call(path, &[sweep, folders].concat());
+    let (code, error) = refusal(&output);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(
+        error.contains("1 trials failed and count as the worst"),
+        "{error}"
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("tuned: 4 of 4 runs to be made"), "{said}");
+    run("failing/plan.json");
+    text(path, &["report", "failing/plan.json"]);
+    let choice = &results(path, "failing").tuning.unwrap().choices[1];
+    assert_ne!(&choice.setting, chosen);
+    let losses = choice.trials.iter().find(|(setting, _)| setting == chosen);
+    assert_eq!(losses.unwrap().1, None);
 }

@@ -9,7 +9,7 @@ use candle_core::Device;
 use clap::Parser;
 use indicatif::{HumanBytes, HumanDuration};
 
-use super::executor::{Distribution, distribute};
+use super::executor::{Distribution, PLAN, distribute};
 use super::{cores, data_sha256, interruptible, print};
 use crate::data::Library;
 use crate::problem::Environment;
@@ -17,7 +17,7 @@ use crate::run::{Checkpoint, Outcome, RunRecord};
 use crate::spec::{ExecutorConfig, ExecutorKind, Experiment, Scale};
 use crate::store::{CellStore, Circumstances, Manifest, Origin, Results};
 use crate::sweep::{
-    self, Cell, Demand, DeviceSpec, Estimate, Event, Progress, Resources, TuningSummary,
+    self, Attempts, Cell, Demand, DeviceSpec, Estimate, Event, Progress, Resources, TuningSummary,
 };
 use crate::{Error, Result, memory, report};
 
@@ -139,20 +139,49 @@ fn make(
         Some(folder) => folder.clone(),
         None => Path::new("reports").join(&experiment.name),
     };
-    let (mut tuning, mut trial_records) = (None, Vec::new());
+    let mut stage = Stage::Comparison(None);
+    let mut records = Vec::new();
     if let Some(trials) = sweep::trials(&experiment) {
-        trial_records = sweep_and_report(&means, &trials, None, &folder.join("tuning"), out)?;
-        if options.dry_run {
+        let made = sweep_and_report(&means, &trials, Stage::Trials, &folder.join("tuning"), out)?;
+        records = match made {
+            Some(records) => records,
             // Which settings are chosen does not change what they cost.
-            print(out, "Then, with the chosen settings:\n")?;
-        }
-        let (tuned, summary) = sweep::tuned(&experiment, &trial_records);
+            None if options.dry_run => {
+                print(out, "Then, with the chosen settings:\n")?;
+                Vec::new()
+            }
+            None => {
+                return print(
+                    out,
+                    "These are the trials. When they are done, give the same command again: it chooses the settings, \
+                     and plans the runs that compare them.\n",
+                );
+            }
+        };
+        let (tuned, summary) = sweep::tuned(&experiment, &records);
         experiment = tuned;
-        tuning = Some(summary);
+        stage = Stage::Comparison(Some(summary));
     }
-    let mut records = sweep_and_report(&means, &experiment, tuning, &folder, out)?;
-    records.append(&mut trial_records);
+    let compared = sweep_and_report(&means, &experiment, stage, &folder, out)?;
+    records.extend(compared.unwrap_or_default());
     none_failed(&records)
+}
+
+/// What a sweep is for.
+enum Stage {
+    /// Settings are chosen by it.
+    Trials,
+    /// Optimizers are compared, with settings that were chosen in this way, or given.
+    Comparison(Option<TuningSummary>),
+}
+
+impl Stage {
+    fn tuning(&self) -> Option<TuningSummary> {
+        match self {
+            Self::Trials => None,
+            Self::Comparison(tuning) => tuning.clone(),
+        }
+    }
 }
 
 /// What a sweep is made with.
@@ -165,17 +194,18 @@ struct Means<'a> {
     executor: ExecutorConfig,
 }
 
-/// One sweep and its report. Returns the records: none after a dry run, and none where others make the
-/// runs. Runs that failed are among them.
+/// One sweep and its report. Returns the records, runs that failed among them; `None` after a dry run, and
+/// where others are to make the runs.
 fn sweep_and_report(
     means: &Means<'_>,
     experiment: &Experiment,
-    tuning: Option<TuningSummary>,
+    stage: Stage,
     folder: &Path,
     out: &mut impl Write,
-) -> Result<Vec<RunRecord>> {
+) -> Result<Option<Vec<RunRecord>>> {
     let started = (SystemTime::now(), Instant::now());
     let (options, environments) = (means.options, &means.environments);
+    let local = means.executor.kind() == ExecutorKind::Local;
     if !options.dry_run {
         writable(folder)?;
     }
@@ -192,6 +222,9 @@ fn sweep_and_report(
         .zip(&origins)
         .map(|(cell, origin)| stored(&store, cell, origin, options.fresh))
         .collect();
+    if let (false, Stage::Trials) = (local, &stage) {
+        failures(&folder.join(PLAN), &cells, &origins, &mut records);
+    }
     let missing: Vec<usize> = (0..cells.len())
         .filter(|&index| records[index].is_none())
         .collect();
@@ -208,9 +241,9 @@ fn sweep_and_report(
     let summary = announce(experiment, &estimate, cells.len(), resources);
     if options.dry_run {
         print(out, &(summary + &plan_table(&missing_cells, &estimate)))?;
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    if means.executor.kind() != ExecutorKind::Local {
+    if !local && !missing.is_empty() {
         distribute(
             Distribution {
                 experiment,
@@ -224,10 +257,11 @@ fn sweep_and_report(
                 datasets: means.datasets,
                 store: &options.store,
                 folder,
+                tuning: stage.tuning(),
             },
             out,
         )?;
-        return Ok(Vec::new());
+        return Ok(None);
     }
     if !options.quiet {
         eprint!("{summary}");
@@ -290,7 +324,7 @@ fn sweep_and_report(
         eprintln!("runs are in the report, but not all in the store: {error}");
     }
     let mut results = sweep::results(experiment, &estimate.dimensions(), records);
-    results.tuning = tuning;
+    results.tuning = stage.tuning();
     write_report(folder, &results, manifest, started.1, options.quiet, out)?;
     if options.open {
         super::open(&folder.join("index.html"))?;
@@ -299,7 +333,33 @@ fn sweep_and_report(
     if done < total {
         return Err(Error::Interrupted { done, total });
     }
-    Ok(results.records)
+    Ok(Some(results.records))
+}
+
+/// Fills in the trials that failed elsewhere. They count as the worst; trying them for ever would keep the
+/// settings from being chosen.
+fn failures(
+    plan: &Path,
+    cells: &[Cell<'_>],
+    origins: &[Origin],
+    records: &mut [Option<RunRecord>],
+) {
+    let attempts = Attempts::beside(plan).all();
+    let mut failed = 0;
+    for ((cell, origin), record) in cells.iter().zip(origins).zip(records) {
+        let attempt = attempts.get(&origin.address());
+        if let (None, Some(reason)) = (&record, attempt.and_then(|attempt| attempt.failure.clone()))
+        {
+            *record = Some(RunRecord::new(cell.id(), Outcome::Failed { reason }));
+            failed += 1;
+        }
+    }
+    if failed > 0 {
+        eprintln!(
+            "{failed} trials failed and count as the worst; to have them made again, delete {}",
+            Attempts::folder(plan).display()
+        );
+    }
 }
 
 /// The executor's settings, from the flags and the experiment file.
@@ -319,11 +379,6 @@ fn executor(options: &Ablation, experiment: &Experiment) -> Result<ExecutorConfi
     };
     match (options.threads, options.jobs) {
         _ if executor.kind() == ExecutorKind::Local => Ok(executor),
-        _ if experiment.tuning.is_some() => refused(
-            "executor",
-            format!("{:?}", executor.kind()).to_lowercase(),
-            "settings are chosen between two sweeps, which takes one process: use `local`",
-        ),
         (Some(count), _) => refused(
             "threads",
             count.to_string(),

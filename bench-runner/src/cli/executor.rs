@@ -8,8 +8,11 @@ use super::print;
 use crate::spec::{ExecutorConfig, ExecutorKind, Experiment};
 use crate::store::Origin;
 use crate::sweep::slurm::{self, JobArray, Submitted, Task};
-use crate::sweep::{Attempts, Cell, Estimate, Plan, Sweep};
+use crate::sweep::{Attempts, Cell, Estimate, Plan, Sweep, TuningSummary};
 use crate::{Error, Result};
+
+/// The plan's file, in the report's folder.
+pub(super) const PLAN: &str = "plan.json";
 
 /// Tasks, unless the user says how many: enough to keep a small cluster busy, few enough for any
 /// scheduler.
@@ -31,6 +34,8 @@ pub(super) struct Distribution<'a> {
     pub store: &'a Path,
     /// Where plan, script, logs and report go.
     pub folder: &'a Path,
+    /// How the experiment's settings were chosen.
+    pub tuning: Option<TuningSummary>,
 }
 
 /// Writes the plan and the script, submits them if the executor is Slurm, and says what comes next.
@@ -39,7 +44,7 @@ pub(super) struct Distribution<'a> {
 /// When a file cannot be written or the scheduler refuses.
 pub(super) fn distribute(sweep: Distribution<'_>, out: &mut impl Write) -> Result<()> {
     let folder = absolute(sweep.folder)?;
-    let plan_path = folder.join("plan.json");
+    let plan_path = folder.join(PLAN);
     let program = std::env::current_exe().map_err(|error| Error::Input {
         path: "this program's file".into(),
         reason: error.to_string(),
@@ -121,6 +126,7 @@ fn plan(sweep: &Distribution<'_>, shards: usize) -> Result<Plan> {
         store: absolute(sweep.store)?,
         shards,
         dimensions: sweep.estimate.dimensions(),
+        tuning: sweep.tuning.clone(),
     }))
 }
 

@@ -2,6 +2,7 @@
 
 mod ablation;
 mod claims;
+mod describe;
 mod executor;
 mod figures;
 mod plan_report;
@@ -29,6 +30,7 @@ use crate::spec::{Experiment, OptimizerConfig, ProblemEntry, SUITES, Suite};
 use crate::{Error, Result};
 use ablation::Ablation;
 use claims::ClaimsCommand;
+use describe::Describe;
 use figures::Figures;
 use run::Run;
 use store::StoreCommand;
@@ -100,6 +102,11 @@ enum Command {
         #[arg(value_enum)]
         what: Option<Listing>,
     },
+    /// Show the problems of a suite or an experiment file, with their networks' layers
+    #[command(
+        after_help = "Examples:\n  bench-runner describe quick\n  bench-runner describe paper mlp-mnist cnn-usps"
+    )]
+    Describe(Describe),
     /// Datasets: list, fetch, verify and look at them
     #[command(subcommand)]
     Data(DataCommand),
@@ -154,6 +161,10 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<()> {
         }
         Command::Store(command) => store::run(&command, out),
         Command::List { what } => print(out, &list(what)),
+        Command::Describe(options) => {
+            let library = Library::from_env(cli.datasets.as_deref())?;
+            describe::describe(&options, &library, out)
+        }
         Command::Data(command) => {
             let library = Library::from_env(cli.datasets.as_deref())?;
             Ok(command::run(&command, &library, out)?)

@@ -33,7 +33,7 @@ pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -
                 Some(record) => Some(RunRecord { cell, ..record }),
                 None => {
                     let reason = attempts.get(&planned.address)?.failure.clone()?;
-                    Some(failed(cell, reason))
+                    Some(RunRecord::new(cell, Outcome::Failed { reason }))
                 }
             }
         })
@@ -50,7 +50,8 @@ pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -
         started: started.0,
     });
     manifest.complete = records.len() == plan.cells.len();
-    let results = sweep::results(&experiment, &plan.dimensions, records);
+    let mut results = sweep::results(&experiment, &plan.dimensions, records);
+    results.tuning = plan.tuning.clone();
     write_report(folder, &results, manifest, started.1, false, out)?;
     let (done, total) = (results.records.len(), plan.cells.len());
     if done < total {
@@ -61,17 +62,4 @@ pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -
         });
     }
     none_failed(&results.records)
-}
-
-/// The record of a run of which only the reason for its failure is known.
-fn failed(cell: CellId, reason: String) -> RunRecord {
-    RunRecord {
-        cell,
-        outcome: Outcome::Failed { reason },
-        counts: optim::Counts::default(),
-        seconds: 0.0,
-        pairs: optim::PairCounts::default(),
-        switches: Vec::new(),
-        curve: Vec::new(),
-    }
 }

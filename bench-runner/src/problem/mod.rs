@@ -11,12 +11,13 @@ mod language;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use models::Summary;
 use optim::{Gradient, Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::data::{BatchOrder, Library, OrderOptions};
+use crate::data::{BatchOrder, Catalogue, Library, OrderOptions};
 use crate::run::CellId;
 
 pub use classification::{ClassificationConfig, ClassificationProblem, Scaling};
@@ -193,6 +194,26 @@ impl ProblemConfig {
         }
     }
 
+    /// The network's layers for one of the problem's own samples, without reading data; none for functions.
+    ///
+    /// # Errors
+    /// When the dataset is not in the catalogue, or its samples do not fit the network.
+    pub fn describe(&self, catalogue: &Catalogue) -> Result<Option<Summary>> {
+        let (model, shape, dtype) = match self {
+            Self::Function(_) | Self::Quadratic(_) => return Ok(None),
+            Self::Classification(config) => match catalogue.get(&config.data)?.shape {
+                Some([channels, height, width]) => {
+                    (&config.model, vec![1, channels, height, width], DType::F32)
+                }
+                None => return Ok(Some(config.model.describe()?)),
+            },
+            Self::Language(config) => (&config.model, vec![1, config.context], DType::U32),
+        };
+        let sample = Tensor::zeros(shape, dtype, &Device::Cpu)?;
+        let model = model.build(0, DType::F32, &Device::Cpu)?;
+        Ok(Some(Summary::new(&*model, &sample)?))
+    }
+
     /// Takes `share` of the training data out of training and measures it in the test set's place, which is
     /// then not touched; functions have no data to hold out.
     pub fn hold_out(&mut self, share: f64) {
@@ -234,7 +255,6 @@ fn check_share(validation: Option<f64>) -> Result<(), String> {
     }
 }
 
-/// Whether batches of `batch_size` can be drawn so, from as many samples as there may be.
 /// The mean loss over a batch, and over those of its samples that the batch before has too.
 struct BatchLoss<L> {
     batch: L,
@@ -271,6 +291,7 @@ fn shared(
     )))
 }
 
+/// Whether batches of `batch_size` can be drawn so, from as many samples as there may be.
 fn check_order(batch_size: usize, order: &OrderOptions) -> Result<(), String> {
     BatchOrder::with_options(0, u32::MAX as usize, batch_size, order)
         .map(|_| ())

@@ -57,8 +57,13 @@ impl Attempts {
     /// Those of a plan.
     pub fn beside(plan: &Path) -> Self {
         Self {
-            folder: plan.with_file_name("attempts"),
+            folder: Self::folder(plan),
         }
+    }
+
+    /// Where those of a plan are.
+    pub fn folder(plan: &Path) -> PathBuf {
+        plan.with_file_name("attempts")
     }
 
     fn path(&self, address: &str) -> PathBuf {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Demand};
+use super::{Cell, Demand, TuningSummary};
 use crate::run::CellId;
 use crate::spec::Experiment;
 use crate::store::{CODE, Origin, instruction_sets, write_whole};
@@ -39,6 +39,9 @@ pub struct Plan {
     pub shards: usize,
     /// The number of parameters of each problem, in the experiment's order.
     pub dimensions: Vec<u64>,
+    /// How the experiment's settings were chosen, where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<TuningSummary>,
     /// The runs, in the order in which they are dealt to the shards.
     pub cells: Vec<PlannedCell>,
 }
@@ -74,6 +77,8 @@ pub struct Sweep<'a> {
     pub shards: usize,
     /// As [`Plan::dimensions`].
     pub dimensions: Vec<u64>,
+    /// As [`Plan::tuning`].
+    pub tuning: Option<TuningSummary>,
 }
 
 impl Plan {
@@ -90,6 +95,7 @@ impl Plan {
             store: sweep.store,
             shards: sweep.shards,
             dimensions: sweep.dimensions,
+            tuning: sweep.tuning,
             cells: sweep
                 .cells
                 .iter()
@@ -271,6 +277,7 @@ optimizer = [{ kind = "adam" }, { kind = "sgd" }]
             store: "store".into(),
             shards: 2,
             dimensions: vec![2],
+            tuning: None,
         });
         (experiment.clone(), plan)
     }

@@ -1,0 +1,63 @@
+//! `describe`: the problems of an experiment, with the layers of their networks.
+
+use std::io::Write;
+
+use clap::Parser;
+
+use super::{experiment, print};
+use crate::Result;
+use crate::data::Library;
+use crate::spec::ProblemEntry;
+
+#[derive(Debug, Parser)]
+pub(super) struct Describe {
+    /// A built-in suite's name or an experiment file
+    #[arg(value_name = "SUITE|FILE.toml")]
+    experiment: String,
+    /// The labels of problems [default: all]
+    #[arg(value_name = "PROBLEM")]
+    problems: Vec<String>,
+}
+
+/// Prints titles, data, budgets and layers. Reads no data.
+///
+/// # Errors
+/// When the experiment, a label or a dataset is unknown, or samples do not fit their network.
+pub(super) fn describe(options: &Describe, library: &Library, out: &mut impl Write) -> Result<()> {
+    let experiment = experiment(&options.experiment)?;
+    let problems: Vec<&ProblemEntry> = if options.problems.is_empty() {
+        experiment.problems.iter().collect()
+    } else {
+        let labels = options.problems.iter();
+        let problems = labels.map(|label| experiment.problem(label));
+        problems.collect::<Result<_>>()?
+    };
+    for (i, problem) in problems.into_iter().enumerate() {
+        let gap = if i == 0 { "" } else { "\n" };
+        print(out, &format!("{gap}{}", heading(problem)))?;
+        if let Some(layers) = problem.config.describe(library.catalogue())? {
+            print(out, &format!("\n{layers}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn heading(problem: &ProblemEntry) -> String {
+    let mut budget = format!("at most {} evaluations", problem.budget);
+    if let Some(epochs) = problem.epochs {
+        budget += &format!(", {epochs} epochs");
+    }
+    if let Some(seconds) = problem.seconds {
+        budget += &format!(", {seconds} s");
+    }
+    let target = problem.target.map_or_else(
+        || "none".into(),
+        |target| format!("a loss of at most {target}"),
+    );
+    format!(
+        "{}\n  {}\n  loss: {}\n  budget: {budget}; target: {target}\n",
+        problem.label,
+        problem.config.title(),
+        problem.config.loss_name(),
+    )
+}
