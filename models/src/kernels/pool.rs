@@ -18,10 +18,14 @@ impl Pool {
     fn pool<T: Float>(&self, input: &[T], output: &mut [T]) {
         let width = self.shape[3];
         let mut outputs = output.iter_mut();
+        let mut largest = Columns::new(width);
         for rows in &self.rows {
+            if self.reduction == Reduction::Max {
+                largest.take(input, *rows);
+            }
             for (columns, output) in self.columns.iter().zip(&mut outputs) {
                 *output = match self.reduction {
-                    Reduction::Max => input[largest(input, width, *rows, *columns)],
+                    Reduction::Max => input[largest.largest(*columns)],
                     Reduction::Average => {
                         let mut sum = T::zero();
                         for row in rows.start..rows.end {
@@ -38,10 +42,14 @@ impl Pool {
     fn distribute<T: Float>(&self, input: &[T], gradient: &[T], result: &mut [T]) {
         let width = self.shape[3];
         let mut gradients = gradient.iter();
+        let mut largest = Columns::new(width);
         for rows in &self.rows {
+            if self.reduction == Reduction::Max {
+                largest.take(input, *rows);
+            }
             for (columns, gradient) in self.columns.iter().zip(&mut gradients) {
                 match self.reduction {
-                    Reduction::Max => result[largest(input, width, *rows, *columns)] += *gradient,
+                    Reduction::Max => result[largest.largest(*columns)] += *gradient,
                     Reduction::Average => {
                         let share = *gradient * weight(*rows, *columns);
                         for row in rows.start..rows.end {
@@ -99,21 +107,56 @@ impl Function<1> for Pool {
     }
 }
 
-/// The index of the window's first largest value; NaN counts as largest.
-#[inline(always)]
-fn largest<T: Float>(input: &[T], width: usize, rows: Window, columns: Window) -> usize {
-    let mut index = rows.start * width + columns.start;
-    let mut best = input[index];
-    for row in rows.start..rows.end {
-        for i in row * width + columns.start..row * width + columns.end {
-            let value = input[i];
-            #[allow(clippy::eq_op)]
-            if value > best || value != value {
-                (index, best) = (i, value);
+/// The first largest pixel of each column of a row of windows. Columns are taken side by side, in vectors, and
+/// what is left to compare for each window are its columns.
+pub(super) struct Columns<T> {
+    values: Vec<T>,
+    indices: Vec<u32>,
+}
+
+impl<T: Float> Columns<T> {
+    pub(super) fn new(width: usize) -> Self {
+        Self {
+            values: vec![T::zero(); width],
+            indices: vec![0; width],
+        }
+    }
+
+    /// Takes the columns of `rows`.
+    #[inline(always)]
+    pub(super) fn take(&mut self, plane: &[T], rows: Window) {
+        let width = self.values.len();
+        for row in rows.start..rows.end {
+            let pixels = &plane[row * width..][..width];
+            let first = (row * width) as u32;
+            let columns = self.values.iter_mut().zip(&mut self.indices);
+            for ((best, index), (i, value)) in columns.zip((first..).zip(pixels)) {
+                let wins = (row == rows.start) | exceeds(*value, *best);
+                *index = if wins { i } else { *index };
+                *best = if wins { *value } else { *best };
             }
         }
     }
-    index
+
+    /// The index of the first largest value of the window over `columns`; NaN counts as largest. It is
+    /// chosen without branches, which would be mispredicted as often as not.
+    #[inline(always)]
+    pub(super) fn largest(&self, columns: Window) -> usize {
+        let (mut best, mut index) = (self.values[columns.start], self.indices[columns.start]);
+        for column in columns.start + 1..columns.end {
+            let (value, i) = (self.values[column], self.indices[column]);
+            let wins = exceeds(value, best) | ((value == best) & (i < index));
+            index = if wins { i } else { index };
+            best = if wins { value } else { best };
+        }
+        index as usize
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn exceeds<T: Float>(value: T, best: T) -> bool {
+    (value > best) | (value != value)
 }
 
 #[inline(always)]

@@ -2,7 +2,8 @@
 
 use candle_core::{Tensor, Var};
 
-use crate::kernels::{self, Apply, Convolve, Geometry};
+use super::{Activation, Pool2d};
+use crate::kernels::{self, Apply, Convolve, ConvolvePool, Geometry};
 use crate::{Error, Init, Result, Scope, summary};
 
 /// The settings of a [`Conv2d`]; kernels are square and all settings hold for both axes.
@@ -137,6 +138,27 @@ impl Conv2d {
         Ok(output)
     }
 
+    /// `relu(pool(conv(input)))`. Where `pool` takes maxima and the convolution has a bias, one kernel does
+    /// all of it, and the convolved images are never written to memory.
+    ///
+    /// # Errors
+    /// As [`Conv2d::forward`] and [`Pool2d::forward`].
+    pub fn forward_pool_relu(&self, input: &Tensor, pool: &Pool2d) -> candle_core::Result<Tensor> {
+        if kernels::supported(input)
+            && !summary::is_being_made()
+            && let Some(bias) = &self.bias
+        {
+            let geometry = self.geometry(input)?;
+            let windows = pool.max_windows(geometry.out_height(), geometry.out_width())?;
+            if let Some([rows, columns]) = windows {
+                let kernel = ConvolvePool::new(geometry, rows, columns);
+                return kernel.apply([input, &self.weight, bias]);
+            }
+        }
+        // ReLU and the maximum commute; fewer pixels are rectified this way.
+        Activation::Relu.forward(&pool.forward(&self.forward(input)?)?)
+    }
+
     /// Notes the layer's output for a summary.
     pub(crate) fn record(&self, output: &Tensor) {
         let parameters = [&self.weight].into_iter().chain(&self.bias);
@@ -217,7 +239,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::layer::testing::{assert_close, assert_same_paths, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -245,6 +267,49 @@ mod tests {
                 || conv.forward(&input),
                 || conv.plain(&input),
             );
+        }
+    }
+
+    #[test]
+    fn pooled_convolutions_agree_with_their_parts() {
+        for (kernel, padding, groups, bias, pool) in [
+            (5, 0, 1, true, Pool2d::max(2, 2, 0)),
+            (3, 1, 3, true, Pool2d::max(3, 2, 1)),
+            (3, 1, 1, true, Pool2d::adaptive_max(3)),
+            (3, 1, 1, false, Pool2d::max(2, 2, 0)),
+            (3, 1, 1, true, Pool2d::average(2, 2, 0)),
+        ] {
+            let config = Conv2dConfig {
+                padding,
+                groups,
+                bias,
+                ..Conv2dConfig::new(3, 15, kernel)
+            };
+            let (scope, pool) = (scope(), pool.unwrap());
+            let conv = config.build(&scope).unwrap();
+            let input = Var::from_tensor(&values(&[37, 3, 11, 14])).unwrap();
+            let parts = || pool.forward(&conv.plain(&input)?)?.relu();
+            assert_same_paths(
+                &scope.into_tensors(),
+                &input,
+                || conv.forward_pool_relu(&input, &pool),
+                parts,
+            );
+        }
+    }
+
+    #[test]
+    fn a_second_backward_pass_gives_the_same_gradients() {
+        let scope = scope();
+        let conv = Conv2dConfig::new(2, 4, 3).build(&scope).unwrap();
+        let pool = Pool2d::max(2, 2, 0).unwrap();
+        let input = values(&[3, 2, 8, 8]);
+        let loss = conv.forward_pool_relu(&input, &pool).unwrap();
+        let loss = loss.sqr().unwrap().sum_all().unwrap();
+        let [first, second] = [(); 2].map(|()| loss.backward().unwrap());
+        for (name, var) in &scope.into_tensors().parameters {
+            let (first, second) = (first.get(var).unwrap(), second.get(var).unwrap());
+            assert_close(name, first, second);
         }
     }
 

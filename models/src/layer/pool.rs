@@ -141,6 +141,21 @@ impl Pool2d {
         Ok(output)
     }
 
+    /// The windows over the rows and the columns of an image, where the maximum is taken.
+    pub(crate) fn max_windows(
+        &self,
+        height: usize,
+        width: usize,
+    ) -> candle_core::Result<Option<[Vec<Window>; 2]>> {
+        match self.reduction {
+            Reduction::Max => Ok(Some([
+                self.windows.over(height)?,
+                self.windows.over(width)?,
+            ])),
+            Reduction::Average => Ok(None),
+        }
+    }
+
     /// The pooled input from tensor operations.
     fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let (_, _, height, width) = input.dims4()?;

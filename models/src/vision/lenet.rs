@@ -88,12 +88,9 @@ pub struct LeNet {
 
 impl Model for LeNet {
     fn forward(&self, input: &Tensor, _pass: Pass) -> candle_core::Result<Tensor> {
-        // ReLU and the maximum commute; a quarter of the pixels is rectified this way.
-        let hidden = self.pool.forward(&self.conv1.forward(input)?)?;
-        let hidden = Activation::Relu.forward(&hidden)?;
-        let hidden = self.pool.forward(&self.conv2.forward(&hidden)?)?;
-        let hidden = hidden.flatten_from(1)?;
-        let hidden = self.fc1.forward_activated(Activation::Relu, &hidden)?;
+        let hidden = self.conv1.forward_pool_relu(input, &self.pool)?;
+        let hidden = self.conv2.forward_pool_relu(&hidden, &self.pool)?;
+        let hidden = self.fc1.forward(&hidden.flatten_from(1)?)?;
         let hidden = self.fc2.forward_activated(Activation::Relu, &hidden)?;
         self.fc3.forward_activated(Activation::Relu, &hidden)
     }

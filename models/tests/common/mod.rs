@@ -29,12 +29,13 @@ pub fn weighted_sum(output: &Tensor) -> Result<Tensor> {
 }
 
 /// Asserts that each variable has a gradient of `loss` and that it agrees with central differences,
-/// at up to 12 elements of each variable.
+/// at up to 12 elements of each variable. A maximum or ReLU may have its kink within the step: shorter steps,
+/// whose rounding errors are larger, then leave it out.
 pub fn assert_gradients<'a>(
     variables: impl IntoIterator<Item = (&'a str, &'a Var)>,
     loss: impl Fn() -> Result<Tensor>,
 ) {
-    const STEP: f64 = 1e-6;
+    const STEPS: [f64; 3] = [1e-6, 1e-7, 1e-8];
     let gradients = loss().unwrap().backward().unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for (name, var) in variables {
@@ -60,12 +61,15 @@ pub fn assert_gradients<'a>(
                 var.set(&moved).unwrap();
                 loss().unwrap().to_scalar::<f64>().unwrap()
             };
-            let numeric = (at(STEP) - at(-STEP)) / (2.0 * STEP);
-            let error = (gradient[i] - numeric).abs();
+            let agrees = |step: f64| {
+                let numeric = (at(step) - at(-step)) / (2.0 * step);
+                (gradient[i] - numeric).abs() <= 2e-6 * scale.max(1.0)
+            };
             assert!(
-                error <= 2e-6 * scale.max(1.0),
-                "`{name}`[{i}]: gradient {}, finite difference {numeric}",
-                gradient[i]
+                STEPS.into_iter().any(agrees),
+                "`{name}`[{i}]: gradient {}, finite difference {}",
+                gradient[i],
+                (at(STEPS[0]) - at(-STEPS[0])) / (2.0 * STEPS[0])
             );
         }
         var.set(&start).unwrap();
