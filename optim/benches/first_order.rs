@@ -1,8 +1,9 @@
 //! Time of one fused update against the time that moving its bytes takes.
 //!
 //! `cargo bench -p optim` prints one row per optimizer and size; `torch_compare.py` prints the same
-//! rows for PyTorch. A second table tells what FUSE-PV adds to Adam before its switch. Set `RAYON_NUM_THREADS` to choose the number of threads, and pass a largest
-//! number of parameters to leave out larger sizes.
+//! rows for PyTorch. A second table tells what FUSE-PV adds to Adam before its switch. Set
+//! `RAYON_NUM_THREADS` to choose the number of threads, and pass a largest number of parameters to
+//! leave out larger sizes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -171,28 +172,30 @@ fn mover(d: usize, vectors: usize) -> Box<dyn FnMut()> {
     })
 }
 
-/// The shortest of many runs of each function on `d` parameters, a few at a time in turns, so that
-/// both see the same load of the machine and each finds in the caches what it left there.
+/// The shortest run of each function on `d` parameters. Each is run as often in a row as `torch_compare.py`
+/// does, so that it finds in the caches what it left there itself, and both in three turns, so that both see
+/// the same load of the machine.
 fn best_times(
     d: usize,
     mut f: impl FnMut() -> Result<()>,
     mut g: impl FnMut() -> Result<()>,
 ) -> Result<(Duration, Duration)> {
-    fn time(f: &mut impl FnMut() -> Result<()>) -> Result<Duration> {
-        let start = Instant::now();
-        f()?;
-        Ok(start.elapsed())
-    }
-    let mut best = (Duration::MAX, Duration::MAX);
-    for _ in 0..(100_000_000 / d).clamp(3, 100) {
-        for _ in 0..4 {
-            best.0 = best.0.min(time(&mut f)?);
+    fn best(runs: usize, f: &mut impl FnMut() -> Result<()>) -> Result<Duration> {
+        let mut best = Duration::MAX;
+        for _ in 0..runs {
+            let start = Instant::now();
+            f()?;
+            best = best.min(start.elapsed());
         }
-        for _ in 0..4 {
-            best.1 = best.1.min(time(&mut g)?);
-        }
+        Ok(best)
     }
-    Ok(best)
+    let runs = (300_000_000 / d).clamp(6, 300);
+    let mut shortest = (Duration::MAX, Duration::MAX);
+    for _ in 0..3 {
+        shortest.0 = shortest.0.min(best(runs, &mut f)?);
+        shortest.1 = shortest.1.min(best(runs, &mut g)?);
+    }
+    Ok(shortest)
 }
 
 fn parameters(shapes: &[Vec<usize>]) -> Result<Parameters> {
