@@ -158,10 +158,13 @@ impl Experiment {
             problems.any(|problem| entry.applies_to(&problem.label))
         });
         self.name = format!("{}-{scale}", self.name);
-        self.caveats.insert(
-            0,
-            format!("Cut to the {scale} scale: {}.", changes.join(", ")),
-        );
+        let cut = if changes.is_empty() {
+            "nothing of it is larger".into()
+        } else {
+            changes.join(", ")
+        };
+        self.caveats
+            .insert(0, format!("Cut to the {scale} scale: {cut}."));
         self
     }
 }

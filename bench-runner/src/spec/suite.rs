@@ -31,6 +31,7 @@ pub const SUITES: &[Suite] = &[
     suite!("functions"),
     suite!("criteria"),
     suite!("noise"),
+    suite!("moby-dick"),
     suite!("language"),
     suite!("vision"),
     suite!("scale"),
