@@ -216,7 +216,7 @@ fn sweep_and_report(
     let origins: Vec<Origin> = cells
         .iter()
         .map(|cell| Origin::new(cell, &options.device, &data_sha256))
-        .collect();
+        .collect::<Result<_>>()?;
     let mut records: Vec<Option<RunRecord>> = cells
         .iter()
         .zip(&origins)

@@ -117,7 +117,7 @@ fn plan(sweep: &Distribution<'_>, shards: usize) -> Result<Plan> {
             )
         })
         .collect();
-    Ok(Plan::new(Sweep {
+    Plan::new(Sweep {
         experiment: sweep.experiment,
         cells: &cells,
         device: sweep.device,
@@ -127,7 +127,7 @@ fn plan(sweep: &Distribution<'_>, shards: usize) -> Result<Plan> {
         shards,
         dimensions: sweep.estimate.dimensions(),
         tuning: sweep.tuning.clone(),
-    }))
+    })
 }
 
 /// Tasks of an earlier submission would read the new plan half way through.

@@ -56,10 +56,24 @@ pub struct Origin {
 
 impl Origin {
     /// The origin of a cell's run on a device (`cpu`, `cuda:0`, …), with the hashes of all datasets.
-    pub fn new(cell: &Cell<'_>, device: &str, data_sha256: &BTreeMap<String, String>) -> Self {
-        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    ///
+    /// # Errors
+    /// When the settings cannot be written as JSON.
+    pub fn new(
+        cell: &Cell<'_>,
+        device: &str,
+        data_sha256: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|error| Error::Problem {
+                message: format!(
+                    "the settings of {} cannot be written down: {error}",
+                    cell.id()
+                ),
+            })
+        };
         let problem = cell.problem;
-        Self {
+        Ok(Self {
             format: FORMAT,
             code: CODE.into(),
             device: device.split(':').next().unwrap_or(device).into(),
@@ -80,10 +94,10 @@ impl Origin {
                     .config
                     .depends_on_optimizer()
                     .then_some(&cell.optimizer.label),
-            ))),
-            optimizer: json(serde_json::to_string(&cell.optimizer.config)),
+            )))?,
+            optimizer: json(serde_json::to_string(&cell.optimizer.config))?,
             seed: cell.seed,
-        }
+        })
     }
 
     /// The device, without a number.
@@ -396,7 +410,7 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
         let experiment = Experiment::parse(EXPERIMENT, Path::new("demo.toml")).unwrap();
         crate::sweep::plan(&experiment)
             .iter()
-            .map(|cell| Origin::new(cell, "cpu", &BTreeMap::new()))
+            .map(|cell| Origin::new(cell, "cpu", &BTreeMap::new()).unwrap())
             .collect()
     }
 

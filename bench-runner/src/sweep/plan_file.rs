@@ -83,10 +83,16 @@ pub struct Sweep<'a> {
 
 impl Plan {
     /// The plan of a sweep, to be run by this program's code on processors like this one.
-    pub fn new(sweep: Sweep<'_>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the experiment cannot be written as TOML.
+    pub fn new(sweep: Sweep<'_>) -> Result<Self> {
+        let experiment = toml::to_string(sweep.experiment).map_err(|error| Error::Problem {
+            message: format!("the experiment cannot be written down: {error}"),
+        })?;
+        Ok(Self {
             format: FORMAT,
-            experiment: toml::to_string(sweep.experiment).unwrap_or_default(),
+            experiment,
             code: CODE.into(),
             instruction_sets: instruction_sets(),
             device: sweep.device.into(),
@@ -105,7 +111,7 @@ impl Plan {
                     demand: *demand,
                 })
                 .collect(),
-        }
+        })
     }
 
     /// Reads a plan.
@@ -193,7 +199,9 @@ impl Plan {
             .iter()
             .map(|planned| {
                 let cell = by_id.get(&planned.cell).copied();
-                let origin = cell.map(|cell| Origin::new(cell, &self.device, &self.data_sha256));
+                let origin = cell
+                    .map(|cell| Origin::new(cell, &self.device, &self.data_sha256))
+                    .transpose()?;
                 match (cell, origin) {
                     (Some(cell), Some(origin)) if origin.address() == planned.address => {
                         Ok((*cell, origin))
@@ -263,7 +271,7 @@ optimizer = [{ kind = "adam" }, { kind = "sgd" }]
             .map(|cell| {
                 (
                     cell,
-                    Origin::new(&cell, "cpu", &BTreeMap::new()),
+                    Origin::new(&cell, "cpu", &BTreeMap::new()).unwrap(),
                     Demand::default(),
                 )
             })
@@ -278,7 +286,8 @@ optimizer = [{ kind = "adam" }, { kind = "sgd" }]
             shards: 2,
             dimensions: vec![2],
             tuning: None,
-        });
+        })
+        .unwrap();
         (experiment.clone(), plan)
     }
 
