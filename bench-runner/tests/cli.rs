@@ -292,6 +292,11 @@ fn bad_input_ends_with_its_exit_code_and_a_reason() {
             2,
             "did you mean `adam`?",
         ),
+        (
+            &["ablation", "language", "--seeds", "101"],
+            2,
+            "--seeds 101: settings are chosen by seed 100: use 100 or fewer",
+        ),
         (&["compare", "none", "none"], 4, "none"),
     ];
     for (arguments, code, reason) in cases {
@@ -312,7 +317,13 @@ fn help_and_lists_are_as_recorded() {
         ("list", vec!["list"]),
         (
             "describe",
-            vec!["describe", "quick", "rosenbrock-20d", "gpt-moby-dick"],
+            vec![
+                "describe",
+                "quick",
+                "rosenbrock-20d",
+                "resnet-digits",
+                "gpt-moby-dick",
+            ],
         ),
     ] {
         let output = bench_runner(&arguments, folder.path());

@@ -251,7 +251,8 @@ fn check_finds_a_changed_drawing_and_a_changed_result() {
         device: "cpu",
         data_sha256: std::collections::BTreeMap::new(),
         started: std::time::SystemTime::now(),
-    });
+    })
+    .unwrap();
     let manifest = Manifest {
         cpu: here.cpu,
         ..synthetic::manifest(3)

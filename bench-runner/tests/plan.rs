@@ -463,57 +463,73 @@ fn settings_are_chosen_between_two_plans_as_in_one_process() {
         let choices = |results: &Results| results.tuning.clone().map(|tuning| tuning.choices);
         assert_eq!(choices(&planned), choices(&local), "{part}");
     }
-    // A trial that failed counts as the worst, and does not hold up the choice.
-    let said = sweep("plan", "failing");
-    assert!(said.contains("give the same command again"), "{said}");
-    let plan = std::fs::read(path.join("failing/tuning/plan.json")).unwrap();
+}
+
+/// Writes down that a planned run failed.
+fn fail(folder: &Path, plan: &str, cell: &serde_json::Value, begun: bool) {
+    let attempts = folder.join(plan).with_file_name("attempts");
+    std::fs::create_dir_all(&attempts).unwrap();
+    let failed = serde_json::json!({
+        "cell": { "problem": cell["problem"], "optimizer": cell["optimizer"], "seed": cell["seed"] },
+        "shard": "0/1", "host": "node", "process": 1, "since": "2026-01-01T00:00:00Z",
+        "begun": begun, "failure": "out of memory",
+    });
+    let address = cell["address"].as_str().unwrap();
+    let path = attempts.join(address).with_extension("json");
+    std::fs::write(path, failed.to_string()).unwrap();
+}
+
+#[test]
+fn a_trial_that_failed_counts_as_the_worst() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("tuned.toml"), TUNED).unwrap();
+    let arguments = ["ablation", "tuned.toml", "--executor", "plan"];
+    let folders = ["--out", "out", "--store", "store"];
+    let sweep = || call(path, &[arguments, folders].concat());
+    assert!(sweep().status.success());
+    let trials = "out/tuning/plan.json";
+    let plan = std::fs::read(path.join(trials)).unwrap();
     let plan: serde_json::Value = serde_json::from_slice(&plan).unwrap();
-    let chosen = &results(path, "local").tuning.unwrap().choices[1].setting;
-    for (index, cell) in plan["cells"].as_array().unwrap().iter().enumerate() {
-        if cell["optimizer"] != format!("adam/{chosen}") {
+    let cells = plan["cells"].as_array().unwrap();
+    let is_failing = |cell: &serde_json::Value| cell["optimizer"] == "adam/learning_rate=0.01";
+
+    // While others are missing nothing is chosen, and a machine's failure is no trial's.
+    let failing = cells.iter().find(|cell| is_failing(cell)).unwrap();
+    fail(path, trials, failing, true);
+    let said = String::from_utf8(sweep().stdout).unwrap();
+    assert!(
+        said.contains("tuned-tuning: 4 of 4 runs to be made"),
+        "{said}"
+    );
+    for (index, cell) in cells.iter().enumerate() {
+        if !is_failing(cell) {
             let shard = format!("{index}/4");
-            text(
-                path,
-                &[
-                    "run",
-                    "--plan",
-                    "failing/tuning/plan.json",
-                    "--shard",
-                    &shard,
-                ],
-            );
-            continue;
+            text(path, &["run", "--plan", trials, "--shard", &shard]);
         }
-        let attempts = path.join("failing/tuning/attempts");
-        std::fs::create_dir_all(&attempts).unwrap();
-        let failed = serde_json::json!({
-            "cell": { "problem": "mlp", "optimizer": cell["optimizer"], "seed": 10 },
-            "shard": format!("{index}/4"), "host": "node", "process": 1, "since": "2026-01-01T00:00:00Z",
-            "failure": "out of memory",
-        });
-        let address = cell["address"].as_str().unwrap();
-        std::fs::write(
-            attempts.join(address).with_extension("json"),
-            failed.to_string(),
-        )
-        .unwrap();
     }
-    // The runs are planned, and the exit code tells of the trial.
-    let sweep = ["ablation", "tuned.toml", "--executor", "plan"];
-    let folders = ["--out", "failing", "--store", "failing-store"];
-    let output = call(path, &[sweep, folders].concat());
+    fail(path, trials, failing, false);
+    let said = String::from_utf8(sweep().stdout).unwrap();
+    assert!(
+        said.contains("tuned-tuning: 1 of 4 runs to be made"),
+        "{said}"
+    );
+
+    // Then the runs are planned, and the exit code tells of the trial.
+    fail(path, trials, failing, true);
+    let output = sweep();
     let (code, error) = refusal(&output);
     assert_eq!(code, Some(1), "{error}");
     assert!(
-        error.contains("1 trials failed and count as the worst"),
+        error.contains("1 of the trials failed and count as the worst"),
         "{error}"
     );
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("tuned: 4 of 4 runs to be made"), "{said}");
-    run("failing/plan.json");
-    text(path, &["report", "failing/plan.json"]);
-    let choice = &results(path, "failing").tuning.unwrap().choices[1];
-    assert_ne!(&choice.setting, chosen);
-    let losses = choice.trials.iter().find(|(setting, _)| setting == chosen);
-    assert_eq!(losses.unwrap().1, None);
+    text(path, &["run", "--plan", "out/plan.json", "--shard", "0/1"]);
+    text(path, &["report", "out/plan.json"]);
+    let choice = &results(path, "out").tuning.unwrap().choices[1];
+    assert_eq!(choice.setting, "learning_rate=0.001");
+    let failed = ("learning_rate=0.01".to_string(), None);
+    assert!(choice.trials.contains(&failed), "{:?}", choice.trials);
 }

@@ -172,14 +172,14 @@ fn mover(d: usize, vectors: usize) -> Box<dyn FnMut()> {
     })
 }
 
-/// The shortest run of each function on `d` parameters. Each is run as often in a row as `torch_compare.py`
-/// does, so that it finds in the caches what it left there itself, and both in three turns, so that both see
-/// the same load of the machine.
+/// The shortest run of each function on `d` parameters, of as many as `torch_compare.py` makes. Several in a row, so
+/// that each finds in the caches what it left there itself, in three turns, so that both see the same load.
 fn best_times(
     d: usize,
     mut f: impl FnMut() -> Result<()>,
     mut g: impl FnMut() -> Result<()>,
 ) -> Result<(Duration, Duration)> {
+    const TURNS: usize = 3;
     fn best(runs: usize, f: &mut impl FnMut() -> Result<()>) -> Result<Duration> {
         let mut best = Duration::MAX;
         for _ in 0..runs {
@@ -189,9 +189,9 @@ fn best_times(
         }
         Ok(best)
     }
-    let runs = (300_000_000 / d).clamp(6, 300);
+    let runs = (300_000_000 / d).clamp(6, 300) / TURNS;
     let mut shortest = (Duration::MAX, Duration::MAX);
-    for _ in 0..3 {
+    for _ in 0..TURNS {
         shortest.0 = shortest.0.min(best(runs, &mut f)?);
         shortest.1 = shortest.1.min(best(runs, &mut g)?);
     }

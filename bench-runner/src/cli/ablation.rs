@@ -17,7 +17,8 @@ use crate::run::{Checkpoint, Outcome, RunRecord};
 use crate::spec::{ExecutorConfig, ExecutorKind, Experiment, Scale};
 use crate::store::{CellStore, Circumstances, Manifest, Origin, Results};
 use crate::sweep::{
-    self, Attempts, Cell, Demand, DeviceSpec, Estimate, Event, Progress, Resources, TuningSummary,
+    self, Attempts, Cell, Choice, Demand, DeviceSpec, Estimate, Event, Progress, Resources,
+    TuningSummary,
 };
 use crate::{Error, Result, memory, report};
 
@@ -110,6 +111,14 @@ fn make(
 ) -> Result<()> {
     if let Some(count) = options.seeds {
         experiment.seeds = (0..count).collect();
+        let chosen_by = experiment.tuning.iter().flat_map(|tuning| &tuning.seeds);
+        if let Some(seed) = chosen_by.into_iter().find(|seed| **seed < count) {
+            return Err(Error::Flag {
+                flag: "seeds",
+                value: count.to_string(),
+                reason: format!("settings are chosen by seed {seed}: use {seed} or fewer"),
+            });
+        }
     }
     let executor = executor(options, &experiment)?;
     let local = executor.kind() == ExecutorKind::Local;
@@ -143,22 +152,21 @@ fn make(
     let mut records = Vec::new();
     if let Some(trials) = sweep::trials(&experiment) {
         let made = sweep_and_report(&means, &trials, Stage::Trials, &folder.join("tuning"), out)?;
-        records = match made {
-            Some(records) => records,
-            // Which settings are chosen does not change what they cost.
-            None if options.dry_run => {
-                print(out, "Then, with the chosen settings:\n")?;
-                Vec::new()
-            }
-            None => {
-                return print(
-                    out,
-                    "These are the trials. When they are done, give the same command again: it chooses the settings, \
-                     and plans the runs that compare them.\n",
-                );
-            }
-        };
+        if options.dry_run {
+            print(out, "Then, with the chosen settings:\n")?;
+        } else if made.is_none() {
+            return print(
+                out,
+                "These are the trials. When they are done, give the same command again: it chooses the \
+                 settings, and plans the runs that compare them.\n",
+            );
+        }
+        // Where trials are still to be made, a dry run takes any settings: what is chosen costs as much.
+        records = made.unwrap_or_default();
         let (tuned, summary) = sweep::tuned(&experiment, &records);
+        if !local && summary.choices.iter().any(Choice::is_void) {
+            none_failed(&records)?;
+        }
         experiment = tuned;
         stage = Stage::Comparison(Some(summary));
     }
@@ -194,8 +202,8 @@ struct Means<'a> {
     executor: ExecutorConfig,
 }
 
-/// One sweep and its report. Returns the records, runs that failed among them; `None` after a dry run, and
-/// where others are to make the runs.
+/// One sweep and its report. Returns the records, runs that failed among them; `None` where runs are missing
+/// that others are to make, or that a dry run has only listed.
 fn sweep_and_report(
     means: &Means<'_>,
     experiment: &Experiment,
@@ -222,9 +230,11 @@ fn sweep_and_report(
         .zip(&origins)
         .map(|(cell, origin)| stored(&store, cell, origin, options.fresh))
         .collect();
-    if let (false, Stage::Trials) = (local, &stage) {
-        failures(&folder.join(PLAN), &cells, &origins, &mut records);
-    }
+    let failed = if !local && matches!(stage, Stage::Trials) {
+        fill_in_failures(&folder.join(PLAN), &cells, &origins, &mut records)
+    } else {
+        0
+    };
     let missing: Vec<usize> = (0..cells.len())
         .filter(|&index| records[index].is_none())
         .collect();
@@ -238,10 +248,11 @@ fn sweep_and_report(
         memory: options.memory(),
     };
     let estimate = Estimate::new(experiment, &missing_cells, &environments[0], means.timed)?;
-    let summary = announce(experiment, &estimate, cells.len(), resources);
+    let summary = announce(experiment, &estimate, cells.len() - failed, resources);
     if options.dry_run {
         print(out, &(summary + &plan_table(&missing_cells, &estimate)))?;
-        return Ok(None);
+        let complete = missing.is_empty();
+        return Ok(complete.then(|| records.into_iter().flatten().collect()));
     }
     if !local && !missing.is_empty() {
         distribute(
@@ -277,7 +288,7 @@ fn sweep_and_report(
         device: &options.device,
         data_sha256,
         started: started.0,
-    });
+    })?;
     let unsaved = Mutex::new(None);
     let made = interruptible(|interrupted| {
         let demands: Vec<Demand> = missing_cells
@@ -336,30 +347,42 @@ fn sweep_and_report(
     Ok(Some(results.records))
 }
 
-/// Fills in the trials that failed elsewhere. They count as the worst; trying them for ever would keep the
-/// settings from being chosen.
-fn failures(
+/// Fills in the trials that failed elsewhere, once no others are missing, and returns how many. They count as the
+/// worst; trying them for ever would keep the settings from being chosen.
+fn fill_in_failures(
     plan: &Path,
     cells: &[Cell<'_>],
     origins: &[Origin],
     records: &mut [Option<RunRecord>],
-) {
-    let attempts = Attempts::beside(plan).all();
-    let mut failed = 0;
-    for ((cell, origin), record) in cells.iter().zip(origins).zip(records) {
-        let attempt = attempts.get(&origin.address());
-        if let (None, Some(reason)) = (&record, attempt.and_then(|attempt| attempt.failure.clone()))
-        {
-            *record = Some(RunRecord::new(cell.id(), Outcome::Failed { reason }));
-            failed += 1;
+) -> usize {
+    let attempts = Attempts::beside(plan);
+    let reasons = attempts.all();
+    let mut failures = Vec::new();
+    for (index, (cell, origin)) in cells.iter().zip(origins).enumerate() {
+        if records[index].is_some() {
+            continue;
         }
+        let attempt = reasons.get(&origin.address());
+        let Some(reason) = attempt
+            .filter(|attempt| attempt.begun)
+            .and_then(|attempt| attempt.failure.clone())
+        else {
+            return 0;
+        };
+        let record = RunRecord::new(cell.id(), Outcome::Failed { reason });
+        failures.push((index, record));
     }
+    let failed = failures.len();
     if failed > 0 {
         eprintln!(
-            "{failed} trials failed and count as the worst; to have them made again, delete {}",
-            Attempts::folder(plan).display()
+            "{failed} of the trials failed and count as the worst; to have them made again, delete {}",
+            attempts.folder().display()
         );
     }
+    for (index, record) in failures {
+        records[index] = Some(record);
+    }
+    failed
 }
 
 /// The executor's settings, from the flags and the experiment file.
@@ -489,6 +512,7 @@ pub(super) fn complete(
         return Err(error.into());
     }
     experiment.problems = kept;
+    experiment.scales.clear();
     match make(&options, experiment, None, library, &mut std::io::sink()) {
         Err(Error::RunsFailed { failed, total }) => {
             eprintln!("{suite}: {failed} of {total} runs failed; the others are used");

@@ -48,7 +48,7 @@ pub(super) fn report(path: &Path, folder: Option<&Path>, out: &mut impl Write) -
         device: &plan.device,
         data_sha256: plan.data_sha256.clone(),
         started: started.0,
-    });
+    })?;
     manifest.complete = records.len() == plan.cells.len();
     let mut results = sweep::results(&experiment, &plan.dimensions, records);
     results.tuning = plan.tuning.clone();

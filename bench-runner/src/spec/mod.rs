@@ -125,6 +125,16 @@ impl Experiment {
         Ok(Self::parse(&text, path)?)
     }
 
+    /// The text of an experiment file that says the same, after defaults and grids were filled in.
+    ///
+    /// # Errors
+    /// When a value has no form in TOML.
+    pub fn to_toml(&self) -> crate::Result<String> {
+        toml::to_string(self).map_err(|error| crate::Error::Problem {
+            message: format!("the experiment cannot be written down: {error}"),
+        })
+    }
+
     /// Parses and checks the text of an experiment file; `file` is for messages.
     ///
     /// # Errors

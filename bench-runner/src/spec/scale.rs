@@ -96,11 +96,10 @@ impl Experiment {
         if scale == Scale::Full {
             return self;
         }
-        let cut = self
-            .scales
-            .get(&scale)
-            .cloned()
-            .unwrap_or_else(|| Cut::usual(scale));
+        let cut = self.scales.remove(&scale);
+        let cut = cut.unwrap_or_else(|| Cut::usual(scale));
+        // The others may name problems that go.
+        self.scales.clear();
         let mut changes = Vec::new();
         let mut note = |what: &str, from: &dyn fmt::Display, to: &dyn fmt::Display| {
             let change = format!("{what} {from} → {to}");
@@ -158,13 +157,39 @@ impl Experiment {
             problems.any(|problem| entry.applies_to(&problem.label))
         });
         self.name = format!("{}-{scale}", self.name);
-        let cut = if changes.is_empty() {
-            "nothing of it is larger".into()
+        let caveat = if changes.is_empty() {
+            format!("At the {scale} scale, which cuts nothing.")
         } else {
-            changes.join(", ")
+            format!("Cut to the {scale} scale: {}.", changes.join(", "))
         };
-        self.caveats
-            .insert(0, format!("Cut to the {scale} scale: {cut}."));
+        self.caveats.insert(0, caveat);
         self
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::spec::SUITES;
+
+    #[test]
+    fn every_suite_at_every_scale_is_a_valid_experiment_that_says_so() {
+        for suite in SUITES {
+            for scale in [Scale::Tiny, Scale::Small, Scale::Full] {
+                let scaled = suite.experiment().unwrap().scaled(scale);
+                let text = toml::to_string(&scaled).unwrap();
+                let read = Experiment::parse(&text, Path::new("scaled.toml"));
+                let read = read.unwrap_or_else(|error| panic!("{} {scale}: {error}", suite.name));
+                assert_eq!(read, scaled, "{} {scale}", suite.name);
+                let says_so = scaled
+                    .caveats
+                    .first()
+                    .is_some_and(|c| c.contains(&format!("{scale} scale")));
+                assert_eq!(says_so, scale != Scale::Full, "{} {scale}", suite.name);
+            }
+        }
     }
 }

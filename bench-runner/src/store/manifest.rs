@@ -72,8 +72,11 @@ pub struct Circumstances<'a> {
 
 impl Manifest {
     /// Describes a sweep on this machine; wall time and completeness are filled in at its end.
-    pub fn new(circumstances: Circumstances<'_>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the experiment cannot be written as TOML.
+    pub fn new(circumstances: Circumstances<'_>) -> Result<Self> {
+        Ok(Self {
             schema_version: SCHEMA_VERSION,
             command: std::env::args().collect(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -90,9 +93,9 @@ impl Manifest {
             data_sha256: circumstances.data_sha256,
             started: humantime::format_rfc3339_seconds(circumstances.started).to_string(),
             wall_seconds: 0.0,
-            experiment: toml::to_string(circumstances.experiment).unwrap_or_default(),
+            experiment: circumstances.experiment.to_toml()?,
             complete: false,
-        }
+        })
     }
 
     /// The manifest of several sweeps as one, the first one's where they cannot be added up.

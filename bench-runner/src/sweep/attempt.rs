@@ -24,19 +24,22 @@ pub struct Attempt {
     pub process: u32,
     /// When it began or failed, RFC 3339, UTC.
     pub since: String,
+    /// Whether it was under way. A failure before that, for want of a device or of data, is the machine's.
+    pub begun: bool,
     /// Why it failed, if it did.
     pub failure: Option<String>,
 }
 
 impl Attempt {
     /// The attempt that this process makes at a run, from now on.
-    pub fn now(cell: CellId, shard: Shard, failure: Option<String>) -> Self {
+    pub fn now(cell: CellId, shard: Shard, begun: bool, failure: Option<String>) -> Self {
         Self {
             cell,
             shard: shard.to_string(),
             host: host(),
             process: std::process::id(),
             since: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            begun,
             failure,
         }
     }
@@ -57,13 +60,13 @@ impl Attempts {
     /// Those of a plan.
     pub fn beside(plan: &Path) -> Self {
         Self {
-            folder: Self::folder(plan),
+            folder: plan.with_file_name("attempts"),
         }
     }
 
-    /// Where those of a plan are.
-    pub fn folder(plan: &Path) -> PathBuf {
-        plan.with_file_name("attempts")
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn path(&self, address: &str) -> PathBuf {
@@ -137,11 +140,11 @@ mod tests {
             seed: 3,
         };
         let shard = "1/4".parse().unwrap();
-        let attempt = Attempt::now(cell.clone(), shard, None);
+        let attempt = Attempt::now(cell.clone(), shard, true, None);
         assert_eq!(attempt.shard_index(), Some(1));
         assert!(!attempt.host.is_empty());
         attempts.record("aa", &attempt).unwrap();
-        let failed = Attempt::now(cell, shard, Some("out of memory".into()));
+        let failed = Attempt::now(cell, shard, true, Some("out of memory".into()));
         attempts.record("bb", &failed).unwrap();
         let all = attempts.all();
         assert_eq!(all.len(), 2);

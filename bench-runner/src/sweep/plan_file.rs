@@ -87,12 +87,9 @@ impl Plan {
     /// # Errors
     /// When the experiment cannot be written as TOML.
     pub fn new(sweep: Sweep<'_>) -> Result<Self> {
-        let experiment = toml::to_string(sweep.experiment).map_err(|error| Error::Problem {
-            message: format!("the experiment cannot be written down: {error}"),
-        })?;
         Ok(Self {
             format: FORMAT,
-            experiment,
+            experiment: sweep.experiment.to_toml()?,
             code: CODE.into(),
             instruction_sets: instruction_sets(),
             device: sweep.device.into(),

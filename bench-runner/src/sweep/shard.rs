@@ -97,12 +97,12 @@ pub fn run_shard(
         .and_then(|devices: DeviceSpec| devices.open())
         .inspect_err(|error| {
             let reason = error.to_string();
-            missing.iter().for_each(|run| log.failed(run, &reason));
+            missing.iter().for_each(|run| log.not_started(run, &reason));
         })?;
     let (missing, unfit) = with_right_data(missing, plan, &library);
     for (run, reason) in &unfit {
         eprintln!("{} failed: {reason}", run.cell.id());
-        log.failed(run, reason);
+        log.not_started(run, reason);
     }
     let library = Arc::new(library);
     let environments: Vec<Environment> = devices
@@ -203,24 +203,24 @@ struct Log {
 }
 
 impl Log {
-    fn record(&self, run: &Missing<'_>, failure: Option<String>) {
-        let attempt = Attempt::now(run.cell.id(), self.shard, failure);
+    fn record(&self, run: &Missing<'_>, begun: bool, failure: Option<String>) {
+        let attempt = Attempt::now(run.cell.id(), self.shard, begun, failure);
         if let Err(error) = self.attempts.record(run.address, &attempt) {
             eprintln!("status will not know of {}: {error}", attempt.cell);
         }
     }
 
     fn started(&self, run: &Missing<'_>) {
-        self.record(run, None);
+        self.record(run, true, None);
     }
 
-    fn failed(&self, run: &Missing<'_>, reason: &str) {
-        self.record(run, Some(reason.into()));
+    fn not_started(&self, run: &Missing<'_>, reason: &str) {
+        self.record(run, false, Some(reason.into()));
     }
 
     fn finished(&self, run: &Missing<'_>, record: &RunRecord, store: &CellStore) -> Result<()> {
         match &record.outcome {
-            Outcome::Failed { reason } => self.failed(run, reason),
+            Outcome::Failed { reason } => self.record(run, true, Some(reason.clone())),
             _ => {
                 let saved = store.save(&run.origin, record);
                 self.attempts.forget(run.address);

@@ -45,6 +45,13 @@ pub struct Choice {
     pub trials: Vec<(String, Option<f64>)>,
 }
 
+impl Choice {
+    /// Whether no trial ended with a loss, so that nothing could be chosen by.
+    pub(crate) fn is_void(&self) -> bool {
+        self.trials.iter().all(|(_, loss)| loss.is_none())
+    }
+}
+
 /// The experiment whose runs are the trials: labels are `optimizer/setting`, and what is measured in the
 /// test set's place is held-out training data. `None` where nothing is tuned.
 pub fn trials(experiment: &Experiment) -> Option<Experiment> {

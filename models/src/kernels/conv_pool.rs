@@ -1,5 +1,5 @@
-//! Convolution, maximum pooling and ReLU as one function: the convolved image stays in the cache, and only
-//! which of its pixels were taken is kept.
+//! Convolution, maximum pooling and ReLU as one function: the convolved image stays in the cache, and kept is
+//! only which of its pixels each output was.
 
 use candle_core::Shape;
 use rayon::prelude::*;
@@ -9,11 +9,11 @@ use super::conv2d::convolution_gradients;
 use super::convolution::{Forward, Geometry};
 use super::images::images_per_task;
 use super::parallel::combine;
-use super::pool::Columns;
+use super::pool::ColumnMaxima;
 use super::{Float, Function, Kept, vectorized};
 use crate::layer::Window;
 
-/// In the place of a pixel that ReLU sets to zero, and that gets no gradient.
+/// Marks an output that ReLU set to zero, which passes no gradient on.
 const NONE: u32 = u32::MAX;
 
 /// `relu(max over windows of conv(x, W) + b)` of images x.
@@ -70,15 +70,15 @@ impl ConvolvePool {
     #[inline(always)]
     fn pool<T: Float>(&self, convolved: &[T], output: &mut [T], taken: &mut [u32]) {
         let mut results = output.iter_mut().zip(taken);
-        let mut largest = Columns::new(self.geometry.out_width());
+        let mut maxima = ColumnMaxima::new(self.geometry.out_width());
         for channel in 0..self.geometry.out_channels {
             let start = channel * self.geometry.out_plane();
             let plane = &convolved[start..][..self.geometry.out_plane()];
             for rows in &self.rows {
-                largest.take(plane, *rows);
+                maxima.find(plane, *rows);
                 for (columns, (output, taken)) in self.columns.iter().zip(&mut results) {
-                    let pixel = largest.largest(*columns);
-                    // NaN is not below zero, and goes on.
+                    let pixel = maxima.index(*columns);
+                    // NaN compares false and passes through.
                     let zero = plane[pixel] <= T::zero();
                     *output = if zero { T::zero() } else { plane[pixel] };
                     *taken = if zero { NONE } else { (start + pixel) as u32 };

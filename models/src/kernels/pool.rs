@@ -18,14 +18,14 @@ impl Pool {
     fn pool<T: Float>(&self, input: &[T], output: &mut [T]) {
         let width = self.shape[3];
         let mut outputs = output.iter_mut();
-        let mut largest = Columns::new(width);
+        let mut maxima = ColumnMaxima::new(width);
         for rows in &self.rows {
             if self.reduction == Reduction::Max {
-                largest.take(input, *rows);
+                maxima.find(input, *rows);
             }
             for (columns, output) in self.columns.iter().zip(&mut outputs) {
                 *output = match self.reduction {
-                    Reduction::Max => input[largest.largest(*columns)],
+                    Reduction::Max => input[maxima.index(*columns)],
                     Reduction::Average => {
                         let mut sum = T::zero();
                         for row in rows.start..rows.end {
@@ -42,14 +42,14 @@ impl Pool {
     fn distribute<T: Float>(&self, input: &[T], gradient: &[T], result: &mut [T]) {
         let width = self.shape[3];
         let mut gradients = gradient.iter();
-        let mut largest = Columns::new(width);
+        let mut maxima = ColumnMaxima::new(width);
         for rows in &self.rows {
             if self.reduction == Reduction::Max {
-                largest.take(input, *rows);
+                maxima.find(input, *rows);
             }
             for (columns, gradient) in self.columns.iter().zip(&mut gradients) {
                 match self.reduction {
-                    Reduction::Max => result[largest.largest(*columns)] += *gradient,
+                    Reduction::Max => result[maxima.index(*columns)] += *gradient,
                     Reduction::Average => {
                         let share = *gradient * weight(*rows, *columns);
                         for row in rows.start..rows.end {
@@ -107,14 +107,14 @@ impl Function<1> for Pool {
     }
 }
 
-/// The first largest pixel of each column of a row of windows. Columns are taken side by side, in vectors, and
-/// what is left to compare for each window are its columns.
-pub(super) struct Columns<T> {
+/// The first largest pixel of each column of a row of windows. Columns are compared side by side, in
+/// vectors, so that each window has only its columns left to compare.
+pub(super) struct ColumnMaxima<T> {
     values: Vec<T>,
     indices: Vec<u32>,
 }
 
-impl<T: Float> Columns<T> {
+impl<T: Float> ColumnMaxima<T> {
     pub(super) fn new(width: usize) -> Self {
         Self {
             values: vec![T::zero(); width],
@@ -122,30 +122,32 @@ impl<T: Float> Columns<T> {
         }
     }
 
-    /// Takes the columns of `rows`.
+    /// Finds them in `rows`.
     #[inline(always)]
-    pub(super) fn take(&mut self, plane: &[T], rows: Window) {
+    pub(super) fn find(&mut self, plane: &[T], rows: Window) {
         let width = self.values.len();
         for row in rows.start..rows.end {
             let pixels = &plane[row * width..][..width];
             let first = (row * width) as u32;
             let columns = self.values.iter_mut().zip(&mut self.indices);
             for ((best, index), (i, value)) in columns.zip((first..).zip(pixels)) {
-                let wins = (row == rows.start) | exceeds(*value, *best);
+                let wins = (row == rows.start) | (*value > *best) | is_nan(*value);
                 *index = if wins { i } else { *index };
                 *best = if wins { *value } else { *best };
             }
         }
     }
 
-    /// The index of the first largest value of the window over `columns`; NaN counts as largest. It is
-    /// chosen without branches, which would be mispredicted as often as not.
+    /// The index of the first largest value of the window over `columns`. NaN counts as largest, of several
+    /// the last. It is chosen without branches, which would be mispredicted as often as not.
     #[inline(always)]
-    pub(super) fn largest(&self, columns: Window) -> usize {
+    pub(super) fn index(&self, columns: Window) -> usize {
         let (mut best, mut index) = (self.values[columns.start], self.indices[columns.start]);
         for column in columns.start + 1..columns.end {
             let (value, i) = (self.values[column], self.indices[column]);
-            let wins = exceeds(value, best) | ((value == best) & (i < index));
+            let wins = (value > best)
+                | ((value == best) & (i < index))
+                | (is_nan(value) & (!is_nan(best) | (i > index)));
             index = if wins { i } else { index };
             best = if wins { value } else { best };
         }
@@ -155,8 +157,8 @@ impl<T: Float> Columns<T> {
 
 #[inline(always)]
 #[allow(clippy::eq_op)]
-fn exceeds<T: Float>(value: T, best: T) -> bool {
-    (value > best) | (value != value)
+fn is_nan<T: Float>(value: T) -> bool {
+    value != value
 }
 
 #[inline(always)]

@@ -29,7 +29,7 @@ pub struct Pool2d {
 /// How a window becomes one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reduction {
-    /// The first largest value, which receives the whole gradient. NaN counts as largest.
+    /// The first largest value, which receives the whole gradient. NaN counts as largest, of several the last.
     Max,
     /// The mean, in which the zeros of the padding count.
     Average,
@@ -296,6 +296,29 @@ mod tests {
             let gradients = output.unwrap().backward().unwrap();
             let gradient = gradients.get(&input).unwrap().flatten_all().unwrap();
             assert_eq!(gradient.to_vec1::<f64>().unwrap(), [1.0, 0.0, 0.0, 0.0]);
+        }
+    }
+
+    #[test]
+    fn nan_is_largest_and_gets_the_gradient() {
+        let nan = f64::NAN;
+        for (window, place) in [
+            ([nan, 1.0, 2.0, 3.0], 0),
+            ([1.0, nan, 2.0, nan], 3),
+            ([1.0, nan, nan, 2.0], 2),
+        ] {
+            let input = Tensor::new(&window, &candle_core::Device::Cpu).unwrap();
+            let input = Var::from_tensor(&input.reshape((1, 1, 2, 2)).unwrap()).unwrap();
+            let pool = Pool2d::max(2, 2, 0).unwrap();
+            for output in [pool.forward(&input), pool.plain(&input)] {
+                let output = output.unwrap().sum_all().unwrap();
+                assert!(output.to_scalar::<f64>().unwrap().is_nan());
+                let gradients = output.backward().unwrap();
+                let gradient = gradients.get(&input).unwrap().flatten_all().unwrap();
+                let mut expected = [0.0; 4];
+                expected[place] = 1.0;
+                assert_eq!(gradient.to_vec1::<f64>().unwrap(), expected);
+            }
         }
     }
 
