@@ -260,6 +260,11 @@ fn bad_input_ends_with_its_exit_code_and_a_reason() {
         EXPERIMENT.replace("\"digits\"", "\"digit\""),
     )
     .unwrap();
+    std::fs::write(
+        path.join("misfit.toml"),
+        EXPERIMENT.replace("inputs = 64", "inputs = 784"),
+    )
+    .unwrap();
     std::fs::write(path.join("file"), "").unwrap();
     std::fs::write(path.join("tiny.toml"), EXPERIMENT).unwrap();
     let cases: &[(&[&str], i32, &str)] = &[
@@ -298,6 +303,7 @@ fn bad_input_ends_with_its_exit_code_and_a_reason() {
             "--seeds 101: settings are chosen by seed 100: use 100 or fewer",
         ),
         (&["compare", "none", "none"], 4, "none"),
+        (&["describe", "misfit.toml"], 3, "`mlp`: "),
     ];
     for (arguments, code, reason) in cases {
         let output = bench_runner(arguments, path);

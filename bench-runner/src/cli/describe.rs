@@ -4,10 +4,10 @@ use std::io::Write;
 
 use clap::Parser;
 
-use super::{experiment, print};
-use crate::Result;
+use super::{experiment, print, spinner};
 use crate::data::Library;
 use crate::spec::ProblemEntry;
+use crate::{Error, Result};
 
 #[derive(Debug, Parser)]
 pub(super) struct Describe {
@@ -35,7 +35,13 @@ pub(super) fn describe(options: &Describe, library: &Library, out: &mut impl Wri
     for (i, problem) in problems.into_iter().enumerate() {
         let gap = if i == 0 { "" } else { "\n" };
         print(out, &format!("{gap}{}", heading(problem)))?;
-        if let Some(layers) = problem.config.describe(library.catalogue())? {
+        let spinner = spinner(&problem.label);
+        let layers = problem.config.describe(library.catalogue());
+        spinner.finish_and_clear();
+        let layers = layers.map_err(|error| Error::Problem {
+            message: format!("`{}`: {error}", problem.label),
+        })?;
+        if let Some(layers) = layers {
             print(out, &format!("\n{layers}"))?;
         }
     }
