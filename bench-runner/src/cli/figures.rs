@@ -50,7 +50,7 @@ pub(super) struct Figures {
     #[arg(long)]
     check: bool,
     /// How much of the suites is run; the page of the figures says so
-    #[arg(long, value_enum, default_value_t = Scale::Small)]
+    #[arg(long, value_enum, default_value_t = Scale::Small, conflicts_with_all = ["check", "reference"])]
     scale: Scale,
     /// Open the page of the figures in the browser
     #[arg(long)]
@@ -171,7 +171,12 @@ fn suites<'a>(
     let mut known = BTreeMap::new();
     for path in &options.from {
         let results = crate::store::read(&results_file(path))?;
-        known.insert(results.suite.clone(), Ok(results));
+        // A suite at a smaller scale stands for the suite.
+        let smaller = [Scale::Tiny, Scale::Small].map(|scale| format!("-{scale}"));
+        let ending = smaller
+            .iter()
+            .find_map(|end| results.suite.strip_suffix(end));
+        known.insert(ending.unwrap_or(&results.suite).into(), Ok(results));
     }
     Ok(Suites {
         store: &options.store,
@@ -342,6 +347,7 @@ fn reference(
     let wanted = |suite: &&String| options.ids.is_empty() || options.ids.contains(suite);
     let folder = options.out.clone().unwrap_or_else(|| REFERENCE.into());
     let mut suites = suites(options, library)?;
+    suites.scale = Scale::Full;
     let (mut total, mut differing) = (0, Vec::new());
     for suite in known.iter().filter(wanted) {
         total += 1;

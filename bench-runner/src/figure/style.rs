@@ -152,6 +152,17 @@ pub(super) fn fit(content: &str, size: f64, limit: f64) -> String {
     String::new()
 }
 
+/// An axis label in at most `limit` CSS pixels: without what stands beside its unit, and cut only if that is not
+/// enough.
+pub(super) fn fit_label(label: &str, size: f64, limit: f64) -> String {
+    match label.split_once(", ") {
+        Some((kept, _)) if label.ends_with(')') && width(label, size) > limit => {
+            fit(&format!("{kept})"), size, limit)
+        }
+        _ => fit(label, size, limit),
+    }
+}
+
 /// Makes text measurable on machines without fonts.
 fn embed_font() {
     static FONT: LazyLock<()> = LazyLock::new(|| {

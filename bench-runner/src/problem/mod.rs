@@ -168,7 +168,7 @@ impl ProblemConfig {
         match self {
             Self::Function(_) | Self::Quadratic(_) => "f(x) − f*",
             Self::Classification(config) if config.logs_steps() => {
-                "logged training cross-entropy (nats, mean over the epoch's steps)"
+                "logged cross-entropy (nats, mean over the epoch's steps)"
             }
             Self::Classification(_) => "training cross-entropy (nats)",
             Self::Language(_) => "training cross-entropy (nats per token)",

@@ -205,6 +205,8 @@ impl<'a> Canvas<'a> {
             .y_label_area_size(unit(left))
             .build_cartesian_2d(x.clone(), y.clone())?;
         let center = Pos::new(HPos::Center, VPos::Center);
+        // A label may reach beyond its axis, as far as there is room.
+        let y_label = &style::fit_label(y_label, style::LABEL, plot.height() + 30.0);
         let mut mesh = chart.configure_mesh();
         mesh.bold_line_style(style::stroke(style::GRID, 1.0))
             .light_line_style(style::stroke(style::GRID, 0.4))

@@ -129,7 +129,7 @@ impl<'a> Layout<'a> {
                 .fold(0.0, f64::max)
         };
         let rows: f64 = sizes
-            .chunks(COLUMNS)
+            .chunks(columns)
             .map(|row| heading + tallest(row))
             .sum();
         let gaps = GAP * sizes.chunks(columns).len().saturating_sub(1) as f64;
@@ -381,4 +381,50 @@ pub(in crate::figure) fn escape(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::figure::chart::{Coordinate, Curves, Scale};
+
+    #[test]
+    fn every_panel_has_its_room_above_the_legend() {
+        for panels in 1..=7 {
+            let panel = Curves {
+                title: "panel".into(),
+                x: Coordinate::new("gradient evaluations", Scale::Linear),
+                y: Coordinate::new("training cross-entropy (nats)", Scale::Log),
+                series: Vec::new(),
+                references: Vec::new(),
+            };
+            let natural = size(&Panel::Curves(panel.clone()), false, false);
+            let chart = Chart {
+                name: "panels".into(),
+                title: "Panels".into(),
+                caption: String::new(),
+                alt: String::new(),
+                size: None,
+                panels: vec![Panel::Curves(panel); panels],
+            };
+            let layout = Layout::new(&chart).unwrap();
+            for (plot, _) in &layout.plots {
+                assert!(plot.height() >= natural.height - 1e-9, "{panels}: {plot:?}");
+                assert!(
+                    plot.bottom + natural.bottom <= layout.legend_top,
+                    "{panels}"
+                );
+                assert!(plot.right + natural.right <= layout.width, "{panels}");
+            }
+            assert!(layout.legend_top <= layout.height, "{panels}");
+            let rows = layout.plots.iter().map(|(plot, _)| plot.top as i64);
+            let rows: std::collections::BTreeSet<i64> = rows.collect();
+            let tops: Vec<i64> = rows.into_iter().collect();
+            let apart = tops
+                .windows(2)
+                .all(|pair| (pair[1] - pair[0]) as f64 > natural.height);
+            assert!(apart, "{panels}: {tops:?}");
+        }
+    }
 }
