@@ -190,10 +190,13 @@ fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
     let (code, said) = signal("-TERM");
     assert_eq!(code, Some(130), "{said}");
     assert!(
-        said.contains("0 of 8 runs are complete; the same command goes on from there"),
+        said.contains(" of 8 runs are complete; the same command goes on from there"),
         "{said}"
     );
-    assert_eq!(counts(path), [0, 0, 8, 0]);
+    // L-BFGS is done with the slow problem in a millisecond, if the estimates put it first.
+    let [done, running, pending, failed] = counts(path);
+    assert_eq!([done + pending, running, failed], [8, 0, 0]);
+    assert!(pending >= 4, "{said}");
     let checkpoints = || {
         std::fs::read_dir(path.join("store/checkpoints"))
             .unwrap()
@@ -202,7 +205,8 @@ fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
     assert_eq!(checkpoints(), 1, "the run goes on from here");
     // Killed, it leaves its mark behind, and without a scheduler nobody knows better.
     assert_eq!(signal("-KILL").0, None);
-    assert_eq!(counts(path), [0, 1, 7, 0]);
+    let [done, running, pending, failed] = counts(path);
+    assert_eq!([done + pending, running, failed], [7, 1, 0]);
     let status = text(path, &["status", "out/plan.json"]);
     assert!(status.contains("may be out of date"), "{status}");
 
