@@ -8,10 +8,7 @@ use crate::program::{bench_runner, results};
 use bench_runner::run::Outcome;
 use bench_runner::store::Results;
 
-const EXPERIMENT: &str = r#"
-name = "tiny"
-seeds = 2
-
+const SLOW: &str = r#"
 [[problem]]
 label = "slow"
 kind = "function"
@@ -19,7 +16,9 @@ function = "rosenbrock"
 dimension = 10
 budget = 300000
 points = 4
+"#;
 
+const MLP: &str = r#"
 [[problem]]
 label = "mlp"
 kind = "classification"
@@ -29,7 +28,9 @@ budget = 12
 points = 3
 measure_train = 128
 model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
+"#;
 
+const OPTIMIZERS: &str = r#"
 [[optimizer]]
 kind = "adam"
 learning_rate = 1e-4
@@ -38,10 +39,15 @@ learning_rate = 1e-4
 kind = "lbfgs"
 "#;
 
+/// Two problems, two optimizers, two seeds.
+fn experiment() -> String {
+    format!("name = \"tiny\"\nseeds = 2\n{SLOW}{MLP}{OPTIMIZERS}")
+}
+
 /// A folder with the experiment in it.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("tiny.toml"), EXPERIMENT).unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), experiment()).unwrap();
     folder
 }
 
@@ -172,6 +178,9 @@ fn shards_at_the_same_time_make_the_results_of_one_process() {
 fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
     let folder = folder();
     let path = folder.path();
+    // Runs of one problem are expected to take as long as each other, so that Adam's, which are long, come first.
+    let experiment = format!("name = \"tiny\"\nseeds = 4\n{SLOW}{OPTIMIZERS}");
+    std::fs::write(path.join("tiny.toml"), experiment).unwrap();
     make_plan(path, &[]);
     let signal = |name: &str| {
         let mut child = shard(path, "0/1").stderr(Stdio::piped()).spawn().unwrap();
@@ -190,13 +199,10 @@ fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
     let (code, said) = signal("-TERM");
     assert_eq!(code, Some(130), "{said}");
     assert!(
-        said.contains(" of 8 runs are complete; the same command goes on from there"),
+        said.contains("0 of 8 runs are complete; the same command goes on from there"),
         "{said}"
     );
-    // L-BFGS is done with the slow problem in a millisecond, if the estimates put it first.
-    let [done, running, pending, failed] = counts(path);
-    assert_eq!([done + pending, running, failed], [8, 0, 0]);
-    assert!(pending >= 4, "{said}");
+    assert_eq!(counts(path), [0, 0, 8, 0]);
     let checkpoints = || {
         std::fs::read_dir(path.join("store/checkpoints"))
             .unwrap()
@@ -205,8 +211,7 @@ fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
     assert_eq!(checkpoints(), 1, "the run goes on from here");
     // Killed, it leaves its mark behind, and without a scheduler nobody knows better.
     assert_eq!(signal("-KILL").0, None);
-    let [done, running, pending, failed] = counts(path);
-    assert_eq!([done + pending, running, failed], [7, 1, 0]);
+    assert_eq!(counts(path), [0, 1, 7, 0]);
     let status = text(path, &["status", "out/plan.json"]);
     assert!(status.contains("may be out of date"), "{status}");
 
@@ -227,7 +232,7 @@ fn runs_without_their_data_fail_with_the_reason_and_the_others_go_on() {
          files.train = [{ path = \"mine.parquet\" }]\nfiles.test = [{ path = \"mine.parquet\" }]\n\
          shape = [1, 8, 8]\nclasses = 10\nlicence = \"CC0\"\ncitation = \"nobody\"\n";
     std::fs::write(path.join("datasets.toml"), catalogue).unwrap();
-    let experiment = EXPERIMENT.replace("\"digits\"", "\"mine\"");
+    let experiment = experiment().replace("\"digits\"", "\"mine\"");
     std::fs::write(path.join("tiny.toml"), experiment).unwrap();
     make_plan(path, &["--datasets", "datasets.toml"]);
     std::fs::remove_file(path.join("mine.parquet")).unwrap();
@@ -340,7 +345,7 @@ fn wrong_use_is_refused_with_what_would_be_right() {
     let path = folder.path();
     make_plan(path, &[]);
     let executor = "[executor]\nkind = \"slurm\"\ntime = \"soon\"\n";
-    std::fs::write(path.join("wrong.toml"), EXPERIMENT.to_string() + executor).unwrap();
+    std::fs::write(path.join("wrong.toml"), experiment() + executor).unwrap();
     std::fs::write(path.join("empty.json"), "{}").unwrap();
     let cases: &[(&[&str], i32, &str)] = &[
         (
@@ -405,38 +410,21 @@ fn wrong_use_is_refused_with_what_would_be_right() {
     }
 }
 
-const TUNED: &str = r#"
-name = "tuned"
-seeds = [0, 1]
-
-[tuning]
-seeds = [10]
-validation = 0.2
-
-[[problem]]
-label = "mlp"
-kind = "classification"
-data = "digits"
-batch_size = 64
-budget = 12
-points = 3
-measure_train = 128
-model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
-
-[[optimizer]]
-kind = "sgd"
-search = { learning_rate = [1e-3, 1e-1] }
-
-[[optimizer]]
-kind = "adam"
-search = { learning_rate = [1e-3, 1e-2] }
-"#;
+/// One problem, two optimizers with two settings each, two seeds beside the one that settings are chosen by.
+fn tuned() -> String {
+    let head = "name = \"tuned\"\nseeds = [0, 1]\ntuning = { seeds = [10], validation = 0.2 }\n";
+    let search = |kind: &str, rates: &str| {
+        format!("[[optimizer]]\nkind = \"{kind}\"\nsearch = {{ learning_rate = {rates} }}\n")
+    };
+    let optimizers = search("sgd", "[1e-3, 1e-1]") + &search("adam", "[1e-3, 1e-2]");
+    format!("{head}{MLP}{optimizers}")
+}
 
 #[test]
 fn settings_are_chosen_between_two_plans_as_in_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    std::fs::write(path.join("tuned.toml"), TUNED).unwrap();
+    std::fs::write(path.join("tuned.toml"), tuned()).unwrap();
     let sweep = |executor: &str, out: &str| {
         let sweep = ["ablation", "tuned.toml", "--executor", executor];
         let store = format!("{out}-store");
@@ -487,7 +475,7 @@ fn fail(folder: &Path, plan: &str, cell: &serde_json::Value, begun: bool) {
 fn a_trial_that_failed_counts_as_the_worst() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    std::fs::write(path.join("tuned.toml"), TUNED).unwrap();
+    std::fs::write(path.join("tuned.toml"), tuned()).unwrap();
     let arguments = ["ablation", "tuned.toml", "--executor", "plan"];
     let folders = ["--out", "out", "--store", "store"];
     let sweep = || call(path, &[arguments, folders].concat());
