@@ -487,10 +487,7 @@ pub(super) fn complete(
     scale: Scale,
     library: Library,
 ) -> Result<(Results, Manifest)> {
-    let folder = Path::new("reports").join(match scale {
-        Scale::Full => suite.to_owned(),
-        smaller => format!("{suite}-{smaller}"),
-    });
+    let folder = Path::new("reports").join(scale.name_of(suite));
     let mut options = Ablation::parse_from(["ablation", suite]);
     options.out = Some(folder.clone());
     options.store = store.into();

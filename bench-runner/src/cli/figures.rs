@@ -172,11 +172,7 @@ fn suites<'a>(
     for path in &options.from {
         let results = crate::store::read(&results_file(path))?;
         // A suite at a smaller scale stands for the suite.
-        let smaller = [Scale::Tiny, Scale::Small].map(|scale| format!("-{scale}"));
-        let ending = smaller
-            .iter()
-            .find_map(|end| results.suite.strip_suffix(end));
-        known.insert(ending.unwrap_or(&results.suite).into(), Ok(results));
+        known.insert(Scale::suite_of(&results.suite).into(), Ok(results));
     }
     Ok(Suites {
         store: &options.store,

@@ -23,6 +23,24 @@ pub enum Scale {
     Full,
 }
 
+impl Scale {
+    /// The name of a suite at this scale.
+    pub(crate) fn name_of(self, suite: &str) -> String {
+        match self {
+            Self::Full => suite.to_owned(),
+            smaller => format!("{suite}-{smaller}"),
+        }
+    }
+
+    /// The suite whose name at some scale this is.
+    pub(crate) fn suite_of(name: &str) -> &str {
+        [Self::Tiny, Self::Small]
+            .iter()
+            .find_map(|smaller| name.strip_suffix(&smaller.name_of("")))
+            .unwrap_or(name)
+    }
+}
+
 impl fmt::Display for Scale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -156,7 +174,7 @@ impl Experiment {
             let mut problems = self.problems.iter();
             problems.any(|problem| entry.applies_to(&problem.label))
         });
-        self.name = format!("{}-{scale}", self.name);
+        self.name = scale.name_of(&self.name);
         let caveat = if changes.is_empty() {
             format!("At the {scale} scale, which cuts nothing.")
         } else {
@@ -189,6 +207,7 @@ mod tests {
                     .first()
                     .is_some_and(|c| c.contains(&format!("{scale} scale")));
                 assert_eq!(says_so, scale != Scale::Full, "{} {scale}", suite.name);
+                assert_eq!(Scale::suite_of(&scaled.name), suite.name);
             }
         }
     }
