@@ -107,7 +107,7 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
 }
 
 fn problem(dtype: DType) -> Analytic<fn(&[f64]) -> (f64, Vec<f64>)> {
-    Analytic::with_dtype(rosenbrock, &rosenbrock_start(5), dtype, &Device::Cpu)
+    Analytic::with_dtype(rosenbrock, &rosenbrock_start(5), dtype)
 }
 
 /// Steps `from..to`, in epochs of three steps; the learning rate changes once by hand.

@@ -239,7 +239,7 @@ fn costs_are_counted() {
 
 #[test]
 fn a_step_reports_the_point_it_began_at() {
-    let mut problem = Analytic::new(rosenbrock, &rosenbrock_start(2), &Device::Cpu);
+    let mut problem = Analytic::new(rosenbrock, &rosenbrock_start(2));
     let mut adam = AdamConfig::default().build(&problem.parameters).unwrap();
     let mut meter = Meter::with_budget(1);
     let step = adam
@@ -266,8 +266,8 @@ fn a_step_reports_the_point_it_began_at() {
 fn adam_sgd_changes_hands_where_it_is_told() {
     for switch_at in [SwitchAt::Step(4), SwitchAt::Epoch(2)] {
         let start = rosenbrock_start(3);
-        let mut problem = Analytic::new(rosenbrock, &start, &Device::Cpu);
-        let mut expected = Analytic::new(rosenbrock, &start, &Device::Cpu);
+        let mut problem = Analytic::new(rosenbrock, &start);
+        let mut expected = Analytic::new(rosenbrock, &start);
         let mut both = AdamSgdConfig {
             sgd: SgdConfig {
                 learning_rate: 1e-4,
@@ -343,7 +343,7 @@ fn nothing_that_is_not_finite_enters_parameters_or_state() {
                     _ => (loss, g),
                 }
             };
-            let mut problem = Analytic::with_dtype(spoiled, &start, dtype, &Device::Cpu);
+            let mut problem = Analytic::with_dtype(spoiled, &start, dtype);
             let config = AdamConfig {
                 learning_rate: 0.1,
                 ..AdamConfig::default()
@@ -397,8 +397,8 @@ fn a_gradient_that_is_the_parameter_is_copied() {
 fn half_precision_keeps_its_state_in_single() {
     for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::BF16, 2e-2), (DType::F16, 2e-3)] {
         let (f, start) = quadratic(8, 10.0);
-        let mut reference = Analytic::new(&f, &start, &Device::Cpu);
-        let mut problem = Analytic::with_dtype(&f, &start, dtype, &Device::Cpu);
+        let mut reference = Analytic::new(&f, &start);
+        let mut problem = Analytic::with_dtype(&f, &start, dtype);
         let config = AdamConfig {
             learning_rate: 0.02,
             ..AdamConfig::default()
@@ -507,7 +507,7 @@ proptest! {
                 let (f, g) = rosenbrock(x);
                 (scale * f, g.iter().map(|g| scale * g).collect())
             };
-            let mut problem = Analytic::new(f, &start, &Device::Cpu);
+            let mut problem = Analytic::new(f, &start);
             let config = AdamConfig { epsilon: 0.0, learning_rate: 0.01, ..AdamConfig::default() };
             let mut adam = config.build(&problem.parameters).unwrap();
             let mut meter = Meter::new();

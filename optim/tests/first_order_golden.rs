@@ -187,7 +187,7 @@ fn uncorrected_epsilon_follows_its_formula() {
     let (alpha, beta1, beta2, epsilon) = (0.02, 0.9, 0.999, 1e-2);
     let mut x = rosenbrock_start(4);
     let (mut m, mut v) = ([0f64; 4], [0f64; 4]);
-    let mut problem = Analytic::new(rosenbrock, &x, &Device::Cpu);
+    let mut problem = Analytic::new(rosenbrock, &x);
     let config = AdamConfig {
         learning_rate: alpha,
         epsilon,

@@ -3,7 +3,7 @@
 
 mod common;
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use common::{Analytic, Function, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
     AdamConfig, Criterion, FuseConfig, FusePv, FusePvConfig, Gradient, Handover, LbfgsConfig,
@@ -20,7 +20,7 @@ fn adam(learning_rate: f64) -> AdamConfig {
 }
 
 fn rosenbrock_problem() -> Analytic<impl Function> {
-    Analytic::new(rosenbrock, &rosenbrock_start(8), &Device::Cpu)
+    Analytic::new(rosenbrock, &rosenbrock_start(8))
 }
 
 fn step(optimizer: &mut dyn Optimizer, objective: &mut dyn Objective, meter: &mut Meter) -> Step {
@@ -123,7 +123,7 @@ fn blends_reach_the_minimum_with_every_source_of_pairs() {
         PairSource::FullOverlap,
     ] {
         let (f, start) = quadratic(20, 100.0);
-        let mut problem = Analytic::new(f, &start, &Device::Cpu);
+        let mut problem = Analytic::new(f, &start);
         let config = FuseConfig {
             theta: Theta::Linear {
                 from: 1.0,
@@ -167,7 +167,7 @@ impl Objective for Script {
 
 #[test]
 fn the_shipped_rule_is_three_epochs_then_the_previous_loss_below_two() {
-    let problem = Analytic::new(|x: &[f64]| (x[0], vec![1.0]), &[0.0], &Device::Cpu);
+    let problem = Analytic::new(|x: &[f64]| (x[0], vec![1.0]), &[0.0]);
     let config = FusePvConfig {
         // A fixed step of one iteration evaluates once, so that the script tells each step's loss.
         lbfgs: LbfgsConfig {
@@ -211,7 +211,7 @@ fn the_shipped_rule_is_three_epochs_then_the_previous_loss_below_two() {
 
 /// Runs `criterion` on scripted losses, one step an epoch; returns the step of the switch.
 fn switch_step(criterion: Criterion, losses: &[f64]) -> Option<u64> {
-    let problem = Analytic::new(|x: &[f64]| (x[0], vec![1.0]), &[0.0], &Device::Cpu);
+    let problem = Analytic::new(|x: &[f64]| (x[0], vec![1.0]), &[0.0]);
     let config = FusePvConfig {
         criterion,
         lbfgs: LbfgsConfig {
@@ -284,7 +284,7 @@ fn noisy(noise: f64) -> Analytic<impl Function> {
         });
         (x.iter().map(|x| 0.5 * x * x).sum(), gradient.collect())
     };
-    Analytic::new(f, &[1.0; 400], &Device::Cpu)
+    Analytic::new(f, &[1.0; 400])
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn before_the_switch_it_costs_what_adam_costs() {
 
 fn evaluations_after_switch(handover: Handover) -> u64 {
     let (f, start) = quadratic(100, 1e3);
-    let mut problem = Analytic::new(f, &start, &Device::Cpu);
+    let mut problem = Analytic::new(f, &start);
     let config = FusePvConfig {
         criterion: Criterion::Step(50),
         handover,
@@ -518,7 +518,7 @@ fn a_wall_of_nan_ends_in_a_finite_point() {
         LineSearch::StrongWolfe,
     ] {
         for (dtype, max_iter) in [(DType::F64, 1), (DType::F32, 5), (DType::BF16, 5)] {
-            let mut problem = Analytic::with_dtype(f, &[30.0], dtype, &Device::Cpu);
+            let mut problem = Analytic::with_dtype(f, &[30.0], dtype);
             let config = LbfgsConfig {
                 lr: 100.0,
                 max_iter,

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 #[test]
 fn chained_rosenbrock_is_solved_to_high_accuracy() {
-    let mut problem = Analytic::new(rosenbrock, &common::rosenbrock_start(20), &Device::Cpu);
+    let mut problem = Analytic::new(rosenbrock, &common::rosenbrock_start(20));
     let config = LbfgsConfig {
         tolerance_grad: 1e-12,
         tolerance_change: 0.0,
@@ -29,7 +29,7 @@ fn chained_rosenbrock_is_solved_to_high_accuracy() {
 fn more_history_never_hurts_on_an_ill_conditioned_quadratic() {
     let evaluations = |history_size| {
         let (f, start) = quadratic(50, 1e4);
-        let mut problem = Analytic::new(f, &start, &Device::Cpu);
+        let mut problem = Analytic::new(f, &start);
         let config = LbfgsConfig {
             history_size,
             max_iter: 1,
@@ -60,7 +60,7 @@ fn more_history_never_hurts_on_an_ill_conditioned_quadratic() {
 /// One step of `max_iter` iterations on a quadratic of 60 parameters in f32.
 fn one_step(config: LbfgsConfig, max_iter: u64) -> (Lbfgs, u64) {
     let (f, start) = quadratic(60, 100.0);
-    let mut problem = Analytic::with_dtype(f, &start, DType::F32, &Device::Cpu);
+    let mut problem = Analytic::with_dtype(f, &start, DType::F32);
     let config = LbfgsConfig {
         max_iter,
         max_eval: Some(1000),
@@ -132,7 +132,7 @@ fn memory_is_two_vectors_a_pair_and_a_few() {
 #[test]
 fn a_bf16_history_costs_few_evaluations_more() {
     let run = |f: &dyn Fn(&[f64]) -> (f64, Vec<f64>), start: &[f64], history_precision| -> Run {
-        let mut problem = Analytic::with_dtype(f, start, DType::F32, &Device::Cpu);
+        let mut problem = Analytic::with_dtype(f, start, DType::F32);
         let config = LbfgsConfig {
             history_precision,
             tolerance_grad: 0.0,
@@ -171,7 +171,7 @@ fn a_bf16_history_costs_few_evaluations_more() {
 
 #[test]
 fn settings_out_of_range_are_named() {
-    let f64s = Analytic::new(rosenbrock, &common::rosenbrock_start(2), &Device::Cpu);
+    let f64s = Analytic::new(rosenbrock, &common::rosenbrock_start(2));
     let refused = |change: fn(&mut LbfgsConfig)| {
         let mut config = LbfgsConfig::default();
         change(&mut config);
@@ -264,7 +264,7 @@ fn a_step_length_of_zero_moves_nothing() {
         LineSearch::Fixed,
     ] {
         let (f, start) = quadratic(5, 10.0);
-        let mut problem = Analytic::new(f, &start, &Device::Cpu);
+        let mut problem = Analytic::new(f, &start);
         let config = LbfgsConfig {
             line_search,
             max_iter: 3,
@@ -437,7 +437,7 @@ proptest! {
             ..LbfgsConfig::default()
         };
         let c1 = config.c1;
-        let problem = Analytic::new(rosenbrock, &start, &Device::Cpu);
+        let problem = Analytic::new(rosenbrock, &start);
         let mut lbfgs = config.build(&problem.parameters).unwrap();
         let mut recorder = Recorder { problem, seen: Vec::new() };
         let mut meter = Meter::new();

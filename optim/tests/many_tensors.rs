@@ -1,7 +1,10 @@
 //! A model of very many small tensors is optimized as the same numbers in one vector are.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use candle_core::{Device, Tensor, Var};
+use common::device;
 use optim::{
     AdamConfig, Gradient, LbfgsConfig, Meter, Objective, Optimizer, Oracle, Parameters, Result,
 };
@@ -21,14 +24,14 @@ impl Objective for Quadratic {
     fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
         let (mut loss, mut i) = (0.0, 0);
         let gradients = self.0.vars().iter().map(|var| {
-            let mut gradient = var.to_vec1::<f32>()?;
+            let mut gradient = var.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
             for x in &mut gradient {
                 let eigenvalue = 100f32.powf((i as f32 * 0.618_034).fract());
                 loss += 0.5 * f64::from(eigenvalue * *x * *x);
                 *x *= eigenvalue;
                 i += 1;
             }
-            Ok(Tensor::new(gradient, &Device::Cpu)?)
+            Ok(Tensor::new(gradient, &device())?)
         });
         let gradients = gradients.collect::<Result<Vec<_>>>()?;
         Ok((loss, Gradient::new(&self.0, gradients)?))
@@ -40,7 +43,7 @@ fn end(lengths: &[usize], build: Build) -> Vec<u32> {
     let mut values = (0..).map(|i| (i as f32 * 0.7).sin());
     let vars = lengths.iter().enumerate().map(|(i, &length)| {
         let values: Vec<f32> = values.by_ref().take(length).collect();
-        (format!("p{i:05}"), Var::new(values, &Device::Cpu).unwrap())
+        (format!("p{i:05}"), Var::new(values, &device()).unwrap())
     });
     let parameters = Parameters::new(vars).unwrap();
     let mut optimizer = build(&parameters);

@@ -4,7 +4,6 @@
 
 mod common;
 
-use candle_core::Device;
 use common::dual::{Dual, sum_of_squares};
 use common::{Analytic, minimize};
 use optim::LbfgsConfig;
@@ -276,7 +275,7 @@ fn all_problems_are_solved_to_their_published_minima() {
             minima,
         } = problem;
         let f = move |x: &[f64]| sum_of_squares(residuals, x);
-        let mut objective = Analytic::new(f, &start, &Device::Cpu);
+        let mut objective = Analytic::new(f, &start);
         let config = LbfgsConfig {
             max_iter: 20_000,
             max_eval: Some(20_000),

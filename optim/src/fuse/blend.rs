@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::first_order::{Adam, AdamConfig};
 use crate::kernels::history as kernels;
+use crate::kernels::state_dtype;
 use crate::second_order::{Lbfgs, LbfgsConfig, LbfgsCounts};
 use crate::state::State;
 use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
@@ -151,10 +152,7 @@ impl Fuse {
         if step.stop == StopReason::NonFinite && step.iterations == 0 {
             return Ok(step);
         }
-        let (d, dtype) = (
-            parameters.element_count(),
-            kernels::state_dtype(parameters.dtype()),
-        );
+        let (d, dtype) = (parameters.element_count(), state_dtype(parameters.dtype()));
         let lbfgs_end = Var::zeros(d, dtype, parameters.device())?;
         let difference = Var::zeros(d, dtype, parameters.device())?;
         let passes = &mut self.passes;

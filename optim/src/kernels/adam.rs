@@ -83,6 +83,27 @@ impl Rule<3> for AdamRule {
         let denominator = ((second.sqrt()? * c.scale)? + c.epsilon)?;
         parameter - ((parameter * c.decay)? + ((&*m * c.step_size)? / denominator)?)?
     }
+
+    #[cfg(feature = "cuda")]
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn coefficients(&self) -> Vec<f64> {
+        let group = |c: &AdamCoefficients| {
+            [
+                c.l2,
+                c.rate1,
+                c.rate2,
+                c.decay,
+                c.step_size,
+                c.scale,
+                c.epsilon,
+            ]
+        };
+        self.0.iter().flat_map(group).collect()
+    }
 }
 
 /// The new m and v of one component.

@@ -1,13 +1,17 @@
-//! Fused update kernels: on the CPU one parallel pass over all vectors of an update, in place; each
-//! with a plain-tensor form that other devices use and that the tests compare with.
+//! Fused update kernels: on the CPU one parallel pass over all vectors of an update, in place, and on CUDA
+//! devices one launch; each with a plain-tensor form that other devices use and that the tests compare with.
 
 mod adam;
+#[cfg(feature = "cuda")]
+mod cuda;
 pub(crate) mod history;
 pub(crate) mod host;
 mod norm;
 mod number;
 mod sgd;
 mod update;
+
+use candle_core::DType;
 
 pub(crate) use adam::{AdamCoefficients, AdamRule};
 pub(crate) use norm::norm;
@@ -21,6 +25,15 @@ const CHUNK: usize = 16 * 1024;
 
 /// Below this many elements, waking other threads costs more than it saves.
 const PARALLEL_MINIMUM: usize = 2 * CHUNK;
+
+/// The dtype of state and arithmetic beside parameters of `dtype`.
+pub(crate) fn state_dtype(dtype: DType) -> DType {
+    if dtype == DType::F64 {
+        DType::F64
+    } else {
+        DType::F32
+    }
+}
 
 /// Calls `f`, compiled for AVX2 where the processor has it. Mark `f` as `#[inline(always)]`, else it
 /// stays compiled for the baseline.

@@ -77,6 +77,18 @@ impl Rule<1> for SgdRule {
         };
         parameter - (direction * c.step_size)?
     }
+
+    #[cfg(feature = "cuda")]
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn coefficients(&self) -> Vec<f64> {
+        let group =
+            |c: &SgdCoefficients| [c.l2, c.inflow, c.outflow, c.own, c.carried, c.step_size];
+        self.0.iter().flat_map(group).collect()
+    }
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 use super::norm::{BLOCK, block_sum, norm, norm_of_slices};
-use super::{CHUNK, Element, PARALLEL_MINIMUM, host, vectorized};
+use super::{CHUNK, Element, PARALLEL_MINIMUM, host, state_dtype, vectorized};
 use crate::{Error, Gradient, Parameters, Result};
 
 /// An elementwise update rule with up to `N` vectors of state.
@@ -28,6 +28,14 @@ pub(crate) trait Rule<const N: usize>: Sync {
         gradient: &Tensor,
         state: &mut [Option<Tensor>; N],
     ) -> candle_core::Result<Tensor>;
+
+    /// The operation's name in `cuda/kernels.cu`.
+    #[cfg(feature = "cuda")]
+    fn name(&self) -> &'static str;
+
+    /// The coefficients of all groups, one group after the other, in the order of the structure there.
+    #[cfg(feature = "cuda")]
+    fn coefficients(&self) -> Vec<f64>;
 }
 
 /// Up to `N` vectors of optimizer state beside the parameters, in f64 for f64 parameters and in
@@ -87,8 +95,10 @@ impl<const N: usize> StateVectors<N> {
             Self::F64(vectors) => split(parameters, &vectors[index]),
             Self::Tensors(tensors) => Ok(tensors
                 .iter()
-                .filter_map(|state| state[index].clone())
-                .collect()),
+                .filter_map(|state| state[index].as_ref())
+                // Kernels change the state in place.
+                .map(|vector| Ok(vector.copy()?))
+                .collect::<Result<_>>()?),
         }
     }
 
@@ -123,7 +133,8 @@ impl<const N: usize> StateVectors<N> {
                     if let Some(vector) = &mut state[index] {
                         *vector = tensor
                             .to_dtype(vector.dtype())?
-                            .to_device(vector.device())?;
+                            .to_device(vector.device())?
+                            .force_contiguous()?;
                     }
                 }
                 Ok(())
@@ -132,20 +143,11 @@ impl<const N: usize> StateVectors<N> {
     }
 }
 
-/// The dtype of state beside parameters of `dtype`.
-fn state_dtype(dtype: DType) -> DType {
-    if dtype == DType::F64 {
-        DType::F64
-    } else {
-        DType::F32
-    }
-}
-
 /// Makes one update and returns the gradient's Euclidean norm. `groups` gives each parameter's
 /// group.
 ///
 /// Components whose gradient is not finite are left as they were, so that no such value gets into
-/// parameters or state; on devices other than the CPU, all components are left if one is.
+/// parameters or state; on devices without kernels of their own, all components are left if one is.
 pub(crate) fn update<const N: usize>(
     rule: &impl Rule<N>,
     groups: &[usize],
@@ -167,6 +169,10 @@ pub(crate) fn update<const N: usize>(
         (StateVectors::F32(state), DType::F16) => {
             update_host::<half::f16, N>(rule, groups, parameters, gradient, state)
         }
+        #[cfg(feature = "cuda")]
+        (StateVectors::Tensors(state), _) if parameters.device().is_cuda() => Ok(
+            super::cuda::update(rule, groups, parameters, gradient, state)?,
+        ),
         (StateVectors::Tensors(state), _) => {
             update_tensors(rule, groups, parameters, gradient, state)
         }
@@ -313,19 +319,32 @@ mod tests {
         tensor.to_dtype(dtype).unwrap()
     }
 
-    fn parameters(dtype: DType) -> Parameters {
+    const GROUPS: [usize; 5] = [0, 1, 0, 1, 0];
+
+    fn parameters(dtype: DType, device: &Device) -> Parameters {
         let lengths = [1, 5, CHUNK + 7, 2 * CHUNK, 130];
         let vars = lengths.iter().enumerate().map(|(i, &length)| {
-            let var = Var::from_tensor(&tensor(i, length, dtype)).unwrap();
-            (format!("p{i}"), var)
+            let tensor = tensor(i, length, dtype).to_device(device).unwrap();
+            (format!("p{i}"), Var::from_tensor(&tensor).unwrap())
         });
         Parameters::new(vars).unwrap()
     }
 
+    /// The gradient of step `t`.
+    fn gradient(parameters: &Parameters, t: usize) -> Gradient {
+        let vars = parameters.vars().iter().enumerate();
+        let tensors = vars.map(|(i, var)| {
+            let tensor = tensor(100 * t + i, var.elem_count(), var.dtype());
+            tensor.to_device(var.device()).unwrap()
+        });
+        Gradient::new(parameters, tensors.collect()).unwrap()
+    }
+
     fn elements(tensors: &[Tensor]) -> Vec<f64> {
-        let tensors = tensors
-            .iter()
-            .map(|tensor| tensor.to_dtype(DType::F64).unwrap());
+        let tensors = tensors.iter().map(|tensor| {
+            let tensor = tensor.to_device(&Device::Cpu).unwrap();
+            tensor.to_dtype(DType::F64).unwrap()
+        });
         tensors
             .flat_map(|tensor| tensor.to_vec1::<f64>().unwrap())
             .collect()
@@ -339,18 +358,13 @@ mod tests {
             (DType::BF16, 2e-2),
             (DType::F16, 2e-3),
         ] {
-            let (fused, plain) = (parameters(dtype), parameters(dtype));
+            let [fused, plain] = [(); 2].map(|()| parameters(dtype, &Device::Cpu));
             let mut fused_state = StateVectors::zeros(&fused, used).unwrap();
             let mut plain_state = StateVectors::zero_tensors(&plain, used).unwrap();
-            let groups = [0, 1, 0, 1, 0];
             for t in 0..4 {
-                let gradient = fused.vars().iter().enumerate();
-                let gradient = gradient
-                    .map(|(i, var)| tensor(100 * t + i, var.elem_count(), dtype))
-                    .collect();
-                let gradient = Gradient::new(&fused, gradient).unwrap();
-                let a = update(rule, &groups, &fused, &gradient, &mut fused_state).unwrap();
-                let b = update(rule, &groups, &plain, &gradient, &mut plain_state).unwrap();
+                let gradient = gradient(&fused, t);
+                let a = update(rule, &GROUPS, &fused, &gradient, &mut fused_state).unwrap();
+                let b = update(rule, &GROUPS, &plain, &gradient, &mut plain_state).unwrap();
                 assert_eq!(a, b);
                 let exact = elements(gradient.tensors())
                     .iter()
@@ -376,8 +390,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn fused_and_plain_adam_agree() {
+    /// Adam with and without decay.
+    fn adam() -> AdamRule {
         let coefficients = |l2| AdamCoefficients {
             l2,
             rate1: 0.1,
@@ -387,13 +401,11 @@ mod tests {
             scale: 1.2,
             epsilon: 1e-3,
         };
-        let rule = AdamRule(vec![coefficients(0.0), coefficients(0.1)]);
-        compare(&rule, [true, true, false]);
-        compare(&rule, [true, true, true]);
+        AdamRule(vec![coefficients(0.0), coefficients(0.1)])
     }
 
-    #[test]
-    fn fused_and_plain_sgd_agree() {
+    /// SGD with and without decay.
+    fn sgd() -> SgdRule {
         let coefficients = |l2| SgdCoefficients {
             l2,
             inflow: 0.8,
@@ -402,8 +414,125 @@ mod tests {
             carried: 0.9,
             step_size: 0.05,
         };
-        let rule = SgdRule(vec![coefficients(0.0), coefficients(0.1)]);
-        compare(&rule, [false]);
-        compare(&rule, [true]);
+        SgdRule(vec![coefficients(0.0), coefficients(0.1)])
+    }
+
+    #[test]
+    fn fused_and_plain_adam_agree() {
+        compare(&adam(), [true, true, false]);
+        compare(&adam(), [true, true, true]);
+    }
+
+    #[test]
+    fn fused_and_plain_sgd_agree() {
+        compare(&sgd(), [false]);
+        compare(&sgd(), [true]);
+    }
+
+    #[cfg(feature = "cuda")]
+    mod on_a_card {
+        use super::*;
+
+        /// Runs `rule` on the card and on the CPU: parameters and state get the same bits, one gradient with an
+        /// infinite component included.
+        fn compare<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
+            let card = &Device::new_cuda(0).unwrap();
+            for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+                let devices = [card, &Device::Cpu];
+                let both = devices.map(|device| parameters(dtype, device));
+                let mut states = both
+                    .each_ref()
+                    .map(|set| StateVectors::zeros(set, used).unwrap());
+                for t in 0..4 {
+                    let mut norms = both.iter().zip(&mut states).map(|(set, state)| {
+                        update(rule, &GROUPS, set, &gradient(set, t), state).unwrap()
+                    });
+                    let (a, b) = (norms.next().unwrap(), norms.next().unwrap());
+                    let digits = if dtype == DType::F64 { 1e-14 } else { 1e-6 };
+                    assert!((a - b).abs() <= digits * b, "{dtype:?}: {a} {b}");
+                }
+                for (set, state) in both.iter().zip(&mut states) {
+                    let mut tensors = gradient(set, 4).tensors().to_vec();
+                    let infinite =
+                        Tensor::new(&[1.0, 2.0, f64::INFINITY, 3.0, f64::NAN], &Device::Cpu);
+                    let infinite = infinite.unwrap().to_dtype(dtype).unwrap();
+                    tensors[1] = infinite.to_device(set.device()).unwrap();
+                    let gradient = Gradient::new(set, tensors).unwrap();
+                    let norm = update(rule, &GROUPS, set, &gradient, state).unwrap();
+                    assert!(!norm.is_finite());
+                }
+                let [a, b] = both
+                    .each_ref()
+                    .map(|set| elements(&set.snapshot().unwrap()));
+                assert!(
+                    a == b && a.iter().all(|value| value.is_finite()),
+                    "{dtype:?}"
+                );
+                for index in (0..N).filter(|&index| used[index]) {
+                    let vectors = both.iter().zip(&states);
+                    let vectors =
+                        vectors.map(|(set, state)| elements(&state.export(set, index).unwrap()));
+                    let vectors: Vec<Vec<f64>> = vectors.collect();
+                    assert!(vectors[0] == vectors[1], "{dtype:?}, state {index}");
+                }
+            }
+        }
+
+        #[test]
+        fn updates_have_the_bits_of_the_cpu() {
+            compare(&adam(), [true, true, false]);
+            compare(&adam(), [true, true, true]);
+            compare(&sgd(), [false]);
+            compare(&sgd(), [true]);
+        }
+
+        /// State that was exported or imported is not the memory that updates change.
+        #[test]
+        fn exported_state_stays() {
+            let set = parameters(DType::F32, &Device::new_cuda(0).unwrap());
+            let mut state = StateVectors::zeros(&set, [true]).unwrap();
+            let step = |state: &mut StateVectors<1>| {
+                update(&sgd(), &GROUPS, &set, &gradient(&set, 1), state).unwrap();
+                state.export(&set, 0).unwrap()
+            };
+            let first = step(&mut state);
+            let before = elements(&first);
+            assert_ne!(elements(&step(&mut state)), before);
+            state.import(0, &first).unwrap();
+            step(&mut state);
+            assert_eq!(elements(&first), before);
+        }
+
+        /// A vector of another dtype, length or place is refused: kernels take addresses.
+        #[test]
+        fn what_does_not_fit_is_refused() {
+            let card = &Device::new_cuda(0).unwrap();
+            let set = parameters(DType::F32, card);
+            let gradient = gradient(&set, 0);
+            let vectors = |dtype, length| {
+                let tensor = |var: &Var| {
+                    let tensor = tensor(0, length + var.elem_count(), dtype);
+                    [Some(tensor.to_device(card).unwrap())]
+                };
+                StateVectors::Tensors(set.vars().iter().map(tensor).collect())
+            };
+            for mut state in [vectors(DType::F64, 0), vectors(DType::F32, 1)] {
+                let refused = update(&sgd(), &GROUPS, &set, &gradient, &mut state);
+                assert!(refused.unwrap_err().to_string().contains("expected"));
+            }
+            let mut state = StateVectors::Tensors(
+                set.vars()
+                    .iter()
+                    .map(|var| [Some(tensor(0, var.elem_count(), DType::F32))])
+                    .collect(),
+            );
+            let refused = update(&sgd(), &GROUPS, &set, &gradient, &mut state);
+            assert!(
+                refused
+                    .unwrap_err()
+                    .to_string()
+                    .contains("not on a CUDA device")
+            );
+        }
     }
 }

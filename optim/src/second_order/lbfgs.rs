@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::history::{self, History};
 use super::{CurvatureGuard, HistoryPrecision, InitialScaling, PairCounts};
 use crate::kernels::history::{self as kernels, Move};
+use crate::kernels::state_dtype;
 use crate::line_search::{Conditions, LineSearch, Outcome, Trial, armijo, strong_wolfe};
 use crate::state::State;
 use crate::{
@@ -132,7 +133,7 @@ impl LbfgsConfig {
     pub fn build(self, parameters: &Parameters) -> Result<Lbfgs> {
         self.validate(parameters.dtype())?;
         let d = parameters.element_count();
-        let dtype = kernels::state_dtype(parameters.dtype());
+        let dtype = state_dtype(parameters.dtype());
         let pair_dtype = match self.history_precision {
             HistoryPrecision::Full => dtype,
             HistoryPrecision::Bf16 => DType::BF16,

@@ -3,6 +3,8 @@
 
 pub(crate) mod dual;
 
+use std::sync::LazyLock;
+
 use candle_core::{DType, Device, Tensor, Var};
 use optim::{
     Gradient, LbfgsConfig, Meter, Objective, Optimizer, Oracle, Parameters, Result, StopReason,
@@ -12,7 +14,25 @@ use optim::{
 pub(crate) trait Function: Fn(&[f64]) -> (f64, Vec<f64>) {}
 impl<F: Fn(&[f64]) -> (f64, Vec<f64>)> Function for F {}
 
-/// An objective given by a formula in f64.
+/// The device of the optimizers under test: a card where the build is one for CUDA.
+pub(crate) fn device() -> Device {
+    // Opened once: tensors of two handles to one card do not mix.
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| {
+        if cfg!(feature = "cuda") {
+            Device::new_cuda(0).unwrap()
+        } else {
+            Device::Cpu
+        }
+    });
+    DEVICE.clone()
+}
+
+fn on_device(values: &[f64], dtype: DType) -> candle_core::Result<Tensor> {
+    let values = Tensor::new(values, &Device::Cpu)?.to_dtype(dtype)?;
+    values.to_device(&device())
+}
+
+/// An objective given by a formula in f64, computed on the host; its parameters are on [`device`].
 pub(crate) struct Analytic<F> {
     pub(crate) x: Var,
     pub(crate) parameters: Parameters,
@@ -20,19 +40,19 @@ pub(crate) struct Analytic<F> {
 }
 
 impl<F: Function> Analytic<F> {
-    pub(crate) fn new(f: F, start: &[f64], device: &Device) -> Self {
-        Self::with_dtype(f, start, DType::F64, device)
+    pub(crate) fn new(f: F, start: &[f64]) -> Self {
+        Self::with_dtype(f, start, DType::F64)
     }
 
-    pub(crate) fn with_dtype(f: F, start: &[f64], dtype: DType, device: &Device) -> Self {
-        let start = Tensor::new(start, device).unwrap().to_dtype(dtype).unwrap();
-        let x = Var::from_tensor(&start).unwrap();
+    pub(crate) fn with_dtype(f: F, start: &[f64], dtype: DType) -> Self {
+        let x = Var::from_tensor(&on_device(start, dtype).unwrap()).unwrap();
         let parameters = Parameters::new([("x", x.clone())]).unwrap();
         Self { x, parameters, f }
     }
 
     pub(crate) fn values(&self) -> Vec<f64> {
-        self.x.to_dtype(DType::F64).unwrap().to_vec1().unwrap()
+        let values = self.x.to_device(&Device::Cpu).unwrap();
+        values.to_dtype(DType::F64).unwrap().to_vec1().unwrap()
     }
 }
 
@@ -45,7 +65,7 @@ impl<F: Function> Objective for Analytic<F> {
     fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
         let x = self.values();
         let (loss, gradient) = (self.f)(&x);
-        let gradient = Tensor::new(gradient, self.x.device())?.to_dtype(self.x.dtype())?;
+        let gradient = on_device(&gradient, self.x.dtype())?;
         Ok((loss, Gradient::new(&self.parameters, vec![gradient])?))
     }
 }

@@ -1,6 +1,6 @@
 //! The passes over flat vectors that L-BFGS is made of. On the CPU each reads every vector once, in
-//! blocks that stay in the first-level cache while all products with them are taken; elsewhere they
-//! are plain tensor operations.
+//! blocks that stay in the first-level cache while all products with them are taken; CUDA devices have
+//! their own kernels, and elsewhere the passes are plain tensor operations.
 //!
 //! Vectors are [`Var`]s of shape `[d]` in the state's dtype. A curvature pair is one `Var` of shape
 //! `[2, d]`, s above y, in the history's dtype (bf16 allowed beside an f32 state).
@@ -67,15 +67,6 @@ impl Norms {
     }
 }
 
-/// The dtype of vectors beside parameters of `dtype`.
-pub(crate) fn state_dtype(dtype: DType) -> DType {
-    if dtype == DType::F64 {
-        DType::F64
-    } else {
-        DType::F32
-    }
-}
-
 /// Runs `$body` with `$type` bound to the element type of `$dtype`.
 macro_rules! with_element {
     ($dtype:expr, $type:ident => $body:expr) => {
@@ -102,11 +93,13 @@ macro_rules! with_element {
 }
 use with_element;
 
-/// Runs the host form on the CPU and the plain form elsewhere.
+/// Runs the host form on the CPU, the card's on CUDA devices, and the plain form elsewhere.
 macro_rules! dispatch {
     ($on:expr, $name:ident($($argument:expr),*)) => {
         match $on.device() {
             Device::Cpu => Ok(host::$name($($argument),*)?),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(_) => Ok(super::cuda::history::$name($($argument),*)?),
             _ => Ok(plain::$name($($argument),*)?),
         }
     };
@@ -257,24 +250,40 @@ mod tests {
         values.to_dtype(dtype).unwrap()
     }
 
-    fn pair(d: usize, seed: usize, dtype: DType) -> Var {
+    fn var(tensor: &Tensor, device: &Device) -> Var {
+        Var::from_tensor(&tensor.to_device(device).unwrap()).unwrap()
+    }
+
+    fn pair(d: usize, seed: usize, dtype: DType, device: &Device) -> Var {
         let halves = [vector(d, seed, dtype), vector(d, seed + 1, dtype)];
-        Var::from_tensor(&Tensor::stack(&halves, 0).unwrap()).unwrap()
+        var(&Tensor::stack(&halves, 0).unwrap(), device)
     }
 
     fn values(tensor: &Tensor) -> Vec<f64> {
-        let flat = tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
-        flat.to_vec1().unwrap()
+        let flat = tensor.to_device(&Device::Cpu).unwrap().flatten_all();
+        flat.unwrap()
+            .to_dtype(DType::F64)
+            .unwrap()
+            .to_vec1()
+            .unwrap()
     }
 
-    /// Everything the passes compute, by the kernels or in plain tensors.
+    /// Everything the passes compute with `$rows` stored pairs on `$device`, by the kernels or in plain tensors.
     macro_rules! all_results {
-        ($form:ident, $d:expr, $dtype:expr, $pair_dtype:expr, $scaled:expr) => {{
-            let (d, dtype) = ($d, $dtype);
-            let rows: Vec<Var> = (0..3).map(|i| pair(d, 10 * i, $pair_dtype)).collect();
+        ($form:path, $device:expr, $rows:expr, $d:expr, $dtype:expr, $pair_dtype:expr, $scaled:expr) => {{
+            use $form as form;
+            let (d, dtype, device) = ($d, $dtype, $device);
+            let rows: Vec<Var> = (0..$rows)
+                .map(|i| pair(d, 10 * i, $pair_dtype, device))
+                .collect();
             let rows: Vec<&Var> = rows.iter().collect();
-            let [g, before, after, direction] = [91, 92, 93, 94].map(|seed| vector(d, seed, dtype));
-            let diagonal = vector(d, 95, dtype).sqr().unwrap();
+            let [g, before, after, direction] =
+                [91, 92, 93, 94].map(|seed| vector(d, seed, dtype).to_device(device).unwrap());
+            let diagonal = vector(d, 95, dtype)
+                .sqr()
+                .unwrap()
+                .to_device(device)
+                .unwrap();
             let diagonal = $scaled.then_some(&diagonal);
             let new = Move {
                 direction: &direction,
@@ -283,12 +292,12 @@ mod tests {
                 after: &after,
                 damping: (0.9, 0.2),
             };
-            let out = pair(d, 96, $pair_dtype);
-            let (p, products) = $form::extend(&rows, &new, &g, diagonal, &out).unwrap();
+            let out = pair(d, 96, $pair_dtype, device);
+            let (p, products) = form::extend(&rows, &new, &g, diagonal, &out).unwrap();
             let mut results = vec![p.s_s, p.s_y, p.y_y, p.y_dy, p.s_g, p.y_dg];
             for row in products
                 .into_iter()
-                .chain($form::project(&rows, &g, diagonal).unwrap())
+                .chain(form::project(&rows, &g, diagonal).unwrap())
             {
                 results.extend([row.s_y, row.s_g, row.y_dy, row.y_dg]);
             }
@@ -306,27 +315,43 @@ mod tests {
                 })
                 .collect();
             let d_out = Var::from_tensor(&direction.copy().unwrap()).unwrap();
-            let (slope, most) = $form::combine(&weighted, &g, 0.7, diagonal, &d_out).unwrap();
-            let norms = $form::norms(&g).unwrap();
+            let (slope, most) = form::combine(&weighted, &g, 0.7, diagonal, &d_out).unwrap();
+            let norms = form::norms(&g).unwrap();
             results.extend([slope, most, norms.largest, norms.sum, norms.euclidean]);
-            let (slope, most) = $form::slope(&g, &direction).unwrap();
+            let (slope, most) = form::slope(&g, &direction).unwrap();
             results.extend([slope, most]);
             // Two parameters, in the parameters' dtype.
             let (a, b) = (d / 3 + 1, d - d / 3 - 1);
-            let parts = [a, b].map(|d| Var::from_tensor(&vector(d, 97, $pair_dtype)).unwrap());
+            let parts = [a, b].map(|d| var(&vector(d, 97, $pair_dtype), device));
             let tensors = [0, 1].map(|i| parts[i].as_detached_tensor());
-            let flat = Var::zeros(d, dtype, &Device::Cpu).unwrap();
-            $form::gather(&tensors, &flat).unwrap();
-            let moved = Var::zeros(d, dtype, &Device::Cpu).unwrap();
-            $form::advance(&parts, &g, 0.25, &direction).unwrap();
-            $form::displacement(&tensors, &flat, &moved).unwrap();
+            let flat = Var::zeros(d, dtype, device).unwrap();
+            form::gather(&tensors, &flat).unwrap();
+            let moved = Var::zeros(d, dtype, device).unwrap();
+            form::advance(&parts, &g, 0.25, &direction).unwrap();
+            form::displacement(&tensors, &flat, &moved).unwrap();
             let mut vectors: Vec<Vec<f64>> = [&out, &d_out, &flat, &moved, &parts[0], &parts[1]]
                 .map(|var| values(var))
                 .into();
-            $form::scatter(&parts, &flat).unwrap();
+            form::scatter(&parts, &flat).unwrap();
             vectors.push(values(&parts[1]));
             (results, vectors)
         }};
+    }
+
+    /// Products and vectors of `all_results`.
+    type Results = (Vec<f64>, Vec<Vec<f64>>);
+
+    fn assert_close((a, a_vectors): &Results, (b, b_vectors): &Results, d: usize, tolerance: f64) {
+        for (i, (a, b)) in a.iter().zip(b).enumerate() {
+            // Sums of terms of size 1 and either sign.
+            let size = b.abs() + (d as f64).sqrt();
+            assert!((a - b).abs() <= tolerance * size, "d = {d}, {i}: {a} {b}");
+        }
+        for (i, (a, b)) in a_vectors.iter().zip(b_vectors).enumerate() {
+            for (a, b) in a.iter().zip(b) {
+                assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{i}: {a} {b}");
+            }
+        }
     }
 
     #[test]
@@ -338,21 +363,10 @@ mod tests {
         ] {
             for d in [3, 1000, 70_001] {
                 for scaled in [false, true] {
-                    let (a, a_vectors) = all_results!(host, d, dtype, pair_dtype, scaled);
-                    let (b, b_vectors) = all_results!(plain, d, dtype, pair_dtype, scaled);
-                    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
-                        // Sums of terms of size 1 and either sign.
-                        let size = b.abs() + (d as f64).sqrt();
-                        assert!(
-                            (a - b).abs() <= tolerance * size,
-                            "{dtype:?} {d} {i}: {a} {b}"
-                        );
-                    }
-                    for (i, (a, b)) in a_vectors.iter().zip(&b_vectors).enumerate() {
-                        for (a, b) in a.iter().zip(b) {
-                            assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{i}: {a} {b}");
-                        }
-                    }
+                    let cpu = &Device::Cpu;
+                    let kernels = all_results!(super::host, cpu, 3, d, dtype, pair_dtype, scaled);
+                    let plain = all_results!(super::plain, cpu, 3, d, dtype, pair_dtype, scaled);
+                    assert_close(&kernels, &plain, d, tolerance);
                 }
             }
         }
@@ -363,11 +377,85 @@ mod tests {
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
             let pool = pool.build().unwrap();
-            pool.install(|| all_results!(host, 200_003, DType::F32, DType::F32, true))
+            pool.install(|| {
+                all_results!(
+                    super::host,
+                    &Device::Cpu,
+                    3,
+                    200_003,
+                    DType::F32,
+                    DType::F32,
+                    true
+                )
+            })
         };
         let one = run(1);
         for threads in [2, 3, 7] {
             assert!(run(threads) == one, "{threads} threads");
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    mod on_a_card {
+        use super::*;
+
+        const CASES: [(DType, DType, f64); 4] = [
+            (DType::F64, DType::F64, 1e-13),
+            (DType::F32, DType::F32, 1e-6),
+            (DType::F32, DType::BF16, 1e-6),
+            (DType::F32, DType::F16, 1e-6),
+        ];
+
+        /// Vectors are made by the same operations, so their bits agree; sums have another order.
+        #[test]
+        fn vectors_are_those_of_the_cpu_and_sums_agree() {
+            let card = &Device::new_cuda(0).unwrap();
+            for (dtype, pair_dtype, tolerance) in CASES {
+                for (rows, d) in [(1, 1), (3, 1000), (5, 1024), (7, 70_001)] {
+                    for scaled in [false, true] {
+                        macro_rules! results {
+                            ($form:path, $device:expr) => {
+                                all_results!($form, $device, rows, d, dtype, pair_dtype, scaled)
+                            };
+                        }
+                        let on_card = results!(crate::kernels::cuda::history, card);
+                        let on_cpu = results!(crate::kernels::history::host, &Device::Cpu);
+                        assert_close(&on_card, &on_cpu, d, tolerance);
+                        assert!(on_card.1 == on_cpu.1, "{dtype:?} {pair_dtype:?} {rows} {d}");
+                        assert!(on_card == results!(crate::kernels::cuda::history, card));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        #[ignore = "takes Candle's own kernels, so a real card"]
+        fn kernels_agree_with_plain_tensors() {
+            let card = &Device::new_cuda(0).unwrap();
+            for (dtype, pair_dtype, _) in CASES {
+                let results = (
+                    all_results!(
+                        crate::kernels::cuda::history,
+                        card,
+                        7,
+                        70_001,
+                        dtype,
+                        pair_dtype,
+                        true
+                    ),
+                    all_results!(
+                        crate::kernels::history::plain,
+                        card,
+                        7,
+                        70_001,
+                        dtype,
+                        pair_dtype,
+                        true
+                    ),
+                );
+                let tolerance = if dtype == DType::F64 { 1e-12 } else { 1e-2 };
+                assert_close(&results.0, &results.1, 70_001, tolerance);
+            }
         }
     }
 }

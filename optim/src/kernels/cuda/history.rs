@@ -1,0 +1,279 @@
+//! The passes of L-BFGS.
+
+use candle_core::cuda::cudarc::driver::DeviceRepr;
+use candle_core::{DType, Result, Tensor, Var};
+
+use super::{Argument, Card, NONE, Partials, Runs, blocks, name};
+use crate::kernels::history::{Move, Norms, PairProducts, RowProducts, Weights};
+use crate::kernels::state_dtype;
+
+/// Stored pairs that a block multiplies at once, as in `kernels.cu`.
+const GROUP: usize = 5;
+
+/// Products that a block leaves for each stored pair: of s with y and g, of y with D·y and D·g.
+const PRODUCTS: usize = 4;
+
+pub(in crate::kernels) fn extend(
+    rows: &[&Var],
+    new: &Move<'_>,
+    gradient: &Tensor,
+    diagonal: Option<&Tensor>,
+    pair: &Var,
+) -> Result<(PairProducts, Vec<RowProducts>)> {
+    let card = Card::of(pair)?;
+    let (d, dtype) = (gradient.elem_count(), pair.dtype());
+    let real = state_dtype(dtype);
+    let made = card.partials(blocks(d), 6)?;
+    let pair = card.address(pair, dtype, 2 * d)?;
+    let (theta, w) = new.damping;
+    let vector = |tensor| card.argument(Some(tensor), real, d);
+    let arguments = [
+        vector(new.direction)?,
+        vector(new.before)?,
+        vector(new.after)?,
+        vector(gradient)?,
+        card.argument(diagonal, real, d)?,
+        Argument::Address(d as u64),
+        Argument::Number(new.step),
+        Argument::Number(theta),
+        Argument::Number(w),
+        Argument::Address(pair),
+        made.address(&card),
+    ];
+    // SAFETY: all vectors have d elements of the types that the kernel takes, the pair twice as many.
+    unsafe { card.launch(&name("new_pair", dtype), (made.rows, 1), &arguments)? };
+    let y = Argument::Address(pair + (d * dtype.size_in_bytes()) as u64);
+    let products = multiply(&card, rows, dtype, y, gradient, diagonal)?;
+    let totals = card.totals([(&made, 6), (&products, (PRODUCTS * rows.len()) as u32)])?;
+    let (made, products) = totals.split_at(6);
+    let made = PairProducts {
+        s_s: made[0],
+        s_y: made[1],
+        s_g: made[2],
+        y_y: made[3],
+        y_dy: made[4],
+        y_dg: made[5],
+    };
+    Ok((made, by_row(products)))
+}
+
+pub(in crate::kernels) fn project(
+    rows: &[&Var],
+    gradient: &Tensor,
+    diagonal: Option<&Tensor>,
+) -> Result<Vec<RowProducts>> {
+    let card = Card::of(gradient)?;
+    let products = multiply(&card, rows, rows[0].dtype(), NONE, gradient, diagonal)?;
+    let totals = card.totals([(&products, (PRODUCTS * rows.len()) as u32)])?;
+    Ok(by_row(&totals))
+}
+
+/// Queues the products of `rows`, of the history's `dtype`, with y and the gradient.
+fn multiply(
+    card: &Card,
+    rows: &[&Var],
+    dtype: DType,
+    y: Argument,
+    gradient: &Tensor,
+    diagonal: Option<&Tensor>,
+) -> Result<Partials> {
+    let d = gradient.elem_count();
+    let real = state_dtype(dtype);
+    let products = card.partials(blocks(d), PRODUCTS * rows.len())?;
+    if rows.is_empty() {
+        return Ok(products);
+    }
+    let pairs = rows.iter().map(|row| card.address(row, dtype, 2 * d));
+    let pairs = card.upload(&pairs.collect::<Result<Vec<u64>>>()?)?;
+    let arguments = [
+        Argument::Address(card.address_of(&pairs)),
+        Argument::Count(rows.len() as u32),
+        y,
+        card.argument(Some(gradient), real, d)?,
+        card.argument(diagonal, real, d)?,
+        Argument::Address(d as u64),
+        products.address(card),
+    ];
+    let grid = (rows.len().div_ceil(GROUP) as u32, products.rows);
+    // SAFETY: the pairs have 2·d elements and the vectors d, of the types that the kernel takes; the groups cover the
+    // rows, and every block in y leaves one row of products.
+    unsafe { card.launch(&name("row_products", dtype), grid, &arguments)? };
+    Ok(products)
+}
+
+fn by_row(products: &[f64]) -> Vec<RowProducts> {
+    let rows = products.as_chunks::<PRODUCTS>().0.iter();
+    rows.map(|&[s_y, s_g, y_dy, y_dg]| RowProducts {
+        s_y,
+        s_g,
+        y_dy,
+        y_dg,
+    })
+    .collect()
+}
+
+/// A vector and its weight, laid out as in `kernels.cu`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Weighted {
+    vector: u64,
+    weight: f64,
+}
+
+// SAFETY: plain numbers without padding.
+unsafe impl DeviceRepr for Weighted {}
+
+pub(in crate::kernels) fn combine(
+    rows: &[(&Var, Weights)],
+    gradient: &Tensor,
+    gamma: f64,
+    diagonal: Option<&Tensor>,
+    direction: &Var,
+) -> Result<(f64, f64)> {
+    let card = Card::of(direction)?;
+    let d = gradient.elem_count();
+    let dtype = rows
+        .first()
+        .map_or(direction.dtype(), |(row, _)| row.dtype());
+    let real = state_dtype(dtype);
+    // The order of the two-loop recursion: gradients from the newest, moves from the oldest.
+    let (mut gradients, mut moves) = (Vec::new(), Vec::new());
+    for (row, weights) in rows {
+        let s = card.address(row, dtype, 2 * d)?;
+        moves.push(Weighted {
+            vector: s,
+            weight: -weights.s,
+        });
+        gradients.push(Weighted {
+            vector: s + (d * dtype.size_in_bytes()) as u64,
+            weight: weights.y,
+        });
+    }
+    gradients.reverse();
+    let (gradients, moves) = (card.upload(&gradients)?, card.upload(&moves)?);
+    let partials = card.partials(blocks(d), 2)?;
+    let arguments = [
+        Argument::Address(card.address_of(&gradients)),
+        Argument::Address(card.address_of(&moves)),
+        Argument::Count(rows.len() as u32),
+        card.argument(Some(gradient), real, d)?,
+        card.argument(diagonal, real, d)?,
+        Argument::Number(gamma),
+        Argument::Address(d as u64),
+        card.argument(Some(direction), real, d)?,
+        partials.address(&card),
+    ];
+    // SAFETY: both lists have `count` vectors, and all vectors d elements of the types that the kernel takes.
+    unsafe { card.launch(&name("combine", dtype), (partials.rows, 1), &arguments)? };
+    let totals = card.totals([(&partials, 1)])?;
+    Ok((totals[0], totals[1]))
+}
+
+pub(in crate::kernels) fn norms(vector: &Tensor) -> Result<Norms> {
+    let [sum, squares, largest] = reduce(vector, None)?;
+    Ok(Norms {
+        largest,
+        sum,
+        euclidean: squares.sqrt(),
+    })
+}
+
+pub(in crate::kernels) fn slope(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f64)> {
+    let [_, slope, largest] = reduce(gradient, Some(direction))?;
+    Ok((slope, largest))
+}
+
+/// The sum of magnitudes of `vector`, its product with `other` or itself, and its largest magnitude.
+fn reduce(vector: &Tensor, other: Option<&Tensor>) -> Result<[f64; 3]> {
+    let card = Card::of(vector)?;
+    let (d, dtype) = (vector.elem_count(), vector.dtype());
+    let partials = card.partials(blocks(d), 3)?;
+    let arguments = [
+        card.argument(Some(vector), dtype, d)?,
+        card.argument(other, dtype, d)?,
+        Argument::Address(d as u64),
+        partials.address(&card),
+    ];
+    // SAFETY: both vectors have d elements of the type that the kernel takes.
+    unsafe { card.launch(&name("norms", dtype), (partials.rows, 1), &arguments)? };
+    let totals = card.totals([(&partials, 2)])?;
+    Ok([totals[0], totals[1], totals[2]])
+}
+
+pub(in crate::kernels) fn advance(
+    vars: &[Var],
+    base: &Tensor,
+    step: f64,
+    direction: &Tensor,
+) -> Result<()> {
+    let parameters: Vec<&Tensor> = vars.iter().map(|var| &**var).collect();
+    let step = [Argument::Number(step)];
+    each_parameter(
+        "write_parameters",
+        &parameters,
+        [Some(base), Some(direction)],
+        &step,
+    )
+}
+
+pub(in crate::kernels) fn scatter(vars: &[Var], base: &Tensor) -> Result<()> {
+    let parameters: Vec<&Tensor> = vars.iter().map(|var| &**var).collect();
+    let step = [Argument::Number(0.0)];
+    each_parameter("write_parameters", &parameters, [Some(base), None], &step)
+}
+
+pub(in crate::kernels) fn gather(tensors: &[Tensor], flat: &Var) -> Result<()> {
+    let parameters: Vec<&Tensor> = tensors.iter().collect();
+    each_parameter("read_parameters", &parameters, [None, Some(flat)], &[])
+}
+
+pub(in crate::kernels) fn displacement(
+    tensors: &[Tensor],
+    base: &Tensor,
+    direction: &Var,
+) -> Result<()> {
+    let parameters: Vec<&Tensor> = tensors.iter().collect();
+    each_parameter(
+        "read_parameters",
+        &parameters,
+        [Some(base), Some(direction)],
+        &[],
+    )
+}
+
+/// Queues an operation on all parameters and two flat vectors beside them.
+fn each_parameter(
+    operation: &str,
+    parameters: &[&Tensor],
+    flat: [Option<&Tensor>; 2],
+    scalars: &[Argument],
+) -> Result<()> {
+    let card = Card::of(parameters[0])?;
+    let dtype = parameters[0].dtype();
+    let real = state_dtype(dtype);
+    let (size, real_size) = (dtype.size_in_bytes(), real.size_in_bytes());
+    let d = parameters
+        .iter()
+        .map(|parameter| parameter.elem_count())
+        .sum();
+    let [first, second] =
+        flat.map(|vector| vector.map_or(Ok(0), |vector| card.address(vector, real, d)));
+    let (first, second) = (first?, second?);
+    let within = |vector: u64, start: usize| match vector {
+        0 => (0, real_size),
+        vector => (vector + (start * real_size) as u64, real_size),
+    };
+    let (mut runs, mut start) = (Runs::new(d), 0);
+    for parameter in parameters {
+        let length = parameter.elem_count();
+        let address = card.address(parameter, dtype, length)?;
+        let [a, b] = [first, second].map(|vector| within(vector, start));
+        runs.push([(address, size), a, b, (0, 0), (0, 0)], length, 0);
+        start += length;
+    }
+    let (runs, count) = runs.upload(&card)?;
+    let mut arguments = vec![Argument::Address(card.address_of(&runs))];
+    arguments.extend(scalars);
+    // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as many as the blocks.
+    unsafe { card.launch(&name(operation, dtype), (count, 1), &arguments) }
+}
