@@ -14,6 +14,16 @@ pub enum Error {
     #[error("the objective failed: {0}")]
     Objective(#[source] Box<dyn std::error::Error + Send + Sync>),
 
+    /// A vector of the optimizer's could not be made, for lack of memory on the device or because the device has no
+    /// such numbers.
+    #[error("no vector of {bytes} bytes for the optimizer: {source}")]
+    Vector {
+        /// The bytes asked for.
+        bytes: usize,
+        /// The device's words.
+        source: candle_core::Error,
+    },
+
     /// Overlapping batches were asked of an objective that has none.
     #[error(
         "the objective knows no samples shared with the previous batch: implement `overlap_gradient`, or take pairs from another source"

@@ -133,8 +133,8 @@ template <class... A> static Kernel kernel(void (*function)(A...)) {
 
 #define NAMED(name) {#name, kernel(name)}
 #define NAMED_OF(T)                                                                                      \
-    NAMED(adam_##T), NAMED(sgd_##T), NAMED(write_parameters_##T), NAMED(read_parameters_##T),            \
-        NAMED(new_pair_##T), NAMED(row_products_##T), NAMED(combine_##T)
+    NAMED(adam_##T), NAMED(sgd_##T), NAMED(squares_##T), NAMED(write_parameters_##T),                    \
+        NAMED(read_parameters_##T), NAMED(new_pair_##T), NAMED(row_products_##T), NAMED(combine_##T)
 
 static const std::map<std::string, Kernel> KERNELS = {
     NAMED(totals), NAMED(norms_f32), NAMED(norms_f64),
@@ -145,12 +145,16 @@ static const std::map<std::string, Kernel> KERNELS = {
 
 static std::recursive_mutex lock;
 static std::map<CUdeviceptr, std::pair<void *, size_t>> allocations;
+// The card's memory, and how much of it is taken, in bytes.
+static constexpr size_t MEMORY = size_t(1) << 30;
+static size_t taken;
 
 static CUresult allocate(CUdeviceptr *out, size_t bytes) {
     std::lock_guard<std::recursive_mutex> guard(lock);
     const size_t page = sysconf(_SC_PAGESIZE);
     const size_t used = (bytes + 7) / 8 * 8;
     const size_t whole = (used + page - 1) / page * page;
+    if (taken + whole > MEMORY) return CUDA_ERROR_OUT_OF_MEMORY;
     char *memory = static_cast<char *>(
         mmap(nullptr, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (memory == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -158,6 +162,7 @@ static CUresult allocate(CUdeviceptr *out, size_t bytes) {
     std::memset(memory, 0xff, whole);
     *out = reinterpret_cast<CUdeviceptr>(memory + whole - used);
     allocations[*out] = {memory, whole + page};
+    taken += whole;
     return CUDA_SUCCESS;
 }
 
@@ -166,6 +171,7 @@ static CUresult release(CUdeviceptr address) {
     auto found = allocations.find(address);
     if (found == allocations.end()) return CUDA_ERROR_INVALID_VALUE;
     munmap(found->second.first, found->second.second);
+    taken -= found->second.second - sysconf(_SC_PAGESIZE);
     allocations.erase(found);
     return CUDA_SUCCESS;
 }

@@ -1,11 +1,10 @@
 //! FUSE: every step a mean of Adam's and L-BFGS's.
 
-use candle_core::Var;
 use serde::{Deserialize, Serialize};
 
 use crate::first_order::{Adam, AdamConfig};
 use crate::kernels::history as kernels;
-use crate::kernels::state_dtype;
+use crate::kernels::{state_dtype, zeros};
 use crate::second_order::{Lbfgs, LbfgsConfig, LbfgsCounts};
 use crate::state::State;
 use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
@@ -153,8 +152,8 @@ impl Fuse {
             return Ok(step);
         }
         let (d, dtype) = (parameters.element_count(), state_dtype(parameters.dtype()));
-        let lbfgs_end = Var::zeros(d, dtype, parameters.device())?;
-        let difference = Var::zeros(d, dtype, parameters.device())?;
+        let lbfgs_end = zeros(d, dtype, parameters.device())?;
+        let difference = zeros(d, dtype, parameters.device())?;
         let passes = &mut self.passes;
         kernels::gather_parameters(&parameters, &lbfgs_end, passes)?;
         parameters.restore(&start)?;

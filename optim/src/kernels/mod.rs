@@ -11,7 +11,9 @@ mod number;
 mod sgd;
 mod update;
 
-use candle_core::DType;
+use candle_core::{DType, Device, Shape, Var};
+
+use crate::{Error, Result};
 
 pub(crate) use adam::{AdamCoefficients, AdamRule};
 pub(crate) use norm::norm;
@@ -33,6 +35,16 @@ pub(crate) fn state_dtype(dtype: DType) -> DType {
     } else {
         DType::F32
     }
+}
+
+/// A vector of zeros.
+///
+/// # Errors
+/// [`Error::Vector`] when it cannot be made.
+pub(crate) fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Var> {
+    let shape = shape.into();
+    let bytes = shape.elem_count() * dtype.size_in_bytes();
+    Var::zeros(shape, dtype, device).map_err(|source| Error::Vector { bytes, source })
 }
 
 /// Calls `f`, compiled for AVX2 where the processor has it. Mark `f` as `#[inline(always)]`, else it

@@ -10,7 +10,7 @@ use super::number::{Real, sum_lanes};
 use super::{CHUNK, Element, PARALLEL_MINIMUM, host, vectorized};
 use crate::Result;
 
-/// The Euclidean norm of all tensors together, summed in f64 on the CPU and in f32 elsewhere.
+/// The Euclidean norm of all tensors together, summed in f64 on the CPU and on CUDA devices, and in f32 elsewhere.
 pub(crate) fn norm(tensors: &[Tensor]) -> Result<f64> {
     let Some(first) = tensors.first() else {
         return Ok(0.0);
@@ -20,6 +20,8 @@ pub(crate) fn norm(tensors: &[Tensor]) -> Result<f64> {
         (Device::Cpu, DType::F64) => Ok(host::with_slices::<f64, _>(tensors, norm_of_slices)?),
         (Device::Cpu, DType::BF16) => Ok(host::with_slices::<bf16, _>(tensors, norm_of_slices)?),
         (Device::Cpu, DType::F16) => Ok(host::with_slices::<f16, _>(tensors, norm_of_slices)?),
+        #[cfg(feature = "cuda")]
+        (Device::Cuda(_), _) => Ok(super::cuda::norm(tensors)?),
         _ => Ok(norm_of_tensors(tensors)?),
     }
 }

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 use super::norm::{BLOCK, block_sum, norm, norm_of_slices};
-use super::{CHUNK, Element, PARALLEL_MINIMUM, host, state_dtype, vectorized};
+use super::{CHUNK, Element, PARALLEL_MINIMUM, host, state_dtype, vectorized, zeros};
 use crate::{Error, Gradient, Parameters, Result};
 
 /// An elementwise update rule with up to `N` vectors of state.
@@ -68,7 +68,7 @@ impl<const N: usize> StateVectors<N> {
             let mut state = [const { None }; N];
             for (vector, used) in state.iter_mut().zip(used) {
                 if used {
-                    *vector = Some(Tensor::zeros(var.shape(), dtype, var.device())?);
+                    *vector = Some(zeros(var.shape(), dtype, var.device())?.into_inner());
                 }
             }
             Ok(state)

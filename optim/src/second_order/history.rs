@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::direction::{PairRow, weights};
 use crate::kernels::history::{self as kernels, Move};
+use crate::kernels::zeros;
 use crate::state::State;
 use crate::{Error, Result, VectorPasses};
 
@@ -174,7 +175,7 @@ impl History {
         let d = gradient.elem_count();
         let vectors = match self.spare.take() {
             Some(spare) => spare,
-            None => Var::zeros((2, d), self.dtype, gradient.device())?,
+            None => zeros((2, d), self.dtype, gradient.device())?,
         };
         let mut damped = false;
         let (products, rows) = loop {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::history::{self, History};
 use super::{CurvatureGuard, HistoryPrecision, InitialScaling, PairCounts};
 use crate::kernels::history::{self as kernels, Move};
-use crate::kernels::state_dtype;
+use crate::kernels::{state_dtype, zeros};
 use crate::line_search::{Conditions, LineSearch, Outcome, Trial, armijo, strong_wolfe};
 use crate::state::State;
 use crate::{
@@ -140,8 +140,8 @@ impl LbfgsConfig {
         };
         Ok(Lbfgs {
             history: History::new(self.history_size, self.guard, self.scaling, pair_dtype),
-            base: Var::zeros(d, dtype, parameters.device())?,
-            direction: Var::zeros(d, dtype, parameters.device())?,
+            base: zeros(d, dtype, parameters.device())?,
+            direction: zeros(d, dtype, parameters.device())?,
             parameters: parameters.clone(),
             lr: self.lr,
             fresh: true,

@@ -158,6 +158,19 @@ __device__ void sgd(const Run *runs, const SgdCoefficients *groups, f64 *sums) {
     reduce(sum, 1, sums + blockIdx.x);
 }
 
+// The sum of squares alone; vectors: the elements.
+template <class P> __device__ void squares(const Run *runs, f64 *sums) {
+    const Run run = runs[blockIdx.x];
+    const P *__restrict__ elements = at<P>(run.vectors[0]);
+    f64 sum[1] = {0};
+#pragma unroll 4
+    for (unsigned i = threadIdx.x; i < run.length; i += THREADS) {
+        const f64 value = widen(elements[i]);
+        sum[0] += value * value;
+    }
+    reduce(sum, 1, sums + blockIdx.x);
+}
+
 // Passes of L-BFGS. A pair is s, then y, each of d elements of the history's type H.
 
 // Makes the pair s = step*direction, y = theta*(after - before) + w*s. Sums: of s with s, y and the gradient, of
@@ -374,6 +387,7 @@ template <class P> __device__ void read_parameters(const Run *runs) {
     KERNEL(sgd_##T)(const Run *runs, const SgdCoefficients *groups, f64 *sums) {                            \
         sgd<T>(runs, groups, sums);                                                                         \
     }                                                                                                       \
+    KERNEL(squares_##T)(const Run *runs, f64 *sums) { squares<T>(runs, sums); }                             \
     KERNEL(write_parameters_##T)(const Run *runs, f64 step) { write_parameters<T>(runs, step); }            \
     KERNEL(read_parameters_##T)(const Run *runs) { read_parameters<T>(runs); }                              \
     KERNEL(new_pair_##T)(                                                                                   \

@@ -14,7 +14,7 @@ use candle_core::cuda::cudarc::driver::{
 use candle_core::cuda::{CudaStorageSlice, WrapErr};
 use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor, bail};
 
-pub(super) use update::update;
+pub(super) use update::{norm, update};
 
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 

@@ -1,4 +1,4 @@
-//! First-order updates.
+//! First-order updates, and norms.
 
 use candle_core::Tensor;
 
@@ -46,5 +46,27 @@ pub(in crate::kernels) fn update<const N: usize>(
     // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as many as the blocks
     // and as the rows of `sums`; every group has its coefficients.
     unsafe { card.launch(&name(rule.name(), dtype), (count, 1), &arguments)? };
+    Ok(card.totals([(&sums, 1)])?[0].sqrt())
+}
+
+/// The Euclidean norm of all tensors together, summed in f64; there is one at least, and all have one dtype.
+pub(in crate::kernels) fn norm(tensors: &[Tensor]) -> candle_core::Result<f64> {
+    let card = Card::of(&tensors[0])?;
+    let dtype = tensors[0].dtype();
+    let mut runs = Runs::new(tensors.iter().map(Tensor::elem_count).sum());
+    for tensor in tensors {
+        let length = tensor.elem_count();
+        let mut vectors = [(0, 0); 5];
+        vectors[0] = (card.address(tensor, dtype, length)?, dtype.size_in_bytes());
+        runs.push(vectors, length, 0);
+    }
+    let (runs, count) = runs.upload(&card)?;
+    let sums = card.partials(count, 1)?;
+    let arguments = [
+        Argument::Address(card.address_of(&runs)),
+        sums.address(&card),
+    ];
+    // SAFETY: the runs lie within the tensors, and are as many as the blocks and as the rows of `sums`.
+    unsafe { card.launch(&name("squares", dtype), (count, 1), &arguments)? };
     Ok(card.totals([(&sums, 1)])?[0].sqrt())
 }

@@ -10,6 +10,7 @@ mod plain;
 
 use candle_core::{DType, Device, Tensor, Var};
 
+use super::zeros;
 use crate::{Parameters, Result, VectorPasses};
 
 /// A move and the two gradients that tell its curvature: s = `step`·`direction`,
@@ -234,7 +235,7 @@ pub(crate) fn flatten(
     passes.reads += 1;
     passes.writes += 1;
     let d: usize = tensors.iter().map(Tensor::elem_count).sum();
-    let flat = Var::zeros(d, dtype, tensors[0].device())?;
+    let flat = zeros(d, dtype, tensors[0].device())?;
     let gathered: Result<()> = dispatch!(flat, gather(tensors, &flat));
     gathered.map(|()| flat.as_detached_tensor())
 }
