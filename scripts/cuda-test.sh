@@ -6,9 +6,10 @@
 # Needs the CUDA toolkit (nvcc on the PATH), Rust, and for the comparison a Python with torch, torchvision and
 # transformers (PYTHON chooses which). FEATURES chooses the build (default cuda; with cuDNN installed,
 # FEATURES=cudnn). It prints:
-#   1. whether training on the GPU agrees with the CPU: to 1e-5 in the first loss, to 1e-2 over a dozen
-#      evaluations, with SGD, Adam and FUSE-PV; all optimizers take their plain-tensor path there;
-#   2. whether the same runs give the same bits again;
+#   1. whether optim's kernels agree with the CPU's: updates to the bit, sums of L-BFGS to 1e-6 (1e-13 in f64), and
+#      with plain tensor operations on the GPU; whether all optimizers pass their tests there, and a full card is told;
+#   2. whether training on the GPU agrees with the CPU: to 1e-5 in the first loss, to 1e-2 over a dozen
+#      evaluations, with SGD, Adam and FUSE-PV; and whether the same runs give the same bits again;
 #   3. times beside PyTorch eager on the same card. Aims: an Adam step moves its bytes at 85 % of the copy's
 #      bandwidth; a training step takes at most 1.1 times PyTorch's.
 # The report's heading names the card, driver and revision: keep it with the numbers.
@@ -26,7 +27,10 @@ command -v nvcc >/dev/null || die "nvcc is missing: install the CUDA toolkit, or
 echo "== $(git rev-parse --short HEAD), features $features, on $device"
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 
-echo "== equality with the CPU, and determinism"
+echo "== optimizers: kernels against the CPU's and against plain tensors, and their tests on the GPU"
+CUDA_VISIBLE_DEVICES=${device#cuda:} cargo test -p optim --features "$features" --locked --lib --tests -- --include-ignored
+
+echo "== training: equality with the CPU, and determinism"
 FUSE_DEVICE=$device cargo test -p bench-runner --features "$features" --locked --test integration device:: -- --nocapture
 
 echo "== times"

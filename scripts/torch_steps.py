@@ -51,6 +51,21 @@ def adam(elements):
     return 28 * elements / seconds(step) / 1e9
 
 
+def lbfgs(elements):
+    x = torch.nn.Parameter(torch.ones(elements, device=device))
+    optimizer = torch.optim.LBFGS(
+        [x], max_iter=1, history_size=10, tolerance_grad=0, tolerance_change=0
+    )
+
+    def closure():
+        optimizer.zero_grad()
+        loss = x.square().square().sum()
+        loss.backward()
+        return loss
+
+    return 1e3 * seconds(lambda: optimizer.step(closure))
+
+
 def training(model, loss):
     adam = torch.optim.Adam(model.parameters())
 
@@ -94,6 +109,7 @@ elements = 1_000_000 if small else 100_000_000
 images, size = (2, 32) if small else (256, 224)
 row("copy, GB/s", lambda: copy(elements))
 row("Adam step, GB/s", lambda: adam(elements))
+row("L-BFGS step, ms", lambda: lbfgs(elements // 10))
 row("ResNet-18 f32, ms", lambda: resnet(images, size))
 for kind, dtype in [("f32", torch.float32), ("bf16", torch.bfloat16)]:
     row(f"GPT-small {kind}, ms", lambda: gpt(dtype))

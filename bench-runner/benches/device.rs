@@ -12,7 +12,7 @@ use models::language::GptPreset;
 use models::loss::cross_entropy;
 use models::vision::ResNetConfig;
 use models::{Model, Pass, Scope};
-use optim::{AdamConfig, Gradient, Loss, Meter, Optimizer, Oracle, Parameters};
+use optim::{AdamConfig, Gradient, LbfgsConfig, Loss, Meter, Optimizer, Oracle, Parameters};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,6 +35,7 @@ fn main() -> Result<()> {
     row("copy, GB/s", || copy(&device, elements));
     row("Adam step, GB/s", || adam(&device, elements));
     let (images, size) = if small { (2, 32) } else { (256, 224) };
+    row("L-BFGS step, ms", || lbfgs(&device, elements / 10));
     row("ResNet-18 f32, ms", || resnet(&device, images, size));
     for (kind, dtype) in [("f32", DType::F32), ("bf16", DType::BF16)] {
         let name = format!("GPT-small {kind}, ms");
@@ -88,6 +89,27 @@ fn adam(device: &Device, elements: usize) -> Result<f64> {
         Ok(())
     })?;
     Ok(28.0 * elements as f64 / time / 1e9)
+}
+
+/// Milliseconds of an L-BFGS step of one iteration, with up to ten pairs, on Σ x⁴, the evaluation included.
+fn lbfgs(device: &Device, elements: usize) -> Result<f64> {
+    let x = Var::ones(elements, DType::F32, device)?;
+    let parameters = Parameters::new([("x", x.clone())])?;
+    let config = LbfgsConfig {
+        max_iter: 1,
+        history_size: 10,
+        tolerance_grad: 0.0,
+        tolerance_change: 0.0,
+        ..LbfgsConfig::torch()
+    };
+    let mut lbfgs = config.build(&parameters)?;
+    let mut meter = Meter::new();
+    let mut loss = Loss::new(&parameters, || x.sqr()?.sqr()?.sum_all());
+    let time = seconds(device, || {
+        lbfgs.step(&mut Oracle::new(&mut loss, &mut meter))?;
+        Ok(())
+    })?;
+    Ok(1e3 * time)
 }
 
 fn resnet(device: &Device, images: usize, size: usize) -> Result<f64> {
