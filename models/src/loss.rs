@@ -47,7 +47,8 @@ impl CrossEntropy {
         Ok(self)
     }
 
-    /// The loss, a scalar, of logits `[..., classes]` and integer targets `[...]`.
+    /// The loss, a scalar, of logits `[..., classes]` and integer targets `[...]`. Half-precision logits are
+    /// computed with in f32, and their loss is in f32.
     ///
     /// # Errors
     /// When the shapes do not fit, or, on the CPU, when a target is not a class or every target is
@@ -57,6 +58,10 @@ impl CrossEntropy {
             return self.kernel(logits.dims(), targets)?.apply([logits]);
         }
         let classes = fitting_classes(logits.dims(), targets)?;
+        let logits = match logits.dtype() {
+            DType::BF16 | DType::F16 => &logits.to_dtype(DType::F32)?,
+            _ => logits,
+        };
         self.plain(&logits.reshape(((), classes))?, &targets.flatten_all()?)
     }
 

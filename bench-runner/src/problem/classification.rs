@@ -10,7 +10,8 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BatchLoss, Environment, Fault, Measurement, Problem, check_order, check_share, shared,
+    BatchLoss, Environment, Fault, Measurement, Precision, Problem, check_order, check_share,
+    shared,
 };
 use crate::Result;
 use crate::data::{
@@ -27,6 +28,9 @@ pub struct ClassificationConfig {
     pub data: String,
     /// The network.
     pub model: ModelSpec,
+    /// The number format of the network.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
     /// Samples per step.
     pub batch_size: usize,
     /// Training samples that are used at all, drawn at random, the same for every seed; all by default.
@@ -114,6 +118,7 @@ impl ClassificationConfig {
     pub(super) fn title(&self) -> String {
         let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
         let title = format!("{} on {}", self.model.title(), self.data);
+        let title = self.precision.title(title);
         if faults.is_empty() {
             title
         } else {
@@ -193,7 +198,9 @@ impl ClassificationProblem {
         } else {
             seed
         };
-        let model = config.model.build(start, DType::F32, device)?;
+        let model = config
+            .model
+            .build(start, config.precision.dtype(), device)?;
         let parameters = Parameters::new(model.tensors().parameters.clone())?;
         let count = data.train.len();
         let order = if config.has(Fault::UnpairedOrder) {
@@ -226,7 +233,8 @@ impl ClassificationProblem {
         for start in (0..count).step_by(MEASURE_BATCH) {
             let end = count.min(start + MEASURE_BATCH);
             let indices: Vec<u32> = (start as u32..end as u32).collect();
-            let (inputs, labels) = images.batch(&indices, &self.device, DType::F32)?;
+            let (inputs, labels) =
+                images.batch(&indices, &self.device, self.config.precision.dtype())?;
             let logits = self.model.forward(&inputs, Pass::Eval)?;
             let share = indices.len() as f64;
             loss += share * f64::from(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?);
@@ -263,7 +271,7 @@ impl Problem for ClassificationProblem {
             &self.config.augmentation,
             (self.seed, epoch),
             &self.device,
-            DType::F32,
+            self.config.precision.dtype(),
         )?;
         let pass = if epoch > 0 && self.config.has(Fault::EvaluationMode) {
             Pass::Eval
@@ -358,6 +366,7 @@ mod tests {
                 classes = 10"#,
             )
             .unwrap(),
+            precision: Precision::F32,
             batch_size: 256,
             samples: None,
             validation: None,

@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use models::{Model, ModelSpec, Pass};
 use optim::{Loss, Objective, Parameters};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BatchLoss, Environment, Measurement, Problem, check_order, check_share, invalid, shared,
+    BatchLoss, Environment, Measurement, Precision, Problem, check_order, check_share, invalid,
+    shared,
 };
 use crate::Result;
 use crate::data::{BatchOrder, Library, OrderOptions, Splits, Tokenizer, Tokens};
@@ -26,6 +27,9 @@ pub struct LanguageConfig {
     pub tokenizer: Tokenizer,
     /// The network, whose vocabulary holds at least the tokenizer's.
     pub model: ModelSpec,
+    /// The number format of the network.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
     /// Windows per step.
     pub batch_size: usize,
     /// Tokens per window.
@@ -120,7 +124,8 @@ impl LanguageConfig {
     }
 
     pub(super) fn title(&self) -> String {
-        format!("{} on {}", self.model.title(), self.data)
+        let title = format!("{} on {}", self.model.title(), self.data);
+        self.precision.title(title)
     }
 }
 
@@ -154,7 +159,7 @@ impl LanguageProblem {
             .check_vocabulary(tokens.vocabulary.size())
             .map_err(invalid)?;
         let data = tokens.parts;
-        let model = config.model.build(seed, DType::F32, device)?;
+        let model = config.model.build(seed, config.precision.dtype(), device)?;
         let parameters = Parameters::new(model.tensors().parameters.clone())?;
         let all = data.train.windows(config.context);
         let (windows, held_out) = match (config.validation, &data.validation) {

@@ -245,6 +245,38 @@ impl ProblemConfig {
     }
 }
 
+/// The number format of a network's parameters, activations and gradients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// bfloat16; losses, and what optimizers keep beside the parameters, are in f32.
+    Bf16,
+}
+
+impl Precision {
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+
+    fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    /// A problem's title with the format, unless it is the usual one.
+    fn title(self, title: String) -> String {
+        match self {
+            Self::F32 => title,
+            Self::Bf16 => format!("{title} in bf16"),
+        }
+    }
+}
+
 /// Whether a share to hold out is one.
 fn check_share(validation: Option<f64>) -> Result<(), String> {
     match validation {

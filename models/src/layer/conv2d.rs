@@ -1,6 +1,6 @@
 //! Two-dimensional convolution with stride, padding, dilation and groups.
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
 use super::{Activation, Pool2d};
 use crate::kernels::{self, Apply, Convolve, ConvolvePool, Geometry};
@@ -226,7 +226,19 @@ impl Conv2d {
                 padded - (padded - span) % stride,
             )?;
         }
-        let output = input.conv2d(&self.weight, 0, stride, dilation, groups)?;
+        let convolve =
+            |input: &Tensor, weight: &Tensor| input.conv2d(weight, 0, stride, dilation, groups);
+        let output = match (input.device(), input.dtype()) {
+            // Candle's CPU convolution does not take half precision.
+            (Device::Cpu, half @ (DType::BF16 | DType::F16)) => {
+                let (input, weight) = (
+                    input.to_dtype(DType::F32)?,
+                    self.weight.to_dtype(DType::F32)?,
+                );
+                convolve(&input, &weight)?.to_dtype(half)?
+            }
+            _ => convolve(&input, &self.weight)?,
+        };
         match &self.bias {
             Some(bias) => output.broadcast_add(&bias.reshape((1, (), 1, 1))?),
             None => Ok(output),
