@@ -154,6 +154,8 @@ static CUresult allocate(CUdeviceptr *out, size_t bytes) {
     const size_t page = sysconf(_SC_PAGESIZE);
     const size_t used = (bytes + 7) / 8 * 8;
     const size_t whole = (used + page - 1) / page * page;
+    // As the driver API has it for nothing.
+    if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
     if (taken + whole > MEMORY) return CUDA_ERROR_OUT_OF_MEMORY;
     char *memory = static_cast<char *>(
         mmap(nullptr, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));

@@ -38,13 +38,13 @@ pub(in crate::kernels) fn extend(
         Argument::Number(theta),
         Argument::Number(w),
         Argument::Address(pair),
-        made.address(&card),
+        made.argument(&card),
     ];
     // SAFETY: all vectors have d elements of the types that the kernel takes, the pair twice as many.
     unsafe { card.launch(&name("new_pair", dtype), (made.rows, 1), &arguments)? };
     let y = Argument::Address(pair + (d * dtype.size_in_bytes()) as u64);
     let products = multiply(&card, rows, dtype, y, gradient, diagonal)?;
-    let totals = card.totals([(&made, 6), (&products, (PRODUCTS * rows.len()) as u32)])?;
+    let totals = card.totals(&[(&made, 6), (&products, (PRODUCTS * rows.len()) as u32)])?;
     let (made, products) = totals.split_at(6);
     let made = PairProducts {
         s_s: made[0],
@@ -64,7 +64,7 @@ pub(in crate::kernels) fn project(
 ) -> Result<Vec<RowProducts>> {
     let card = Card::of(gradient)?;
     let products = multiply(&card, rows, rows[0].dtype(), NONE, gradient, diagonal)?;
-    let totals = card.totals([(&products, (PRODUCTS * rows.len()) as u32)])?;
+    let totals = card.totals(&[(&products, (PRODUCTS * rows.len()) as u32)])?;
     Ok(by_row(&totals))
 }
 
@@ -86,13 +86,13 @@ fn multiply(
     let pairs = rows.iter().map(|row| card.address(row, dtype, 2 * d));
     let pairs = card.upload(&pairs.collect::<Result<Vec<u64>>>()?)?;
     let arguments = [
-        Argument::Address(card.address_of(&pairs)),
+        pairs.argument(card),
         Argument::Count(rows.len() as u32),
         y,
         card.argument(Some(gradient), real, d)?,
         card.argument(diagonal, real, d)?,
         Argument::Address(d as u64),
-        products.address(card),
+        products.argument(card),
     ];
     let grid = (rows.len().div_ceil(GROUP) as u32, products.rows);
     // SAFETY: the pairs have 2·d elements and the vectors d, of the types that the kernel takes; the groups cover the
@@ -112,16 +112,17 @@ fn by_row(products: &[f64]) -> Vec<RowProducts> {
     .collect()
 }
 
-/// A vector and its weight, laid out as in `kernels.cu`.
+/// A stored pair and its weights, laid out as in `kernels.cu`.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Weighted {
-    vector: u64,
-    weight: f64,
+struct WeightedPair {
+    pair: u64,
+    s: f64,
+    y: f64,
 }
 
 // SAFETY: plain numbers without padding.
-unsafe impl DeviceRepr for Weighted {}
+unsafe impl DeviceRepr for WeightedPair {}
 
 pub(in crate::kernels) fn combine(
     rows: &[(&Var, Weights)],
@@ -136,36 +137,28 @@ pub(in crate::kernels) fn combine(
         .first()
         .map_or(direction.dtype(), |(row, _)| row.dtype());
     let real = state_dtype(dtype);
-    // The order of the two-loop recursion: gradients from the newest, moves from the oldest.
-    let (mut gradients, mut moves) = (Vec::new(), Vec::new());
-    for (row, weights) in rows {
-        let s = card.address(row, dtype, 2 * d)?;
-        moves.push(Weighted {
-            vector: s,
-            weight: -weights.s,
-        });
-        gradients.push(Weighted {
-            vector: s + (d * dtype.size_in_bytes()) as u64,
-            weight: weights.y,
-        });
-    }
-    gradients.reverse();
-    let (gradients, moves) = (card.upload(&gradients)?, card.upload(&moves)?);
+    let pairs = rows.iter().map(|(row, weights)| {
+        Ok(WeightedPair {
+            pair: card.address(row, dtype, 2 * d)?,
+            s: weights.s,
+            y: weights.y,
+        })
+    });
+    let pairs = card.upload(&pairs.collect::<Result<Vec<_>>>()?)?;
     let partials = card.partials(blocks(d), 2)?;
     let arguments = [
-        Argument::Address(card.address_of(&gradients)),
-        Argument::Address(card.address_of(&moves)),
+        pairs.argument(&card),
         Argument::Count(rows.len() as u32),
         card.argument(Some(gradient), real, d)?,
         card.argument(diagonal, real, d)?,
         Argument::Number(gamma),
         Argument::Address(d as u64),
         card.argument(Some(direction), real, d)?,
-        partials.address(&card),
+        partials.argument(&card),
     ];
-    // SAFETY: both lists have `count` vectors, and all vectors d elements of the types that the kernel takes.
+    // SAFETY: there are `count` pairs of 2·d elements, and the vectors have d, of the types that the kernel takes.
     unsafe { card.launch(&name("combine", dtype), (partials.rows, 1), &arguments)? };
-    let totals = card.totals([(&partials, 1)])?;
+    let totals = card.totals(&[(&partials, 1)])?;
     Ok((totals[0], totals[1]))
 }
 
@@ -192,11 +185,11 @@ fn reduce(vector: &Tensor, other: Option<&Tensor>) -> Result<[f64; 3]> {
         card.argument(Some(vector), dtype, d)?,
         card.argument(other, dtype, d)?,
         Argument::Address(d as u64),
-        partials.address(&card),
+        partials.argument(&card),
     ];
     // SAFETY: both vectors have d elements of the type that the kernel takes.
     unsafe { card.launch(&name("norms", dtype), (partials.rows, 1), &arguments)? };
-    let totals = card.totals([(&partials, 2)])?;
+    let totals = card.totals(&[(&partials, 2)])?;
     Ok([totals[0], totals[1], totals[2]])
 }
 
@@ -272,7 +265,7 @@ fn each_parameter(
         start += length;
     }
     let (runs, count) = runs.upload(&card)?;
-    let mut arguments = vec![Argument::Address(card.address_of(&runs))];
+    let mut arguments = vec![runs.argument(&card)];
     arguments.extend(scalars);
     // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as many as the blocks.
     unsafe { card.launch(&name(operation, dtype), (count, 1), &arguments) }

@@ -259,18 +259,18 @@ __device__ void row_products(
     reduce(sums, 4 * GROUP, partials + (Address(blockIdx.y) * count + first) * 4, own_columns);
 }
 
-// A vector and its weight in a direction.
-struct Weighted {
-    Address vector;
-    f64 weight;
+// A stored pair and the weights of its s and y in a direction.
+struct WeightedPair {
+    Address pair;
+    f64 s, y;
 };
 
-// direction = gamma*D*(-gradient + sum of weighted gradients) + sum of weighted moves, in the order of the lists.
-// Sum: of the direction with the gradient. Largest: magnitude of the direction.
+// direction = gamma*D*(-gradient + sum of weighted y) - sum of weighted s, in the order of the two-loop recursion: y
+// from the newest pair, s from the oldest. Sum: of the direction with the gradient. Largest: magnitude of the direction.
 template <class H>
 __device__ void combine(
-    const Weighted *gradients, const Weighted *moves, unsigned count, const Real<H> *gradient,
-    const Real<H> *diagonal, f64 gamma_, Address d, Real<H> *direction, f64 *partials
+    const WeightedPair *pairs, unsigned count, const Real<H> *gradient, const Real<H> *diagonal, f64 gamma_,
+    Address d, Real<H> *direction, f64 *partials
 ) {
     using R = Real<H>;
     const R gamma = gamma_;
@@ -285,13 +285,13 @@ __device__ void combine(
             slope[k] = i < d ? gradient[i] : R(0);
             sum[k] = R(0) - slope[k];
         }
-        for (unsigned r = 0; r < count; ++r) {
-            const H *row = at<H>(gradients[r].vector);
-            const R weight = gradients[r].weight;
+        for (unsigned r = count; r > 0; --r) {
+            const H *y = at<H>(pairs[r - 1].pair) + d;
+            const R weight = pairs[r - 1].y;
 #pragma unroll
             for (unsigned k = 0; k < ELEMENTS; ++k) {
                 const Address i = tile + k * THREADS + threadIdx.x;
-                if (i < d) sum[k] += weight * widen(row[i]);
+                if (i < d) sum[k] += weight * widen(y[i]);
             }
         }
 #pragma unroll
@@ -301,12 +301,12 @@ __device__ void combine(
             sum[k] *= gamma;
         }
         for (unsigned r = 0; r < count; ++r) {
-            const H *row = at<H>(moves[r].vector);
-            const R weight = moves[r].weight;
+            const H *s = at<H>(pairs[r].pair);
+            const R weight = pairs[r].s;
 #pragma unroll
             for (unsigned k = 0; k < ELEMENTS; ++k) {
                 const Address i = tile + k * THREADS + threadIdx.x;
-                if (i < d) sum[k] += weight * widen(row[i]);
+                if (i < d) sum[k] -= weight * widen(s[i]);
             }
         }
         R part = 0, largest = 0;
@@ -403,10 +403,10 @@ template <class P> __device__ void read_parameters(const Run *runs) {
         row_products<T>(pairs, count, y, gradient, diagonal, d, partials);                                  \
     }                                                                                                       \
     KERNEL(combine_##T)(                                                                                    \
-        const Weighted *gradients, const Weighted *moves, unsigned count, const Real<T> *gradient,          \
-        const Real<T> *diagonal, f64 gamma, Address d, Real<T> *direction, f64 *partials                    \
+        const WeightedPair *pairs, unsigned count, const Real<T> *gradient, const Real<T> *diagonal,        \
+        f64 gamma, Address d, Real<T> *direction, f64 *partials                                             \
     ) {                                                                                                     \
-        combine<T>(gradients, moves, count, gradient, diagonal, gamma, d, direction, partials);             \
+        combine<T>(pairs, count, gradient, diagonal, gamma, d, direction, partials);                        \
     }
 
 KERNELS_OF(f32)

@@ -9,7 +9,7 @@ mod update;
 
 use candle_core::backend::BackendStorage;
 use candle_core::cuda::cudarc::driver::{
-    CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
+    CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, ValidAsZeroBits,
 };
 use candle_core::cuda::{CudaStorageSlice, WrapErr};
 use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor, bail};
@@ -107,8 +107,16 @@ impl Card {
     }
 
     /// Copies a table to the card.
-    fn upload<T: DeviceRepr + 'static>(&self, table: &[T]) -> Result<CudaSlice<T>> {
-        self.device.clone_htod(table)
+    fn upload<T: DeviceRepr + 'static>(&self, table: &[T]) -> Result<OnCard<T>> {
+        // The driver does not allocate nothing.
+        let filled = (!table.is_empty()).then(|| self.device.clone_htod(table));
+        Ok(OnCard(filled.transpose()?))
+    }
+
+    /// Zeroed room for `length` elements.
+    fn zeros<T: DeviceRepr + ValidAsZeroBits>(&self, length: usize) -> Result<OnCard<T>> {
+        let filled = (length > 0).then(|| self.device.alloc_zeros(length));
+        Ok(OnCard(filled.transpose()?))
     }
 
     /// Queues the kernel `name` on a grid of blocks.
@@ -143,18 +151,18 @@ impl Card {
         Ok(Partials {
             rows,
             columns,
-            values: self.device.alloc_zeros(rows as usize * columns)?,
+            values: self.zeros(rows as usize * columns)?,
         })
     }
 
     /// The total of each column, of one table after the other: its sum, and in columns from `sums` on its largest.
-    fn totals<const N: usize>(&self, tables: [(&Partials, u32); N]) -> Result<Vec<f64>> {
+    fn totals(&self, tables: &[(&Partials, u32)]) -> Result<Vec<f64>> {
         let columns = tables.iter().map(|(table, _)| table.columns).sum();
         let out = self.device.alloc_zeros::<f64>(columns)?;
         let mut next = self.address_of(&out);
-        for (table, sums) in tables.into_iter().filter(|(table, _)| table.columns > 0) {
+        for &(table, sums) in tables.iter().filter(|(table, _)| table.columns > 0) {
             let arguments = [
-                table.address(self),
+                table.argument(self),
                 Argument::Count(table.rows),
                 Argument::Count(sums),
                 Argument::Address(next),
@@ -168,16 +176,28 @@ impl Card {
     }
 }
 
+/// Elements on the card, or none.
+struct OnCard<T>(Option<CudaSlice<T>>);
+
+impl<T> OnCard<T> {
+    fn argument(&self, card: &Card) -> Argument {
+        let elements = self.0.as_ref();
+        elements.map_or(NONE, |elements| {
+            Argument::Address(card.address_of(elements))
+        })
+    }
+}
+
 /// What the blocks of a kernel leave for [`Card::totals`].
 struct Partials {
     rows: u32,
     columns: usize,
-    values: CudaSlice<f64>,
+    values: OnCard<f64>,
 }
 
 impl Partials {
-    fn address(&self, card: &Card) -> Argument {
-        Argument::Address(card.address_of(&self.values))
+    fn argument(&self, card: &Card) -> Argument {
+        self.values.argument(card)
     }
 }
 
@@ -230,7 +250,7 @@ impl Runs {
     }
 
     /// The runs on the card, and how many they are.
-    fn upload(&self, card: &Card) -> Result<(CudaSlice<Run>, u32)> {
+    fn upload(&self, card: &Card) -> Result<(OnCard<Run>, u32)> {
         Ok((card.upload(&self.runs)?, self.runs.len() as u32))
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Argument, Card, Runs, name};
+use super::{Card, Runs, name};
 use crate::kernels::state_dtype;
 use crate::kernels::update::Rule;
 use crate::{Gradient, Parameters};
@@ -39,14 +39,14 @@ pub(in crate::kernels) fn update<const N: usize>(
     let coefficients = card.upload(&rule.coefficients())?;
     let sums = card.partials(count, 1)?;
     let arguments = [
-        Argument::Address(card.address_of(&runs)),
-        Argument::Address(card.address_of(&coefficients)),
-        sums.address(&card),
+        runs.argument(&card),
+        coefficients.argument(&card),
+        sums.argument(&card),
     ];
     // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as many as the blocks
     // and as the rows of `sums`; every group has its coefficients.
     unsafe { card.launch(&name(rule.name(), dtype), (count, 1), &arguments)? };
-    Ok(card.totals([(&sums, 1)])?[0].sqrt())
+    Ok(card.totals(&[(&sums, 1)])?[0].sqrt())
 }
 
 /// The Euclidean norm of all tensors together, summed in f64; there is one at least, and all have one dtype.
@@ -62,11 +62,8 @@ pub(in crate::kernels) fn norm(tensors: &[Tensor]) -> candle_core::Result<f64> {
     }
     let (runs, count) = runs.upload(&card)?;
     let sums = card.partials(count, 1)?;
-    let arguments = [
-        Argument::Address(card.address_of(&runs)),
-        sums.address(&card),
-    ];
+    let arguments = [runs.argument(&card), sums.argument(&card)];
     // SAFETY: the runs lie within the tensors, and are as many as the blocks and as the rows of `sums`.
     unsafe { card.launch(&name("squares", dtype), (count, 1), &arguments)? };
-    Ok(card.totals([(&sums, 1)])?[0].sqrt())
+    Ok(card.totals(&[(&sums, 1)])?[0].sqrt())
 }

@@ -412,7 +412,7 @@ mod tests {
         fn vectors_are_those_of_the_cpu_and_sums_agree() {
             let card = &Device::new_cuda(0).unwrap();
             for (dtype, pair_dtype, tolerance) in CASES {
-                for (rows, d) in [(1, 1), (3, 1000), (5, 1024), (7, 70_001)] {
+                for (rows, d) in [(1, 3), (3, 1000), (5, 1024), (7, 70_001)] {
                     for scaled in [false, true] {
                         macro_rules! results {
                             ($form:path, $device:expr) => {
