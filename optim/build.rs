@@ -1,7 +1,8 @@
-//! With feature `cuda`, compiles `kernels.cu` with the CUDA compiler that Candle's build needs too.
+//! With feature `cuda`, compiles the crate's `kernels.cu` with the CUDA compiler that Candle's build needs too.
+//! Crate `models` builds with this script as well.
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../optim/build.rs");
     #[cfg(feature = "cuda")]
     cuda();
 }
@@ -10,13 +11,16 @@ fn main() {
 /// compiler is found, and the architecture chosen, as for Candle's own kernels.
 #[cfg(feature = "cuda")]
 fn cuda() {
+    const FOLDER: &str = "src/kernels/cuda";
     const SOURCE: &str = "src/kernels/cuda/kernels.cu";
-    println!("cargo::rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-changed={FOLDER}");
     let Some(out) = std::env::var_os("OUT_DIR") else {
         panic!("Cargo sets OUT_DIR for build scripts");
     };
     let built = cudaforge::KernelBuilder::new()
         .source_files([SOURCE])
+        // Headers beside the source are part of it.
+        .watch([FOLDER])
         .arg("-std=c++17")
         .arg("-O3")
         // The same bits as on the CPU, where multiplication and addition are not fused either.

@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use bench_runner::sweep::DeviceSpec;
 use candle_core::{DType, Device, Tensor, Var};
-use models::language::GptPreset;
-use models::loss::cross_entropy;
+use models::language::{GptConfig, GptPreset};
 use models::vision::ResNetConfig;
 use models::{Model, Pass, Scope};
 use optim::{AdamConfig, Gradient, LbfgsConfig, Loss, Meter, Optimizer, Oracle, Parameters};
@@ -36,8 +35,9 @@ fn main() -> Result<()> {
     row("Adam step, GB/s", || adam(&device, elements));
     let (images, size) = if small { (2, 32) } else { (256, 224) };
     row("L-BFGS step, ms", || lbfgs(&device, elements / 10));
-    row("ResNet-18 f32, ms", || resnet(&device, images, size));
     for (kind, dtype) in [("f32", DType::F32), ("bf16", DType::BF16)] {
+        let name = format!("ResNet-18 {kind}, ms");
+        row(&name, || resnet(&device, dtype, images, size));
         let name = format!("GPT-small {kind}, ms");
         row(&name, || gpt(&device, dtype, small));
     }
@@ -112,10 +112,10 @@ fn lbfgs(device: &Device, elements: usize) -> Result<f64> {
     Ok(1e3 * time)
 }
 
-fn resnet(device: &Device, images: usize, size: usize) -> Result<f64> {
+fn resnet(device: &Device, dtype: DType, images: usize, size: usize) -> Result<f64> {
     let config = ResNetConfig::imagenet(18);
-    let model = config.build(&Scope::new(0, DType::F32, device))?;
-    let input = pattern(&[images, 3, size, size], device)?;
+    let model = config.build(&Scope::new(0, dtype, device))?;
+    let input = pattern(&[images, 3, size, size], device)?.to_dtype(dtype)?;
     let labels: Vec<u32> = (0..images as u32).map(|index| index % 1000).collect();
     training(
         device,
@@ -131,7 +131,10 @@ fn gpt(device: &Device, dtype: DType, small: bool) -> Result<f64> {
     } else {
         (GptPreset::Small, 8)
     };
-    let config = preset.config();
+    let config = GptConfig {
+        dropout: 0.0,
+        ..preset.config()
+    };
     let model = config.build(&Scope::new(0, dtype, device))?;
     let shape = (batch, config.context);
     let count = (batch * config.context) as u32;
@@ -155,9 +158,7 @@ fn training(device: &Device, model: &dyn Model, input: &Tensor, labels: &Tensor)
     let time = seconds(device, || {
         seed += 1;
         let pass = Pass::Train { seed };
-        let mut loss = Loss::new(&parameters, || {
-            cross_entropy(&model.forward(input, pass)?, labels)
-        });
+        let mut loss = Loss::new(&parameters, || model.loss(input, labels, pass));
         adam.step(&mut Oracle::new(&mut loss, &mut meter))?;
         Ok(())
     })?;

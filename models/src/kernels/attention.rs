@@ -44,7 +44,7 @@ impl<'a, T: Float> Head<'a, T> {
 }
 
 impl CausalAttention {
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.heads * self.head_width
     }
 
@@ -71,7 +71,7 @@ impl CausalAttention {
         }
     }
 
-    fn scale<T: Float>(&self) -> T {
+    pub(super) fn scale<T: Float>(&self) -> T {
         T::from_f64(1.0 / (self.head_width as f64).sqrt())
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{CpuStorage, Shape};
+use candle_core::{Shape, Storage, Tensor};
 use rayon::prelude::*;
 
 use super::buffer::unwritten;
@@ -28,8 +28,10 @@ pub(crate) struct Normalization {
     pub(crate) running: Option<Moments>,
     /// Whether ReLU follows.
     pub(crate) relu: bool,
-    /// The statistics that the forward pass used.
+    /// The statistics that the forward pass used, on the CPU.
     pub(crate) used: Arc<OnceLock<Moments>>,
+    /// The same on a card, where they stay: a row of means and a row of variances.
+    pub(crate) used_on_card: Arc<OnceLock<Tensor>>,
 }
 
 impl Normalization {
@@ -39,6 +41,7 @@ impl Normalization {
             running,
             relu,
             used: Arc::default(),
+            used_on_card: Arc::default(),
         }
     }
 
@@ -369,7 +372,7 @@ pub(crate) struct ConvolveNormalize {
     pub(crate) geometry: Geometry,
     pub(crate) normalization: Normalization,
     /// The convolution's output, kept for the backward pass.
-    convolved: OnceLock<CpuStorage>,
+    pub(super) convolved: OnceLock<Storage>,
 }
 
 impl ConvolveNormalize {
@@ -424,7 +427,7 @@ impl ConvolveNormalize {
             .normalization
             .apply(moments, plane, &convolved, [weight, bias], shortcut);
         self.convolved
-            .get_or_init(|| T::to_cpu_storage_owned(convolved));
+            .get_or_init(|| Storage::Cpu(T::to_cpu_storage_owned(convolved)));
         output
     }
 
@@ -442,11 +445,10 @@ impl ConvolveNormalize {
         let [kernel, weight, _] = self.split(parameters);
         let plane = geometry.out_plane();
         // The forward pass, which comes first, has kept values of this type.
-        let convolved = self
-            .convolved
-            .get()
-            .and_then(|kept| kept.as_slice::<T>().ok());
-        let convolved = convolved.unwrap_or_default();
+        let convolved = match self.convolved.get() {
+            Some(Storage::Cpu(kept)) => kept.as_slice::<T>().unwrap_or_default(),
+            _ => &[],
+        };
         let gradients = self.normalization.gradient_sums(
             plane,
             convolved,

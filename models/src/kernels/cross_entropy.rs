@@ -13,11 +13,11 @@ use super::{Float, Function, for_each_row_block, vectorized};
 /// the sum of exponentials and s the label smoothing. Each target is a class or `None`, which is
 /// left out; at least one is a class.
 pub(crate) struct MeanCrossEntropy {
-    classes: usize,
-    targets: Vec<Option<u32>>,
+    pub(super) classes: usize,
+    pub(super) targets: Vec<Option<u32>>,
     /// How many targets count.
-    count: f64,
-    smoothing: f64,
+    pub(super) count: f64,
+    pub(super) smoothing: f64,
     log_sums: OnceLock<Vec<f64>>,
 }
 

@@ -17,12 +17,22 @@ pub(crate) struct Noise {
 }
 
 impl Noise {
+    /// Random words below this drop their element.
+    pub(super) fn threshold(&self) -> u32 {
+        (self.rate * 2f64.powi(32)) as u32
+    }
+
+    /// The factor of elements that are kept.
+    pub(super) fn keep(&self) -> f64 {
+        1.0 / (1.0 - self.rate)
+    }
+
     /// Calls `work` with the factors of the elements from `start` on, one for each element of
     /// `values`.
     #[inline(always)]
     pub(crate) fn apply<T: Float>(&self, start: usize, values: &mut [T], work: impl Fn(&mut T, T)) {
-        let threshold = (self.rate * 2f64.powi(32)) as u32;
-        let keep = T::from_f64(1.0 / (1.0 - self.rate));
+        let threshold = self.threshold();
+        let keep = T::from_f64(self.keep());
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(self.stream);
         rng.set_word_pos(start as u128);

@@ -6,12 +6,23 @@ use candle_core::{
     Storage, Tensor,
 };
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+
 use super::Float;
+#[cfg(feature = "cuda")]
+use super::cuda::{self, OnCard};
 use super::parallel::in_pool;
+
+/// What a function does on cards: nothing, in builds without them.
+#[cfg(not(feature = "cuda"))]
+pub(crate) trait OnCard<const N: usize> {}
+#[cfg(not(feature = "cuda"))]
+impl<F, const N: usize> OnCard<N> for F {}
 
 /// A differentiable function of `N` tensors, given as flat slices in row-major order. It knows its
 /// shapes; whoever builds it has checked that they fit the tensors.
-pub(crate) trait Function<const N: usize>: Send + Sync + 'static {
+pub(crate) trait Function<const N: usize>: OnCard<N> + Send + Sync + 'static {
     /// The name that Candle's errors show.
     const NAME: &'static str;
 
@@ -33,7 +44,22 @@ pub(crate) trait Function<const N: usize>: Send + Sync + 'static {
 
 /// Whether the kernels handle this tensor's device and dtype.
 pub(crate) fn supported(tensor: &Tensor) -> bool {
+    supported_on_cpu(tensor) || (cfg!(feature = "cuda") && is_on_card(tensor))
+}
+
+/// As [`supported`], for functions without kernels for cards.
+pub(crate) fn supported_on_cpu(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && matches!(tensor.dtype(), DType::F32 | DType::F64)
+}
+
+/// As [`supported`], for convolutions.
+pub(crate) fn convolution_supported(tensor: &Tensor) -> bool {
+    supported_on_cpu(tensor) || (cfg!(feature = "cudnn") && is_on_card(tensor))
+}
+
+fn is_on_card(tensor: &Tensor) -> bool {
+    let floats = [DType::F32, DType::F64, DType::F16, DType::BF16];
+    tensor.device().is_cuda() && floats.contains(&tensor.dtype())
 }
 
 /// Evaluates a function on tensors, so that Candle can differentiate through it.
@@ -72,6 +98,11 @@ impl<F: Function<1>> CustomOp1 for Node<F> {
         forward(&self.0, [(a, a_layout)])
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, a: &CudaStorage, a_layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(&self.0, [(a, a_layout)])
+    }
+
     fn bwd(&self, a: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let [a] = backward(&self.0, [a], output, gradient)?;
         Ok(a)
@@ -91,6 +122,17 @@ impl<F: Function<2>> CustomOp2 for Node<F> {
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         forward(&self.0, [(a, a_layout), (b, b_layout)])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(&self.0, [(a, a_layout), (b, b_layout)])
     }
 
     fn bwd(
@@ -119,6 +161,19 @@ impl<F: Function<3>> CustomOp3 for Node<F> {
         c_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         forward(&self.0, [(a, a_layout), (b, b_layout), (c, c_layout)])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+        c: &CudaStorage,
+        c_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(&self.0, [(a, a_layout), (b, b_layout), (c, c_layout)])
     }
 
     fn bwd(
@@ -186,6 +241,10 @@ fn backward<const N: usize, F: Function<N>>(
             }
         }
         Ok(tensors)
+    }
+    #[cfg(feature = "cuda")]
+    if gradient.device().is_cuda() {
+        return cuda::backward(function, inputs, output, gradient);
     }
     match gradient.dtype() {
         DType::F32 => typed::<N, F, f32>(function, inputs, output, gradient),

@@ -1,16 +1,16 @@
 //! The loss of a linear map's outputs, whose gradient takes their place: with a large vocabulary
 //! they are the largest tensors of a language model.
 
-use candle_core::{CpuStorage, Shape};
+use candle_core::{Shape, Storage};
 
 use super::{Affine, Float, Function, Kept, MeanCrossEntropy};
 
 /// The mean cross-entropy of `x W^T` for rows x and a weight W.
 pub(crate) struct LinearCrossEntropy {
-    affine: Affine,
-    loss: MeanCrossEntropy,
+    pub(super) affine: Affine,
+    pub(super) loss: MeanCrossEntropy,
     /// The logits, until the backward pass has run.
-    kept: Kept<CpuStorage>,
+    pub(super) kept: Kept<Storage>,
 }
 
 impl LinearCrossEntropy {
@@ -33,7 +33,7 @@ impl Function<2> for LinearCrossEntropy {
     fn forward<T: Float>(&self, inputs: [&[T]; 2]) -> Vec<T> {
         let logits = self.affine.forward(inputs);
         let loss = self.loss.forward([&logits]);
-        self.kept.put(T::to_cpu_storage_owned(logits));
+        self.kept.put(Storage::Cpu(T::to_cpu_storage_owned(logits)));
         loss
     }
 
@@ -44,8 +44,10 @@ impl Function<2> for LinearCrossEntropy {
         gradient: &[T],
         needed: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        let kept = self.kept.take();
-        let logits = kept.and_then(|kept| T::cpu_storage_data(kept).ok());
+        let logits = match self.kept.take() {
+            Some(Storage::Cpu(kept)) => T::cpu_storage_data(kept).ok(),
+            _ => None,
+        };
         let mut logits = logits.unwrap_or_else(|| self.affine.forward(inputs));
         self.loss.differentiate_in_place(&mut logits, gradient[0]);
         self.affine.backward(inputs, &[], &logits, needed)

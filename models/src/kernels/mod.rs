@@ -1,9 +1,11 @@
-//! CPU kernels with their own backward, for `f32` and `f64`.
+//! Kernels with their own backward: on the CPU for `f32` and `f64`, on NVIDIA cards for half precision
+//! too.
 //!
 //! A kernel is a [`Function`] of flat, contiguous slices; [`apply`](function::Apply::apply) makes it
 //! a node of Candle's graph. Work is cut into pieces of a fixed size and partial sums are combined
 //! in a fixed order, so results have the same bits whatever the number of threads. Layers use a
-//! kernel where [`supported`] says so and plain tensor operations elsewhere.
+//! kernel where [`supported`] says so and plain tensor operations elsewhere. What a function does on
+//! cards is in `cuda`.
 
 mod activation;
 mod attention;
@@ -14,6 +16,8 @@ mod conv2d;
 mod conv_pool;
 mod convolution;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dropout;
 mod embedding;
 mod float;
@@ -42,7 +46,7 @@ pub(crate) use cross_entropy::MeanCrossEntropy;
 pub(crate) use dropout::{DropOut, Noise};
 pub(crate) use embedding::LookUp;
 pub(crate) use float::Float;
-pub(crate) use function::{Apply, Function, supported};
+pub(crate) use function::{Apply, Function, convolution_supported, supported, supported_on_cpu};
 pub(crate) use group_norm::GroupNormalize;
 pub(crate) use kept::Kept;
 pub(crate) use layer_norm::LayerNormalize;

@@ -319,7 +319,7 @@ impl Block {
 
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         // A summary wants to see each layer.
-        if !kernels::supported(input) || summary::is_being_made() {
+        if !kernels::supported_on_cpu(input) || summary::is_being_made() {
             return self.layer_by_layer(input, pass);
         }
         let (batch, time, width) = input.dims3()?;

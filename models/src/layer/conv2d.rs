@@ -125,7 +125,7 @@ impl Conv2d {
     /// When the input has another number of channels or is smaller than the kernel.
     pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let geometry = self.geometry(input)?;
-        let output = if kernels::supported(input) {
+        let output = if kernels::convolution_supported(input) {
             let convolve = Convolve(geometry);
             match &self.bias {
                 Some(bias) => convolve.apply([input, &self.weight, bias])?,
@@ -144,7 +144,7 @@ impl Conv2d {
     /// # Errors
     /// As [`Conv2d::forward`] and [`Pool2d::forward`].
     pub fn forward_pool_relu(&self, input: &Tensor, pool: &Pool2d) -> candle_core::Result<Tensor> {
-        if kernels::supported(input)
+        if kernels::supported_on_cpu(input)
             && !summary::is_being_made()
             && let Some(bias) = &self.bias
         {

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig};
+use super::{Activation, BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig};
 use crate::kernels::{self, Apply, ConvolveNormalize};
 use crate::{Pass, Result, Scope};
 
@@ -37,7 +37,7 @@ impl ConvNorm {
     /// # Errors
     /// When the input does not fit the convolution, or a training pass sees one value per channel.
     pub fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
-        if kernels::supported(input) {
+        if kernels::convolution_supported(input) {
             return self.fused(input, None, false, pass);
         }
         self.plain(input, pass)
@@ -48,10 +48,10 @@ impl ConvNorm {
     /// # Errors
     /// As [`ConvNorm::forward`].
     pub fn forward_relu(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
-        if kernels::supported(input) {
+        if kernels::convolution_supported(input) {
             return self.fused(input, None, true, pass);
         }
-        self.plain(input, pass)?.relu()
+        self.norm.forward_relu(&self.conv.forward(input)?, pass)
     }
 
     /// `relu(norm(conv(input)) + shortcut)`.
@@ -64,10 +64,10 @@ impl ConvNorm {
         shortcut: &Tensor,
         pass: Pass,
     ) -> candle_core::Result<Tensor> {
-        if kernels::supported(input) {
+        if kernels::convolution_supported(input) {
             return self.fused(input, Some(shortcut), true, pass);
         }
-        (self.plain(input, pass)? + shortcut)?.relu()
+        Activation::Relu.forward(&(self.plain(input, pass)? + shortcut)?)
     }
 
     fn plain(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {

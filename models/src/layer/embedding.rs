@@ -89,13 +89,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::layer::testing::{assert_same_paths, device, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
         let scope = scope();
         let embedding = EmbeddingConfig::new(5, 3).build(&scope).unwrap();
-        let ids = Tensor::new(&[4u32, 0, 4, 2], &candle_core::Device::Cpu).unwrap();
+        let ids = Tensor::new(&[4u32, 0, 4, 2], &device()).unwrap();
         // The comparison wants an input, which both paths add.
         let input = Var::from_tensor(&values(&[4, 3])).unwrap();
         assert_same_paths(

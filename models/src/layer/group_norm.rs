@@ -75,7 +75,7 @@ impl GroupNorm {
         }
         let parameters = [&self.weight, &self.bias].map(Var::as_tensor);
         summary::record("GroupNorm", parameters, input, 0);
-        if !kernels::supported(input) {
+        if !kernels::supported_on_cpu(input) {
             return self.plain(input);
         }
         let kernel = GroupNormalize {

@@ -96,15 +96,17 @@ mod tests {
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
-        let scope = scope();
-        let norm = LayerNormConfig::new(7).build(&scope).unwrap();
-        norm.weight.set(&values(&[7])).unwrap();
-        let input = Var::from_tensor(&values(&[3, 4, 7])).unwrap();
-        assert_same_paths(
-            &scope.into_tensors(),
-            &input,
-            || norm.forward(&input),
-            || norm.plain(&input),
-        );
+        for (rows, width) in [(3, 7), (70, 300)] {
+            let scope = scope();
+            let norm = LayerNormConfig::new(width).build(&scope).unwrap();
+            norm.weight.set(&values(&[width])).unwrap();
+            let input = Var::from_tensor(&values(&[rows, 4, width])).unwrap();
+            assert_same_paths(
+                &scope.into_tensors(),
+                &input,
+                || norm.forward(&input),
+                || norm.plain(&input),
+            );
+        }
     }
 }

@@ -274,14 +274,14 @@ mod tests {
                 };
                 let scope = scope();
                 let linear = config.build(&scope).unwrap();
-                let input = Var::from_tensor(&values(&[2, 5, 6])).unwrap();
+                let input = Var::from_tensor(&values(&[2, 50, 6])).unwrap();
                 assert_same_paths(
                     &scope.into_tensors(),
                     &input,
                     || linear.apply(activation, &input),
                     || match activation {
-                        Some(activation) => linear.plain(&activation.plain(&input)?, &[2, 5, 9]),
-                        None => linear.plain(&input, &[2, 5, 9]),
+                        Some(activation) => linear.plain(&activation.plain(&input)?, &[2, 50, 9]),
+                        None => linear.plain(&input, &[2, 50, 9]),
                     },
                 );
             }

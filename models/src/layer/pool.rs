@@ -268,7 +268,7 @@ mod tests {
 
     use super::*;
     use crate::Tensors;
-    use crate::layer::testing::{assert_same_paths, values};
+    use crate::layer::testing::{assert_same_paths, device, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn the_first_largest_value_gets_the_gradient() {
-        let ties = Tensor::ones((1, 1, 2, 2), DType::F64, &candle_core::Device::Cpu);
+        let ties = Tensor::ones((1, 1, 2, 2), DType::F64, &device());
         let input = Var::from_tensor(&ties.unwrap()).unwrap();
         let pool = Pool2d::max(2, 2, 0).unwrap();
         for output in [pool.forward(&input), pool.plain(&input)] {
@@ -307,7 +307,7 @@ mod tests {
             ([1.0, nan, 2.0, nan], 3),
             ([1.0, nan, nan, 2.0], 2),
         ] {
-            let input = Tensor::new(&window, &candle_core::Device::Cpu).unwrap();
+            let input = Tensor::new(&window, &device()).unwrap();
             let input = Var::from_tensor(&input.reshape((1, 1, 2, 2)).unwrap()).unwrap();
             let pool = Pool2d::max(2, 2, 0).unwrap();
             for output in [pool.forward(&input), pool.plain(&input)] {

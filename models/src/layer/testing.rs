@@ -1,21 +1,37 @@
-//! Compares the two paths of a layer: kernels and plain tensor operations.
+//! Compares the two paths of a layer, kernels and plain tensor operations: on a card where the build is
+//! one for CUDA.
 
 #![allow(clippy::unwrap_used)]
+
+use std::sync::LazyLock;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 
 use crate::{Scope, Tensors};
 
+/// The device of the layers under test.
+pub(crate) fn device() -> Device {
+    // Opened once: tensors of two handles to one card do not mix.
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| {
+        if cfg!(feature = "cuda") {
+            Device::new_cuda(0).unwrap()
+        } else {
+            Device::Cpu
+        }
+    });
+    DEVICE.clone()
+}
+
 /// A scope for a layer in double precision.
 pub(crate) fn scope() -> Scope {
-    Scope::new(11, DType::F64, &Device::Cpu)
+    Scope::new(11, DType::F64, &device())
 }
 
 /// Values that all differ and repeat nowhere.
 pub(crate) fn values(shape: &[usize]) -> Tensor {
     let count = shape.iter().product::<usize>();
     let values: Vec<f64> = (0..count).map(|i| (i as f64 * 0.7 + 0.1).sin()).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    Tensor::from_vec(values, shape, &device()).unwrap()
 }
 
 /// Asserts that both paths give the same output and the same gradients of `tensors` and `input`.

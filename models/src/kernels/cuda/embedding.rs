@@ -1,0 +1,85 @@
+//! Rows looked up in a table.
+
+use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
+use candle_core::{CudaStorage, Result};
+
+use super::{Card, CardFloat, LookUp, OnCard, Values, grid, launch, size};
+
+impl OnCard<1> for LookUp {
+    fn forward_on_card<T: CardFloat>(
+        &self,
+        card: &Card,
+        [table]: [CudaView<'_, T>; 1],
+    ) -> Result<CudaStorage> {
+        let (count, width) = (size(self.ids.len() * self.width)?, size(self.width)?);
+        size(table.len())?;
+        let ids = card.upload(&self.ids)?;
+        let mut output = card.room::<T>(count as usize)?;
+        // SAFETY: the ids are those of rows of the table, and the output has a row for each.
+        unsafe {
+            launch!(card, card.kernel::<T>("look_up")?, grid(count), [table, ids, width, count] => [output])?;
+        }
+        Ok(card.store(output))
+    }
+
+    fn backward_on_card<T: CardFloat>(
+        &self,
+        card: &Card,
+        [table]: [CudaView<'_, T>; 1],
+        _output: Values<'_>,
+        gradient: Values<'_>,
+        _needed: [bool; 1],
+    ) -> Result<[Option<CudaSlice<T>>; 1]> {
+        let mut result = card.device.alloc_zeros::<T>(table.len().max(1))?;
+        let LookUps {
+            rows,
+            starts,
+            positions,
+        } = LookUps::of(&self.ids);
+        let blocks = (size(rows.len())?, 1);
+        let [rows, starts, positions] = [
+            card.upload(&rows)?,
+            card.upload(&starts)?,
+            card.upload(&positions)?,
+        ];
+        let (gradient, width) = (gradient.view::<T>()?, size(self.width)?);
+        // SAFETY: the gradient has a row for each position, the result for each row of the table.
+        unsafe {
+            launch!(card, card.kernel::<T>("look_up_gradient")?, blocks,
+                [gradient, rows, starts, positions, width] => [result])?;
+        }
+        Ok([Some(result)])
+    }
+}
+
+/// Which positions looked up the same row.
+struct LookUps {
+    /// The rows that were looked up, each once.
+    rows: Vec<u32>,
+    /// Where each row's positions start, and at last where they end.
+    starts: Vec<u32>,
+    /// The positions row by row, each row's in ascending order.
+    positions: Vec<u32>,
+}
+
+impl LookUps {
+    fn of(ids: &[u32]) -> Self {
+        let mut positions: Vec<u32> = (0..ids.len() as u32).collect();
+        // In a stable order, so that sums are.
+        positions.sort_by_key(|position| ids[*position as usize]);
+        let (mut rows, mut starts) = (Vec::new(), Vec::new());
+        for (place, position) in positions.iter().enumerate() {
+            let row = ids[*position as usize];
+            if rows.last() != Some(&row) {
+                rows.push(row);
+                starts.push(place as u32);
+            }
+        }
+        starts.push(positions.len() as u32);
+        Self {
+            rows,
+            starts,
+            positions,
+        }
+    }
+}
