@@ -4,7 +4,7 @@
 #   scripts/cuda-check.sh
 #
 # Takes about ten minutes on two cores the first time, and 3 GB in target. It type-checks our code against Candle's CUDA
-# back end and compiles Candle's kernels and ours; it links and runs nothing. scripts/cuda-host-test.sh runs ours.
+# back end and compiles Candle's kernels and ours; it links and runs nothing. scripts/cuda-host-test.sh runs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/cuda-toolchain.sh

@@ -28,7 +28,7 @@ echo "== $(git rev-parse --short HEAD), features $features, on $device"
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 
 echo "== optimizers: kernels against the CPU's and against plain tensors, and their tests on the GPU"
-CUDA_VISIBLE_DEVICES=${device#cuda:} cargo test -p optim --features "$features" --locked --lib --tests -- --include-ignored
+CUDA_VISIBLE_DEVICES=${device#cuda:} cargo test -p optim --features "$features" --locked --lib --tests
 
 echo "== training: equality with the CPU, and determinism"
 FUSE_DEVICE=$device cargo test -p bench-runner --features "$features" --locked --test integration device:: -- --nocapture

@@ -1,145 +1,172 @@
-// A CUDA driver without a card, for tests: device memory is the host's, and the kernels of optim run on the host,
-// compiled from their own source. `build` makes a library of it, which stands in for libcuda.
+// A CUDA driver without a card, for tests: device memory is the host's, and kernels run on the host, compiled from
+// their own sources (`compile`). `build` makes a library of it, which stands in for libcuda and, with blas.cpp and
+// cudnn.cpp, for the libraries of CUDA that Candle calls.
 //
 // The threads of a block take turns, each from one barrier to the next; blocks run one after the other, and the
 // order of threads and blocks turns round from block to block, so that results which depend on an order differ. A
-// barrier that some threads of a block miss is an error. Memory begins as NaN, and ends before a page that cannot be
-// touched, so that what is read before it is written, or beyond the end, shows. Kernels of other libraries are
-// missing, as is every function that the tests do not need: calling one ends the process with its name.
+// barrier that some threads of a block or a warp miss is an error. Memory begins as NaN, and ends before a page that
+// cannot be touched, so that what is read before it is written, or beyond the end, shows. Every function that the
+// tests do not need is missing, as are kernels of sources that `build` leaves out: calling one ends the process with
+// its name.
 //
 // Not shown here: speed, a card's own rounding (the compiler's promise), and the order of work between streams.
 
-#include <cmath>
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <functional>
-#include <map>
+#include <memory>
 #include <mutex>
-#include <string>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 #include <vector>
 
 #include <cuda.h>
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
+
+#include "cuda_on_host.h"
 
 [[noreturn]] static void fail(const char *what, const char *name) {
     std::fprintf(stderr, "host driver: %s: %s\n", what, name);
     std::abort();
 }
 
-// What a kernel sees of its place in the grid.
-static dim3 threadIdx, blockIdx, blockDim, gridDim;
+// Running a grid.
 
-// A thread of a block, on its own stack: it runs until it meets a barrier or its end, where it waits for its turn in
-// the next block.
-struct Thread {
+dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+static constexpr size_t WARP = 32;
+
+// A stack that threads run on, one after the other.
+struct Fiber {
     static constexpr size_t STACK = 64 * 1024;
-    std::vector<char> stack = std::vector<char>(STACK);
+    std::unique_ptr<char[]> stack{new char[STACK]};
     jmp_buf pause;
     bool begun = false;
-    bool ended = false;
 };
 
-static jmp_buf turns;
+// A thread of the block that runs, and what it waits for since its last turn.
+struct Thread {
+    enum Wait { TO_BEGIN, FOR_WARP, FOR_BLOCK, FOR_EVER };
+    dim3 index;
+    Wait wait;
+    Fiber *fiber;
+    size_t exchanges;
+};
+
+static std::vector<Thread> threads;
+static std::vector<Fiber *> idle_fibers;
 static Thread *running;
+static jmp_buf turns;
 static const std::function<void()> *body;
 
-static void wait_for_turn() {
-    if (!_setjmp(running->pause)) _longjmp(turns, 1);
+// What the threads of a warp exchange. Two tables in turn: who writes to one for the second time has waited for all to
+// write to the other, and they had read this one by then.
+static char exchanged[2][WARP][host::LARGEST_EXCHANGED];
+
+static void wait_for_turn(Thread::Wait wait) {
+    running->wait = wait;
+    if (!_setjmp(running->fiber->pause)) _longjmp(turns, 1);
 }
 
-static void run_blocks() {
+static void run_threads() {
     for (;;) {
         (*body)();
-        running->ended = true;
-        wait_for_turn();
+        wait_for_turn(Thread::FOR_EVER);
     }
 }
 
-static void take_turn(Thread &thread) {
-    running = &thread;
+static void switch_to(Fiber &fiber) {
     if (_setjmp(turns)) return;
-    if (thread.begun) _longjmp(thread.pause, 1);
-    thread.begun = true;
+    if (fiber.begun) _longjmp(fiber.pause, 1);
+    fiber.begun = true;
     static ucontext_t begin;
     getcontext(&begin);
-    begin.uc_stack.ss_sp = thread.stack.data();
-    begin.uc_stack.ss_size = Thread::STACK;
+    begin.uc_stack.ss_sp = fiber.stack.get();
+    begin.uc_stack.ss_size = Fiber::STACK;
     begin.uc_link = nullptr;
-    makecontext(&begin, run_blocks, 0);
+    makecontext(&begin, run_threads, 0);
     setcontext(&begin);
 }
 
-static void run_block(std::vector<Thread> &threads, bool backwards, const char *kernel) {
-    for (Thread &thread : threads) thread.ended = false;
-    size_t ended = 0;
-    while (ended < threads.size()) {
-        ended = 0;
-        for (size_t turn = 0; turn < threads.size(); ++turn) {
-            size_t index = backwards ? threads.size() - 1 - turn : turn;
-            threadIdx = dim3(index);
-            take_turn(threads[index]);
-            ended += threads[index].ended;
-        }
-        if (ended > 0 && ended < threads.size()) fail("threads of a block miss a barrier", kernel);
+static void take_turn(Thread &thread) {
+    if (thread.wait == Thread::TO_BEGIN) {
+        if (idle_fibers.empty()) idle_fibers.push_back(new Fiber);
+        thread.fiber = idle_fibers.back();
+        idle_fibers.pop_back();
     }
+    running = &thread;
+    threadIdx = thread.index;
+    switch_to(*thread.fiber);
+    if (thread.wait == Thread::FOR_EVER) idle_fibers.push_back(thread.fiber);
+}
+
+// Whether all of some threads have come to one place, or none has.
+static bool all_wait(const Thread *first, const Thread *last, Thread::Wait wait, const char *kernel) {
+    const auto count = std::count_if(first, last, [&](const Thread &thread) { return thread.wait == wait; });
+    if (count > 0 && count < last - first) fail("threads miss a barrier of their block or warp", kernel);
+    return count > 0;
+}
+
+// Up to the next barrier of the block.
+static void run_warp(Thread *first, Thread *last, bool backwards, const char *kernel) {
+    // What lanes without a thread give is undefined.
+    std::memset(exchanged, 0xff, sizeof exchanged);
+    do {
+        for (Thread *thread = first; thread < last; ++thread)
+            take_turn(backwards ? *(first + (last - 1 - thread)) : *thread);
+    } while (all_wait(first, last, Thread::FOR_WARP, kernel));
+}
+
+static void run_block(bool backwards, const char *kernel) {
+    for (Thread &thread : threads) thread.wait = Thread::TO_BEGIN;
+    Thread *const first = threads.data(), *const last = first + threads.size();
+    const size_t warps = (threads.size() + WARP - 1) / WARP;
+    do {
+        for (size_t turn = 0; turn < warps; ++turn) {
+            Thread *const warp = first + (backwards ? warps - 1 - turn : turn) * WARP;
+            run_warp(warp, std::min(warp + WARP, last), backwards, kernel);
+        }
+    } while (!all_wait(first, last, Thread::FOR_EVER, kernel));
 }
 
 static void run_grid(dim3 grid, dim3 block, const char *kernel, const std::function<void()> &thread) {
-    static std::vector<Thread> threads;
-    if (threads.size() != block.x) threads = std::vector<Thread>(block.x);
+    threads.clear();
+    for (unsigned z = 0; z < block.z; ++z)
+        for (unsigned y = 0; y < block.y; ++y)
+            for (unsigned x = 0; x < block.x; ++x) threads.push_back({dim3(x, y, z), Thread::TO_BEGIN, nullptr, 0});
     body = &thread;
     gridDim = grid;
     blockDim = block;
-    size_t blocks = size_t(grid.x) * grid.y;
+    const size_t blocks = size_t(grid.x) * grid.y * grid.z;
     for (size_t turn = 0; turn < blocks; ++turn) {
-        size_t index = blocks - 1 - turn;
-        blockIdx = dim3(index % grid.x, index / grid.x);
-        run_block(threads, turn % 2 == 1, kernel);
+        const size_t index = blocks - 1 - turn;
+        blockIdx = dim3(index % grid.x, index / grid.x % grid.y, index / grid.x / grid.y);
+        run_block(turn % 2 == 1, kernel);
     }
 }
 
-// The kernels, as plain functions.
-#undef __global__
-#undef __device__
-#undef __shared__
-#undef __launch_bounds__
-#define __global__
-#define __device__
-// One for all threads of a block, since one block runs at a time.
-#define __shared__ static
-#define __launch_bounds__(threads)
-#define __syncthreads wait_for_turn
-using std::fabs;
-using std::sqrt;
-#include "kernels.cu"
+void host::wait_for_block() { wait_for_turn(Thread::FOR_BLOCK); }
 
-using Kernel = std::function<void(void **)>;
+unsigned host::lane() { return (running - threads.data()) % WARP; }
 
-// Calls a kernel with arguments given as the driver gets them: by address, without their types.
-template <class... A, size_t... I>
-static Kernel with_arguments(void (*kernel)(A...), std::index_sequence<I...>) {
-    return [kernel](void **arguments) { kernel(*static_cast<A *>(arguments[I])...); };
+const void *host::exchange(unsigned mask, const void *value, size_t bytes, unsigned from) {
+    if (mask != 0xffffffff) fail("an exchange", "of a part of a warp");
+    auto &table = exchanged[running->exchanges++ % 2];
+    std::memcpy(table[lane()], value, bytes);
+    wait_for_turn(Thread::FOR_WARP);
+    return table[from % WARP];
 }
 
-template <class... A> static Kernel kernel(void (*function)(A...)) {
-    return with_arguments(function, std::index_sequence_for<A...>());
+// The kernels of every source, by its path.
+static std::map<std::string, host::Kernels> &sources() {
+    static std::map<std::string, host::Kernels> all;
+    return all;
 }
 
-#define NAMED(name) {#name, kernel(name)}
-#define NAMED_OF(T)                                                                                      \
-    NAMED(adam_##T), NAMED(sgd_##T), NAMED(squares_##T), NAMED(write_parameters_##T),                    \
-        NAMED(read_parameters_##T), NAMED(new_pair_##T), NAMED(row_products_##T), NAMED(combine_##T)
-
-static const std::map<std::string, Kernel> KERNELS = {
-    NAMED(totals), NAMED(norms_f32), NAMED(norms_f64),
-    NAMED_OF(f32), NAMED_OF(f64), NAMED_OF(f16), NAMED_OF(bf16),
-};
+bool host::add_kernels(const char *source, Kernels kernels) {
+    return sources().emplace(source, std::move(kernels)).second;
+}
 
 // Device memory, and one lock for all work: a stream's order is the order of calls.
 
@@ -152,7 +179,8 @@ static size_t taken;
 static CUresult allocate(CUdeviceptr *out, size_t bytes) {
     std::lock_guard<std::recursive_mutex> guard(lock);
     const size_t page = sysconf(_SC_PAGESIZE);
-    const size_t used = (bytes + 7) / 8 * 8;
+    // Kernels may load 16 bytes at once from where an allocation begins.
+    const size_t used = (bytes + 15) / 16 * 16;
     const size_t whole = (used + page - 1) / page * page;
     // As the driver API has it for nothing.
     if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
@@ -244,36 +272,41 @@ CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstr
     return copy(to, from, bytes);
 }
 
-CUresult cuModuleLoadData(CUmodule *module, const void *) {
-    static int only;
-    *module = reinterpret_cast<CUmodule>(&only);
+// The build's compiler for CUDA names the source of every module at its end.
+CUresult cuModuleLoadData(CUmodule *module, const void *image) {
+    const std::string text = static_cast<const char *>(image), mark = "// source: ";
+    const size_t at = text.rfind(mark);
+    if (at == std::string::npos) fail("a module of another compiler than host-driver/nvcc", text.substr(0, 80).c_str());
+    const std::string source = text.substr(at + mark.size(), text.find('\n', at) - at - mark.size());
+    const auto found = sources().find(source);
+    if (found == sources().end()) fail("no kernels of this source", source.c_str());
+    *module = reinterpret_cast<CUmodule>(&found->second);
     return CUDA_SUCCESS;
 }
 CUresult cuModuleUnload(CUmodule) { return CUDA_SUCCESS; }
-CUresult cuModuleGetFunction(CUfunction *function, CUmodule, const char *name) {
-    auto found = KERNELS.find(name);
-    if (found == KERNELS.end()) fail("no kernel of this name", name);
-    *function = reinterpret_cast<CUfunction>(const_cast<std::pair<const std::string, Kernel> *>(&*found));
+CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
+    auto &kernels = *reinterpret_cast<host::Kernels *>(module);
+    const auto found = kernels.find(name);
+    if (found == kernels.end()) fail("no kernel of this name", name);
+    *function = reinterpret_cast<CUfunction>(&*found);
     return CUDA_SUCCESS;
 }
 CUresult cuLaunchKernel(
     CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-    unsigned block_z, unsigned, CUstream, void **arguments, void **
+    unsigned block_z, unsigned shared_bytes, CUstream, void **arguments, void **
 ) {
-    const auto &[name, kernel] = *reinterpret_cast<std::pair<const std::string, Kernel> *>(function);
-    // The limits of every card, and what run_grid can do.
-    if (grid_x == 0 || grid_y == 0 || grid_y > 65535 || block_x == 0 || block_x > 1024)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (grid_z != 1 || block_y != 1 || block_z != 1) fail("one dimension of threads, two of blocks", name.c_str());
+    const auto &[name, kernel] = *reinterpret_cast<host::Kernels::value_type *>(function);
+    const size_t blocks = size_t(grid_x) * grid_y * grid_z, size = size_t(block_x) * block_y * block_z;
+    // The limits of every card.
+    if (blocks == 0 || grid_x > 2147483647 || grid_y > 65535 || grid_z > 65535) return CUDA_ERROR_INVALID_VALUE;
+    if (size == 0 || size > 1024 || block_z > 64) return CUDA_ERROR_INVALID_VALUE;
+    if (shared_bytes > 0) fail("shared memory whose size the launch says", name.c_str());
     std::lock_guard<std::recursive_mutex> guard(lock);
-    run_grid(dim3(grid_x, grid_y), dim3(block_x), name.c_str(), [&] { kernel(arguments); });
+    run_grid(dim3(grid_x, grid_y, grid_z), dim3(block_x, block_y, block_z), name.c_str(), [&] { kernel(arguments); });
     return CUDA_SUCCESS;
 }
 
 // What Candle makes for every device, whether it is used or not.
-int cublasCreate_v2(void **handle) { return *handle = &lock, 0; }
-int cublasDestroy_v2(void *) { return 0; }
-int cublasSetStream_v2(void *, void *) { return 0; }
 int curandCreateGenerator(void **generator, int) { return *generator = &lock, 0; }
 int curandDestroyGenerator(void *) { return 0; }
 int curandSetStream(void *, void *) { return 0; }

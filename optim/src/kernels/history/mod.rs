@@ -430,7 +430,6 @@ mod tests {
         }
 
         #[test]
-        #[ignore = "takes Candle's own kernels, so a real card"]
         fn kernels_agree_with_plain_tensors() {
             let card = &Device::new_cuda(0).unwrap();
             for (dtype, pair_dtype, _) in CASES {
