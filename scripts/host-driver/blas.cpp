@@ -1,4 +1,4 @@
-// Matrix products as cuBLAS makes them, on the host: the functions that Candle calls. Sums are in f32, of f64 in f64.
+// Matrix products as cuBLAS makes them, on the host: the functions that Candle and models call. Sums are in f32, of f64 in f64.
 
 #include <algorithm>
 #include <type_traits>
@@ -11,7 +11,7 @@
 // As in cublas_api.h, which comes with the library alone.
 enum Status { SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
 enum Operation { N = 0, T = 1 };
-enum Compute { COMPUTE_32F = 68 };
+enum Compute { COMPUTE_32F = 68, COMPUTE_64F = 70 };
 
 template <class E> using Sum = std::conditional_t<std::is_same_v<E, double>, double, float>;
 
@@ -91,17 +91,19 @@ Status cublasGemmStridedBatchedEx(
     long long stride_b, const void *beta, void *c, cudaDataType type_c, int leading_c, long long stride_c, int batches,
     Compute compute, int
 ) {
-    if (type_a != type_b || type_a != type_c || compute != COMPUTE_32F) return NOT_SUPPORTED;
+    if (type_a != type_b || type_a != type_c || compute != (type_a == CUDA_R_64F ? COMPUTE_64F : COMPUTE_32F))
+        return NOT_SUPPORTED;
     const auto of = [&](auto element) {
         using E = decltype(element);
         return multiply<E>(
-            operation_a, operation_b, m, n, k, *static_cast<const float *>(alpha),
+            operation_a, operation_b, m, n, k, *static_cast<const Sum<E> *>(alpha),
             {static_cast<const E *>(a), leading_a, stride_a}, {static_cast<const E *>(b), leading_b, stride_b},
-            *static_cast<const float *>(beta), {static_cast<E *>(c), leading_c, stride_c}, batches
+            *static_cast<const Sum<E> *>(beta), {static_cast<E *>(c), leading_c, stride_c}, batches
         );
     };
     switch (type_a) {
     case CUDA_R_32F: return of(float());
+    case CUDA_R_64F: return of(double());
     case CUDA_R_16F: return of(__half());
     case CUDA_R_16BF: return of(__nv_bfloat16());
     default: return NOT_SUPPORTED;
