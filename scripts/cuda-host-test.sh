@@ -5,10 +5,11 @@
 #   scripts/cuda-host-test.sh
 #
 # The tests are linked with a stand-in for CUDA's libraries that runs kernels on the host
-# (scripts/host-driver/driver.cpp says what it shows and what it cannot). Needs g++ and what
-# scripts/cuda-toolchain.sh needs.
+# (scripts/host-driver/driver.cpp says what it shows and what it cannot). FEATURES chooses the build (default cuda;
+# cudnn also stands in for cuDNN's convolutions). Needs g++ and what scripts/cuda-toolchain.sh needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+features=${FEATURES:-cuda}
 # shellcheck source=scripts/cuda-toolchain.sh
 . scripts/cuda-toolchain.sh
 
@@ -20,5 +21,5 @@ export NVCC=$PWD/scripts/host-driver/nvcc
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/host-driver}
 
 # Left out: a test that takes minutes there.
-cargo test -p optim --features cuda --locked --lib --tests -- --skip more_history_never_hurts
-FUSE_DEVICE=cuda:0 cargo test -p bench-runner --features cuda --locked --test integration device:: -- --nocapture
+cargo test -p optim --features "$features" --locked --lib --tests -- --skip more_history_never_hurts
+FUSE_DEVICE=cuda:0 cargo test -p bench-runner --features "$features" --locked --test integration device:: -- --nocapture

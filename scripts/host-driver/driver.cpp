@@ -2,12 +2,12 @@
 // their own sources (`compile`). `build` makes a library of it, which stands in for libcuda and, with blas.cpp and
 // cudnn.cpp, for the libraries of CUDA that Candle calls.
 //
-// The threads of a block take turns, each from one barrier to the next; blocks run one after the other, and the
-// order of threads and blocks turns round from block to block, so that results which depend on an order differ. A
-// barrier that some threads of a block or a warp miss is an error. Memory begins as NaN, and ends before a page that
-// cannot be touched, so that what is read before it is written, or beyond the end, shows. Every function that the
-// tests do not need is missing, as are kernels of sources that `build` leaves out: calling one ends the process with
-// its name.
+// The threads of a block take turns, each from one barrier to the next; blocks run one after the other. The order of
+// threads turns round from block to block, and that of blocks at random, so that results which depend on an order
+// differ. A barrier that some threads of a block or a warp miss is an error. Memory begins as NaN, and ends before a
+// page that cannot be touched, so that what is read before it is written, or beyond the end, shows. Every function
+// that the tests do not need is missing, as are kernels of sources that `build` leaves out: calling one ends the
+// process with its name.
 //
 // Not shown here: speed, a card's own rounding (the compiler's promise), and the order of work between streams.
 
@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -139,10 +140,11 @@ static void run_grid(dim3 grid, dim3 block, const char *kernel, const std::funct
     gridDim = grid;
     blockDim = block;
     const size_t blocks = size_t(grid.x) * grid.y * grid.z;
+    const size_t backwards = std::random_device()() % 2;
     for (size_t turn = 0; turn < blocks; ++turn) {
-        const size_t index = blocks - 1 - turn;
+        const size_t index = backwards ? blocks - 1 - turn : turn;
         blockIdx = dim3(index % grid.x, index / grid.x % grid.y, index / grid.x / grid.y);
-        run_block(turn % 2 == 1, kernel);
+        run_block((turn + backwards) % 2, kernel);
     }
 }
 
