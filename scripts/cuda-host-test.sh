@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Tests the suite on CUDA on a machine without a GPU: optim's kernels and what launches them, and whole networks that
-# train on a card's path.
+# Tests the suite on CUDA on a machine without a GPU: the kernels of optimizers and layers and what launches them, and
+# whole networks that train on two cards.
 #
 #   scripts/cuda-host-test.sh
 #
 # The tests are linked with a stand-in for CUDA's libraries that runs kernels on the host
-# (scripts/host-driver/driver.cpp says what it shows and what it cannot). FEATURES chooses the build (default cuda;
-# cudnn also stands in for cuDNN's convolutions). Needs g++ and what scripts/cuda-toolchain.sh needs.
+# (scripts/host-driver/driver.cpp says what it shows and what it cannot). FEATURES chooses the build (default cudnn;
+# with cuda, convolutions are Candle's). Needs g++ and what scripts/cuda-toolchain.sh needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-features=${FEATURES:-cuda}
+features=${FEATURES:-cudnn}
 # shellcheck source=scripts/cuda-toolchain.sh
 . scripts/cuda-toolchain.sh
 
@@ -20,6 +20,10 @@ export NVCC=$PWD/scripts/host-driver/nvcc
 # Cargo would not build Candle again for another CUDA compiler, and its kernels are empty here.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/host-driver}
 
+# All of the workspace each time, whose choice of features is then the same: Candle is built once.
+run() { cargo test --workspace --features "$features" --locked "$@"; }
+of_optim=$(cd optim/tests && printf -- '--test %s ' *.rs | sed 's/\.rs//g')
 # Left out: a test that takes minutes there.
-cargo test -p optim --features "$features" --locked --lib --tests -- --skip more_history_never_hurts
-FUSE_DEVICE=cuda:0 cargo test -p bench-runner --features "$features" --locked --test integration device:: -- --nocapture
+# shellcheck disable=SC2086 # several arguments
+run --lib $of_optim -- --skip more_history_never_hurts
+FUSE_DEVICE=cuda:all run --test integration device:: -- --nocapture

@@ -1,6 +1,6 @@
-//! Runs in bf16 against runs in f32, and runs on another device against runs on the CPU. `FUSE_DEVICE=cuda:0 cargo test -p bench-runner --features
-//! cuda --test integration device::` (or `metal`) names the device; without it there is nothing to compare, and the test
-//! is skipped.
+//! Runs in bf16 against runs in f32, and runs on another device against runs on the CPU. `FUSE_DEVICE=cuda:0
+//! cargo test -p bench-runner --features cuda --test integration device::` (or `metal`) names the device; without it
+//! there is nothing to compare, and the test is skipped.
 
 use std::path::Path;
 
@@ -44,7 +44,7 @@ context = 16
 budget = 8
 points = 8
 measure_windows = 8
-model = { kind = "gpt", vocabulary = 256, context = 16, layers = 1, heads = 2, width = 16 }
+model = { kind = "gpt", vocabulary = 256, context = 16, layers = 1, heads = 2, width = 16, dropout = 0.1 }
 grid = { precision = ["f32", "bf16"] }
 
 [[optimizer]]

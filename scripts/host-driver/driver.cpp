@@ -217,23 +217,27 @@ template <class T> static CUresult copy(T to, CUdeviceptr from, size_t bytes) {
 
 extern "C" {
 
+// Several cards, which share their memory.
+static constexpr int CARDS = 2;
+
 CUresult cuInit(unsigned) { return CUDA_SUCCESS; }
 CUresult cuDeviceGet(CUdevice *device, int ordinal) {
     *device = ordinal;
-    return ordinal == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+    return ordinal >= 0 && ordinal < CARDS ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
-CUresult cuDeviceGetCount(int *count) { return *count = 1, CUDA_SUCCESS; }
+CUresult cuDeviceGetCount(int *count) { return *count = CARDS, CUDA_SUCCESS; }
 CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute, CUdevice) {
     return *value = 1, CUDA_SUCCESS;
 }
-CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
-    static int only;
-    *context = reinterpret_cast<CUcontext>(&only);
+CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
+    static int contexts[CARDS];
+    *context = reinterpret_cast<CUcontext>(&contexts[device]);
     return CUDA_SUCCESS;
 }
 CUresult cuDevicePrimaryCtxRelease(CUdevice) { return CUDA_SUCCESS; }
-CUresult cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
-CUresult cuCtxGetCurrent(CUcontext *context) { return cuDevicePrimaryCtxRetain(context, 0); }
+static thread_local CUcontext current;
+CUresult cuCtxSetCurrent(CUcontext context) { return current = context, CUDA_SUCCESS; }
+CUresult cuCtxGetCurrent(CUcontext *context) { return *context = current, CUDA_SUCCESS; }
 CUresult cuCtxSynchronize() { return CUDA_SUCCESS; }
 CUresult cuStreamSynchronize(CUstream) { return CUDA_SUCCESS; }
 
@@ -257,6 +261,10 @@ CUresult cuEventCreate(CUevent *event, unsigned) {
 CUresult cuEventDestroy(CUevent) { return CUDA_SUCCESS; }
 CUresult cuEventRecord(CUevent, CUstream) { return CUDA_SUCCESS; }
 CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned) { return CUDA_SUCCESS; }
+
+// Memory that was freed is given back at once, whatever is asked for.
+CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool, CUdevice) { return *pool = nullptr, CUDA_SUCCESS; }
+CUresult cuMemPoolSetAttribute(CUmemoryPool, CUmemPool_attribute, void *) { return CUDA_SUCCESS; }
 
 CUresult cuMemAlloc(CUdeviceptr *out, size_t bytes) { return allocate(out, bytes); }
 CUresult cuMemAllocAsync(CUdeviceptr *out, size_t bytes, CUstream) { return allocate(out, bytes); }

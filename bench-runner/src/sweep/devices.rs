@@ -42,7 +42,7 @@ impl DeviceSpec {
             Kind::Cpu => Ok(vec![Device::Cpu]),
             Kind::Cuda => {
                 let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-                self.open_with(visible.as_deref(), Device::new_cuda)
+                self.open_with(visible.as_deref(), open_card)
             }
             Kind::Metal => self.open_with(None, Device::new_metal),
         }
@@ -98,6 +98,40 @@ impl DeviceSpec {
             }),
         }
     }
+}
+
+/// A card on which memory that was freed stays with the process, for the next vector: by default the driver gives it
+/// back whenever the process waits for the card, which every step does (CUDA's documentation of
+/// `CU_MEMPOOL_ATTR_RELEASE_THRESHOLD`).
+#[cfg(feature = "cuda")]
+fn open_card(ordinal: usize) -> candle_core::Result<Device> {
+    use candle_core::cuda::WrapErr;
+    use candle_core::cuda::cudarc::driver::result::{device, mem_pool};
+    use candle_core::cuda::cudarc::driver::sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+
+    let card = Device::new_cuda(ordinal)?;
+    let mut kept = u64::MAX;
+    // SAFETY: the device has just been opened, and the attribute is a number of 64 bits.
+    unsafe {
+        let pool = device::get_default_mem_pool(device::get(ordinal as i32).w()?).w()?;
+        mem_pool::set_attribute(
+            pool,
+            CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+            (&raw mut kept).cast(),
+        )
+        .w()?;
+    }
+    // Events would be made for each vector, and only matter between streams.
+    if let Device::Cuda(card) = &card {
+        // SAFETY: a run queues all its work on its thread's stream, and is the only one on its card.
+        unsafe { card.disable_event_tracking() };
+    }
+    Ok(card)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_card(ordinal: usize) -> candle_core::Result<Device> {
+    Device::new_cuda(ordinal)
 }
 
 /// How many devices `CUDA_VISIBLE_DEVICES` leaves: those before the first that is not valid.

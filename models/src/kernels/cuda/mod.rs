@@ -9,6 +9,8 @@ mod attention;
 mod batch_norm;
 mod convolution;
 mod cross_entropy;
+#[cfg(feature = "cudnn")]
+mod cudnn;
 mod embedding;
 mod layer_norm;
 mod linear;
