@@ -21,7 +21,11 @@ export NVCC=$PWD/scripts/host-driver/nvcc
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/host-driver}
 
 # All of the workspace each time, whose choice of features is then the same: Candle is built once.
-run() { cargo test --workspace --features "$features" --locked "$@"; }
+# Hardly anything runs in what takes longest to optimise.
+run() {
+  cargo test --workspace --features "$features" --locked --config profile.dev.package.candle-core.opt-level=1 \
+    --config profile.dev.package.bench-runner.opt-level=0 "$@"
+}
 of_optim=$(cd optim/tests && printf -- '--test %s ' *.rs | sed 's/\.rs//g')
 # Left out: a test that takes minutes there.
 # shellcheck disable=SC2086 # several arguments

@@ -34,8 +34,9 @@ run() { cargo test --workspace --features "$features" --locked "$@"; }
 
 echo "== optimizers and layers: kernels against the CPU's and against plain tensors, and the optimizers' tests on the GPU"
 of_optim=$(cd optim/tests && printf -- '--test %s ' *.rs | sed 's/\.rs//g')
+# One after the other: threads that share a handle of cuBLAS would disturb each other.
 # shellcheck disable=SC2086 # several arguments
-CUDA_VISIBLE_DEVICES=${device#cuda:} run --lib $of_optim
+CUDA_VISIBLE_DEVICES=${device#cuda:} run --lib $of_optim -- --test-threads=1
 
 echo "== training: equality with the CPU, and determinism"
 FUSE_DEVICE=$device run --test integration device:: -- --nocapture

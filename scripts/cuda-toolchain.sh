@@ -10,7 +10,7 @@ if ! [ -x "$toolchain/bin/python" ]; then
   python3 -m venv "$toolchain"
 fi
 # One release throughout: nvcc refuses headers of another.
-"$toolchain/bin/pip" install --quiet --disable-pip-version-check \
+"$toolchain/bin/python" -m pip install --quiet --disable-pip-version-check \
   nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 \
   nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 nvidia-curand==10.4.0.35
 CUDA_HOME=$("$toolchain/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/nvidia/cu13

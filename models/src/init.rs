@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 
+use crate::layer::widened_dtype;
 use crate::{Error, Result, Tensors};
 
 /// A rule for a tensor's first values.
@@ -118,18 +119,18 @@ impl Scope {
     /// # Errors
     /// When the name is taken or the device refuses the tensor.
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Var> {
-        let var = self.create(name, &shape.into(), init)?;
+        let var = self.create(name, &shape.into(), init, self.dtype)?;
         let entry = (self.name(name), var.clone());
         self.tensors.borrow_mut().parameters.push(entry);
         Ok(var)
     }
 
-    /// Creates a buffer, which no optimizer moves.
+    /// Creates a buffer, which no optimizer moves; in f32 where the scope's tensors are in half precision.
     ///
     /// # Errors
     /// As [`Scope::parameter`].
     pub fn buffer(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Var> {
-        let var = self.create(name, &shape.into(), init)?;
+        let var = self.create(name, &shape.into(), init, widened_dtype(self.dtype))?;
         let entry = (self.name(name), var.clone());
         self.tensors.borrow_mut().buffers.push(entry);
         Ok(var)
@@ -155,7 +156,7 @@ impl Scope {
         format!("{}{name}", self.prefix)
     }
 
-    fn create(&self, name: &str, shape: &Shape, init: Init) -> Result<Var> {
+    fn create(&self, name: &str, shape: &Shape, init: Init, dtype: DType) -> Result<Var> {
         let name = self.name(name);
         let tensors = self.tensors.borrow();
         let mut taken = tensors.parameters.iter().chain(&tensors.buffers);
@@ -177,7 +178,7 @@ impl Scope {
                 normal.sample_iter(&mut rng).take(count).collect()
             }
         };
-        let host = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.dtype)?;
+        let host = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?;
         Ok(Var::from_tensor(&host.to_device(&self.device)?)?)
     }
 }

@@ -3,6 +3,7 @@
 use candle_core::{D, DType, Tensor, bail};
 
 use crate::kernels::{self, Apply};
+use crate::layer::widened;
 use crate::{Error, Result};
 
 /// The cross-entropy of logits and class indices: the mean over all targets t of
@@ -51,21 +52,18 @@ impl CrossEntropy {
     /// computed with in f32, and their loss is in f32.
     ///
     /// # Errors
-    /// When the shapes do not fit, or, on the CPU, when a target is not a class or every target is
+    /// When the shapes do not fit, or, where there are kernels, when a target is not a class or every target is
     /// ignored.
     pub fn forward(&self, logits: &Tensor, targets: &Tensor) -> candle_core::Result<Tensor> {
         if kernels::supported(logits) {
             return self.kernel(logits.dims(), targets)?.apply([logits]);
         }
         let classes = fitting_classes(logits.dims(), targets)?;
-        let logits = match logits.dtype() {
-            DType::BF16 | DType::F16 => &logits.to_dtype(DType::F32)?,
-            _ => logits,
-        };
+        let logits = widened(logits)?;
         self.plain(&logits.reshape(((), classes))?, &targets.flatten_all()?)
     }
 
-    /// The loss of logits of this shape, which are on the CPU.
+    /// The loss of logits of this shape, by kernels.
     pub(crate) fn kernel(
         &self,
         logits: &[usize],

@@ -252,7 +252,7 @@ pub enum Precision {
     /// 32-bit floating point.
     #[default]
     F32,
-    /// bfloat16; losses, and what optimizers keep beside the parameters, are in f32.
+    /// bfloat16; losses, running statistics, and what optimizers keep beside the parameters are in f32.
     Bf16,
 }
 

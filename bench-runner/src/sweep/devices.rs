@@ -105,22 +105,24 @@ impl DeviceSpec {
 /// `CU_MEMPOOL_ATTR_RELEASE_THRESHOLD`).
 #[cfg(feature = "cuda")]
 fn open_card(ordinal: usize) -> candle_core::Result<Device> {
-    use candle_core::cuda::WrapErr;
     use candle_core::cuda::cudarc::driver::result::{device, mem_pool};
     use candle_core::cuda::cudarc::driver::sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
 
     let card = Device::new_cuda(ordinal)?;
     let mut kept = u64::MAX;
+    // A card without pools has nothing to keep.
     // SAFETY: the device has just been opened, and the attribute is a number of 64 bits.
-    unsafe {
-        let pool = device::get_default_mem_pool(device::get(ordinal as i32).w()?).w()?;
-        mem_pool::set_attribute(
-            pool,
-            CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
-            (&raw mut kept).cast(),
-        )
-        .w()?;
-    }
+    let _ = unsafe {
+        device::get(ordinal as i32)
+            .and_then(|card| device::get_default_mem_pool(card))
+            .and_then(|pool| {
+                mem_pool::set_attribute(
+                    pool,
+                    CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+                    (&raw mut kept).cast(),
+                )
+            })
+    };
     // Events would be made for each vector, and only matter between streams.
     if let Device::Cuda(card) = &card {
         // SAFETY: a run queues all its work on its thread's stream, and is the only one on its card.

@@ -3,6 +3,7 @@
 use candle_core::{D, Tensor, bail};
 
 use super::dropout::{Dropout, factors};
+use super::widened;
 use crate::kernels::{self, Apply, Noise};
 use crate::{Pass, summary};
 
@@ -61,7 +62,8 @@ impl CausalAttention {
         let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
         let scores = (queries.matmul(&keys.t()?)? * (1.0 / (head_width as f64).sqrt()))?;
         let hidden = hidden_keys(time, input)?.broadcast_as(scores.shape())?;
-        let probabilities = candle_nn::ops::softmax(&(scores + hidden)?, D::Minus1)?;
+        let probabilities = candle_nn::ops::softmax(&widened(&(scores + hidden)?)?, D::Minus1)?;
+        let probabilities = probabilities.to_dtype(input.dtype())?;
         let probabilities = match dropout {
             Some(noise) => {
                 let shape = probabilities.dims();

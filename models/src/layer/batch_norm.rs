@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor, Var};
 
+use super::widened;
 use crate::kernels::{self, Apply, BatchNorm, Moments, Normalization};
 use crate::{Error, Init, Pass, Result, Scope, summary};
 
@@ -154,7 +155,7 @@ impl BatchNorm2d {
             (None, Some(moments)) => moments.clone(),
             (None, None) => return Ok(()),
         };
-        let moments = moments.to_dtype(self.weight.dtype())?;
+        let moments = moments.to_dtype(self.running_mean.dtype())?;
         self.move_statistics(&moments.get(0)?, &moments.get(1)?, count)
     }
 
@@ -172,6 +173,9 @@ impl BatchNorm2d {
 
     /// The normalised input from tensor operations.
     pub(crate) fn plain(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let dtype = input.dtype();
+        let input = &widened(input)?;
+        let [weight, bias] = [widened(&self.weight)?, widened(&self.bias)?];
         let (mean, var) = if pass.is_train() {
             let (batch, _, height, width) = input.dims4()?;
             let mean = input.mean_keepdim((0, 2, 3))?;
@@ -191,8 +195,9 @@ impl BatchNorm2d {
         input
             .broadcast_sub(&mean)?
             .broadcast_div(&deviation)?
-            .broadcast_mul(&self.weight.reshape((1, (), 1, 1))?)?
-            .broadcast_add(&self.bias.reshape((1, (), 1, 1))?)
+            .broadcast_mul(&weight.reshape((1, (), 1, 1))?)?
+            .broadcast_add(&bias.reshape((1, (), 1, 1))?)?
+            .to_dtype(dtype)
     }
 
     /// Moves the running statistics towards those of a batch with `count` values per channel.
@@ -269,6 +274,26 @@ mod tests {
             let before = norm.running_var.copy().unwrap();
             norm.forward(&input, Pass::Eval).unwrap();
             assert_close("var", &norm.running_var, &before);
+        }
+    }
+
+    /// Sums in bf16 would stop growing at a few hundred of so many values.
+    #[test]
+    fn statistics_of_half_precision_are_those_of_full() {
+        let input = values(&[64, 1, 16, 16]);
+        let statistics = |dtype: DType| {
+            let scope = Scope::new(11, dtype, &device());
+            let norm = BatchNorm2dConfig::new(1).build(&scope).unwrap();
+            norm.forward(&input.to_dtype(dtype).unwrap(), TRAIN)
+                .unwrap();
+            [&norm.running_mean, &norm.running_var].map(|var| {
+                let value = var.to_dtype(DType::F64).unwrap().get(0).unwrap();
+                value.to_scalar::<f64>().unwrap()
+            })
+        };
+        let (half, full) = (statistics(DType::BF16), statistics(DType::F64));
+        for (half, full) in half.iter().zip(full) {
+            assert!((half - full).abs() <= 1e-3, "{half} {full}");
         }
     }
 

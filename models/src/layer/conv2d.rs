@@ -1,8 +1,8 @@
 //! Two-dimensional convolution with stride, padding, dilation and groups.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
-use super::{Activation, Pool2d};
+use super::{Activation, Pool2d, widened};
 use crate::kernels::{self, Apply, Convolve, ConvolvePool, Geometry};
 use crate::{Error, Init, Result, Scope, summary};
 
@@ -228,21 +228,21 @@ impl Conv2d {
         }
         let convolve =
             |input: &Tensor, weight: &Tensor| input.conv2d(weight, 0, stride, dilation, groups);
-        let output = match (input.device(), input.dtype()) {
-            // Candle's CPU convolution does not take half precision.
-            (Device::Cpu, half @ (DType::BF16 | DType::F16)) => {
-                let (input, weight) = (
-                    input.to_dtype(DType::F32)?,
-                    self.weight.to_dtype(DType::F32)?,
-                );
-                convolve(&input, &weight)?.to_dtype(half)?
-            }
-            _ => convolve(&input, &self.weight)?,
+        let dtype = input.dtype();
+        // Candle's CPU convolution does not take half precision.
+        let output = if input.device().is_cpu() {
+            convolve(&widened(&input)?, &widened(&self.weight)?)?
+        } else {
+            convolve(&input, &self.weight)?
         };
-        match &self.bias {
-            Some(bias) => output.broadcast_add(&bias.reshape((1, (), 1, 1))?),
-            None => Ok(output),
-        }
+        let output = match &self.bias {
+            Some(bias) => {
+                let bias = widened(bias)?.reshape((1, (), 1, 1))?;
+                widened(&output)?.broadcast_add(&bias)?
+            }
+            None => output,
+        };
+        output.to_dtype(dtype)
     }
 }
 

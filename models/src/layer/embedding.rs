@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor, Var, bail};
 
+use super::widened;
 use crate::kernels::{self, Apply};
 use crate::{Error, Init, Result, Scope, summary};
 
@@ -80,7 +81,10 @@ impl Embedding {
     }
 
     fn plain(&self, ids: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
-        self.weight.index_select(ids, 0)?.reshape(shape)
+        widened(&self.weight)?
+            .index_select(ids, 0)?
+            .to_dtype(self.weight.dtype())?
+            .reshape(shape)
     }
 }
 

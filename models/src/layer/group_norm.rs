@@ -2,6 +2,7 @@
 
 use candle_core::{D, Tensor, Var};
 
+use super::widened;
 use crate::kernels::{self, Apply, GroupNormalize};
 use crate::{Error, Init, Result, Scope, summary};
 
@@ -90,14 +91,16 @@ impl GroupNorm {
 
     /// The normalised input from tensor operations.
     fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
-        let groups = input.reshape((input.dim(0)?, self.config.groups, ()))?;
+        let wide = widened(input)?;
+        let groups = wide.reshape((input.dim(0)?, self.config.groups, ()))?;
         let centered = groups.broadcast_sub(&groups.mean_keepdim(D::Minus1)?)?;
         let var = centered.sqr()?.mean_keepdim(D::Minus1)?;
         centered
             .broadcast_div(&(var + self.config.eps)?.sqrt()?)?
             .reshape(input.shape())?
-            .broadcast_mul(&self.weight.reshape((1, (), 1, 1))?)?
-            .broadcast_add(&self.bias.reshape((1, (), 1, 1))?)
+            .broadcast_mul(&widened(&self.weight)?.reshape((1, (), 1, 1))?)?
+            .broadcast_add(&widened(&self.bias)?.reshape((1, (), 1, 1))?)?
+            .to_dtype(input.dtype())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use candle_core::{D, Tensor, Var, bail};
 
+use super::widened;
 use crate::kernels::{self, Apply};
 use crate::{Error, Init, Result, Scope, summary};
 
@@ -78,12 +79,14 @@ impl LayerNorm {
     }
 
     fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
-        let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
+        let wide = widened(input)?;
+        let centred = wide.broadcast_sub(&wide.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         centred
             .broadcast_div(&(variance + self.config.eps)?.sqrt()?)?
-            .broadcast_mul(&self.weight)?
-            .broadcast_add(&self.bias)
+            .broadcast_mul(&widened(&self.weight)?)?
+            .broadcast_add(&widened(&self.bias)?)?
+            .to_dtype(input.dtype())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::{D, Tensor, Var, bail};
 
-use super::Activation;
+use super::{Activation, widened};
 use crate::kernels::{self, Apply};
 use crate::loss::CrossEntropy;
 use crate::{Error, Init, Result, Scope, summary};
@@ -209,7 +209,9 @@ impl Linear {
         let rows = input.reshape(((), input.dim(D::Minus1)?))?;
         let output = rows.matmul(&weight)?;
         let output = match &self.bias {
-            Some(bias) => output.broadcast_add(bias)?,
+            Some(bias) => widened(&output)?
+                .broadcast_add(&widened(bias)?)?
+                .to_dtype(output.dtype())?,
             None => output,
         };
         output.reshape(shape)

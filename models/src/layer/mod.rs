@@ -14,6 +14,8 @@ mod pool;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use candle_core::{DType, Tensor};
+
 pub use activation::Activation;
 pub use attention::CausalAttention;
 pub use batch_norm::{BatchNorm2d, BatchNorm2dConfig};
@@ -26,3 +28,16 @@ pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Linear, LinearConfig, WeightLayout};
 pub use pool::Pool2d;
 pub(crate) use pool::{Reduction, Window};
+
+/// Half precision as f32, for tensor operations that add up, and whose gradients do; other types as they are.
+pub(crate) fn widened(tensor: &Tensor) -> candle_core::Result<Tensor> {
+    tensor.to_dtype(widened_dtype(tensor.dtype()))
+}
+
+/// The type of [`widened`] tensors.
+pub(crate) fn widened_dtype(dtype: DType) -> DType {
+    match dtype {
+        DType::BF16 | DType::F16 => DType::F32,
+        other => other,
+    }
+}

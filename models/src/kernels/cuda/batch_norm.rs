@@ -11,7 +11,7 @@ use crate::kernels::Normalization;
 #[derive(Clone, Copy)]
 pub(super) struct Images {
     images: u32,
-    pub(super) channels: u32,
+    channels: u32,
     plane: u32,
     /// Elements in all.
     count: u32,
@@ -28,7 +28,7 @@ impl Images {
     }
 
     /// Values of a channel.
-    pub(super) fn of_channel(&self) -> f64 {
+    fn of_channel(&self) -> f64 {
         f64::from(self.images) * f64::from(self.plane)
     }
 
@@ -46,11 +46,12 @@ impl Images {
     }
 }
 
-/// The mean and the biased variance of each channel: all means, then all variances.
-pub(super) fn moments<T: CardFloat>(
+/// What the blocks leave of the channels' values, or of their distances from the first: sums, and sums of squares.
+fn partial_sums<T: CardFloat>(
     card: &Card,
     values: &CudaView<'_, T>,
     sizes: Images,
+    shifted: bool,
 ) -> Result<CudaSlice<f64>> {
     let Images {
         images,
@@ -58,13 +59,45 @@ pub(super) fn moments<T: CardFloat>(
         plane,
         ..
     } = sizes;
-    let (blocks, count) = (sizes.blocks(), sizes.of_channel());
-    let (values, pieces) = (values.slice(..), blocks.1);
+    let (values, blocks, shifted) = (values.slice(..), sizes.blocks(), u32::from(shifted));
     let mut partials = sizes.partials(card)?;
-    let mut moments = card.room::<f64>(2 * channels as usize)?;
-    // SAFETY: the values are those of all images; each block leaves two sums, each channel two moments.
+    // SAFETY: the values are those of all images; each block leaves two sums.
     unsafe {
-        launch!(card, card.kernel::<T>("channel_sums")?, blocks, [values, images, channels, plane] => [partials])?;
+        launch!(card, card.kernel::<T>("channel_sums")?, blocks,
+            [values, images, channels, plane, shifted] => [partials])?;
+    }
+    Ok(partials)
+}
+
+/// The sum of each channel over all images.
+pub(super) fn channel_sums<T: CardFloat>(
+    card: &Card,
+    values: &CudaView<'_, T>,
+    sizes: Images,
+) -> Result<CudaSlice<T>> {
+    let partials = partial_sums(card, values, sizes, false)?;
+    let (channels, pieces) = sizes.blocks();
+    let mut sums = card.room::<T>(channels as usize)?;
+    // SAFETY: each piece of a channel has left two sums.
+    unsafe {
+        launch!(card, card.kernel::<T>("channel_totals")?, grid(channels),
+            [partials, pieces, channels] => [sums])?;
+    }
+    Ok(sums)
+}
+
+/// The mean and the biased variance of each channel: all means, then all variances.
+fn moments<T: CardFloat>(
+    card: &Card,
+    values: &CudaView<'_, T>,
+    sizes: Images,
+) -> Result<CudaSlice<f64>> {
+    let partials = partial_sums(card, values, sizes, true)?;
+    let ((channels, pieces), plane, count) = (sizes.blocks(), sizes.plane, sizes.of_channel());
+    let values = values.slice(..);
+    let mut moments = card.room::<f64>(2 * channels as usize)?;
+    // SAFETY: as above; there are two moments for each channel.
+    unsafe {
         launch!(card, card.kernel::<T>("channel_moments")?, grid(channels),
             [values, partials, pieces, channels, plane, count] => [moments])?;
     }

@@ -3,9 +3,9 @@
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::{CudaStorage, Result};
 
-use super::batch_norm::{Images, moments};
+use super::batch_norm::{Images, channel_sums};
 use super::linear::add_bias;
-use super::{Card, CardFloat, Convolve, OnCard, Values, grid, launch};
+use super::{Card, CardFloat, Convolve, OnCard, Values};
 
 #[cfg(feature = "cudnn")]
 pub(crate) use candle_core::cuda::cudarc::cudnn::CudnnDataType as Convolved;
@@ -71,28 +71,14 @@ impl OnCard<3> for Convolve {
         let gradient = gradient.view()?;
         let needed = [input_needed, weight_needed];
         let [input, weight] = self.gradients_on_card(card, [input, weight], &gradient, needed)?;
-        let sums =
-            bias_needed.then(|| channel_sums(card, &gradient, bias.len(), self.0.out_plane()));
-        Ok([input, weight, sums.transpose()?])
+        let bias = if bias_needed {
+            let sizes = Images::new(gradient.len(), bias.len(), self.0.out_plane())?;
+            Some(channel_sums(card, &gradient, sizes)?)
+        } else {
+            None
+        };
+        Ok([input, weight, bias])
     }
-}
-
-/// The sum of each channel over all images.
-fn channel_sums<T: CardFloat>(
-    card: &Card,
-    values: &CudaView<'_, T>,
-    channels: usize,
-    plane: usize,
-) -> Result<CudaSlice<T>> {
-    let sizes = Images::new(values.len(), channels, plane)?;
-    let moments = moments(card, values, sizes)?;
-    let (channels, count) = (sizes.channels, sizes.of_channel());
-    let mut sums = card.room::<T>(channels as usize)?;
-    // SAFETY: there are two moments for each channel.
-    unsafe {
-        launch!(card, card.kernel::<T>("bias_gradient")?, grid(channels), [moments, count, channels] => [sums])?;
-    }
-    Ok(sums)
 }
 
 #[cfg(not(feature = "cudnn"))]

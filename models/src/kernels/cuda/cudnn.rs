@@ -33,6 +33,8 @@ fn handle(card: &Card) -> Result<Arc<Cudnn>> {
         }
         let handle = Cudnn::new(card.device.cuda_stream())?;
         handles.insert(card.device.id(), handle.clone());
+        // Never destroyed: a thread that ends with the process would do it when CUDA may be gone.
+        std::mem::forget(handle.clone());
         Ok(handle)
     })
 }

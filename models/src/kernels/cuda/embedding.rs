@@ -30,7 +30,7 @@ impl OnCard<1> for LookUp {
         gradient: Values<'_>,
         _needed: [bool; 1],
     ) -> Result<[Option<CudaSlice<T>>; 1]> {
-        let mut result = card.device.alloc_zeros::<T>(table.len().max(1))?;
+        let mut result = card.zeros::<T>(table.len())?;
         let LookUps {
             rows,
             starts,

@@ -208,8 +208,11 @@ KERNEL(look_up_gradient)(
 
 // The sums of a channel's distances from its first value, and of their squares: for few or many values, the moments
 // follow without cancellation unless the first is far out (Chan, Golub and LeVeque 1983, shifted data).
-KERNEL(channel_sums)(const T *values, unsigned images, unsigned channels, unsigned plane, f64 *partials) {
-    const R first = R(values[blockIdx.x * plane]);
+// Without a shift, the sums of the values themselves.
+KERNEL(channel_sums)(
+    const T *values, unsigned images, unsigned channels, unsigned plane, unsigned shifted, f64 *partials
+) {
+    const R first = shifted ? R(values[blockIdx.x * plane]) : R(0);
     R sum = 0, squares = 0;
     FOR_EACH_PIXEL(i, images, channels, plane) {
         const R distance = R(values[i]) - first;
@@ -232,9 +235,9 @@ KERNEL(channel_moments)(
     }
 }
 
-// The sum of each channel, from its moments.
-KERNEL(bias_gradient)(const f64 *moments, f64 count, unsigned channels, T *out) {
-    FOR_EACH(channel, channels) out[channel] = T(R(moments[channel] * count));
+// The sums of the channels' values.
+KERNEL(channel_totals)(const f64 *partials, unsigned pieces, unsigned channels, T *out) {
+    FOR_EACH(channel, channels) out[channel] = T(R(channel_total(partials, channel, pieces, 0)));
 }
 
 // Batch normalisation as y = relu(scale * x + shift + shortcut), where ReLU and shortcut may be missing.

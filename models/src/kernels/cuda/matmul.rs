@@ -4,7 +4,9 @@ use std::ffi::{c_int, c_void};
 
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::cublas::result::gemm_strided_batched_ex;
-use candle_core::cuda::cudarc::cublas::sys::{cublasGemmAlgo_t, cublasOperation_t};
+use candle_core::cuda::cudarc::cublas::sys::{
+    cublasGemmAlgo_t, cublasMath_t, cublasOperation_t, cublasSetMathMode,
+};
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView, DevicePtr, DevicePtrMut};
 use candle_core::{Result, WithDType};
 
@@ -97,11 +99,18 @@ pub(super) unsafe fn multiply<T: CardFloat>(
     let (b_address, _b) = b.values.device_ptr(&stream);
     let mut target = target.slice_mut(place.start..);
     let (target_address, _target) = target.device_ptr_mut(&stream);
+    let blas = card.device.cublas_handle();
+    // Else cuBLAS may add up parts of a half-precision product in half precision.
+    let mode = cublasMath_t::CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
+    // SAFETY: the handle is Candle's, which holds it as long as the device.
+    unsafe { cublasSetMathMode(*blas.handle(), mode) }
+        .result()
+        .w()?;
     // The transposed product of the transposed factors, in their other order.
     // SAFETY: the addresses are those of vectors on the card, in which the matrices lie, as the caller promises.
     unsafe {
         gemm_strided_batched_ex(
-            *card.device.cublas_handle().handle(),
+            *blas.handle(),
             b.operation(),
             a.operation(),
             n,

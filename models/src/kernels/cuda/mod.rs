@@ -47,9 +47,11 @@ pub(crate) trait OnCard<const N: usize> {
     /// When the card has no such function, no memory or another fault.
     fn forward_on_card<T: CardFloat>(
         &self,
-        card: &Card,
-        inputs: [CudaView<'_, T>; N],
-    ) -> Result<CudaStorage>;
+        _card: &Card,
+        _inputs: [CudaView<'_, T>; N],
+    ) -> Result<CudaStorage> {
+        bail!("{} has no kernel on cards", std::any::type_name::<Self>())
+    }
 
     /// The gradients with respect to the inputs, of which only those in `needed` are asked for.
     ///
@@ -57,45 +59,19 @@ pub(crate) trait OnCard<const N: usize> {
     /// As [`OnCard::forward_on_card`].
     fn backward_on_card<T: CardFloat>(
         &self,
-        card: &Card,
-        inputs: [CudaView<'_, T>; N],
-        output: Values<'_>,
-        gradient: Values<'_>,
-        needed: [bool; N],
-    ) -> Result<[Option<CudaSlice<T>>; N]>;
+        _card: &Card,
+        _inputs: [CudaView<'_, T>; N],
+        _output: Values<'_>,
+        _gradient: Values<'_>,
+        _needed: [bool; N],
+    ) -> Result<[Option<CudaSlice<T>>; N]> {
+        bail!("{} has no kernel on cards", std::any::type_name::<Self>())
+    }
 }
 
-/// Says that a function runs on the CPU alone; its callers use its parts on cards.
-macro_rules! on_the_cpu_alone {
-    ($function:ty, $inputs:literal) => {
-        impl OnCard<$inputs> for $function {
-            fn forward_on_card<T: CardFloat>(
-                &self,
-                _: &Card,
-                _: [CudaView<'_, T>; $inputs],
-            ) -> Result<CudaStorage> {
-                bail!(
-                    "{} has no kernel on cards",
-                    std::any::type_name::<$function>()
-                )
-            }
-
-            fn backward_on_card<T: CardFloat>(
-                &self,
-                card: &Card,
-                inputs: [CudaView<'_, T>; $inputs],
-                _: Values<'_>,
-                _: Values<'_>,
-                _: [bool; $inputs],
-            ) -> Result<[Option<CudaSlice<T>>; $inputs]> {
-                OnCard::<$inputs>::forward_on_card(self, card, inputs)?;
-                Ok([const { None }; $inputs])
-            }
-        }
-    };
-}
-on_the_cpu_alone!(ConvolvePool, 3);
-on_the_cpu_alone!(GroupNormalize, 3);
+// On the CPU alone; layers take plain tensor operations, or the parts, on cards.
+impl OnCard<3> for ConvolvePool {}
+impl OnCard<3> for GroupNormalize {}
 
 /// An element type of the kernels.
 pub(crate) trait CardFloat:
@@ -198,6 +174,13 @@ impl Card {
             let bytes = length * size_of::<T>();
             Error::Msg(format!("no room for {bytes} bytes on the card: {error}")).bt()
         })
+    }
+
+    /// Zeros in room as above.
+    fn zeros<T: CardFloat>(&self, length: usize) -> Result<CudaSlice<T>> {
+        let mut zeros = self.room(length)?;
+        self.device.cuda_stream().memset_zeros(&mut zeros).w()?;
+        Ok(zeros)
     }
 
     /// A copy of a vector.

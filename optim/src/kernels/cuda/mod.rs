@@ -119,12 +119,15 @@ impl Card {
         Ok(OnCard(filled.transpose()?))
     }
 
-    /// Queues the kernel `name` on a grid of blocks.
+    /// Queues the kernel `name` on a grid of blocks; nothing where there are none.
     ///
     /// # Safety
     /// The arguments must be those of the kernel in `kernels.cu`, in number, order and kind, and every address that
     /// of as many elements as the kernel reads or writes there. What it writes, no one may hold a reference to.
     unsafe fn launch(&self, name: &str, grid: (u32, u32), arguments: &[Argument]) -> Result<()> {
+        if grid.0 == 0 || grid.1 == 0 {
+            return Ok(());
+        }
         let kernel = self
             .device
             .get_or_load_custom_func(name, "optim", KERNELS)?;

@@ -1,8 +1,8 @@
-//! With feature `cuda`, compiles the crate's `kernels.cu` with the CUDA compiler that Candle's build needs too.
-//! Crate `models` builds with this script as well.
+//! The build script of crates with CUDA kernels: with feature `cuda`, compiles the crate's `kernels.cu` with the CUDA
+//! compiler that Candle's build needs too.
 
 fn main() {
-    println!("cargo::rerun-if-changed=../optim/build.rs");
+    println!("cargo::rerun-if-changed=../scripts/compile_kernels.rs");
     #[cfg(feature = "cuda")]
     cuda();
 }
@@ -23,7 +23,7 @@ fn cuda() {
         .watch([FOLDER])
         .arg("-std=c++17")
         .arg("-O3")
-        // The same bits as on the CPU, where multiplication and addition are not fused either.
+        // The same bits as on the CPU for optim's updates, where multiplication and addition are not fused either.
         .arg("--fmad=false")
         .build_ptx()
         .and_then(|kernels| kernels.write(std::path::Path::new(&out).join("kernels.rs")));
