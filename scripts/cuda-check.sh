@@ -10,5 +10,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/cuda-toolchain.sh
 . scripts/cuda-toolchain.sh
 
-cargo check --workspace --all-targets --features cuda --locked
-echo "all three crates, their tests and benchmarks compile with --features cuda"
+for features in cuda cudnn; do
+  cargo clippy --workspace --all-targets --features "$features" --locked -- -D warnings
+  echo "all three crates, their tests and benchmarks compile with --features $features, without a warning"
+done

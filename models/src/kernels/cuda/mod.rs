@@ -186,7 +186,7 @@ impl Card {
     /// A copy of a vector.
     fn copy<T: CardFloat>(&self, vector: &CudaView<'_, T>) -> Result<CudaSlice<T>> {
         let mut copy = self.room(vector.len())?;
-        if vector.len() > 0 {
+        if !vector.is_empty() {
             self.device.memcpy_dtod(vector, &mut copy)?;
         }
         Ok(copy)
