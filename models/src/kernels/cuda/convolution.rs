@@ -16,18 +16,6 @@ pub(crate) trait Convolved {}
 #[cfg(not(feature = "cudnn"))]
 impl<T> Convolved for T {}
 
-impl Convolve {
-    fn gradients_on_card<T: CardFloat>(
-        &self,
-        card: &Card,
-        inputs: [CudaView<'_, T>; 2],
-        gradient: &CudaView<'_, T>,
-        needed: [bool; 2],
-    ) -> Result<[Option<CudaSlice<T>>; 2]> {
-        self.0.gradients_on_card(card, inputs, gradient, needed)
-    }
-}
-
 impl OnCard<2> for Convolve {
     fn forward_on_card<T: CardFloat>(
         &self,
@@ -45,7 +33,8 @@ impl OnCard<2> for Convolve {
         gradient: Values<'_>,
         needed: [bool; 2],
     ) -> Result<[Option<CudaSlice<T>>; 2]> {
-        self.gradients_on_card(card, inputs, &gradient.view()?, needed)
+        self.0
+            .gradients_on_card(card, inputs, &gradient.view()?, needed)
     }
 }
 
@@ -70,7 +59,9 @@ impl OnCard<3> for Convolve {
     ) -> Result<[Option<CudaSlice<T>>; 3]> {
         let gradient = gradient.view()?;
         let needed = [input_needed, weight_needed];
-        let [input, weight] = self.gradients_on_card(card, [input, weight], &gradient, needed)?;
+        let [input, weight] = self
+            .0
+            .gradients_on_card(card, [input, weight], &gradient, needed)?;
         let bias = if bias_needed {
             let sizes = Images::new(gradient.len(), bias.len(), self.0.out_plane())?;
             Some(channel_sums(card, &gradient, sizes)?)

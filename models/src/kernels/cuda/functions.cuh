@@ -206,9 +206,9 @@ KERNEL(look_up_gradient)(
 
 // Moments of the channels of images, [images, channels, plane].
 
-// The sums of a channel's distances from its first value, and of their squares: for few or many values, the moments
-// follow without cancellation unless the first is far out (Chan, Golub and LeVeque 1983, shifted data).
-// Without a shift, the sums of the values themselves.
+// The sums of a channel's distances from its first value, and of their squares, from which the moments follow without
+// cancellation unless that value is far out (Chan, Golub and LeVeque 1983, shifted data); without a shift, the sums of
+// the values themselves.
 KERNEL(channel_sums)(
     const T *values, unsigned images, unsigned channels, unsigned plane, unsigned shifted, f64 *partials
 ) {
@@ -219,8 +219,7 @@ KERNEL(channel_sums)(
         sum += distance;
         squares += distance * distance;
     }
-    const f64 sums[2] = {block_sum(f64(sum)), block_sum(f64(squares))};
-    if (threadIdx.x < 2) partials[(blockIdx.x * gridDim.y + blockIdx.y) * 2 + threadIdx.x] = sums[threadIdx.x];
+    leave_sums(f64(sum), f64(squares), partials);
 }
 
 // Writes the means, then the biased variances.
@@ -278,8 +277,7 @@ KERNEL(normalize_sums)(
         sum += g;
         centred += g * (R(values[i]) - mean);
     }
-    const f64 sums[2] = {block_sum(f64(sum)), block_sum(f64(centred))};
-    if (threadIdx.x < 2) partials[(blockIdx.x * gridDim.y + blockIdx.y) * 2 + threadIdx.x] = sums[threadIdx.x];
+    leave_sums(f64(sum), f64(centred), partials);
 }
 
 // The gradients of weight and bias, and of each channel what normalize_gradient takes: scale, slope, shift, mean.

@@ -2,8 +2,7 @@
 //
 // Elements are of type T, the arithmetic and the sums of a thread or block of type Real<T>: f32 beside half precision.
 // Sums over many blocks end in f64. Every sum is taken in an order that depends on the sizes alone, so results have the
-// same bits on every run.
-// Sizes are below 2^31 (mod.rs sees to it).
+// same bits on every run. Sizes are below 2^31 (mod.rs sees to it).
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -148,6 +147,12 @@ template <class R, class T> __device__ R log_sum(const T *logits, unsigned class
          pixel < (images) * (plane) &&                                                                             \
          (i = (pixel / (plane) * (channels) + blockIdx.x) * (plane) + pixel % (plane), true);                      \
          pixel += gridDim.y * THREADS)
+
+// Leaves two sums over the threads of block (c, y), piece y of channel c.
+__device__ inline void leave_sums(f64 a, f64 b, f64 *partials) {
+    const f64 sums[2] = {block_sum(a), block_sum(b)};
+    if (threadIdx.x < 2) partials[(blockIdx.x * gridDim.y + blockIdx.y) * 2 + threadIdx.x] = sums[threadIdx.x];
+}
 
 // The total of what the pieces of a channel left.
 __device__ inline f64 channel_total(const f64 *partials, unsigned channel, unsigned pieces, unsigned column) {

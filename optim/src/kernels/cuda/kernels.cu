@@ -1,7 +1,7 @@
 // The kernels on NVIDIA cards: one pass over all vectors of an update, or over the history of L-BFGS.
 //
-// The arithmetic is that of the CPU's kernels, operation by operation; without fused multiply-add (build.rs
-// compiles with --fmad=false) an update gives the same bits. Sums run over the elements of a thread, then over
+// The arithmetic is that of the CPU's kernels, operation by operation; without fused multiply-add (the build
+// script compiles with --fmad=false) an update gives the same bits. Sums run over the elements of a thread, then over
 // the threads of a block, then over blocks, each in a fixed order that depends on the length alone: the same
 // bits on every run. The launches are in mod.rs; structures are laid out alike there.
 

@@ -1,4 +1,4 @@
-//! The kernels on NVIDIA cards: `kernels.cu`, compiled by `build.rs` and loaded when first used.
+//! The kernels on NVIDIA cards: `kernels.cu`, compiled by the build script and loaded when first used.
 //!
 //! A launch queues work on the device's one stream, as Candle's operations do, so that it runs after what made
 //! its vectors and before what reads them. Kernels get addresses: [`Card::address`] checks what is behind each.
