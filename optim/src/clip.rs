@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Gradient, Objective, Result, check};
+use crate::check;
+use crate::error::Result;
+use crate::objective::Objective;
+use crate::params::Gradient;
 
 /// A bound on the gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 
 use candle_core::Tensor;
 
-use crate::{Error, Gradient, Parameters, Result};
+use crate::error::{Error, Result};
+use crate::params::{Gradient, Parameters};
 
 /// A function of the parameters, evaluated at their current values.
 ///

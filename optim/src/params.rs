@@ -1,4 +1,4 @@
-//! The parameters of a model: an ordered, named set of variables seen as one vector, and the
+//! The parameters of a model, an ordered, named set of variables taken as one vector, and the
 //! gradient that belongs to it.
 
 use std::collections::{HashMap, HashSet};
@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Storage, Tensor, Var};
 
-use crate::{Error, Result, kernels};
+use crate::error::{Error, Result};
+use crate::kernels;
 
 /// An ordered, named set of variables of one dtype on one device.
 ///
@@ -273,12 +274,12 @@ impl Gradient {
         &self.tensors
     }
 
-    /// The Euclidean norm, summed in f64 on the CPU and in f32 elsewhere.
+    /// The Euclidean norm, summed in f64 on the CPU and on CUDA devices, and in f32 elsewhere.
     ///
     /// # Errors
     /// When Candle cannot sum.
     pub fn norm(&self) -> Result<f64> {
-        kernels::norm(&self.tensors)
+        Ok(kernels::norm(&self.tensors)?)
     }
 
     /// Whether the gradient has the shapes, the dtype and the device of `parameters`.

@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{Error, Parameters, Result};
+use crate::error::{Error, Result};
+use crate::params::Parameters;
 
 /// The file format's name and version, in the header of every file.
 const FORMAT: &str = "optim-state";
@@ -21,7 +22,7 @@ const VERSION: u32 = 1;
 /// Everything an optimizer needs to continue bit for bit.
 ///
 /// The parameters' own values are not part of it unless put there with
-/// [`insert_parameters`](Self::insert_parameters), which makes a file one whole checkpoint.
+/// [`insert_parameters`](Self::insert_parameters), which makes a file a complete checkpoint.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -266,7 +267,7 @@ impl State {
         })
     }
 
-    /// Writes the state to a safetensors file: whole, or not at all.
+    /// Writes the state to a safetensors file, atomically: no reader finds a part of it.
     ///
     /// # Errors
     /// [`Error::File`] when the file cannot be written; an earlier file at `path` is then unharmed.
@@ -285,7 +286,7 @@ impl State {
             .collect::<Result<Vec<_>>>()?;
         let bytes = safetensors::serialize(tensors, Some(header))
             .map_err(|error| file_error(path, error))?;
-        write_whole(path, &bytes).map_err(|error| file_error(path, error))
+        write_atomically(path, &bytes).map_err(|error| file_error(path, error))
     }
 
     /// Reads a state written by [`save`](Self::save). The tensors are on the CPU.
@@ -366,8 +367,8 @@ fn not_a_state(path: &Path, reason: impl std::fmt::Display) -> Error {
     )
 }
 
-/// Writes a neighbouring file and renames it, so that no reader ever sees a part.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a neighbouring file and renames it, so that no reader ever finds a part of one.
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     static UNIQUE: AtomicU64 = AtomicU64::new(0);
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(

@@ -2,12 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::criterion::{Criterion, CriterionRecord, Seen};
+use super::criterion::Criterion;
+use super::statistics::Statistics;
+use crate::check;
+use crate::error::{Error, Result};
 use crate::first_order::{Adam, AdamConfig, EpsilonPlacement};
 use crate::line_search::LineSearch;
-use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig, LbfgsCounts};
+use crate::objective::Oracle;
+use crate::optimizer::Optimizer;
+use crate::params::Parameters;
+use crate::record::{
+    Counters, CriterionRecord, Diagnostics, Phase, Step, StopReason, Switch, VectorPasses,
+};
+use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig};
 use crate::state::State;
-use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
 
 /// Settings of [`FusePv`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,26 +147,13 @@ impl FusePvConfig {
             lbfgs: None,
             phase: Phase::FirstOrder,
             collecting: None,
-            seen: Seen::new(&self.criterion),
+            statistics: Statistics::new(self.criterion.losses_needed()),
             released_passes: VectorPasses::default(),
             records: Vec::new(),
             switches: Vec::new(),
             config: self,
         })
     }
-}
-
-/// A change of method.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Switch {
-    /// Steps made before.
-    pub step: u64,
-    /// The epoch.
-    pub epoch: u64,
-    /// The method from here on.
-    pub to: Phase,
-    /// Curvature pairs that L-BFGS starts with.
-    pub pairs: usize,
 }
 
 /// The practical version of FUSE: Adam first, L-BFGS once a [`Criterion`] holds.
@@ -197,7 +192,8 @@ pub struct Switch {
 /// }
 /// let step = fuse.step(&mut Oracle::new(&mut objective, &mut meter))?;
 /// assert!(step.final_loss < Some(1e-12));
-/// assert_eq!(fuse.switches()[0].step, fuse.criterion_records().len() as u64);
+/// let diagnostics = fuse.diagnostics();
+/// assert_eq!(diagnostics.switches[0].step, diagnostics.criteria.len() as u64);
 /// # Ok(())
 /// # }
 /// ```
@@ -213,7 +209,7 @@ pub struct FusePv {
     phase: Phase,
     /// Steps of Adam that warm pairs are still to be taken from.
     collecting: Option<usize>,
-    seen: Seen,
+    statistics: Statistics,
     /// Of methods that are no longer held.
     released_passes: VectorPasses,
     records: Vec<CriterionRecord>,
@@ -228,11 +224,6 @@ impl FusePv {
         &self.config
     }
 
-    /// All changes of method, in order.
-    pub fn switches(&self) -> &[Switch] {
-        &self.switches
-    }
-
     /// The second method, once it is there.
     pub fn lbfgs(&self) -> Option<&Lbfgs> {
         self.lbfgs.as_ref()
@@ -245,9 +236,9 @@ impl FusePv {
             (Phase::SecondOrder, Policy::OneWay) => return Next::Stay,
             _ if self.collecting == Some(0) => return Next::Enter,
             _ if self.collecting.is_some() => return Next::Stay,
-            _ => self.seen.epoch >= warm_up.epochs && self.seen.steps >= warm_up.steps,
+            _ => self.statistics.epoch >= warm_up.epochs && self.statistics.steps >= warm_up.steps,
         };
-        let holds = asked && self.config.criterion.holds(&self.seen, record);
+        let holds = asked && self.config.criterion.holds(&self.statistics, record);
         match (self.phase, holds) {
             (Phase::FirstOrder, true) if self.config.handover == Handover::WarmPairs => {
                 Next::Collect
@@ -260,7 +251,7 @@ impl FusePv {
 
     /// Asks the criterion and acts on its answer.
     fn decide(&mut self) -> Result<()> {
-        let (step, epoch) = (self.seen.steps, self.seen.epoch);
+        let (step, epoch) = (self.statistics.steps, self.statistics.epoch);
         let mut records = Vec::new();
         let next = self.next(&mut |criterion, value, threshold, fired| {
             records.push(CriterionRecord {
@@ -373,14 +364,15 @@ impl Optimizer for FusePv {
         {
             let moment = adam.first_moment_norm()?;
             let beta1 = self.config.adam.beta1;
-            self.seen.observe_moment(step.gradient_norm, moment, beta1);
+            self.statistics
+                .observe_moment(step.gradient_norm, moment, beta1);
         }
-        self.seen.observe(&step);
+        self.statistics.observe(&step);
         Ok(step)
     }
 
     fn start_epoch(&mut self, epoch: u64) {
-        self.seen.epoch = epoch;
+        self.statistics.epoch = epoch;
     }
 
     fn parameters(&self) -> &Parameters {
@@ -428,12 +420,13 @@ impl Optimizer for FusePv {
         passes
     }
 
-    fn second_order_counts(&self) -> Option<LbfgsCounts> {
-        self.lbfgs.as_ref().map(Lbfgs::counts)
-    }
-
-    fn criterion_records(&self) -> &[CriterionRecord] {
-        &self.records
+    fn diagnostics(&self) -> Diagnostics<'_> {
+        let counts = self.lbfgs.as_ref().map(Lbfgs::counts);
+        Diagnostics {
+            counters: counts.map(Counters::from).unwrap_or_default(),
+            criteria: &self.records,
+            switches: &self.switches,
+        }
     }
 
     fn state(&self) -> Result<State> {
@@ -445,7 +438,7 @@ impl Optimizer for FusePv {
         state.set("released_passes", self.released_passes)?;
         state.set("switches", &self.switches)?;
         state.set("records", &self.records)?;
-        self.seen.save(&mut state)?;
+        self.statistics.save(&mut state)?;
         if let Some(adam) = &self.adam {
             state.nest("adam", adam.state()?);
         }
@@ -465,7 +458,7 @@ impl Optimizer for FusePv {
         restored.released_passes = state.get("released_passes")?;
         restored.switches = state.get("switches")?;
         restored.records = state.get("records")?;
-        restored.seen.load(state)?;
+        restored.statistics.load(state)?;
         match &mut restored.adam {
             Some(adam) if state.metadata.get("adam").is_some() => {
                 adam.restore(&state.nested("adam")?)?;
@@ -482,7 +475,7 @@ impl Optimizer for FusePv {
             Phase::SecondOrder => restored.lbfgs.is_some(),
         };
         if !held {
-            return Err(crate::Error::Checkpoint(
+            return Err(Error::Checkpoint(
                 "the acting method's state is missing".into(),
             ));
         }

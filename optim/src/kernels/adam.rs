@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::number::{Element, Real, guarded};
-use super::update::Rule;
+use super::rule::Rule;
 
 /// The scalars of one Adam update of one parameter group.
 ///

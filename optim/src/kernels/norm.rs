@@ -3,26 +3,25 @@
 use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor, WithDType};
-use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::number::{Real, sum_lanes};
-use super::{CHUNK, Element, PARALLEL_MINIMUM, host, vectorized};
-use crate::Result;
+use super::memory::with_slices;
+use super::number::{Element, Real, sum_lanes, with_element};
+use super::parallel::{CHUNK, PARALLEL_MINIMUM, vectorized};
 
-/// The Euclidean norm of all tensors together, summed in f64 on the CPU and on CUDA devices, and in f32 elsewhere.
-pub(crate) fn norm(tensors: &[Tensor]) -> Result<f64> {
+/// The Euclidean norm of all tensors together, summed in f64 on the CPU and on CUDA devices, and in
+/// f32 elsewhere.
+pub(crate) fn norm(tensors: &[Tensor]) -> candle_core::Result<f64> {
     let Some(first) = tensors.first() else {
         return Ok(0.0);
     };
-    match (first.device(), first.dtype()) {
-        (Device::Cpu, DType::F32) => Ok(host::with_slices::<f32, _>(tensors, norm_of_slices)?),
-        (Device::Cpu, DType::F64) => Ok(host::with_slices::<f64, _>(tensors, norm_of_slices)?),
-        (Device::Cpu, DType::BF16) => Ok(host::with_slices::<bf16, _>(tensors, norm_of_slices)?),
-        (Device::Cpu, DType::F16) => Ok(host::with_slices::<f16, _>(tensors, norm_of_slices)?),
+    match first.device() {
+        Device::Cpu => {
+            with_element!(first.dtype(), T => with_slices::<T, _>(tensors, norm_of_slices))
+        }
         #[cfg(feature = "cuda")]
-        (Device::Cuda(_), _) => Ok(super::cuda::norm(tensors)?),
-        _ => Ok(norm_of_tensors(tensors)?),
+        Device::Cuda(_) => super::cuda::update::norm(tensors),
+        _ => norm_of_tensors(tensors),
     }
 }
 
@@ -58,7 +57,8 @@ fn norm_of_tensors(tensors: &[Tensor]) -> candle_core::Result<f64> {
 /// to keep six digits.
 pub(super) const BLOCK: usize = 2048;
 
-/// Elements that an update and the sum of squares take in turns: memory is not idle while the sum is taken.
+/// Elements that an update and the sum of squares take in turns, so that memory is not idle while
+/// the sum is taken.
 const PIECE: usize = 256;
 
 /// Elements of one run of lanes.
@@ -74,9 +74,11 @@ pub(super) fn sum_of_squares<T: Element>(values: &[T]) -> f64 {
     total
 }
 
-/// The sum of squares of one block. `visit` is called with each piece of it, of [`PIECE`] elements but
-/// for the last, just before the piece is summed, so that what else reads it shares its way through the cache.
-/// Where the squares overflow or underflow, they are summed again in f64.
+/// The sum of squares of one block. Where the squares overflow or underflow, they are summed again
+/// in f64.
+///
+/// `visit` is called with each piece of the block just before the piece is summed: it finds the
+/// piece in the cache, or leaves it there. A piece has [`PIECE`] elements, the last one fewer.
 #[inline(always)]
 pub(super) fn block_sum<T: Element>(block: &[T], mut visit: impl FnMut(Range<usize>)) -> f64 {
     const SAFE: Range<f64> = 1e-25..1e35;

@@ -1,7 +1,46 @@
 //! The number types of parameters and of the arithmetic done on them.
 
-use candle_core::{CpuStorage, WithDType};
+use candle_core::{CpuStorage, DType, WithDType};
 use half::{bf16, f16};
+
+/// The dtype of state and arithmetic beside parameters of `dtype`.
+pub(crate) fn state_dtype(dtype: DType) -> DType {
+    if dtype == DType::F64 {
+        DType::F64
+    } else {
+        DType::F32
+    }
+}
+
+/// Runs `$body` with `$type` bound to the number type of `$dtype`.
+///
+/// # Errors
+/// Returns Candle's error from the function around it where `$dtype` is no floating-point type of a
+/// parameter.
+macro_rules! with_element {
+    ($dtype:expr, $type:ident => $body:expr) => {
+        match $dtype {
+            candle_core::DType::F32 => {
+                type $type = f32;
+                $body
+            }
+            candle_core::DType::F64 => {
+                type $type = f64;
+                $body
+            }
+            candle_core::DType::BF16 => {
+                type $type = half::bf16;
+                $body
+            }
+            candle_core::DType::F16 => {
+                type $type = half::f16;
+                $body
+            }
+            dtype => candle_core::bail!("dtype {dtype:?}: expected f32, f64, bf16 or f16"),
+        }
+    };
+}
+pub(super) use with_element;
 
 /// The number type in which state is kept and updates are computed.
 pub(crate) trait Real: WithDType {

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::number::{Element, Real, guarded};
-use super::update::Rule;
+use super::rule::Rule;
 
 /// The scalars of one SGD update of one parameter group.
 ///
@@ -52,7 +52,7 @@ impl Rule<1> for SgdRule {
     ) {
         let coefficients = self.0[group].cast();
         if buffer.is_empty() {
-            plain(coefficients, parameters, gradient);
+            without_momentum(coefficients, parameters, gradient);
         } else {
             with_momentum(coefficients, parameters, gradient, buffer);
         }
@@ -92,7 +92,7 @@ impl Rule<1> for SgdRule {
 }
 
 #[inline(always)]
-fn plain<T: Element>(c: SgdCoefficients<T::Real>, parameters: &mut [T], gradient: &[T]) {
+fn without_momentum<T: Element>(c: SgdCoefficients<T::Real>, parameters: &mut [T], gradient: &[T]) {
     for (p, g) in parameters.iter_mut().zip(gradient) {
         let (old, g) = (p.widen(), g.widen());
         let step = c.step_size * (g + c.l2 * old);

@@ -1,8 +1,8 @@
 //! Bracketing and zoom with cubic interpolation, in the order of decisions that
 //! `torch.optim.LBFGS` makes, so that both evaluate the same points.
 
-use super::{Conditions, Line, Outcome, Trial};
-use crate::Result;
+use super::trial::{Conditions, Line, Outcome, Trial};
+use crate::error::Result;
 
 /// Searches from `first`, with at most `trials` ≥ 1 trials. `direction_max` is the largest component
 /// of the direction: a bracket narrower than `tolerance` in every parameter ends the search.

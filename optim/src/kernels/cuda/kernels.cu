@@ -1,4 +1,4 @@
-// The kernels on NVIDIA cards: one pass over all vectors of an update, or over the history of L-BFGS.
+// The kernels on NVIDIA GPUs: one pass over all vectors of an update, or over the curvature pairs of L-BFGS.
 //
 // The arithmetic is that of the CPU's kernels, operation by operation; without fused multiply-add (the build
 // script compiles with --fmad=false) an update gives the same bits. Sums run over the elements of a thread, then over
@@ -212,7 +212,7 @@ __device__ void new_pair(
 }
 
 // Multiplies pairs with y and the gradient; block (x, y) takes group x of them over the tiles y, y + gridDim.y,
-// and so on, so that groups of one tile find y and the gradient in the card's cache. Sums, for each pair: of its s
+// and so on, so that groups of one tile find y and the gradient in the GPU's cache. Sums, for each pair: of its s
 // with y and the gradient, of its y with D*y and D*gradient; those with y are 0 where there is none.
 template <class H>
 __device__ void row_products(

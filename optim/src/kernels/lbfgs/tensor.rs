@@ -1,10 +1,9 @@
-//! The passes in plain tensor operations: for devices without kernels of their own, and the
-//! reference that the tests compare the kernels with. All products of a pass come to the host in
-//! one transfer.
+//! The passes in tensor operations: for devices without kernels of their own, and the reference that
+//! the tests compare the kernels with. All products of a pass come to the host in one transfer.
 
 use candle_core::{DType, Result, Tensor, Var};
 
-use super::{Move, Norms, PairProducts, RowProducts, Weights};
+use super::products::{Move, Norms, PairProducts, RowProducts, Weights};
 
 /// The two halves of a pair in `dtype`.
 fn halves(pair: &Var, dtype: DType) -> Result<(Tensor, Tensor)> {
@@ -139,11 +138,11 @@ pub(super) fn slope(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f64)>
     Ok((scalars[0], scalars[1]))
 }
 
-pub(super) fn advance(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
-    scatter(vars, &(base + (direction * step)?)?)
+pub(super) fn step_along(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
+    unflatten(vars, &(base + (direction * step)?)?)
 }
 
-pub(super) fn scatter(vars: &[Var], base: &Tensor) -> Result<()> {
+pub(super) fn unflatten(vars: &[Var], base: &Tensor) -> Result<()> {
     let mut start = 0;
     for var in vars {
         let values = base.narrow(0, start, var.elem_count())?;
@@ -153,7 +152,7 @@ pub(super) fn scatter(vars: &[Var], base: &Tensor) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn gather(tensors: &[Tensor], flat: &Var) -> Result<()> {
+pub(super) fn flatten(tensors: &[Tensor], flat: &Var) -> Result<()> {
     flat.set(&concatenate(tensors, flat.dtype())?)
 }
 
