@@ -292,7 +292,8 @@ impl State {
     /// Reads a state written by [`save`](Self::save). The tensors are on the CPU.
     ///
     /// # Errors
-    /// [`Error::File`] when the file is missing, truncated, not a state, or of a newer format.
+    /// [`Error::File`] when the file is missing or of a newer format, [`Error::NotAState`] when it is
+    /// truncated or another kind of file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|error| file_error(path, error))?;
@@ -351,20 +352,18 @@ fn first_difference<'a>(path: &str, a: &'a Value, b: &'a Value) -> (String, &'a 
     (path.into(), a, b)
 }
 
-fn file_error(path: &Path, reason: impl std::fmt::Display) -> Error {
+fn file_error(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::File {
         path: path.into(),
-        reason: reason.to_string(),
+        source: source.into(),
     }
 }
 
-fn not_a_state(path: &Path, reason: impl std::fmt::Display) -> Error {
-    file_error(
-        path,
-        format!(
-            "not a whole optimizer state ({reason}): it may be truncated or another kind of file"
-        ),
-    )
+fn not_a_state(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::NotAState {
+        path: path.into(),
+        source: source.into(),
+    }
 }
 
 /// Writes a neighbouring file and renames it, so that no reader ever finds a part of one.

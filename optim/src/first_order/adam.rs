@@ -6,6 +6,7 @@ use super::elementwise::{Elementwise, Method};
 use super::groups::{GroupSettings, ParameterGroup};
 use crate::check;
 use crate::error::Result;
+use crate::kernels::number::finite_or_zero_tensor;
 use crate::kernels::{AdamCoefficients, AdamRule};
 use crate::params::{Gradient, Parameters};
 use crate::record::VectorPasses;
@@ -113,8 +114,8 @@ impl AdamConfig {
 /// v's place there.
 ///
 /// Sources: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (arXiv 1412.6980); Loshchilov
-/// & Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101); Reddi, Kale & Kumar, "On the
-/// Convergence of Adam and Beyond" (arXiv 1904.09237).
+/// & Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101); Reddi, Kale & Kumar, "On
+/// the Convergence of Adam and Beyond" (arXiv 1904.09237).
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -150,7 +151,7 @@ impl Method<3> for AdamConfig {
         let correction1 = 1.0 - self.beta1.powf(t);
         let root_correction2 = (1.0 - self.beta2.powf(t)).sqrt();
         let coefficients = groups.iter().map(|group| {
-            let rate = learning_rate * group.learning_rate_factor;
+            let rate = (learning_rate * group.learning_rate_factor).min(f64::MAX);
             let (l2, decay) = match self.weight_decay_kind {
                 WeightDecay::Coupled => (group.weight_decay, 0.0),
                 WeightDecay::Decoupled => (0.0, rate * group.weight_decay),
@@ -183,8 +184,8 @@ impl Adam {
         self.vectors.norm(0)
     }
 
-    /// 1/(√v̂ + ε), what Adam multiplies its step with, one tensor per parameter; nothing before the
-    /// first step.
+    /// 1/(√v̂ + ε), what Adam multiplies its step with, one tensor per parameter; nothing before
+    /// the first step. It is 0 where √v̂ + ε is 0: Adam makes no step there.
     pub(crate) fn preconditioner(&self) -> Result<Option<Gradient>> {
         if self.steps == 0 {
             return Ok(None);
@@ -195,8 +196,11 @@ impl Adam {
         let second = self.vectors.export(self.parameters.vars(), index)?;
         let tensors = second
             .iter()
-            .map(|v| Ok(((v / correction)?.sqrt()? + self.config.epsilon)?.recip()?))
-            .collect::<Result<Vec<_>>>()?;
+            .map(|v| {
+                let denominator = ((v / correction)?.sqrt()? + self.config.epsilon)?;
+                finite_or_zero_tensor(&denominator.recip()?)
+            })
+            .collect::<candle_core::Result<Vec<_>>>()?;
         Ok(Some(Gradient::of_state(tensors)))
     }
 }

@@ -27,7 +27,7 @@ pub struct AdamSgdConfig {
     pub sgd: SgdConfig,
 }
 
-/// The point of the run from which on SGD makes the updates.
+/// When SGD takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SwitchAt {

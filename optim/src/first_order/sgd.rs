@@ -115,7 +115,7 @@ impl Method<1> for SgdConfig {
             outflow: 1.0 - self.momentum,
             own: if nesterov { 1.0 } else { 0.0 },
             carried: if nesterov { self.momentum } else { 1.0 },
-            step_size: learning_rate * group.learning_rate_factor,
+            step_size: (learning_rate * group.learning_rate_factor).min(f64::MAX),
         });
         SgdRule(coefficients.collect())
     }

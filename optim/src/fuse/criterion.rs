@@ -9,7 +9,8 @@ use crate::check;
 use crate::error::Result;
 use crate::first_order::{AdamConfig, WeightDecay};
 
-/// A condition on the run so far. It is judged before each step, from what the steps before it saw.
+/// A condition on the run so far. It is judged before each step, from the losses and gradients of
+/// the steps before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -18,23 +19,24 @@ pub enum Criterion {
     Epoch(u64),
     /// After n steps.
     Step(u64),
-    /// The last step's gradient norm ‖g‖₂ is at most `threshold`, times the first step's norm if
-    /// `relative`.
+    /// The last step's gradient norm ‖g‖₂ is at most `threshold`, times the first finite norm of
+    /// the run if `relative`.
     GradNorm {
         /// The largest norm that fires.
         threshold: f64,
-        /// Whether the norm is divided by the first step's.
+        /// Whether the norm is divided by the first finite one.
         #[serde(default)]
         relative: bool,
     },
-    /// The last step's loss is below `threshold`: the loss where the step ended if it was evaluated
-    /// there (L-BFGS), else where it began (Adam).
+    /// The last step's loss is finite and below `threshold`: the loss where the step ended if it
+    /// was evaluated there (L-BFGS), else where it began (Adam).
     LossLevel {
         /// The level.
         threshold: f64,
     },
-    /// The loss has ceased to decrease: (a - b)/|a| is below `min_relative_decrease`, where b is the
-    /// mean loss of the last `window` steps and a that of the `window` steps before.
+    /// The loss has ceased to decrease: (a - b)/|a| is below `min_relative_decrease`, where b is
+    /// the mean loss of the last `window` steps and a that of the `window` steps before. It does
+    /// not fire while a loss among these is not finite.
     LossDecrease {
         /// Steps in each mean.
         window: usize,
@@ -54,9 +56,9 @@ pub enum Criterion {
     /// tr(Σ) = (q̂ - ‖m̂‖²)/(1-c),   ‖G‖² = (‖m̂‖² - c·q̂)/(1-c)
     /// ```
     ///
-    /// That G stays put over the 1/(1-β1) steps that the means reach back is an assumption: its
-    /// drift counts as noise, which delays the switch and never hastens it. The ratio is infinite
-    /// where the estimate of ‖G‖² is not positive.
+    /// This assumes that G does not change over the 1/(1-β1) steps that the means reach back. Where
+    /// it does, the change counts as noise, so that the switch comes later, never earlier. The
+    /// ratio is infinite where the estimate of ‖G‖² is not positive.
     NoiseScale {
         /// The largest ratio that fires.
         threshold: f64,
@@ -115,8 +117,8 @@ impl Criterion {
         leaves.max().unwrap_or(0)
     }
 
-    /// Refuses settings that are out of range, and a noise scale whose moment holds more than the
-    /// gradient.
+    /// Refuses settings that are out of range, and the noise scale where Adam's moment contains
+    /// more than the gradient: with coupled weight decay.
     pub(super) fn validate(&self, adam: &AdamConfig) -> Result<()> {
         match self {
             Self::GradNorm { threshold, .. } => check::non_negative("threshold", *threshold),
@@ -152,7 +154,7 @@ impl Criterion {
         }
     }
 
-    /// Whether it holds; tells `record` of each simple criterion that could be judged. All parts
+    /// Whether it holds. Calls `record` with each simple criterion that could be judged. All parts
     /// are judged, so that the record does not depend on their order.
     pub(super) fn holds(
         &self,
@@ -178,7 +180,8 @@ impl Criterion {
                     Self::Epoch(_) | Self::Step(_) | Self::Never | Self::Immediately => {
                         value >= threshold
                     }
-                    Self::LossLevel { .. } | Self::LossDecrease { .. } => value < threshold,
+                    Self::LossLevel { .. } => value.is_finite() && value < threshold,
+                    Self::LossDecrease { .. } => value < threshold,
                     _ => value <= threshold,
                 };
                 record(leaf, value, threshold, fired);
@@ -187,7 +190,8 @@ impl Criterion {
         }
     }
 
-    /// What a simple criterion sees and what it compares that with, once there is something to see.
+    /// The number that a simple criterion judges and what it compares that with, once there is such
+    /// a number.
     fn judge(&self, statistics: &Statistics) -> Option<(f64, f64)> {
         match self {
             Self::Epoch(epoch) => Some((statistics.epoch as f64, *epoch as f64)),
@@ -196,25 +200,38 @@ impl Criterion {
                 threshold,
                 relative,
             } => {
-                let scale = if *relative {
-                    statistics.first_norm?
-                } else {
-                    1.0
+                let norm = statistics.norm?;
+                let value = match relative {
+                    // 0/0 where the first norm is 0 too.
+                    true if norm == 0.0 => 0.0,
+                    true => norm / statistics.first_norm?,
+                    false => norm,
                 };
-                Some((statistics.norm? / scale, *threshold))
+                Some((value, *threshold))
             }
             Self::LossLevel { threshold } => Some((*statistics.losses.back()?, *threshold)),
             Self::LossDecrease {
                 window,
                 min_relative_decrease,
             } => {
-                let start = statistics.losses.len().checked_sub(window.saturating_mul(2))?;
+                let start = statistics
+                    .losses
+                    .len()
+                    .checked_sub(window.saturating_mul(2))?;
                 let mean = |from: usize| {
                     let losses = statistics.losses.range(from..from + window);
                     losses.sum::<f64>() / *window as f64
                 };
                 let (earlier, later) = (mean(start), mean(start + window));
-                Some(((earlier - later) / earlier.abs(), *min_relative_decrease))
+                let decrease = if !(earlier.is_finite() && later.is_finite()) {
+                    f64::NAN
+                } else if earlier == later {
+                    // 0/0 where the loss is 0.
+                    0.0
+                } else {
+                    (earlier - later) / earlier.abs()
+                };
+                Some((decrease, *min_relative_decrease))
             }
             Self::NoiseScale { threshold } => Some((statistics.noise?, *threshold)),
             Self::Never => Some((statistics.steps as f64, f64::INFINITY)),

@@ -14,7 +14,9 @@ use crate::state::State;
 pub(super) struct Statistics {
     pub(super) epoch: u64,
     pub(super) steps: u64,
+    /// The latest gradient norm.
     pub(super) norm: Option<f64>,
+    /// The first finite one.
     pub(super) first_norm: Option<f64>,
     /// The latest losses, as many as the criterion needs.
     pub(super) losses: VecDeque<f64>,
@@ -22,6 +24,7 @@ pub(super) struct Statistics {
     /// The running mean of ‖g‖², uncorrected, and the steps in it.
     squares: f64,
     squares_steps: u64,
+    /// The noise to signal ratio: finite or infinite, never NaN.
     pub(super) noise: Option<f64>,
 }
 
@@ -38,7 +41,9 @@ impl Statistics {
     pub(super) fn observe(&mut self, step: &Step) {
         self.steps += 1;
         self.norm = Some(step.gradient_norm);
-        self.first_norm.get_or_insert(step.gradient_norm);
+        if step.gradient_norm.is_finite() {
+            self.first_norm.get_or_insert(step.gradient_norm);
+        }
         self.losses.push_back(step.final_loss.unwrap_or(step.loss));
         while self.losses.len() > self.losses_needed {
             self.losses.pop_front();
@@ -46,7 +51,11 @@ impl Statistics {
     }
 
     /// Takes note of Adam's first moment, uncorrected, after a step whose gradient had norm `norm`.
+    /// A norm without a finite square would spoil the running mean for good, and is left out.
     pub(super) fn observe_moment(&mut self, norm: f64, moment_norm: f64, beta1: f64) {
+        if !(norm * norm).is_finite() {
+            return;
+        }
         self.squares = beta1 * self.squares + (1.0 - beta1) * norm * norm;
         self.squares_steps += 1;
         let decayed = beta1.powf(self.squares_steps as f64);
@@ -89,12 +98,13 @@ impl Statistics {
         let [norm, first_norm, noise, squares, losses @ ..] = numbers.as_slice() else {
             return Err(missing());
         };
-        // A NaN norm is a bad step's, which no criterion fires on: as good as none.
+        let steps = state.get("steps")?;
+        // The latest norm may be NaN itself; the first one and the noise are NaN only if absent.
         let option = |value: &f64| Some(*value).filter(|value| !value.is_nan());
         *self = Self {
             epoch: state.get("epoch")?,
-            steps: state.get("steps")?,
-            norm: option(norm),
+            steps,
+            norm: (steps > 0).then_some(*norm),
             first_norm: option(first_norm),
             losses: losses.iter().copied().collect(),
             losses_needed: self.losses_needed,

@@ -1,5 +1,5 @@
-//! The memory of vectors: made on any device, and on the CPU lent for reading or for writing in
-//! place, that of many tensors at once.
+//! The memory of vectors. Zeros are made on any device; on the CPU, the memory of many tensors is
+//! lent at once, for reading or for writing in place.
 
 use std::cell::RefCell;
 
@@ -59,8 +59,8 @@ pub(super) fn with_slice_mut<T: Element, R>(
     )
 }
 
-/// Variables lent at once: enough for one pass to feed all threads, and few because lending nests,
-/// so that each takes some of the stack.
+/// Variables lent at once: enough for one pass to feed all threads. Not more, because each is lent
+/// inside the loan before, which takes some of the stack.
 const BATCH: usize = 256;
 
 /// Calls `f` with the elements of the variables, to be changed in place: batch after batch, in

@@ -2,31 +2,64 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor, WithDType};
+use candle_core::{DType, Device, Result, Tensor, WithDType};
 use rayon::prelude::*;
 
 use super::memory::with_slices;
-use super::number::{Element, Real, sum_lanes, with_element};
+use super::number::{Element, Real, state_dtype, sum_lanes, with_element};
 use super::parallel::{CHUNK, PARALLEL_MINIMUM, vectorized};
 
-/// The Euclidean norm of all tensors together, summed in f64 on the CPU and on CUDA devices, and in
-/// f32 elsewhere.
-pub(crate) fn norm(tensors: &[Tensor]) -> candle_core::Result<f64> {
+/// The Euclidean norm of all tensors together. Squares are added up in f64 on the CPU and on CUDA
+/// devices, and in f32 elsewhere. Squares that are too large or too small for that cost another
+/// pass.
+pub(crate) fn norm(tensors: &[Tensor]) -> Result<f64> {
     let Some(first) = tensors.first() else {
         return Ok(0.0);
     };
-    match first.device() {
+    let sum = match first.device() {
         Device::Cpu => {
-            with_element!(first.dtype(), T => with_slices::<T, _>(tensors, norm_of_slices))
+            with_element!(first.dtype(), T => with_slices::<T, _>(tensors, sum_of_slices))?
         }
         #[cfg(feature = "cuda")]
-        Device::Cuda(_) => super::cuda::update::norm(tensors),
-        _ => norm_of_tensors(tensors),
-    }
+        Device::Cuda(_) => super::cuda::update::sum_of_squares(tensors)?,
+        _ => sum_of_tensors(tensors)?,
+    };
+    root(sum, tensors)
 }
 
-/// The Euclidean norm of all slices together.
-pub(super) fn norm_of_slices<T: Element>(slices: Vec<&[T]>) -> f64 {
+/// √`sum`, the sum of squares of `tensors`. Where squares are too large or too small to be added
+/// up, the norm is taken from the elements divided by the largest.
+pub(super) fn root(sum: f64, tensors: &[Tensor]) -> Result<f64> {
+    let range = match tensors.first().map(Tensor::device) {
+        Some(Device::Cpu | Device::Cuda(_)) => 1e-280..f64::INFINITY,
+        _ => 1e-25..1e35,
+    };
+    if range.contains(&sum) || sum.is_nan() {
+        return Ok(sum.sqrt());
+    }
+    let mut largest = 0f64;
+    let mut widened = Vec::with_capacity(tensors.len());
+    for tensor in tensors.iter().filter(|tensor| tensor.elem_count() > 0) {
+        let tensor = tensor.to_dtype(state_dtype(tensor.dtype()))?;
+        let magnitude = tensor.abs()?.max_all()?.to_dtype(DType::F64)?;
+        largest = largest.max(magnitude.to_scalar()?);
+        widened.push(tensor);
+    }
+    if largest == 0.0 || largest.is_infinite() {
+        return Ok(largest);
+    }
+    let mut sum = 0.0;
+    for tensor in widened {
+        let divisor = Tensor::new(largest, &Device::Cpu)?.to_dtype(tensor.dtype())?;
+        let quotients = tensor.broadcast_div(&divisor.to_device(tensor.device())?)?;
+        let squares = quotients.sqr()?.sum_all()?.to_device(&Device::Cpu)?;
+        sum += squares.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+    }
+    Ok(largest * sum.sqrt())
+}
+
+/// The sum of squares of all slices together.
+pub(super) fn sum_of_slices<T: Element>(slices: Vec<&[T]>) -> f64 {
     let sum = |chunk: &[T]| {
         vectorized(
             #[inline(always)]
@@ -36,29 +69,29 @@ pub(super) fn norm_of_slices<T: Element>(slices: Vec<&[T]>) -> f64 {
     let elements: usize = slices.iter().map(|slice| slice.len()).sum();
     let chunks = slices.into_iter().flat_map(|slice| slice.chunks(CHUNK));
     if elements < PARALLEL_MINIMUM {
-        return chunks.map(sum).sum::<f64>().sqrt();
+        return chunks.map(sum).sum();
     }
     let chunks: Vec<&[T]> = chunks.collect();
     let sums: Vec<f64> = chunks.into_par_iter().map(sum).collect();
-    sums.into_iter().sum::<f64>().sqrt()
+    sums.into_iter().sum()
 }
 
 /// One scalar per tensor, and one transfer to the host for all of them.
-fn norm_of_tensors(tensors: &[Tensor]) -> candle_core::Result<f64> {
+fn sum_of_tensors(tensors: &[Tensor]) -> Result<f64> {
     let sums = tensors
         .iter()
         .map(|tensor| tensor.to_dtype(DType::F32)?.sqr()?.sum_all())
-        .collect::<candle_core::Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>>>()?;
     let sums = Tensor::stack(&sums, 0)?.to_vec1::<f32>()?;
-    Ok(sums.into_iter().map(f64::from).sum::<f64>().sqrt())
+    Ok(sums.into_iter().map(f64::from).sum())
 }
 
 /// Elements per block: few enough to stay in the first-level cache, and for a sum of squares in f32
 /// to keep six digits.
 pub(super) const BLOCK: usize = 2048;
 
-/// Elements that an update and the sum of squares take in turns, so that memory is not idle while
-/// the sum is taken.
+/// An update and the sum of squares take turns after so many elements: what one loads, the other
+/// finds in the cache, and memory is not idle while squares are added up.
 const PIECE: usize = 256;
 
 /// Elements of one run of lanes.

@@ -16,8 +16,8 @@ pub(crate) trait Rule<const N: usize>: Sync {
         state: [&mut [T::Real]; N],
     );
 
-    /// The same on whole tensors of the state's dtype: returns the new parameter and replaces the
-    /// state.
+    /// The same on tensors of the state's dtype: returns the new parameter, which may have
+    /// overflowed its type, and replaces the state. The gradient is finite.
     fn update_tensor(
         &self,
         group: usize,

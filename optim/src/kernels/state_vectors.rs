@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, Var, WithDType};
 
 use super::memory::zeros;
-use super::norm::{norm, norm_of_slices};
+use super::norm::{norm, sum_of_slices};
 use super::number::state_dtype;
 use crate::error::Result;
 
@@ -72,8 +72,8 @@ impl<const N: usize> StateVectors<N> {
     /// The Euclidean norm of vector `index`.
     pub(crate) fn norm(&self, index: usize) -> Result<f64> {
         match self {
-            Self::F32(vectors) => Ok(norm_of_slices(vec![&vectors[index]])),
-            Self::F64(vectors) => Ok(norm_of_slices(vec![&vectors[index]])),
+            Self::F32(vectors) => Ok(sum_of_slices(vec![&vectors[index]]).sqrt()),
+            Self::F64(vectors) => Ok(sum_of_slices(vec![&vectors[index]]).sqrt()),
             Self::Tensors(tensors) => {
                 let vector = tensors.iter().filter_map(|state| state[index].clone());
                 Ok(norm(&vector.collect::<Vec<_>>())?)

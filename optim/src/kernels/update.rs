@@ -4,18 +4,18 @@ use candle_core::{DType, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
 use super::memory::{with_batches_mut, with_slices};
-use super::norm::{BLOCK, block_sum, norm};
-use super::number::{Element, state_dtype};
+use super::norm::{BLOCK, block_sum, norm, root};
+use super::number::{Element, is_finite, largest, state_dtype};
 use super::parallel::{CHUNK, PARALLEL_MINIMUM, vectorized};
 use super::rule::Rule;
 use super::state_vectors::StateVectors;
 
-/// Makes one update of `vars` in place and returns the gradient's Euclidean norm. `groups` gives the
-/// group of each variable; `gradient` has one contiguous tensor for each, of its shape, dtype and
-/// device.
+/// Makes one update of `vars` in place and returns the gradient's Euclidean norm. `groups` gives
+/// the group of each variable; `gradient` has one contiguous tensor for each, of its shape, dtype
+/// and device.
 ///
 /// Components whose gradient is not finite are left as they were, so that no such value gets into
-/// parameters or state. On devices without kernels of their own, all components are left if one is.
+/// parameters or state.
 ///
 /// # Errors
 /// When a tensor operation fails, or state or gradient do not fit the variables.
@@ -44,7 +44,8 @@ pub(crate) fn update<const N: usize>(
         }
         #[cfg(feature = "cuda")]
         (StateVectors::Tensors(state), _) if first.device().is_cuda() => {
-            super::cuda::update::update(rule, groups, vars, gradient, state)
+            let sum = super::cuda::update::update(rule, groups, vars, gradient, state)?;
+            root(sum, gradient)
         }
         (StateVectors::Tensors(state), _) => update_tensors(rule, groups, vars, gradient, state),
         (_, dtype) => bail!("the state of an update does not fit parameters of dtype {dtype:?}"),
@@ -114,7 +115,7 @@ fn update_host<T: Element, const N: usize>(
         })?;
         Ok(sums.into_iter().sum())
     })??;
-    Ok(sum.sqrt())
+    root(sum, gradient)
 }
 
 fn chunks<'a, T: Element, const N: usize>(
@@ -147,18 +148,40 @@ fn update_tensors<const N: usize>(
     state: &mut [[Option<Tensor>; N]],
 ) -> Result<f64> {
     let norm = norm(gradient)?;
-    if !norm.is_finite() {
-        return Ok(norm);
-    }
     let vars = vars.iter().zip(gradient);
     for ((var, gradient), (state, &group)) in vars.zip(state.iter_mut().zip(groups)) {
         let dtype = state_dtype(var.dtype());
         let parameter = var.as_detached_tensor().to_dtype(dtype)?;
         let gradient = gradient.to_dtype(dtype)?;
-        let new = rule.update_tensor(group, &parameter, &gradient, state)?;
-        var.set(&new.to_dtype(var.dtype())?)?;
+        let new = if norm.is_finite() {
+            rule.update_tensor(group, &parameter, &gradient, state)?
+        } else {
+            update_finite(rule, group, &parameter, &gradient, state)?
+        };
+        let limit = largest(var.dtype());
+        var.set(&new.clamp(-limit, limit)?.to_dtype(var.dtype())?)?;
     }
     Ok(norm)
+}
+
+/// [`Rule::update_tensor`] where the gradient is finite; the other components stay as they are.
+fn update_finite<const N: usize>(
+    rule: &impl Rule<N>,
+    group: usize,
+    parameter: &Tensor,
+    gradient: &Tensor,
+    state: &mut [Option<Tensor>; N],
+) -> Result<Tensor> {
+    let finite = is_finite(gradient)?;
+    let gradient = finite.where_cond(gradient, &gradient.zeros_like()?)?;
+    let before = state.clone();
+    let new = rule.update_tensor(group, parameter, &gradient, state)?;
+    for (vector, before) in state.iter_mut().zip(before) {
+        if let (Some(vector), Some(before)) = (vector, before) {
+            *vector = finite.where_cond(vector, &before)?;
+        }
+    }
+    finite.where_cond(&new, parameter)
 }
 
 #[cfg(test)]
@@ -294,12 +317,71 @@ mod tests {
         compare(&sgd(), [true]);
     }
 
+    /// The largest number of a type, its root, and numbers that underflow when squared.
+    fn extremes(dtype: DType, device: &Device) -> Vec<Tensor> {
+        let most = largest(dtype);
+        let values = [[most, -most, most.sqrt(), 0.0, 1.0 / most]; 27_000].concat();
+        let lengths = [1, 5, CHUNK + 7, 2 * CHUNK, 130];
+        let tensors = lengths.map(|length| {
+            let tensor = Tensor::new(&values[..length], &Device::Cpu).unwrap();
+            tensor.to_dtype(dtype).unwrap().to_device(device).unwrap()
+        });
+        tensors.into()
+    }
+
+    /// Fused and in tensor operations, all numbers stay finite, and parameters and state agree.
+    fn compare_extremes<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
+        for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+            let [fused, in_tensors] = [(); 2].map(|()| parameters(dtype, &Device::Cpu));
+            let mut fused_state = StateVectors::zeros(&fused, used).unwrap();
+            let mut tensor_state = StateVectors::zero_tensors(&in_tensors, used).unwrap();
+            let extremes = extremes(dtype, &Device::Cpu);
+            let mut spoiled = gradient(&fused, 2);
+            let infinite = Tensor::new(&[1.0, f64::INFINITY, 2.0, f64::NAN, 3.0], &Device::Cpu);
+            spoiled[1] = infinite.unwrap().to_dtype(dtype).unwrap();
+            for gradient in [&extremes, &gradient(&fused, 1), &spoiled, &extremes] {
+                update(rule, &GROUPS, &fused, gradient, &mut fused_state).unwrap();
+                update(rule, &GROUPS, &in_tensors, gradient, &mut tensor_state).unwrap();
+            }
+            let mut pairs = vec![(values(&fused), values(&in_tensors))];
+            for index in (0..N).filter(|&index| used[index]) {
+                let a = fused_state.export(&fused, index).unwrap();
+                let b = tensor_state.export(&in_tensors, index).unwrap();
+                pairs.push((elements(&a), elements(&b)));
+            }
+            for (a, b) in pairs.into_iter().flat_map(|(a, b)| a.into_iter().zip(b)) {
+                assert!(a.is_finite(), "{dtype:?}");
+                assert!(
+                    (a - b).abs() <= 2e-2 * (1.0 + b.abs()),
+                    "{dtype:?}: {a} {b}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_stay_finite_in_every_form() {
+        let mut without_epsilon = adam();
+        for group in &mut without_epsilon.0 {
+            group.epsilon = 0.0;
+        }
+        compare_extremes(&without_epsilon, [true, true, true]);
+        let mut fast = sgd();
+        for group in &mut fast.0 {
+            group.step_size = 1e300;
+        }
+        for rule in [sgd(), fast] {
+            compare_extremes(&rule, [false]);
+            compare_extremes(&rule, [true]);
+        }
+    }
+
     #[cfg(feature = "cuda")]
     mod cuda {
         use super::*;
 
-        /// Runs `rule` on a GPU and on the CPU: parameters and state get the same bits, also from a
-        /// gradient with components that are not finite.
+        /// Runs `rule` on a GPU and on the CPU: parameters and state get the same bits, also from
+        /// gradients with components that are not finite or extreme.
         fn compare<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
             let gpu = &Device::new_cuda(0).unwrap();
             for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
@@ -324,6 +406,8 @@ mod tests {
                     gradient[1] = infinite.to_device(set[0].device()).unwrap();
                     let norm = update(rule, &GROUPS, set, &gradient, state).unwrap();
                     assert!(!norm.is_finite());
+                    let extremes = extremes(dtype, set[0].device());
+                    update(rule, &GROUPS, set, &extremes, state).unwrap();
                 }
                 let [a, b] = both.each_ref().map(|set| values(set));
                 assert!(

@@ -56,7 +56,7 @@ pub struct LbfgsCounts {
     pub satisfied_searches: u64,
     /// Line searches that found no better point.
     pub failed_searches: u64,
-    /// Times the memory was cleared because a search failed, a direction was not one of descent or
+    /// Times all pairs were dropped because a search failed, a direction was not one of descent or
     /// a value was not finite.
     pub restarts: u64,
 }
@@ -84,14 +84,18 @@ impl From<LbfgsCounts> for Counters {
 /// H ← (I - ρ·s·yᵀ)·H·(I - ρ·y·sᵀ) + ρ·s·sᵀ,   ρ = 1/sᵀy   for each pair, oldest first
 /// ```
 ///
-/// The direction costs two passes over the history (see [`vector_passes`](Optimizer::vector_passes)):
-/// an iteration with n pairs held, one of them new, reads 4n + 2 vectors and writes 3 for pair and
-/// direction, or 4m + 4 once the memory is full, the pair that is dropped included; the line search
-/// adds 4 reads and 1 write a trial (move and slope), the start of each move 1 and 1. Held are
-/// 2m + 2 vectors of history, the direction, the start of the last move and the gradient there, and,
-/// with same-batch pairs between steps, the gradient at its end.
+/// The cost in vectors read and written, which [`vector_passes`](Optimizer::vector_passes) counts:
 ///
-/// In half precision the parameters are rounded at each move, and s is the move that rounding left.
+/// - Pair and direction: two passes over the pairs. An iteration that holds n pairs, one of them
+///   new, reads 4n + 2 vectors and writes 3. When all m are held it reads 4m + 4, because it also
+///   reads the pair that it drops.
+/// - Line search: each trial reads 4 and writes 1, for the move and the slope.
+/// - The start of each move: reads 1 and writes 1.
+///
+/// Held are 2m + 2 vectors of pairs, the direction, the point where the last move began and the
+/// gradient there. Between steps, same-batch pairs need the gradient where it ended too.
+///
+/// In half precision each move is rounded, and s is the move after rounding.
 ///
 /// Sources: Liu & Nocedal, "On the limited memory BFGS method for large scale optimization" (1989);
 /// Nocedal & Wright, "Numerical Optimization" (2nd ed. 2006), chapters 3 and 7.
@@ -219,8 +223,8 @@ impl Lbfgs {
         self.store_last_move(&after)
     }
 
-    /// Comes back after another method has moved the parameters on. Pairs that a later gradient is
-    /// to complete are measured to where the parameters are; carried ones are not, as in PyTorch.
+    /// Continues after another method has moved the parameters. In a pair that a later gradient
+    /// completes, s then ends where the parameters are now; not in carried pairs, as in PyTorch.
     pub(crate) fn resume(&mut self) -> Result<()> {
         match self.config.pairs {
             PairSource::SameBatch | PairSource::Carried => Ok(()),
@@ -228,7 +232,7 @@ impl Lbfgs {
         }
     }
 
-    /// After a step whose end was blended with another method's.
+    /// Takes note that another method has moved the parameters after the last step.
     pub(crate) fn displaced(&mut self) -> Result<()> {
         match self.config.pairs {
             PairSource::SameBatch => Ok(()),
@@ -243,8 +247,8 @@ impl Lbfgs {
         self.counts.restarts += 1;
     }
 
-    /// One step from a point that is evaluated already; `evaluations_before` is the number of evaluations before
-    /// that one.
+    /// One step from a point that is evaluated already; `evaluations_before` is the number of
+    /// evaluations before that one.
     pub(crate) fn step_from(
         &mut self,
         oracle: &mut Oracle<'_>,
@@ -263,7 +267,8 @@ impl Lbfgs {
             stop: StopReason::GradientTolerance,
         };
         if !(loss.is_finite() && norms.is_finite()) {
-            // Only a move whose end was not evaluated can have led here; otherwise the batch is bad.
+            // A move whose end was not evaluated may have led here: it is taken back. After any
+            // other move the batch is at fault.
             if self.last_move.as_ref().is_some_and(|last| !last.evaluated) {
                 kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
             }
@@ -361,7 +366,7 @@ impl Lbfgs {
             return Ok(Iteration::Stopped(StopReason::BudgetSpent));
         }
         let (slope, largest) = self.find_direction(&from.gradient)?;
-        if slope.is_nan() || slope >= 0.0 {
+        if !(slope < 0.0 && largest.is_finite()) {
             self.restart();
             return Ok(Iteration::Stopped(StopReason::NotDescent));
         }
@@ -498,7 +503,8 @@ impl Lbfgs {
         })
     }
 
-    /// Moves by `step` without a search; evaluates there unless this is the `last` iteration.
+    /// Moves by `step` without a search. Evaluates the new point unless this is the `last`
+    /// iteration.
     fn move_fixed(
         &mut self,
         oracle: &mut Oracle<'_>,
@@ -552,8 +558,8 @@ impl Lbfgs {
         Ok(())
     }
 
-    /// Takes the way from `base` to where the parameters are now for the last move: rounding or a
-    /// blend with another method may have changed it.
+    /// Sets the last move to the difference of the parameters and `base`: rounding or another
+    /// method may have changed it.
     fn measure_last_move(&mut self) -> Result<()> {
         if let Some(last) = &mut self.last_move {
             let (base, direction) = (&self.base, &self.direction);
@@ -572,8 +578,8 @@ impl Lbfgs {
         }
     }
 
-    /// At the start of a step, on a new batch: drops the last move's gradients or takes them anew,
-    /// as [`PairSource`] tells.
+    /// At the start of a step, on a new batch: keeps the last move's gradients, drops them or
+    /// evaluates them again, as [`PairSource`] says.
     fn reevaluate_last_move(&mut self, oracle: &mut Oracle<'_>) -> Result<()> {
         let Some(last) = self.last_move.take() else {
             return Ok(());
@@ -581,7 +587,7 @@ impl Lbfgs {
         self.last_move = match self.config.pairs {
             PairSource::SameBatch => last.after.is_some().then_some(last),
             PairSource::Carried => Some(last),
-            // Without an evaluation to spare for the pair, there is no pair.
+            // There is no pair where the budget leaves no evaluation for it.
             PairSource::FullOverlap if oracle.remaining() < 2 => None,
             PairSource::Overlap if oracle.remaining() < 3 => None,
             PairSource::FullOverlap => {

@@ -1,9 +1,9 @@
 //! Launches of kernels, and the memory that they work on.
 //!
-//! A launch queues work on the device's one stream, as Candle's operations do, so that it runs after
-//! what made its vectors and before what reads them. Kernels get addresses: [`Gpu::address`] checks
-//! what is behind each. Sums come to the host in one transfer at the end of an operation, which
-//! waits for the queue.
+//! A launch queues work on the device's one stream, as Candle's operations do, so that it runs
+//! after what made its vectors and before what reads them. Kernels get addresses: [`Gpu::address`]
+//! checks what is behind each. Sums come to the host in one transfer at the end of an operation,
+//! which waits for the queue.
 
 use candle_core::backend::BackendStorage;
 use candle_core::cuda::cudarc::driver::{
@@ -63,8 +63,8 @@ impl Gpu {
     /// The address of a tensor's first element.
     ///
     /// # Errors
-    /// When the tensor is on another device, of another dtype or length, or not contiguous: a kernel
-    /// would read or write what is not its own.
+    /// When the tensor is on another device, of another dtype or length, or not contiguous: a
+    /// kernel would read or write what is not its own.
     pub(super) fn address(&self, tensor: &Tensor, dtype: DType, length: usize) -> Result<u64> {
         let (storage, layout) = tensor.storage_and_layout();
         let Some((start, end)) = layout.contiguous_offsets() else {
@@ -183,8 +183,8 @@ impl Gpu {
                 Argument::Count(sums),
                 Argument::Address(next),
             ];
-            // SAFETY: the table has `rows` rows of as many columns as there are blocks, and `out` has
-            // an element for each column of all tables.
+            // SAFETY: the table has `rows` rows of as many columns as there are blocks, and `out`
+            // has an element for each column of all tables.
             unsafe { self.launch("totals", (table.columns as u32, 1), &arguments)? };
             next += (table.columns * size_of::<f64>()) as u64;
         }
@@ -248,9 +248,9 @@ impl Runs {
         }
     }
 
-    /// Adds the runs of one parameter of `length` elements in `group`. `vectors` are the addresses of
-    /// its first element in each vector, and the bytes of an element there; the address 0 stands for
-    /// no vector.
+    /// Adds the runs of one parameter of `length` elements in `group`. `vectors` are the addresses
+    /// of its first element in each vector, and the bytes of an element there; the address 0 stands
+    /// for no vector.
     pub(super) fn push(&mut self, vectors: [(u64, usize); 5], length: usize, group: usize) {
         for start in (0..length).step_by(self.length) {
             self.runs.push(Run {

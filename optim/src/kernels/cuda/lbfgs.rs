@@ -40,7 +40,8 @@ pub(crate) fn extend(
         Argument::Address(pair),
         made.argument(&gpu),
     ];
-    // SAFETY: all vectors have d elements of the types that the kernel takes, the pair twice as many.
+    // SAFETY: all vectors have d elements of the types that the kernel takes, the pair twice as
+    // many.
     unsafe { gpu.launch(&name("new_pair", dtype), (made.rows, 1), &arguments)? };
     let y = Argument::Address(pair + (d * dtype.size_in_bytes()) as u64);
     let products = multiply(&gpu, rows, dtype, y, gradient, diagonal)?;
@@ -95,8 +96,8 @@ fn multiply(
         products.argument(gpu),
     ];
     let grid = (rows.len().div_ceil(GROUP) as u32, products.rows);
-    // SAFETY: the pairs have 2·d elements and the vectors d, of the types that the kernel takes; the
-    // groups cover the rows, and every block in y leaves one row of products.
+    // SAFETY: the pairs have 2·d elements and the vectors d, of the types that the kernel takes;
+    // the groups cover the rows, and every block in y leaves one row of products.
     unsafe { gpu.launch(&name("row_products", dtype), grid, &arguments)? };
     Ok(products)
 }
@@ -156,8 +157,8 @@ pub(crate) fn combine(
         gpu.argument(Some(direction), real, d)?,
         partials.argument(&gpu),
     ];
-    // SAFETY: there are `count` pairs of 2·d elements, and the vectors have d, of the types that the
-    // kernel takes.
+    // SAFETY: there are `count` pairs of 2·d elements, and the vectors have d, of the types that
+    // the kernel takes.
     unsafe { gpu.launch(&name("combine", dtype), (partials.rows, 1), &arguments)? };
     let totals = gpu.totals(&[(&partials, 1)])?;
     Ok((totals[0], totals[1]))
@@ -260,7 +261,7 @@ fn each_parameter(
     let (runs, count) = runs.upload(&gpu)?;
     let mut arguments = vec![runs.argument(&gpu)];
     arguments.extend(scalars);
-    // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as many
-    // as the blocks.
+    // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as
+    // many as the blocks.
     unsafe { gpu.launch(&name(operation, dtype), (count, 1), &arguments) }
 }

@@ -1,4 +1,4 @@
-//! First-order updates, and norms.
+//! First-order updates, and sums of squares.
 
 use candle_core::{Tensor, Var};
 
@@ -6,7 +6,7 @@ use super::device::{Gpu, Runs, name};
 use crate::kernels::number::state_dtype;
 use crate::kernels::rule::Rule;
 
-/// Makes one update of `vars`, one at least, in place and returns the gradient's Euclidean norm, in
+/// Makes one update of `vars`, one at least, in place and returns the gradient's sum of squares, in
 /// f64.
 pub(crate) fn update<const N: usize>(
     rule: &impl Rule<N>,
@@ -40,15 +40,15 @@ pub(crate) fn update<const N: usize>(
         coefficients.argument(&gpu),
         sums.argument(&gpu),
     ];
-    // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as many
-    // as the blocks and as the rows of `sums`; every group has its coefficients.
+    // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as
+    // many as the blocks and as the rows of `sums`; every group has its coefficients.
     unsafe { gpu.launch(&name(rule.name(), dtype), (count, 1), &arguments)? };
-    Ok(gpu.totals(&[(&sums, 1)])?[0].sqrt())
+    Ok(gpu.totals(&[(&sums, 1)])?[0])
 }
 
-/// The Euclidean norm of all tensors together, summed in f64. There is one at least, and all have
-/// one dtype.
-pub(crate) fn norm(tensors: &[Tensor]) -> candle_core::Result<f64> {
+/// The sum of squares of all tensors together, in f64. There is one at least, and all have one
+/// dtype.
+pub(crate) fn sum_of_squares(tensors: &[Tensor]) -> candle_core::Result<f64> {
     let gpu = Gpu::of(&tensors[0])?;
     let dtype = tensors[0].dtype();
     let mut runs = Runs::new(tensors.iter().map(Tensor::elem_count).sum());
@@ -64,5 +64,5 @@ pub(crate) fn norm(tensors: &[Tensor]) -> candle_core::Result<f64> {
     // SAFETY: the runs lie within the tensors, and are as many as the blocks and as the rows of
     // `sums`.
     unsafe { gpu.launch(&name("squares", dtype), (count, 1), &arguments)? };
-    Ok(gpu.totals(&[(&sums, 1)])?[0].sqrt())
+    Ok(gpu.totals(&[(&sums, 1)])?[0])
 }

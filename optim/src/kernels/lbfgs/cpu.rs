@@ -19,12 +19,12 @@ const CHUNK: usize = 32 * 1024;
 const BLOCK: usize = 1024;
 /// Partial sums of one dot product.
 const LANES: usize = 64;
-/// Rows whose products are taken together, s and y of two pairs: they come from memory as so many
-/// streams, and the columns are read once for all.
+/// Rows whose products are taken together: s and y of two pairs. Memory delivers them as four
+/// streams, and the columns are read once for all four.
 const ROWS: usize = 4;
 /// Partial sums of each product of so many rows with two columns, few enough to stay in registers.
 const ROW_LANES: usize = 8;
-/// Rows that are added up together, as many streams; a history of 10 gives two such groups.
+/// Rows that are added up together, as five streams from memory. Ten pairs make two such groups.
 const SUMMANDS: usize = 5;
 
 /// Adds up the chunks' sums, position by position.
@@ -53,8 +53,8 @@ fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64
     sums
 }
 
-/// The product of two blocks, summed in lanes. The zipped inner loop is what compilers vectorize;
-/// one over indices they unroll instead.
+/// The product of two blocks, summed in lanes. Compilers vectorize the zipped inner loop; a loop
+/// over indices they would unroll.
 #[inline(always)]
 fn dot<H: Element>(row: &[H], column: &[H::Real]) -> f64 {
     let mut lanes = [H::Real::ZERO; LANES];
@@ -83,7 +83,7 @@ fn add_row_products<H: Element, const N: usize>(
     products: &mut [[f64; N]],
 ) {
     for (rows, products) in rows.chunks(ROWS).zip(products.chunks_mut(ROWS)) {
-        // Where only one pair is left, it is taken twice: it is in the cache.
+        // A pair that is left alone is taken twice, which costs little: it is in the cache.
         let rows: [&[H]; ROWS] = std::array::from_fn(|row| &rows[row % rows.len()][range.clone()]);
         for (products, sums) in products.iter_mut().zip(&block_products(rows, columns)) {
             add(products, sums);
@@ -128,7 +128,7 @@ fn accumulate<H: Element>(lanes: &mut [H::Real], row: &[H], column: &[H::Real]) 
     }
 }
 
-/// The largest magnitude; NaN is passed over.
+/// The largest magnitude, NaN left out.
 #[inline(always)]
 fn largest<R: Real>(values: &[R]) -> f64 {
     let mut lanes = [R::ZERO; LANES];
@@ -544,7 +544,7 @@ pub(super) fn step_along(vars: &[Var], base: &Tensor, step: f64, direction: &Ten
         let step = <P as Element>::Real::from_f64(step);
         write_parameters(vars, [base, direction], |parameters: &mut [P], [base, direction]| {
             for ((x, base), d) in parameters.iter_mut().zip(base).zip(direction) {
-                *x = P::narrow(*base + step * *d);
+                *x = P::saturate(*base + step * *d);
             }
         })
     })

@@ -12,6 +12,7 @@ mod tensor;
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::memory::zeros;
+use super::norm::norm;
 use crate::error::Result;
 use crate::record::VectorPasses;
 
@@ -79,7 +80,14 @@ pub(crate) fn combine(
 /// The norms of a vector.
 pub(crate) fn norms(vector: &Tensor, passes: &mut VectorPasses) -> Result<Norms> {
     passes.reads += 1;
-    dispatch!(vector, norms(vector))
+    let norms: Result<Norms> = dispatch!(vector, norms(vector));
+    let mut norms = norms?;
+    // Squares of the vector's own type may have been too large or too small.
+    let reliable = (1e-17..f64::INFINITY).contains(&norms.euclidean);
+    if norms.is_finite() && norms.largest > 0.0 && !reliable {
+        norms.euclidean = norm(std::slice::from_ref(vector))?;
+    }
+    Ok(norms)
 }
 
 /// gᵀd and max |g|.

@@ -1,9 +1,11 @@
-//! The passes in tensor operations: for devices without kernels of their own, and the reference that
-//! the tests compare the kernels with. All products of a pass come to the host in one transfer.
+//! The passes in tensor operations: for devices without kernels of their own, and the reference
+//! that the tests compare the kernels with. All products of a pass come to the host in one
+//! transfer.
 
 use candle_core::{DType, Result, Tensor, Var};
 
 use super::products::{Move, Norms, PairProducts, RowProducts, Weights};
+use crate::kernels::number::largest;
 
 /// The two halves of a pair in `dtype`.
 fn halves(pair: &Var, dtype: DType) -> Result<(Tensor, Tensor)> {
@@ -146,7 +148,9 @@ pub(super) fn unflatten(vars: &[Var], base: &Tensor) -> Result<()> {
     let mut start = 0;
     for var in vars {
         let values = base.narrow(0, start, var.elem_count())?;
-        var.set(&values.reshape(var.shape())?.to_dtype(var.dtype())?)?;
+        let limit = largest(var.dtype());
+        let values = values.reshape(var.shape())?.clamp(-limit, limit)?;
+        var.set(&values.to_dtype(var.dtype())?)?;
         start += var.elem_count();
     }
     Ok(())
