@@ -3,9 +3,9 @@
 //! # A tour
 //!
 //! An optimizer moves [`Parameters`], the named variables of a model. It evaluates the function it
-//! minimizes through an [`Oracle`], which counts every evaluation in a [`Meter`] and can limit them.
-//! Each optimizer has a configuration whose `build` checks every setting, and makes one [`Step`] per
-//! batch:
+//! minimizes through an [`Oracle`], which counts every evaluation in a [`Meter`] and can limit
+//! them. Each optimizer has a configuration whose `build` checks every setting, and makes one
+//! [`Step`] per batch:
 //!
 //! ```
 //! use candle_core::{Device, Var};
@@ -51,7 +51,7 @@
 //! | method | configuration | source |
 //! |---|---|---|
 //! | stochastic gradient descent | [`SgdConfig`] | Robbins and Monro 1951; momentum as in PyTorch |
-//! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma and Ba 2015; Loshchilov and Hutter 2019; Reddi et al. 2018 |
+//! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma, Ba 2015; Loshchilov, Hutter 2019; Reddi et al. 2018 |
 //! | Adam, then SGD | [`AdamSgdConfig`] | the FUSE authors' baseline |
 //! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
 //! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
@@ -60,6 +60,7 @@
 //! Learning rates can follow a [`Schedule`], gradients can be [`Clipped`], and [`Optimizer::state`]
 //! is everything a run needs to continue bit for bit.
 
+#![cfg_attr(not(feature = "cuda"), forbid(unsafe_code))]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod check;

@@ -32,13 +32,14 @@ pub trait Optimizer {
     /// Sets the learning rate of the first parameter group, and scales the other groups' alike.
     ///
     /// # Errors
-    /// When the rate is not finite or negative.
+    /// When the rate is negative or not finite.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()>;
 
     /// The phase that the next step belongs to, as far as it is known before the step.
     fn phase(&self) -> Phase;
 
-    /// Elements of optimizer state held now (m and v, history, …), parameters and gradients excluded.
+    /// Elements of optimizer state held now (m and v, history, …), parameters and gradients
+    /// excluded.
     fn state_elements(&self) -> u64;
 
     /// Passes over parameter-sized vectors so far.

@@ -168,7 +168,8 @@ impl Parameters {
         Ok(())
     }
 
-    /// The gradient of a scalar loss: runs the backward pass and picks out the parameters' gradients.
+    /// The gradient of a scalar loss: runs the backward pass and picks out the parameters'
+    /// gradients.
     ///
     /// # Errors
     /// When the backward pass fails or does not reach a parameter.
@@ -252,8 +253,8 @@ impl Gradient {
         Ok(gradient)
     }
 
-    /// Wraps tensors of the parameters' shapes in the dtype of optimizer state, which half-precision
-    /// parameters do not share.
+    /// Wraps tensors of the parameters' shapes in the dtype of optimizer state, which
+    /// half-precision parameters do not share.
     pub(crate) fn of_state(tensors: Vec<Tensor>) -> Self {
         Self { tensors }
     }

@@ -469,12 +469,12 @@ proptest! {
     fn a_run_resumes_bit_for_bit_from_a_file_at_any_step(config in any_pv(), cut in 0..14usize) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.safetensors");
-        let (mut whole, mut first, mut second) =
+        let (mut uninterrupted, mut first, mut second) =
             (rosenbrock_problem(), rosenbrock_problem(), rosenbrock_problem());
         let mut meter = Meter::new();
-        let mut fuse = build(&config, &whole);
+        let mut fuse = build(&config, &uninterrupted);
         for _ in 0..18 {
-            step(&mut fuse, &mut whole, &mut meter);
+            step(&mut fuse, &mut uninterrupted, &mut meter);
         }
         let mut before = build(&config, &first);
         for _ in 0..cut {
@@ -492,7 +492,7 @@ proptest! {
             step(&mut after, &mut second, &mut meter);
         }
         prop_assert_eq!(
-            whole.values().into_iter().map(f64::to_bits).collect::<Vec<_>>(),
+            uninterrupted.values().into_iter().map(f64::to_bits).collect::<Vec<_>>(),
             second.values().into_iter().map(f64::to_bits).collect::<Vec<_>>()
         );
         // As text, since NaN is not equal to itself.

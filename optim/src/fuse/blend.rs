@@ -93,13 +93,13 @@ impl FuseConfig {
 /// x ← θ·x^A + (1 - θ)·x^L
 /// ```
 ///
-/// θ = 1 is Adam and θ = 0 L-BFGS, bit for bit: an update of weight 0 is not made, nor are its
-/// moments or pairs kept. Set `lbfgs.max_iter` to 1 for the paper's formula, where x^L is one
+/// θ = 1 is Adam and θ = 0 is L-BFGS, bit for bit: an update of weight 0 is not made, and its
+/// moments or pairs do not change. Set `lbfgs.max_iter` to 1 for the paper's formula, where x^L is one
 /// iteration away from x. Both see the gradient at x, which is evaluated once.
 ///
-/// Pairs taken on one batch are true whether or not x^L is kept; pairs that are completed by a later
-/// gradient get s from where the parameters went. A blended step's loss where it ended is not
-/// evaluated.
+/// A pair whose gradients are both taken within the step is right whether or not x^L is kept. In a
+/// pair that a later gradient completes, s ends where the blend put the parameters. The loss at the
+/// end of a blended step is not evaluated.
 ///
 /// The learning rate is Adam's; L-BFGS keeps `lbfgs.lr`.
 ///
@@ -131,7 +131,7 @@ pub struct Fuse {
     adam: Adam,
     lbfgs: Lbfgs,
     steps: u64,
-    /// Of blending alone.
+    /// Passes of the blend alone.
     passes: VectorPasses,
 }
 

@@ -23,7 +23,7 @@ use crate::state::State;
 pub struct FusePvConfig {
     /// When L-BFGS takes over.
     pub criterion: Criterion,
-    /// How long the criterion is not asked.
+    /// How long to wait before the criterion is judged.
     pub warm_up: WarmUp,
     /// Whether Adam may come back.
     pub policy: Policy,
@@ -35,7 +35,7 @@ pub struct FusePvConfig {
     pub lbfgs: LbfgsConfig,
 }
 
-/// The part of a run in which the criterion is not asked; both must have passed.
+/// How long to wait before the criterion is judged: until both have passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmUp {
@@ -49,12 +49,12 @@ pub struct WarmUp {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Policy {
-    /// The first switch is the last; Adam's moments are released.
+    /// There is one switch; Adam's moments are released at it.
     #[default]
     OneWay,
     /// Before each step the criterion chooses: L-BFGS where it holds, Adam where it does not.
     Reversible {
-        /// Whether L-BFGS still has its pairs when it comes back, though Adam has moved on since.
+        /// Whether L-BFGS keeps its pairs while Adam works.
         #[serde(default)]
         keep_memory: bool,
     },
@@ -64,14 +64,15 @@ pub enum Policy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Handover {
-    /// None: the first step is scaled steepest descent.
+    /// None. The first step is scaled steepest descent.
     #[default]
     Cold,
-    /// Pairs of the last `history_size` steps of Adam, which is why these are still made when the
-    /// criterion holds. Each pair's gradients are of one batch: one evaluation more a step.
+    /// Pairs from the moves of Adam: once the criterion holds, Adam makes `history_size` more
+    /// steps, and each leaves a pair. Both gradients of a pair are of one batch, which costs one
+    /// evaluation more in each of these steps.
     WarmPairs,
-    /// H₀ = γ·D with D = 1/(√v̂ + ε), Adam's preconditioner at the switch. γ is 1 at first and then
-    /// scaled to the newest pair, sᵀy / yᵀDy.
+    /// H₀ = γ·D with D = 1/(√v̂ + ε), Adam's preconditioner at the switch. γ is 1 until there is a
+    /// pair, then sᵀy / yᵀDy of the newest one.
     AdamDiagonal,
 }
 
@@ -90,8 +91,8 @@ impl Default for FusePvConfig {
 }
 
 impl FusePvConfig {
-    /// What the paper says: a switch at epoch 5, and ε beside the uncorrected √v; what it does not
-    /// say as in its authors' code.
+    /// The settings that the paper gives: a switch at epoch 5, and ε added to the uncorrected √v.
+    /// Settings that it does not give are those of its authors' code.
     pub fn paper() -> Self {
         Self {
             criterion: Criterion::Epoch(5),
@@ -104,9 +105,9 @@ impl FusePvConfig {
         }
     }
 
-    /// What the authors' code does, whatever criterion is asked of it: three epochs of Adam, then
-    /// on each batch L-BFGS if the previous batch's loss was below 2, else Adam. L-BFGS keeps its
-    /// memory, and takes pairs across batches.
+    /// What the authors' code does, whatever criterion it is given: three epochs of Adam, then on
+    /// each batch L-BFGS if the previous batch's loss was below 2, else Adam. L-BFGS keeps its
+    /// pairs, and takes them across batches.
     pub fn as_shipped() -> Self {
         Self {
             criterion: Criterion::LossLevel { threshold: 2.0 },
@@ -202,15 +203,15 @@ pub struct FusePv {
     config: FusePvConfig,
     parameters: Parameters,
     learning_rate: f64,
-    /// Until a one-way switch.
+    /// Held until a one-way switch.
     adam: Option<Adam>,
-    /// From the first switch, or the first warm pair, on.
+    /// Held from the first switch, or the first warm pair, on.
     lbfgs: Option<Lbfgs>,
     phase: Phase,
-    /// Steps of Adam that warm pairs are still to be taken from.
+    /// Steps of Adam that are still to be made for warm pairs, while these are collected.
     collecting: Option<usize>,
     statistics: Statistics,
-    /// Of methods that are no longer held.
+    /// Passes of methods that are no longer held.
     released_passes: VectorPasses,
     records: Vec<CriterionRecord>,
     switches: Vec<Switch>,

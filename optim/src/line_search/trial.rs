@@ -12,7 +12,8 @@ pub(crate) struct Trial<G> {
 }
 
 impl<G> Trial<G> {
-    /// A non-finite loss or slope is told as an infinitely high loss: never the best point.
+    /// Where loss or slope is not finite, the loss becomes infinite: such a point is never the
+    /// best.
     pub(crate) fn new(t: f64, loss: f64, slope: f64, gradient: G) -> Self {
         let loss = if slope.is_finite() && loss.is_finite() {
             loss

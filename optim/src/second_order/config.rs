@@ -11,13 +11,13 @@ use crate::line_search::LineSearch;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LbfgsConfig {
-    /// The first step length tried along a direction. The very first direction, which has no
-    /// curvature to scale it, starts from `lr`·min(1, 1/‖d‖₁).
+    /// The first step length tried along a direction. The very first direction has no curvature to
+    /// scale it: it starts from `lr`·min(1, 1/‖d‖₁).
     pub lr: f64,
     /// Inner iterations in one step, at most.
     pub max_iter: u64,
-    /// Evaluations in one step, at most; if not given 5/4 of `max_iter`, as in PyTorch, but with the
-    /// strict limit not below 10, so that a step of few iterations can search too.
+    /// Evaluations in one step, at most. If not given, 5/4 of `max_iter`, as in PyTorch; under the
+    /// strict limit at least 10, so that a step of few iterations can search too.
     pub max_eval: Option<u64>,
     /// A step ends when the gradient's largest component is at most this.
     pub tolerance_grad: f64,
@@ -35,13 +35,13 @@ pub struct LbfgsConfig {
     pub evaluation_limit: EvaluationLimit,
     /// Where the two gradients of a pair come from.
     pub pairs: PairSource,
-    /// Which pairs are let into the memory.
+    /// Which pairs are stored.
     pub guard: CurvatureGuard,
     /// The scale of the initial inverse Hessian.
     pub scaling: InitialScaling,
     /// The number format of stored pairs.
     pub history_precision: HistoryPrecision,
-    /// Whether a line search that finds no better point clears the memory, so that the next
+    /// Whether all pairs are dropped when a line search finds no better point, so that the next
     /// direction is steepest descent.
     pub restart: bool,
 }
@@ -67,14 +67,15 @@ pub enum EvaluationLimit {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PairSource {
-    /// Both from the batch on which the move was made (Byrd et al. 2016). A last move whose end was
-    /// not evaluated, as with a fixed step length, forms no pair.
+    /// Both from the batch on which the move was made (Byrd et al. 2016). No pair comes from a last
+    /// move whose end was not evaluated, as with a fixed step length.
     #[default]
     SameBatch,
     /// The gradient where the next iteration begins, even on another batch: what
     /// `torch.optim.LBFGS` does. The difference of two batches is then taken for curvature.
     Carried,
-    /// Both from the new batch, evaluated at the old point once more: one evaluation per step.
+    /// Both from the new batch, which is also evaluated at the old point: one evaluation more per
+    /// step.
     FullOverlap,
     /// Both from the samples that the new batch shares with the previous one (Berahas, Nocedal &
     /// Takáč 2016), which the objective must know ([`Objective::overlap_gradient`]).
@@ -173,7 +174,7 @@ impl LbfgsConfig {
     }
 }
 
-/// Which pairs (s, y) are let into the memory. A pair with sᵀy ≤ 0 would make the inverse Hessian
+/// Which pairs (s, y) are stored. A pair with sᵀy ≤ 0 would make the inverse Hessian
 /// indefinite, and one with a tiny sᵀy would make it huge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -185,8 +186,8 @@ pub enum CurvatureGuard {
     /// (in the spirit of Li & Fukushima 2001).
     Cautious(f64),
     /// Where sᵀy < μ·sᵀB₀s, replace y by θ·y + (1 - θ)·B₀s so that equality holds (Powell 1978),
-    /// with B₀ = I/γ instead of the full B (Wang, Ma, Goldfarb & Liu 2017). The first pair, for which
-    /// γ is not known yet, is skipped unless sᵀy > 0.
+    /// with B₀ = I/γ instead of the full B (Wang, Ma, Goldfarb & Liu 2017). The first pair, for
+    /// which γ is not known yet, is skipped unless sᵀy > 0.
     Powell(f64),
 }
 
@@ -212,9 +213,9 @@ pub enum InitialScaling {
 
 /// The number format of stored pairs.
 ///
-/// Products are taken with the pairs as stored, so that a pair rounded to bf16 still is one of a
-/// positive definite approximation. Evaluations to a loss of 1e-6 with f32 parameters and m = 10,
-/// as `cargo test -p optim --test lbfgs bf16 -- --nocapture` prints them:
+/// Products are taken with the pairs as stored, after rounding. So the approximation stays positive
+/// definite with pairs in bf16. Evaluations to a loss of 1e-6 with f32 parameters and m = 10, as
+/// `cargo test -p optim --test lbfgs bf16 -- --nocapture` prints them:
 ///
 /// | problem | f32 history | bf16 history |
 /// |---|---|---|
@@ -224,7 +225,7 @@ pub enum InitialScaling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HistoryPrecision {
-    /// That of the optimizer's other vectors: f64 beside f64 parameters, else f32.
+    /// The format of the optimizer's other vectors: f64 for f64 parameters, else f32.
     #[default]
     Full,
     /// bf16, half the memory and traffic; needs an f32 state.

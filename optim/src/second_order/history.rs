@@ -24,7 +24,7 @@ pub(crate) struct History {
     scaling: InitialScaling,
     dtype: DType,
     pairs: Vec<Pair>,
-    /// Where the next pair is written before the guard has judged it.
+    /// Where the next pair is written, before the guard accepts or refuses it.
     spare: Option<Var>,
     gamma: f64,
     diagonal: Option<Tensor>,
@@ -69,7 +69,7 @@ impl History {
         self.gamma = initial_gamma(self.scaling);
     }
 
-    /// Makes H₀ = γ·D. Products with an earlier D are void, so the memory must be empty.
+    /// Makes H₀ = γ·D. No pair may be held, since the products of held pairs contain an earlier D.
     pub(crate) fn set_diagonal(&mut self, diagonal: Tensor) {
         debug_assert!(self.is_empty());
         self.diagonal = Some(diagonal);
@@ -183,8 +183,8 @@ impl History {
         Some((theta, (1.0 - theta) / self.gamma))
     }
 
-    /// Writes -H·gradient into `direction`; the products with `gradient` must be up to date. Returns
-    /// gᵀd and max |d|.
+    /// Writes -H·gradient into `direction`; the products with `gradient` must be up to date.
+    /// Returns gᵀd and max |d|.
     pub(crate) fn direction(
         &self,
         gradient: &Tensor,
@@ -220,7 +220,7 @@ impl History {
         state.set("pair_counts", self.counts)
     }
 
-    /// Takes everything back from `state`.
+    /// Restores pairs, products and H₀ from `state`.
     pub(crate) fn load(&mut self, state: &State, d: usize, device: &Device) -> Result<()> {
         let n: usize = state.get("pairs")?;
         let counts = state.get("pair_counts")?;
