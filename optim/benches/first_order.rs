@@ -172,8 +172,9 @@ fn mover(d: usize, vectors: usize) -> Box<dyn FnMut()> {
     })
 }
 
-/// The shortest run of each function on `d` parameters, of as many as `torch_compare.py` makes. Several in a row, so
-/// that each finds in the caches what it left there itself, in three turns, so that both see the same load.
+/// The shortest run of each function on `d` parameters, of as many as `torch_compare.py` makes. The
+/// functions take three turns, so that both meet the same load on the machine. In each turn a
+/// function runs several times in a row, so that it finds its own data in the caches.
 fn best_times(
     d: usize,
     mut f: impl FnMut() -> Result<()>,

@@ -6,8 +6,8 @@
 //! "Iteration" is a whole iteration of strong Wolfe's search with all it takes but the objective,
 //! whose evaluations per iteration are printed. "Direction" is what the history costs: an iteration
 //! of fixed step length, one evaluation each, less one whose pairs are all refused. Set
-//! `RAYON_NUM_THREADS` to choose the number of threads, and pass numbers of parameters to choose the
-//! sizes.
+//! `RAYON_NUM_THREADS` to choose the number of threads, and pass numbers of parameters to choose
+//! the sizes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Range checks of hyper-parameters, each naming the setting and what it accepts.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Refuses `value` unless `accepted`.
 pub(crate) fn that(

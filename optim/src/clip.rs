@@ -1,17 +1,22 @@
 //! Gradient clipping: bounds on the gradient, and the objective that keeps them.
 
+use candle_core::{DType, Tensor};
+use half::f16;
 use serde::{Deserialize, Serialize};
 
-use crate::{Gradient, Objective, Result, check};
+use crate::check;
+use crate::error::Result;
+use crate::objective::Objective;
+use crate::params::Gradient;
 
 /// A bound on the gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Clip {
-    /// The Euclidean norm of the whole gradient; a longer one is scaled down to it (Pascanu, Mikolov
-    /// & Bengio, arXiv 1211.5063).
+    /// The Euclidean norm of the whole gradient; a longer one is scaled down to it (Pascanu,
+    /// Mikolov & Bengio, arXiv 1211.5063).
     Norm(f64),
-    /// The absolute value of each component; a larger one is set to it, with its sign.
+    /// The absolute value of each component; a larger one is set to it, with its sign. NaN stays.
     Value(f64),
 }
 
@@ -39,17 +44,41 @@ impl Clip {
                 if !norm.is_finite() || norm <= bound {
                     return Ok(gradient);
                 }
-                gradient.map(|tensor| tensor * (bound / norm))
+                gradient.map(|tensor| scaled(tensor, bound, norm))
             }
-            Self::Value(bound) => gradient.map(|tensor| tensor.clamp(-bound, bound)),
+            Self::Value(bound) => gradient.map(|tensor| {
+                let clipped = tensor.clamp(-bound, bound)?;
+                // On CUDA devices the clamped NaN is a bound, which would make a step.
+                tensor.eq(tensor)?.where_cond(&clipped, tensor)
+            }),
         }
     }
 }
 
+/// `tensor`·`bound`/`norm`. A factor below the normal numbers of the tensor's type would lose its
+/// digits in that type. So it is applied in two parts, and to f16 tensors in f32.
+fn scaled(tensor: &Tensor, bound: f64, norm: f64) -> candle_core::Result<Tensor> {
+    let dtype = tensor.dtype();
+    let smallest_normal = match dtype {
+        DType::F64 => f64::MIN_POSITIVE,
+        DType::F16 => f16::MIN_POSITIVE.to_f64(),
+        _ => f32::MIN_POSITIVE.into(),
+    };
+    if bound / norm >= smallest_normal {
+        return tensor * (bound / norm);
+    }
+    let (wide, power) = match dtype {
+        DType::F64 => (DType::F64, 2f64.powi(600)),
+        _ => (DType::F32, 2f64.powi(100)),
+    };
+    let reduced = (tensor.to_dtype(wide)? * power.recip())?;
+    (reduced * (bound * power / norm))?.to_dtype(dtype)
+}
+
 /// An objective whose gradients are clipped, for use with any optimizer.
 ///
-/// A line search compares losses with the slope that the gradient predicts; a clipped gradient
-/// predicts too little, so clip for first-order methods.
+/// Use it with first-order methods. A line search compares losses with the decrease that the
+/// gradient predicts, and a clipped gradient predicts too little.
 ///
 /// ```
 /// use candle_core::{Device, Var};

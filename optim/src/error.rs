@@ -14,8 +14,8 @@ pub enum Error {
     #[error("the objective failed: {0}")]
     Objective(#[source] Box<dyn std::error::Error + Send + Sync>),
 
-    /// A vector of the optimizer's could not be made, for lack of memory on the device or because the device has no
-    /// such numbers.
+    /// A vector of the optimizer could not be made: the device lacks the memory, or the number
+    /// type.
     #[error("no vector of {bytes} bytes for the optimizer: {source}")]
     Vector {
         /// The bytes asked for.
@@ -26,7 +26,8 @@ pub enum Error {
 
     /// Overlapping batches were asked of an objective that has none.
     #[error(
-        "the objective knows no samples shared with the previous batch: implement `overlap_gradient`, or take pairs from another source"
+        "the objective knows no samples shared with the previous batch: implement \
+         `overlap_gradient`, or take pairs from another source"
     )]
     NoOverlap,
 
@@ -66,7 +67,8 @@ pub enum Error {
 
     /// The backward pass did not reach a parameter.
     #[error(
-        "parameter `{name}` has no gradient: the loss does not depend on it through differentiable operations"
+        "parameter `{name}` has no gradient: the loss does not depend on it through \
+         differentiable operations"
     )]
     MissingGradient {
         /// The parameter at fault.
@@ -96,12 +98,24 @@ pub enum Error {
     Checkpoint(String),
 
     /// A checkpoint file could not be read or written.
-    #[error("{path}: {reason}")]
+    #[error("{path}: {source}")]
     File {
         /// The file.
         path: PathBuf,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// A file is not a complete checkpoint.
+    #[error(
+        "{path}: not a complete optimizer state ({source}): it may be truncated or another kind \
+         of file"
+    )]
+    NotAState {
+        /// The file.
+        path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 

@@ -2,9 +2,10 @@
 //!
 //! # A tour
 //!
-//! An optimizer moves [`Parameters`], the named variables of a model. It sees the function it minimizes
-//! through an [`Oracle`], which counts every evaluation in a [`Meter`] and can limit them. Each optimizer
-//! has a configuration whose `build` checks every setting, and makes one [`Step`] per batch:
+//! An optimizer moves [`Parameters`], the named variables of a model. It evaluates the function it
+//! minimizes through an [`Oracle`], which counts every evaluation in a [`Meter`] and can limit
+//! them. Each optimizer has a configuration whose `build` checks every setting, and makes one
+//! [`Step`] per batch:
 //!
 //! ```
 //! use candle_core::{Device, Var};
@@ -38,26 +39,29 @@
 //!     last = step.final_loss.unwrap_or(step.loss);
 //! }
 //! assert!(last <= 1e-8);
-//! assert_eq!(optimizer.switches()[0].to, Phase::SecondOrder);
+//! assert_eq!(optimizer.diagnostics().switches[0].to, Phase::SecondOrder);
 //! assert!(meter.counts().gradient_evaluations < 200);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! For a model, the closure of [`Loss`] runs the forward pass on the current batch; for each new batch
-//! make a new one. [`Optimizer::criterion_records`] tells what the criterion saw at every step.
+//! For a model, the closure of [`Loss`] runs the forward pass on the current batch; for each new
+//! batch make a new one. [`Optimizer::diagnostics`] tells what the criterion judged at every step.
 //!
 //! | method | configuration | source |
 //! |---|---|---|
 //! | stochastic gradient descent | [`SgdConfig`] | Robbins and Monro 1951; momentum as in PyTorch |
-//! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma and Ba 2015; Loshchilov and Hutter 2019; Reddi et al. 2018 |
+//! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma, Ba 2015; Loshchilov, Hutter 2019; Reddi et al. 2018 |
 //! | Adam, then SGD | [`AdamSgdConfig`] | the FUSE authors' baseline |
 //! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
 //! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
 //! | FUSE-PV, one after the other | [`FusePvConfig`] | arXiv 2503.04204 |
 //!
-//! Learning rates can follow a [`Schedule`], gradients can be [`Clipped`], and [`Optimizer::state`] is
-//! everything a run needs to continue bit for bit.
+//! Learning rates can follow a [`Schedule`], gradients can be [`Clipped`], and [`Optimizer::state`]
+//! is everything a run needs to continue bit for bit.
+
+#![cfg_attr(not(feature = "cuda"), forbid(unsafe_code))]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod check;
 mod clip;
@@ -69,6 +73,7 @@ mod line_search;
 mod objective;
 mod optimizer;
 mod params;
+mod record;
 mod schedule;
 mod second_order;
 pub mod state;
@@ -76,19 +81,22 @@ pub mod state;
 pub use clip::{Clip, Clipped};
 pub use error::{Error, Result};
 pub use first_order::{
-    Adam, AdamConfig, AdamSgd, AdamSgdConfig, EpsilonPlacement, ParameterGroup, Sgd, SgdConfig,
-    SwitchAt, WeightDecay,
+    Adam, AdamConfig, AdamSgd, AdamSgdConfig, Elementwise, EpsilonPlacement, ParameterGroup, Sgd,
+    SgdConfig, SwitchAt, WeightDecay,
 };
 pub use fuse::{
-    Criterion, CriterionRecord, Fuse, FuseConfig, FusePv, FusePvConfig, Handover, Policy, Switch,
-    Theta, WarmUp,
+    Criterion, Fuse, FuseConfig, FusePv, FusePvConfig, Handover, Policy, Theta, WarmUp,
 };
 pub use line_search::LineSearch;
 pub use objective::{Counts, Loss, Meter, Objective, Oracle};
-pub use optimizer::{Optimizer, Phase, Step, StopReason, VectorPasses};
+pub use optimizer::Optimizer;
 pub use params::{Gradient, Parameters};
+pub use record::{
+    Counters, CriterionRecord, Diagnostics, PairCounts, Phase, Step, StopReason, Switch,
+    VectorPasses,
+};
 pub use schedule::{Schedule, Scheduled};
 pub use second_order::{
     CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, Lbfgs, LbfgsConfig,
-    LbfgsCounts, PairCounts, PairSource,
+    LbfgsCounts, PairSource,
 };

@@ -1,9 +1,10 @@
-//! The oracle: what an optimizer may ask about the function it minimizes, and the meter that counts
-//! every question.
+//! The objective that an optimizer minimizes, the oracle through which it evaluates it, and the
+//! meter that counts all evaluations.
 
 use candle_core::Tensor;
 
-use crate::{Error, Gradient, Parameters, Result};
+use crate::error::{Error, Result};
+use crate::params::{Gradient, Parameters};
 
 /// A function of the parameters, evaluated at their current values.
 ///
@@ -101,8 +102,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All evaluations. A loss alone counts as a full evaluation, though it costs about a third of
-    /// one with a gradient: a budget is then never exceeded in either currency.
+    /// All evaluations. A loss alone counts as one, though it costs about a third of a loss with
+    /// its gradient. So a budget is kept whichever of the two is counted.
     pub fn evaluations(&self) -> u64 {
         self.loss_evaluations + self.gradient_evaluations
     }

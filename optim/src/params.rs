@@ -1,4 +1,4 @@
-//! The parameters of a model: an ordered, named set of variables seen as one vector, and the
+//! The parameters of a model, an ordered, named set of variables taken as one vector, and the
 //! gradient that belongs to it.
 
 use std::collections::{HashMap, HashSet};
@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Storage, Tensor, Var};
 
-use crate::{Error, Result, kernels};
+use crate::error::{Error, Result};
+use crate::kernels;
 
 /// An ordered, named set of variables of one dtype on one device.
 ///
@@ -167,7 +168,8 @@ impl Parameters {
         Ok(())
     }
 
-    /// The gradient of a scalar loss: runs the backward pass and picks out the parameters' gradients.
+    /// The gradient of a scalar loss: runs the backward pass and picks out the parameters'
+    /// gradients.
     ///
     /// # Errors
     /// When the backward pass fails or does not reach a parameter.
@@ -251,8 +253,8 @@ impl Gradient {
         Ok(gradient)
     }
 
-    /// Wraps tensors of the parameters' shapes in the dtype of optimizer state, which half-precision
-    /// parameters do not share.
+    /// Wraps tensors of the parameters' shapes in the dtype of optimizer state, which
+    /// half-precision parameters do not share.
     pub(crate) fn of_state(tensors: Vec<Tensor>) -> Self {
         Self { tensors }
     }
@@ -273,12 +275,12 @@ impl Gradient {
         &self.tensors
     }
 
-    /// The Euclidean norm, summed in f64 on the CPU and in f32 elsewhere.
+    /// The Euclidean norm, summed in f64 on the CPU and on CUDA devices, and in f32 elsewhere.
     ///
     /// # Errors
     /// When Candle cannot sum.
     pub fn norm(&self) -> Result<f64> {
-        kernels::norm(&self.tensors)
+        Ok(kernels::norm(&self.tensors)?)
     }
 
     /// Whether the gradient has the shapes, the dtype and the device of `parameters`.

@@ -4,11 +4,13 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check;
+use crate::error::Result;
+use crate::objective::Oracle;
+use crate::optimizer::Optimizer;
+use crate::params::Parameters;
+use crate::record::{Diagnostics, Phase, Step, VectorPasses};
 use crate::state::State;
-use crate::{
-    CriterionRecord, LbfgsCounts, Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses,
-    check,
-};
 
 /// A factor of the learning rate for every step, counted from 0.
 ///
@@ -229,12 +231,8 @@ impl<O: Optimizer> Optimizer for Scheduled<O> {
         self.optimizer.vector_passes()
     }
 
-    fn second_order_counts(&self) -> Option<LbfgsCounts> {
-        self.optimizer.second_order_counts()
-    }
-
-    fn criterion_records(&self) -> &[CriterionRecord] {
-        self.optimizer.criterion_records()
+    fn diagnostics(&self) -> Diagnostics<'_> {
+        self.optimizer.diagnostics()
     }
 
     fn state(&self) -> Result<State> {

@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{Error, Parameters, Result};
+use crate::error::{Error, Result};
+use crate::params::Parameters;
 
 /// The file format's name and version, in the header of every file.
 const FORMAT: &str = "optim-state";
@@ -21,7 +22,7 @@ const VERSION: u32 = 1;
 /// Everything an optimizer needs to continue bit for bit.
 ///
 /// The parameters' own values are not part of it unless put there with
-/// [`insert_parameters`](Self::insert_parameters), which makes a file one whole checkpoint.
+/// [`insert_parameters`](Self::insert_parameters), which makes a file a complete checkpoint.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -266,7 +267,7 @@ impl State {
         })
     }
 
-    /// Writes the state to a safetensors file: whole, or not at all.
+    /// Writes the state to a safetensors file, atomically: no reader finds a part of it.
     ///
     /// # Errors
     /// [`Error::File`] when the file cannot be written; an earlier file at `path` is then unharmed.
@@ -285,13 +286,14 @@ impl State {
             .collect::<Result<Vec<_>>>()?;
         let bytes = safetensors::serialize(tensors, Some(header))
             .map_err(|error| file_error(path, error))?;
-        write_whole(path, &bytes).map_err(|error| file_error(path, error))
+        write_atomically(path, &bytes).map_err(|error| file_error(path, error))
     }
 
     /// Reads a state written by [`save`](Self::save). The tensors are on the CPU.
     ///
     /// # Errors
-    /// [`Error::File`] when the file is missing, truncated, not a state, or of a newer format.
+    /// [`Error::File`] when the file is missing or of a newer format, [`Error::NotAState`] when it is
+    /// truncated or another kind of file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|error| file_error(path, error))?;
@@ -350,24 +352,22 @@ fn first_difference<'a>(path: &str, a: &'a Value, b: &'a Value) -> (String, &'a 
     (path.into(), a, b)
 }
 
-fn file_error(path: &Path, reason: impl std::fmt::Display) -> Error {
+fn file_error(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::File {
         path: path.into(),
-        reason: reason.to_string(),
+        source: source.into(),
     }
 }
 
-fn not_a_state(path: &Path, reason: impl std::fmt::Display) -> Error {
-    file_error(
-        path,
-        format!(
-            "not a whole optimizer state ({reason}): it may be truncated or another kind of file"
-        ),
-    )
+fn not_a_state(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::NotAState {
+        path: path.into(),
+        source: source.into(),
+    }
 }
 
-/// Writes a neighbouring file and renames it, so that no reader ever sees a part.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a neighbouring file and renames it, so that no reader ever finds a part of one.
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     static UNIQUE: AtomicU64 = AtomicU64::new(0);
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(

@@ -9,8 +9,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::state::State;
 use optim::{
-    AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, LbfgsConfig, LineSearch, Meter,
-    Optimizer, Oracle, PairSource, Parameters, Schedule, Scheduled, SgdConfig, SwitchAt, Theta,
+    AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, Gradient, LbfgsConfig, LineSearch,
+    Meter, Objective, Optimizer, Oracle, PairSource, Parameters, Schedule, Scheduled, SgdConfig,
+    SwitchAt, Theta,
 };
 
 const STEPS: u64 = 10;
@@ -26,7 +27,7 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
             };
             Box::new(config.build(parameters).unwrap())
         }),
-        ("plain sgd", |parameters| {
+        ("sgd without momentum", |parameters| {
             let config = SgdConfig {
                 learning_rate: 1e-4,
                 ..Default::default()
@@ -110,10 +111,46 @@ fn problem(dtype: DType) -> Analytic<fn(&[f64]) -> (f64, Vec<f64>)> {
     Analytic::with_dtype(rosenbrock, &rosenbrock_start(5), dtype)
 }
 
-/// Steps `from..to`, in epochs of three steps; the learning rate changes once by hand.
-fn advance(
+/// An objective that gives NaN or infinity in some steps: in its loss, or in a gradient component.
+struct Spoiled<'a> {
+    problem: &'a mut Analytic<fn(&[f64]) -> (f64, Vec<f64>)>,
+    step: u64,
+}
+
+impl Objective for Spoiled<'_> {
+    fn loss(&mut self) -> optim::Result<f64> {
+        Ok(self.loss_and_gradient()?.0)
+    }
+
+    fn loss_and_gradient(&mut self) -> optim::Result<(f64, Gradient)> {
+        let (loss, gradient) = self.problem.loss_and_gradient()?;
+        let component = match self.step {
+            1 | 5 => return Ok((f64::NAN, gradient)),
+            2 => f64::NAN,
+            6 => f64::INFINITY,
+            7 => return Ok((f64::NEG_INFINITY, gradient)),
+            _ => return Ok((loss, gradient)),
+        };
+        let tensor = &gradient.tensors()[0];
+        let mut values = tensor
+            .to_dtype(DType::F64)?
+            .to_device(&Device::Cpu)?
+            .to_vec1()?;
+        values[1] = component;
+        let spoiled = Tensor::new(values, &Device::Cpu)?.to_dtype(tensor.dtype())?;
+        let spoiled = spoiled.to_device(tensor.device())?;
+        Ok((
+            loss,
+            Gradient::new(&self.problem.parameters, vec![spoiled])?,
+        ))
+    }
+}
+
+/// Makes steps `from..to`, in epochs of three steps; the learning rate changes once by hand.
+fn train(
     optimizer: &mut dyn Optimizer,
     problem: &mut Analytic<fn(&[f64]) -> (f64, Vec<f64>)>,
+    spoil: bool,
     from: u64,
     to: u64,
 ) {
@@ -126,8 +163,13 @@ fn advance(
             let rate = optimizer.learning_rate();
             optimizer.set_learning_rate(rate * 0.7).unwrap();
         }
+        let mut spoiled = Spoiled { problem, step: t };
+        let objective: &mut dyn Objective = match spoil {
+            true => &mut spoiled,
+            false => spoiled.problem,
+        };
         optimizer
-            .step(&mut Oracle::new(problem, &mut meter))
+            .step(&mut Oracle::new(objective, &mut meter))
             .unwrap();
     }
 }
@@ -137,14 +179,18 @@ fn a_continued_run_equals_one_never_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
     for (name, build) in optimizers() {
-        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
-            let mut whole = problem(dtype);
-            let mut optimizer = build(&whole.parameters);
-            advance(&mut *optimizer, &mut whole, 0, STEPS);
+        let dtypes = [DType::F32, DType::F64, DType::BF16, DType::F16];
+        for (dtype, spoil) in dtypes
+            .into_iter()
+            .flat_map(|dtype| [(dtype, false), (dtype, true)])
+        {
+            let mut uninterrupted = problem(dtype);
+            let mut optimizer = build(&uninterrupted.parameters);
+            train(&mut *optimizer, &mut uninterrupted, spoil, 0, STEPS);
             for stop in 0..STEPS {
                 let mut first = problem(dtype);
                 let mut before = build(&first.parameters);
-                advance(&mut *before, &mut first, 0, stop);
+                train(&mut *before, &mut first, spoil, 0, stop);
                 let mut state = before.state().unwrap();
                 state.insert_parameters(&first.parameters).unwrap();
                 state.save(&path).unwrap();
@@ -155,10 +201,10 @@ fn a_continued_run_equals_one_never_stopped() {
                 state.restore_parameters(&second.parameters).unwrap();
                 after.restore(&state).unwrap();
                 assert_eq!(after.vector_passes(), before.vector_passes());
-                advance(&mut *after, &mut second, stop, STEPS);
+                train(&mut *after, &mut second, spoil, stop, STEPS);
 
-                let label = format!("{name}, {dtype:?}, stopped at {stop}");
-                assert_eq!(second.values(), whole.values(), "{label}");
+                let label = format!("{name}, {dtype:?}, {spoil}, stopped at {stop}");
+                assert_eq!(second.values(), uninterrupted.values(), "{label}");
                 assert_eq!(after.learning_rate(), optimizer.learning_rate(), "{label}");
                 assert_eq!(after.vector_passes(), optimizer.vector_passes(), "{label}");
             }
@@ -248,22 +294,22 @@ fn files_that_are_no_state_are_refused_with_their_path() {
     let model = parameters(&[("a", 2), ("b", 3)]);
     let adam = AdamConfig::default().build(&model).unwrap();
     adam.state().unwrap().save(&path).unwrap();
-    let whole = fs::read(&path).unwrap();
+    let complete = fs::read(&path).unwrap();
     let refused = || {
         let message = State::load(&path).unwrap_err().to_string();
         assert!(message.starts_with(&*path.to_string_lossy()), "{message}");
         message
     };
 
-    for length in 0..whole.len() {
-        fs::write(&path, &whole[..length]).unwrap();
+    for length in 0..complete.len() {
+        fs::write(&path, &complete[..length]).unwrap();
         assert!(
-            refused().contains("not a whole optimizer state"),
+            refused().contains("not a complete optimizer state"),
             "{length} bytes"
         );
     }
     fs::write(&path, b"PK\x03\x04 is the start of a zip file").unwrap();
-    assert!(refused().contains("not a whole optimizer state"));
+    assert!(refused().contains("not a complete optimizer state"));
     fs::remove_file(&path).unwrap();
     refused();
 
@@ -272,10 +318,10 @@ fn files_that_are_no_state_are_refused_with_their_path() {
     assert!(refused().contains("its header has no `format`"));
 
     let version = br#""version":"1""#;
-    let at = whole
+    let at = complete
         .windows(version.len())
         .position(|bytes| bytes == version);
-    let mut newer = whole.clone();
+    let mut newer = complete.clone();
     newer[at.unwrap() + version.len() - 2] = b'2';
     fs::write(&path, newer).unwrap();
     assert!(refused().contains("format version 2 is newer than 1"));

@@ -1,5 +1,5 @@
-//! What first-order optimizers promise beyond their formulas: refusals, costs, and what happens with
-//! numbers that are not finite.
+//! What first-order optimizers promise beyond their formulas: refusals, costs, and what happens
+//! with numbers that are not finite.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -361,7 +361,8 @@ fn nothing_that_is_not_finite_enters_parameters_or_state() {
                     spoiled,
                     "{dtype:?} {call}"
                 );
-                // A loss that is not finite stops the whole update, a gradient that of its component.
+                // A loss that is not finite stops the whole update, a gradient that of its
+                // component.
                 let after = problem.values();
                 if call == 2 {
                     assert_eq!(after, before, "{dtype:?}");

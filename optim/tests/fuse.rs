@@ -201,9 +201,14 @@ fn the_shipped_rule_is_three_epochs_then_the_previous_loss_below_two() {
         assert_eq!((step.loss, step.phase), (loss, expected), "batch {batch}");
         previous = loss;
     }
-    let switches: Vec<u64> = fuse.switches().iter().map(|switch| switch.step).collect();
+    let switches: Vec<u64> = fuse
+        .diagnostics()
+        .switches
+        .iter()
+        .map(|switch| switch.step)
+        .collect();
     assert_eq!(switches, [6, 7, 8, 9, 10]);
-    let record = &fuse.criterion_records()[1];
+    let record = &fuse.diagnostics().criteria[1];
     assert_eq!((record.step, record.epoch, record.value), (7, 3, 2.5));
     assert_eq!((record.threshold, record.fired), (2.0, false));
     assert_eq!(record.criterion, "loss level");
@@ -231,7 +236,10 @@ fn switch_step(criterion: Criterion, losses: &[f64]) -> Option<u64> {
         fuse.start_epoch(epoch);
         step(&mut fuse, &mut script, &mut meter);
     }
-    fuse.switches().first().map(|switch| switch.step)
+    fuse.diagnostics()
+        .switches
+        .first()
+        .map(|switch| switch.step)
 }
 
 #[test]
@@ -302,7 +310,7 @@ fn the_noise_scale_is_the_ratio_of_covariance_and_squared_mean() {
         for _ in 0..200 {
             step(&mut fuse, &mut problem, &mut meter);
         }
-        let values: Vec<f64> = fuse.criterion_records()[100..]
+        let values: Vec<f64> = fuse.diagnostics().criteria[100..]
             .iter()
             .map(|record| record.value)
             .collect();
@@ -356,7 +364,7 @@ fn before_the_switch_it_costs_what_adam_costs() {
             assert_eq!(phase, expected);
         }
         step(&mut fuse, &mut b, &mut fuse_meter);
-        let switch = &fuse.switches()[0];
+        let switch = &fuse.diagnostics().switches[0];
         let expected = if warm { (20, 10) } else { (10, 0) };
         assert_eq!((switch.step, switch.pairs), expected, "{handover:?}");
         // Adam's moments are released by the one-way switch.
@@ -461,12 +469,12 @@ proptest! {
     fn a_run_resumes_bit_for_bit_from_a_file_at_any_step(config in any_pv(), cut in 0..14usize) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.safetensors");
-        let (mut whole, mut first, mut second) =
+        let (mut uninterrupted, mut first, mut second) =
             (rosenbrock_problem(), rosenbrock_problem(), rosenbrock_problem());
         let mut meter = Meter::new();
-        let mut fuse = build(&config, &whole);
+        let mut fuse = build(&config, &uninterrupted);
         for _ in 0..18 {
-            step(&mut fuse, &mut whole, &mut meter);
+            step(&mut fuse, &mut uninterrupted, &mut meter);
         }
         let mut before = build(&config, &first);
         for _ in 0..cut {
@@ -484,12 +492,12 @@ proptest! {
             step(&mut after, &mut second, &mut meter);
         }
         prop_assert_eq!(
-            whole.values().into_iter().map(f64::to_bits).collect::<Vec<_>>(),
+            uninterrupted.values().into_iter().map(f64::to_bits).collect::<Vec<_>>(),
             second.values().into_iter().map(f64::to_bits).collect::<Vec<_>>()
         );
         // As text, since NaN is not equal to itself.
-        prop_assert_eq!(format!("{:?}", fuse.criterion_records()), format!("{:?}", after.criterion_records()));
-        prop_assert_eq!(fuse.switches(), after.switches());
+        prop_assert_eq!(format!("{:?}", fuse.diagnostics().criteria), format!("{:?}", after.diagnostics().criteria));
+        prop_assert_eq!(fuse.diagnostics().switches, after.diagnostics().switches);
         prop_assert_eq!(fuse.vector_passes(), after.vector_passes());
     }
 

@@ -295,7 +295,7 @@ fn a_step_length_of_zero_moves_nothing() {
 /// Passes evaluations on and keeps them: the point, the loss and the gradient.
 struct Recorder<F> {
     problem: Analytic<F>,
-    seen: Vec<(Vec<f64>, f64, Vec<f64>)>,
+    evaluated: Vec<(Vec<f64>, f64, Vec<f64>)>,
 }
 
 impl<F: Function> Objective for Recorder<F> {
@@ -306,7 +306,8 @@ impl<F: Function> Objective for Recorder<F> {
     fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
         let (loss, gradient) = self.problem.loss_and_gradient()?;
         let components = gradient.tensors()[0].to_vec1()?;
-        self.seen.push((self.problem.values(), loss, components));
+        self.evaluated
+            .push((self.problem.values(), loss, components));
         Ok((loss, gradient))
     }
 }
@@ -315,7 +316,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// ½ Σ λᵢ (xᵢ − 1)² over a batch, with another λ where only the samples shared with the batch before count.
+/// ½ Σ λᵢ (xᵢ − 1)² over a batch, with another λ where only the samples shared with the batch
+/// before count.
 struct Batch {
     x: Var,
     parameters: Parameters,
@@ -439,22 +441,23 @@ proptest! {
         let c1 = config.c1;
         let problem = Analytic::new(rosenbrock, &start);
         let mut lbfgs = config.build(&problem.parameters).unwrap();
-        let mut recorder = Recorder { problem, seen: Vec::new() };
+        let mut recorder = Recorder { problem, evaluated: Vec::new() };
         let mut meter = Meter::new();
         let mut accepted = 0;
         for _ in 0..25 {
-            recorder.seen.clear();
+            recorder.evaluated.clear();
             let step = lbfgs.step(&mut Oracle::new(&mut recorder, &mut meter)).unwrap();
-            // Below this, differences of losses are rounding; at the local minimum as well, which the function
-            // has beside its global one from four variables on, and whose loss is about 4.
+            // Below this, differences of losses are rounding; at the local minimum as well, which
+            // the function has beside its global one from four variables on, and whose loss is
+            // about 4.
             let at_minimum = step.gradient_norm.powi(2) < 1e-10 * step.loss;
             if step.stop != StopReason::MaxIterations || step.loss < 1e-8 || at_minimum {
                 break;
             }
             prop_assert_eq!(lbfgs.counts().satisfied_searches, lbfgs.counts().searches);
             let end = recorder.problem.values();
-            let (start, loss, gradient) = &recorder.seen[0];
-            let at_end = recorder.seen.iter().find(|(x, _, _)| *x == end);
+            let (start, loss, gradient) = &recorder.evaluated[0];
+            let at_end = recorder.evaluated.iter().find(|(x, _, _)| *x == end);
             let (_, end_loss, end_gradient) = at_end.expect("the end was evaluated");
             let s: Vec<f64> = end.iter().zip(start).map(|(a, b)| a - b).collect();
             let slope = dot(gradient, &s);

@@ -62,7 +62,7 @@ fn end(lengths: &[usize], build: Build) -> Vec<u32> {
 #[test]
 fn ten_thousand_tensors_move_as_one_vector_does() {
     let lengths: Vec<usize> = (0..TENSORS).map(|i| 1 + i % 7).collect();
-    let whole = [lengths.iter().sum()];
+    let one_vector = [lengths.iter().sum()];
     let adam: Build = |parameters| Box::new(AdamConfig::adamw().build(parameters).unwrap());
     let lbfgs: Build = |parameters| {
         let config = LbfgsConfig {
@@ -72,6 +72,6 @@ fn ten_thousand_tensors_move_as_one_vector_does() {
         Box::new(config.build(parameters).unwrap())
     };
     for build in [adam, lbfgs] {
-        assert!(end(&lengths, build) == end(&whole, build));
+        assert!(end(&lengths, build) == end(&one_vector, build));
     }
 }

@@ -6,7 +6,7 @@ mod record;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use optim::{Meter, Optimizer, Oracle, Phase, Step, StopReason};
+use optim::{Meter, Optimizer, Oracle, PairCounts, Phase, Step, StopReason};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -158,11 +158,11 @@ impl<'a> Training<'a> {
         self.progress.steps += 1;
         self.progress.record.seconds += started.elapsed().as_secs_f64();
         self.progress.record.counts = self.meter.counts();
-        let counts = self.optimizer.second_order_counts();
-        self.progress.record.pairs = counts.unwrap_or_default().pairs;
         self.problem.observe(step, &made);
 
-        let asked = self.optimizer.criterion_records().last();
+        let diagnostics = self.optimizer.diagnostics();
+        self.progress.record.pairs = PairCounts::from(&diagnostics.counters);
+        let asked = diagnostics.criteria.last();
         let last = LastStep {
             gradient_norm: made.gradient_norm,
             phase: made.phase,

@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::groups::{Groups, ParameterGroup};
-use crate::kernels::{AdamCoefficients, AdamRule, StateVectors, update};
-use crate::state::State;
-use crate::{Gradient, Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses, check};
+use super::elementwise::{Elementwise, Method};
+use super::groups::{GroupSettings, ParameterGroup};
+use crate::check;
+use crate::error::Result;
+use crate::kernels::number::finite_or_zero_tensor;
+use crate::kernels::{AdamCoefficients, AdamRule};
+use crate::params::{Gradient, Parameters};
+use crate::record::VectorPasses;
 
 /// Settings of [`Adam`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,19 +89,12 @@ impl AdamConfig {
     /// # Errors
     /// When a setting is out of range or a group's pattern matches no parameter.
     pub fn build(self, parameters: &Parameters) -> Result<Adam> {
-        check::non_negative("learning_rate", self.learning_rate)?;
         check::decay_rate("beta1", self.beta1)?;
         check::decay_rate("beta2", self.beta2)?;
         check::non_negative("epsilon", self.epsilon)?;
-        Ok(Adam {
-            groups: Groups::new(&self.groups, self.weight_decay, parameters)?,
-            moments: StateVectors::zeros(parameters, [true, true, self.amsgrad])?,
-            parameters: parameters.clone(),
-            learning_rate: self.learning_rate,
-            steps: 0,
-            passes: VectorPasses::default(),
-            config: self,
-        })
+        let (rate, decay) = (self.learning_rate, self.weight_decay);
+        let groups = self.groups.clone();
+        Elementwise::new(self, rate, decay, &groups, parameters)
     }
 }
 
@@ -117,8 +114,8 @@ impl AdamConfig {
 /// v's place there.
 ///
 /// Sources: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (arXiv 1412.6980); Loshchilov
-/// & Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101); Reddi, Kale & Kumar, "On the
-/// Convergence of Adam and Beyond" (arXiv 1904.09237).
+/// & Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101); Reddi, Kale & Kumar, "On
+/// the Convergence of Adam and Beyond" (arXiv 1904.09237).
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -138,182 +135,72 @@ impl AdamConfig {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Adam {
-    config: AdamConfig,
-    parameters: Parameters,
-    groups: Groups,
-    /// m, v and, with AMSGrad, the largest v.
-    moments: StateVectors<3>,
-    learning_rate: f64,
-    steps: u64,
-    passes: VectorPasses,
+pub type Adam = Elementwise<AdamConfig, 3>;
+
+impl Method<3> for AdamConfig {
+    const KIND: &'static str = "adam";
+    const VECTORS: [&'static str; 3] = ["m", "v", "v_max"];
+    type Rule = AdamRule;
+
+    fn used(&self) -> [bool; 3] {
+        [true, true, self.amsgrad]
+    }
+
+    fn rule(&self, step: u64, learning_rate: f64, groups: &[GroupSettings]) -> AdamRule {
+        let t = (step + 1) as f64;
+        let correction1 = 1.0 - self.beta1.powf(t);
+        let root_correction2 = (1.0 - self.beta2.powf(t)).sqrt();
+        let coefficients = groups.iter().map(|group| {
+            let rate = (learning_rate * group.learning_rate_factor).min(f64::MAX);
+            let (l2, decay) = match self.weight_decay_kind {
+                WeightDecay::Coupled => (group.weight_decay, 0.0),
+                WeightDecay::Decoupled => (0.0, rate * group.weight_decay),
+            };
+            let (step_size, scale) = match self.epsilon_placement {
+                EpsilonPlacement::AfterCorrection => (rate / correction1, 1.0 / root_correction2),
+                EpsilonPlacement::Uncorrected => (rate * root_correction2 / correction1, 1.0),
+            };
+            AdamCoefficients {
+                l2,
+                rate1: 1.0 - self.beta1,
+                rate2: 1.0 - self.beta2,
+                decay,
+                step_size,
+                scale,
+                epsilon: self.epsilon,
+            }
+        });
+        AdamRule(coefficients.collect())
+    }
 }
 
-/// The names of the moments in a [`State`].
-const MOMENTS: [&str; 3] = ["m", "v", "v_max"];
-
 impl Adam {
-    pub(super) const KIND: &str = "adam";
-
-    /// The settings that this optimizer was built with.
-    pub fn config(&self) -> &AdamConfig {
-        &self.config
-    }
-
-    /// Makes one update from `gradient` without evaluating the objective; returns the gradient's
-    /// Euclidean norm. Components whose gradient is not finite stay as they are.
-    ///
-    /// # Errors
-    /// When the gradient does not fit the parameters.
-    pub fn update(&mut self, gradient: &Gradient) -> Result<f64> {
-        let rule = AdamRule(self.coefficients());
-        let norm = update(
-            &rule,
-            self.groups.of_parameter(),
-            &self.parameters,
-            gradient,
-            &mut self.moments,
-        )?;
-        self.steps += 1;
-        let state = self.moment_count() as u64;
-        self.passes += VectorPasses {
-            reads: 2 + state,
-            writes: 1 + state,
-        };
-        Ok(norm)
-    }
-
-    /// A step that also gives the gradient it used.
-    pub(crate) fn step_with_gradient(
-        &mut self,
-        oracle: &mut Oracle<'_>,
-    ) -> Result<(Step, Gradient)> {
-        super::step(oracle, |gradient| self.update(gradient))
-    }
-
     /// The Euclidean norm of m, without bias correction.
     pub(crate) fn first_moment_norm(&mut self) -> Result<f64> {
         self.passes += VectorPasses {
             reads: 1,
             writes: 0,
         };
-        self.moments.norm(0)
+        self.vectors.norm(0)
     }
 
-    /// 1/(√v̂ + ε), what Adam multiplies its step with, one tensor per parameter; nothing before the
-    /// first step.
+    /// 1/(√v̂ + ε), what Adam multiplies its step with, one tensor per parameter; nothing before
+    /// the first step. It is 0 where √v̂ + ε is 0: Adam makes no step there.
     pub(crate) fn preconditioner(&self) -> Result<Option<Gradient>> {
         if self.steps == 0 {
             return Ok(None);
         }
         let correction = 1.0 - self.config.beta2.powf(self.steps as f64);
-        let second = self
-            .moments
-            .export(&self.parameters, self.moment_count() - 1)?;
+        // v, or with AMSGrad the largest v so far.
+        let index = if self.config.amsgrad { 2 } else { 1 };
+        let second = self.vectors.export(self.parameters.vars(), index)?;
         let tensors = second
             .iter()
-            .map(|v| Ok(((v / correction)?.sqrt()? + self.config.epsilon)?.recip()?))
-            .collect::<Result<Vec<_>>>()?;
+            .map(|v| {
+                let denominator = ((v / correction)?.sqrt()? + self.config.epsilon)?;
+                finite_or_zero_tensor(&denominator.recip()?)
+            })
+            .collect::<candle_core::Result<Vec<_>>>()?;
         Ok(Some(Gradient::of_state(tensors)))
-    }
-
-    /// The scalars of the next update, by parameter group.
-    fn coefficients(&self) -> Vec<AdamCoefficients> {
-        let AdamConfig {
-            beta1,
-            beta2,
-            epsilon,
-            ..
-        } = self.config;
-        let t = (self.steps + 1) as f64;
-        let correction1 = 1.0 - beta1.powf(t);
-        let root_correction2 = (1.0 - beta2.powf(t)).sqrt();
-        let groups = self.groups.settings().iter().map(|group| {
-            let rate = self.learning_rate * group.learning_rate_factor;
-            let (l2, decay) = match self.config.weight_decay_kind {
-                WeightDecay::Coupled => (group.weight_decay, 0.0),
-                WeightDecay::Decoupled => (0.0, rate * group.weight_decay),
-            };
-            let (step_size, scale) = match self.config.epsilon_placement {
-                EpsilonPlacement::AfterCorrection => (rate / correction1, 1.0 / root_correction2),
-                EpsilonPlacement::Uncorrected => (rate * root_correction2 / correction1, 1.0),
-            };
-            AdamCoefficients {
-                l2,
-                rate1: 1.0 - beta1,
-                rate2: 1.0 - beta2,
-                decay,
-                step_size,
-                scale,
-                epsilon,
-            }
-        });
-        groups.collect()
-    }
-
-    fn moment_count(&self) -> usize {
-        2 + usize::from(self.config.amsgrad)
-    }
-}
-
-impl Optimizer for Adam {
-    fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
-        Ok(self.step_with_gradient(oracle)?.0)
-    }
-
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        check::non_negative("learning_rate", learning_rate)?;
-        self.learning_rate = learning_rate;
-        Ok(())
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::FirstOrder
-    }
-
-    fn state_elements(&self) -> u64 {
-        (self.moment_count() * self.parameters.element_count()) as u64
-    }
-
-    fn vector_passes(&self) -> VectorPasses {
-        self.passes
-    }
-
-    fn state(&self) -> Result<State> {
-        let mut state = State::new(Self::KIND, &self.parameters);
-        state.set_config(&self.config)?;
-        state.set_float("learning_rate", self.learning_rate);
-        state.set("steps", self.steps)?;
-        state.set("passes", self.passes)?;
-        for (index, name) in MOMENTS.iter().take(self.moment_count()).enumerate() {
-            let moment = self.moments.export(&self.parameters, index)?;
-            state.set_vector(name, &self.parameters, moment);
-        }
-        Ok(state)
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        state.check(Self::KIND, &self.parameters)?;
-        state.check_config(&self.config)?;
-        let (steps, passes) = (state.get("steps")?, state.get("passes")?);
-        let learning_rate = state.float("learning_rate")?;
-        let names = MOMENTS.iter().take(self.moment_count());
-        let moments = names
-            .map(|name| state.vector(name, &self.parameters))
-            .collect::<Result<Vec<_>>>()?;
-        for (index, moment) in moments.iter().enumerate() {
-            self.moments.import(index, moment)?;
-        }
-        (self.steps, self.passes, self.learning_rate) = (steps, passes, learning_rate);
-        Ok(())
     }
 }

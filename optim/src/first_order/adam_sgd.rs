@@ -2,9 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Adam, AdamConfig, Sgd, SgdConfig};
+use super::adam::{Adam, AdamConfig};
+use super::elementwise::gradient_step;
+use super::sgd::{Sgd, SgdConfig};
+use crate::check;
+use crate::error::Result;
+use crate::objective::Oracle;
+use crate::optimizer::Optimizer;
+use crate::params::{Gradient, Parameters};
+use crate::record::{Phase, Step, VectorPasses};
 use crate::state::State;
-use crate::{Gradient, Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses, check};
 
 /// Settings of [`AdamSgd`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +27,7 @@ pub struct AdamSgdConfig {
     pub sgd: SgdConfig,
 }
 
-/// The point of the run from which on SGD makes the updates.
+/// When SGD takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SwitchAt {
@@ -119,7 +126,7 @@ impl AdamSgd {
 
 impl Optimizer for AdamSgd {
     fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
-        let (step, _) = super::step(oracle, |gradient| self.update(gradient))?;
+        let (step, _) = gradient_step(oracle, |gradient| self.update(gradient))?;
         Ok(step)
     }
 

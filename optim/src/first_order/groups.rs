@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Parameters, Result, check};
+use crate::check;
+use crate::error::Result;
+use crate::params::Parameters;
 
 /// Settings for the parameters whose names match; all others follow the optimizer's own settings.
 ///

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::groups::{Groups, ParameterGroup};
-use crate::kernels::{SgdCoefficients, SgdRule, StateVectors, update};
-use crate::state::State;
-use crate::{Gradient, Optimizer, Oracle, Parameters, Phase, Result, Step, VectorPasses, check};
+use super::elementwise::{Elementwise, Method};
+use super::groups::{GroupSettings, ParameterGroup};
+use crate::check;
+use crate::error::Result;
+use crate::kernels::{SgdCoefficients, SgdRule};
+use crate::params::Parameters;
 
 /// Settings of [`Sgd`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +46,6 @@ impl SgdConfig {
     /// # Errors
     /// When a setting is out of range or a group's pattern matches no parameter.
     pub fn build(self, parameters: &Parameters) -> Result<Sgd> {
-        check::non_negative("learning_rate", self.learning_rate)?;
         check::decay_rate("momentum", self.momentum)?;
         check::that(
             (0.0..=1.0).contains(&self.dampening),
@@ -58,15 +59,9 @@ impl SgdConfig {
             self.nesterov,
             "false, unless momentum > 0 and dampening = 0",
         )?;
-        Ok(Sgd {
-            groups: Groups::new(&self.groups, self.weight_decay, parameters)?,
-            momentum: StateVectors::zeros(parameters, [self.momentum > 0.0])?,
-            parameters: parameters.clone(),
-            learning_rate: self.learning_rate,
-            steps: 0,
-            passes: VectorPasses::default(),
-            config: self,
-        })
+        let (rate, decay) = (self.learning_rate, self.weight_decay);
+        let groups = self.groups.clone();
+        Elementwise::new(self, rate, decay, &groups, parameters)
     }
 }
 
@@ -101,117 +96,27 @@ impl SgdConfig {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Sgd {
-    config: SgdConfig,
-    parameters: Parameters,
-    groups: Groups,
-    momentum: StateVectors<1>,
-    learning_rate: f64,
-    steps: u64,
-    passes: VectorPasses,
-}
+pub type Sgd = Elementwise<SgdConfig, 1>;
 
-impl Sgd {
-    pub(super) const KIND: &str = "sgd";
+impl Method<1> for SgdConfig {
+    const KIND: &'static str = "sgd";
+    const VECTORS: [&'static str; 1] = ["momentum"];
+    type Rule = SgdRule;
 
-    /// Makes one update from `gradient` without evaluating the objective; returns the gradient's
-    /// Euclidean norm. Components whose gradient is not finite stay as they are.
-    ///
-    /// # Errors
-    /// When the gradient does not fit the parameters.
-    pub fn update(&mut self, gradient: &Gradient) -> Result<f64> {
-        let SgdConfig {
-            momentum,
-            dampening,
-            nesterov,
-            ..
-        } = self.config;
-        let first = self.steps == 0;
-        let coefficients = self.groups.settings().iter().map(|group| SgdCoefficients {
+    fn used(&self) -> [bool; 1] {
+        [self.momentum > 0.0]
+    }
+
+    fn rule(&self, step: u64, learning_rate: f64, groups: &[GroupSettings]) -> SgdRule {
+        let (first, nesterov) = (step == 0, self.nesterov);
+        let coefficients = groups.iter().map(|group| SgdCoefficients {
             l2: group.weight_decay,
-            inflow: if first { 1.0 } else { 1.0 - dampening },
-            outflow: 1.0 - momentum,
+            inflow: if first { 1.0 } else { 1.0 - self.dampening },
+            outflow: 1.0 - self.momentum,
             own: if nesterov { 1.0 } else { 0.0 },
-            carried: if nesterov { momentum } else { 1.0 },
-            step_size: self.learning_rate * group.learning_rate_factor,
+            carried: if nesterov { self.momentum } else { 1.0 },
+            step_size: (learning_rate * group.learning_rate_factor).min(f64::MAX),
         });
-        let norm = update(
-            &SgdRule(coefficients.collect()),
-            self.groups.of_parameter(),
-            &self.parameters,
-            gradient,
-            &mut self.momentum,
-        )?;
-        self.steps += 1;
-        let state = u64::from(momentum > 0.0);
-        self.passes += VectorPasses {
-            reads: 2 + state,
-            writes: 1 + state,
-        };
-        Ok(norm)
-    }
-
-    fn has_momentum(&self) -> bool {
-        self.config.momentum > 0.0
-    }
-}
-
-impl Optimizer for Sgd {
-    fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
-        let (step, _) = super::step(oracle, |gradient| self.update(gradient))?;
-        Ok(step)
-    }
-
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        check::non_negative("learning_rate", learning_rate)?;
-        self.learning_rate = learning_rate;
-        Ok(())
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::FirstOrder
-    }
-
-    fn state_elements(&self) -> u64 {
-        u64::from(self.has_momentum()) * self.parameters.element_count() as u64
-    }
-
-    fn vector_passes(&self) -> VectorPasses {
-        self.passes
-    }
-
-    fn state(&self) -> Result<State> {
-        let mut state = State::new(Self::KIND, &self.parameters);
-        state.set_config(&self.config)?;
-        state.set_float("learning_rate", self.learning_rate);
-        state.set("steps", self.steps)?;
-        state.set("passes", self.passes)?;
-        if self.has_momentum() {
-            let momentum = self.momentum.export(&self.parameters, 0)?;
-            state.set_vector("momentum", &self.parameters, momentum);
-        }
-        Ok(state)
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        state.check(Self::KIND, &self.parameters)?;
-        state.check_config(&self.config)?;
-        let (steps, passes) = (state.get("steps")?, state.get("passes")?);
-        let learning_rate = state.float("learning_rate")?;
-        if self.has_momentum() {
-            self.momentum
-                .import(0, &state.vector("momentum", &self.parameters)?)?;
-        }
-        (self.steps, self.passes, self.learning_rate) = (steps, passes, learning_rate);
-        Ok(())
+        SgdRule(coefficients.collect())
     }
 }

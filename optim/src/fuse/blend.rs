@@ -2,12 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::check;
+use crate::error::Result;
 use crate::first_order::{Adam, AdamConfig};
-use crate::kernels::history as kernels;
-use crate::kernels::{state_dtype, zeros};
-use crate::second_order::{Lbfgs, LbfgsConfig, LbfgsCounts};
+use crate::kernels::lbfgs as kernels;
+use crate::kernels::memory::zeros;
+use crate::kernels::number::state_dtype;
+use crate::objective::Oracle;
+use crate::optimizer::Optimizer;
+use crate::params::Parameters;
+use crate::record::{Diagnostics, Phase, Step, StopReason, VectorPasses};
+use crate::second_order::{Lbfgs, LbfgsConfig};
 use crate::state::State;
-use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
 
 /// Settings of [`Fuse`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -87,13 +93,13 @@ impl FuseConfig {
 /// x ← θ·x^A + (1 - θ)·x^L
 /// ```
 ///
-/// θ = 1 is Adam and θ = 0 L-BFGS, bit for bit: an update of weight 0 is not made, nor are its
-/// moments or pairs kept. Set `lbfgs.max_iter` to 1 for the paper's formula, where x^L is one
+/// θ = 1 is Adam and θ = 0 is L-BFGS, bit for bit: an update of weight 0 is not made, and its
+/// moments or pairs do not change. Set `lbfgs.max_iter` to 1 for the paper's formula, where x^L is one
 /// iteration away from x. Both see the gradient at x, which is evaluated once.
 ///
-/// Pairs taken on one batch are true whether or not x^L is kept; pairs that are completed by a later
-/// gradient get s from where the parameters went. A blended step's loss where it ended is not
-/// evaluated.
+/// A pair whose gradients are both taken within the step is right whether or not x^L is kept. In a
+/// pair that a later gradient completes, s ends where the blend put the parameters. The loss at the
+/// end of a blended step is not evaluated.
 ///
 /// The learning rate is Adam's; L-BFGS keeps `lbfgs.lr`.
 ///
@@ -125,7 +131,7 @@ pub struct Fuse {
     adam: Adam,
     lbfgs: Lbfgs,
     steps: u64,
-    /// Of blending alone.
+    /// Passes of the blend alone.
     passes: VectorPasses,
 }
 
@@ -143,24 +149,26 @@ impl Fuse {
     }
 
     fn blend(&mut self, oracle: &mut Oracle<'_>, theta: f64) -> Result<Step> {
-        let begun = oracle.counts().evaluations();
+        let evaluations_before = oracle.counts().evaluations();
         let (loss, gradient) = oracle.loss_and_gradient()?;
         let parameters = self.adam.parameters().clone();
         let start = parameters.snapshot()?;
-        let step = self.lbfgs.step_from(oracle, begun, loss, &gradient)?;
+        let step = self
+            .lbfgs
+            .step_from(oracle, evaluations_before, loss, &gradient)?;
         if step.stop == StopReason::NonFinite && step.iterations == 0 {
             return Ok(step);
         }
         let (d, dtype) = (parameters.element_count(), state_dtype(parameters.dtype()));
         let lbfgs_end = zeros(d, dtype, parameters.device())?;
         let difference = zeros(d, dtype, parameters.device())?;
-        let passes = &mut self.passes;
-        kernels::gather_parameters(&parameters, &lbfgs_end, passes)?;
+        let (vars, passes) = (parameters.vars(), &mut self.passes);
+        kernels::flatten_into(vars, &lbfgs_end, passes)?;
         parameters.restore(&start)?;
         self.adam.update(&gradient)?;
         // x^L + θ·(x^A - x^L)
-        kernels::displacement(&parameters, &lbfgs_end, &difference, passes)?;
-        kernels::advance(&parameters, &lbfgs_end, theta, &difference, passes)?;
+        kernels::displacement(vars, &lbfgs_end, &difference, passes)?;
+        kernels::step_along(vars, &lbfgs_end, theta, &difference, passes)?;
         self.lbfgs.displaced()?;
         Ok(Step {
             final_loss: None,
@@ -214,8 +222,8 @@ impl Optimizer for Fuse {
         passes
     }
 
-    fn second_order_counts(&self) -> Option<LbfgsCounts> {
-        Some(self.lbfgs.counts())
+    fn diagnostics(&self) -> Diagnostics<'_> {
+        self.lbfgs.diagnostics()
     }
 
     fn state(&self) -> Result<State> {

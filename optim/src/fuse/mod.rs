@@ -6,7 +6,8 @@
 mod blend;
 mod criterion;
 mod pv;
+mod statistics;
 
 pub use blend::{Fuse, FuseConfig, Theta};
-pub use criterion::{Criterion, CriterionRecord};
-pub use pv::{FusePv, FusePvConfig, Handover, Policy, Switch, WarmUp};
+pub use criterion::Criterion;
+pub use pv::{FusePv, FusePvConfig, Handover, Policy, WarmUp};

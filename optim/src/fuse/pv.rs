@@ -2,12 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::criterion::{Criterion, CriterionRecord, Seen};
+use super::criterion::Criterion;
+use super::statistics::Statistics;
+use crate::check;
+use crate::error::{Error, Result};
 use crate::first_order::{Adam, AdamConfig, EpsilonPlacement};
 use crate::line_search::LineSearch;
-use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig, LbfgsCounts};
+use crate::objective::Oracle;
+use crate::optimizer::Optimizer;
+use crate::params::Parameters;
+use crate::record::{
+    Counters, CriterionRecord, Diagnostics, Phase, Step, StopReason, Switch, VectorPasses,
+};
+use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig};
 use crate::state::State;
-use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check};
 
 /// Settings of [`FusePv`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +23,7 @@ use crate::{Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, Vect
 pub struct FusePvConfig {
     /// When L-BFGS takes over.
     pub criterion: Criterion,
-    /// How long the criterion is not asked.
+    /// How long to wait before the criterion is judged.
     pub warm_up: WarmUp,
     /// Whether Adam may come back.
     pub policy: Policy,
@@ -27,7 +35,7 @@ pub struct FusePvConfig {
     pub lbfgs: LbfgsConfig,
 }
 
-/// The part of a run in which the criterion is not asked; both must have passed.
+/// How long to wait before the criterion is judged: until both have passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmUp {
@@ -41,12 +49,12 @@ pub struct WarmUp {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Policy {
-    /// The first switch is the last; Adam's moments are released.
+    /// There is one switch; Adam's moments are released at it.
     #[default]
     OneWay,
     /// Before each step the criterion chooses: L-BFGS where it holds, Adam where it does not.
     Reversible {
-        /// Whether L-BFGS still has its pairs when it comes back, though Adam has moved on since.
+        /// Whether L-BFGS keeps its pairs while Adam works.
         #[serde(default)]
         keep_memory: bool,
     },
@@ -56,14 +64,15 @@ pub enum Policy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Handover {
-    /// None: the first step is scaled steepest descent.
+    /// None. The first step is scaled steepest descent.
     #[default]
     Cold,
-    /// Pairs of the last `history_size` steps of Adam, which is why these are still made when the
-    /// criterion holds. Each pair's gradients are of one batch: one evaluation more a step.
+    /// Pairs from the moves of Adam: once the criterion holds, Adam makes `history_size` more
+    /// steps, and each leaves a pair. Both gradients of a pair are of one batch, which costs one
+    /// evaluation more in each of these steps.
     WarmPairs,
-    /// H₀ = γ·D with D = 1/(√v̂ + ε), Adam's preconditioner at the switch. γ is 1 at first and then
-    /// scaled to the newest pair, sᵀy / yᵀDy.
+    /// H₀ = γ·D with D = 1/(√v̂ + ε), Adam's preconditioner at the switch. γ is 1 until there is a
+    /// pair, then sᵀy / yᵀDy of the newest one.
     AdamDiagonal,
 }
 
@@ -82,8 +91,8 @@ impl Default for FusePvConfig {
 }
 
 impl FusePvConfig {
-    /// What the paper says: a switch at epoch 5, and ε beside the uncorrected √v; what it does not
-    /// say as in its authors' code.
+    /// The settings that the paper gives: a switch at epoch 5, and ε added to the uncorrected √v.
+    /// Settings that it does not give are those of its authors' code.
     pub fn paper() -> Self {
         Self {
             criterion: Criterion::Epoch(5),
@@ -96,9 +105,9 @@ impl FusePvConfig {
         }
     }
 
-    /// What the authors' code does, whatever criterion is asked of it: three epochs of Adam, then
-    /// on each batch L-BFGS if the previous batch's loss was below 2, else Adam. L-BFGS keeps its
-    /// memory, and takes pairs across batches.
+    /// What the authors' code does, whatever criterion it is given: three epochs of Adam, then on
+    /// each batch L-BFGS if the previous batch's loss was below 2, else Adam. L-BFGS keeps its
+    /// pairs, and takes them across batches.
     pub fn as_shipped() -> Self {
         Self {
             criterion: Criterion::LossLevel { threshold: 2.0 },
@@ -139,26 +148,13 @@ impl FusePvConfig {
             lbfgs: None,
             phase: Phase::FirstOrder,
             collecting: None,
-            seen: Seen::new(&self.criterion),
+            statistics: Statistics::new(self.criterion.losses_needed()),
             released_passes: VectorPasses::default(),
             records: Vec::new(),
             switches: Vec::new(),
             config: self,
         })
     }
-}
-
-/// A change of method.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Switch {
-    /// Steps made before.
-    pub step: u64,
-    /// The epoch.
-    pub epoch: u64,
-    /// The method from here on.
-    pub to: Phase,
-    /// Curvature pairs that L-BFGS starts with.
-    pub pairs: usize,
 }
 
 /// The practical version of FUSE: Adam first, L-BFGS once a [`Criterion`] holds.
@@ -197,7 +193,8 @@ pub struct Switch {
 /// }
 /// let step = fuse.step(&mut Oracle::new(&mut objective, &mut meter))?;
 /// assert!(step.final_loss < Some(1e-12));
-/// assert_eq!(fuse.switches()[0].step, fuse.criterion_records().len() as u64);
+/// let diagnostics = fuse.diagnostics();
+/// assert_eq!(diagnostics.switches[0].step, diagnostics.criteria.len() as u64);
 /// # Ok(())
 /// # }
 /// ```
@@ -206,15 +203,15 @@ pub struct FusePv {
     config: FusePvConfig,
     parameters: Parameters,
     learning_rate: f64,
-    /// Until a one-way switch.
+    /// Held until a one-way switch.
     adam: Option<Adam>,
-    /// From the first switch, or the first warm pair, on.
+    /// Held from the first switch, or the first warm pair, on.
     lbfgs: Option<Lbfgs>,
     phase: Phase,
-    /// Steps of Adam that warm pairs are still to be taken from.
+    /// Steps of Adam that are still to be made for warm pairs, while these are collected.
     collecting: Option<usize>,
-    seen: Seen,
-    /// Of methods that are no longer held.
+    statistics: Statistics,
+    /// Passes of methods that are no longer held.
     released_passes: VectorPasses,
     records: Vec<CriterionRecord>,
     switches: Vec<Switch>,
@@ -226,11 +223,6 @@ impl FusePv {
     /// The settings that this optimizer was built with.
     pub fn config(&self) -> &FusePvConfig {
         &self.config
-    }
-
-    /// All changes of method, in order.
-    pub fn switches(&self) -> &[Switch] {
-        &self.switches
     }
 
     /// The second method, once it is there.
@@ -245,9 +237,9 @@ impl FusePv {
             (Phase::SecondOrder, Policy::OneWay) => return Next::Stay,
             _ if self.collecting == Some(0) => return Next::Enter,
             _ if self.collecting.is_some() => return Next::Stay,
-            _ => self.seen.epoch >= warm_up.epochs && self.seen.steps >= warm_up.steps,
+            _ => self.statistics.epoch >= warm_up.epochs && self.statistics.steps >= warm_up.steps,
         };
-        let holds = asked && self.config.criterion.holds(&self.seen, record);
+        let holds = asked && self.config.criterion.holds(&self.statistics, record);
         match (self.phase, holds) {
             (Phase::FirstOrder, true) if self.config.handover == Handover::WarmPairs => {
                 Next::Collect
@@ -260,7 +252,7 @@ impl FusePv {
 
     /// Asks the criterion and acts on its answer.
     fn decide(&mut self) -> Result<()> {
-        let (step, epoch) = (self.seen.steps, self.seen.epoch);
+        let (step, epoch) = (self.statistics.steps, self.statistics.epoch);
         let mut records = Vec::new();
         let next = self.next(&mut |criterion, value, threshold, fired| {
             records.push(CriterionRecord {
@@ -373,14 +365,15 @@ impl Optimizer for FusePv {
         {
             let moment = adam.first_moment_norm()?;
             let beta1 = self.config.adam.beta1;
-            self.seen.observe_moment(step.gradient_norm, moment, beta1);
+            self.statistics
+                .observe_moment(step.gradient_norm, moment, beta1);
         }
-        self.seen.observe(&step);
+        self.statistics.observe(&step);
         Ok(step)
     }
 
     fn start_epoch(&mut self, epoch: u64) {
-        self.seen.epoch = epoch;
+        self.statistics.epoch = epoch;
     }
 
     fn parameters(&self) -> &Parameters {
@@ -428,12 +421,13 @@ impl Optimizer for FusePv {
         passes
     }
 
-    fn second_order_counts(&self) -> Option<LbfgsCounts> {
-        self.lbfgs.as_ref().map(Lbfgs::counts)
-    }
-
-    fn criterion_records(&self) -> &[CriterionRecord] {
-        &self.records
+    fn diagnostics(&self) -> Diagnostics<'_> {
+        let counts = self.lbfgs.as_ref().map(Lbfgs::counts);
+        Diagnostics {
+            counters: counts.map(Counters::from).unwrap_or_default(),
+            criteria: &self.records,
+            switches: &self.switches,
+        }
     }
 
     fn state(&self) -> Result<State> {
@@ -445,7 +439,7 @@ impl Optimizer for FusePv {
         state.set("released_passes", self.released_passes)?;
         state.set("switches", &self.switches)?;
         state.set("records", &self.records)?;
-        self.seen.save(&mut state)?;
+        self.statistics.save(&mut state)?;
         if let Some(adam) = &self.adam {
             state.nest("adam", adam.state()?);
         }
@@ -465,7 +459,7 @@ impl Optimizer for FusePv {
         restored.released_passes = state.get("released_passes")?;
         restored.switches = state.get("switches")?;
         restored.records = state.get("records")?;
-        restored.seen.load(state)?;
+        restored.statistics.load(state)?;
         match &mut restored.adam {
             Some(adam) if state.metadata.get("adam").is_some() => {
                 adam.restore(&state.nested("adam")?)?;
@@ -482,7 +476,7 @@ impl Optimizer for FusePv {
             Phase::SecondOrder => restored.lbfgs.is_some(),
         };
         if !held {
-            return Err(crate::Error::Checkpoint(
+            return Err(Error::Checkpoint(
                 "the acting method's state is missing".into(),
             ));
         }

@@ -1,9 +1,9 @@
 //! Adam's update: moments, weight decay and step of every component.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-use super::number::{Element, Real, guarded};
-use super::update::Rule;
+use super::number::{Element, Real, finite_or_zero, finite_or_zero_tensor, guarded, largest};
+use super::rule::Rule;
 
 /// The scalars of one Adam update of one parameter group.
 ///
@@ -15,6 +15,11 @@ use super::update::Rule;
 /// ```
 ///
 /// With AMSGrad, the running maximum of v takes v's place in the last line.
+///
+/// Everything stays finite. The gradient enters the moments within ±[`Real::SQUARE_LIMIT`], so that
+/// its square is finite; Adam's step, which does not depend on the gradient's scale, hardly
+/// changes. A quotient that is not finite makes no step. Parameters stop at their type's largest
+/// number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamCoefficients<S = f64> {
     pub(crate) l2: S,
@@ -27,16 +32,17 @@ pub(crate) struct AdamCoefficients<S = f64> {
 }
 
 impl AdamCoefficients {
+    /// `f` of each coefficient.
     #[inline(always)]
-    fn cast<S: Real>(&self) -> AdamCoefficients<S> {
+    fn map<S>(&self, f: impl Fn(f64) -> S) -> AdamCoefficients<S> {
         AdamCoefficients {
-            l2: S::from_f64(self.l2),
-            rate1: S::from_f64(self.rate1),
-            rate2: S::from_f64(self.rate2),
-            decay: S::from_f64(self.decay),
-            step_size: S::from_f64(self.step_size),
-            scale: S::from_f64(self.scale),
-            epsilon: S::from_f64(self.epsilon),
+            l2: f(self.l2),
+            rate1: f(self.rate1),
+            rate2: f(self.rate2),
+            decay: f(self.decay),
+            step_size: f(self.step_size),
+            scale: f(self.scale),
+            epsilon: f(self.epsilon),
         }
     }
 }
@@ -54,7 +60,7 @@ impl Rule<3> for AdamRule {
         gradient: &[T],
         [m, v, maximum]: [&mut [T::Real]; 3],
     ) {
-        let coefficients = self.0[group].cast();
+        let coefficients = self.0[group].map(T::Real::saturated_from);
         if maximum.is_empty() {
             adam(coefficients, parameters, gradient, m, v);
         } else {
@@ -69,11 +75,17 @@ impl Rule<3> for AdamRule {
         gradient: &Tensor,
         state: &mut [Option<Tensor>; 3],
     ) -> candle_core::Result<Tensor> {
-        let c = self.0[group];
+        let most = largest(parameter.dtype());
+        let c = self.0[group].map(|coefficient| coefficient.min(most));
+        let limit = if parameter.dtype() == DType::F64 {
+            f64::SQUARE_LIMIT
+        } else {
+            f32::SQUARE_LIMIT.into()
+        };
         let [Some(m), Some(v), maximum] = state else {
             candle_core::bail!("Adam needs its first and second moments")
         };
-        let gradient = (gradient + (parameter * c.l2)?)?;
+        let gradient = (gradient + (parameter * c.l2)?)?.clamp(-limit, limit)?;
         *m = (&*m + ((&gradient - &*m)? * c.rate1)?)?;
         *v = (&*v + ((gradient.sqr()? - &*v)? * c.rate2)?)?;
         if let Some(maximum) = maximum {
@@ -81,7 +93,8 @@ impl Rule<3> for AdamRule {
         }
         let second = maximum.as_ref().unwrap_or(v);
         let denominator = ((second.sqrt()? * c.scale)? + c.epsilon)?;
-        parameter - ((parameter * c.decay)? + ((&*m * c.step_size)? / denominator)?)?
+        let step = finite_or_zero_tensor(&((&*m * c.step_size)? / denominator)?)?;
+        parameter - ((parameter * c.decay)? + step)?
     }
 
     #[cfg(feature = "cuda")]
@@ -109,7 +122,7 @@ impl Rule<3> for AdamRule {
 /// The new m and v of one component.
 #[inline(always)]
 fn moments<S: Real>(c: &AdamCoefficients<S>, p: S, g: S, m: S, v: S) -> (S, S) {
-    let l2 = g + c.l2 * p;
+    let l2 = (g + c.l2 * p).clamped(S::SQUARE_LIMIT);
     (
         m + guarded(g, c.rate1 * (l2 - m)),
         v + guarded(g, c.rate2 * (l2 * l2 - v)),
@@ -120,7 +133,7 @@ fn moments<S: Real>(c: &AdamCoefficients<S>, p: S, g: S, m: S, v: S) -> (S, S) {
 #[inline(always)]
 fn stepped<S: Real>(c: &AdamCoefficients<S>, p: S, g: S, m: S, v: S) -> S {
     let step = c.step_size * m / (c.scale * v.sqrt() + c.epsilon);
-    p - guarded(g, c.decay * p + step)
+    p - guarded(g, c.decay * p + finite_or_zero(step))
 }
 
 #[inline(always)]
@@ -134,7 +147,7 @@ fn adam<T: Element>(
     for (((p, g), m), v) in parameters.iter_mut().zip(gradient).zip(m).zip(v) {
         let (old, g) = (p.widen(), g.widen());
         (*m, *v) = moments(&c, old, g, *m, *v);
-        *p = T::narrow(stepped(&c, old, g, *m, *v));
+        *p = T::saturate(stepped(&c, old, g, *m, *v));
     }
 }
 
@@ -152,6 +165,6 @@ fn amsgrad<T: Element>(
         let (old, g) = (p.widen(), g.widen());
         (*m, *v) = moments(&c, old, g, *m, *v);
         *maximum = maximum.max(*v);
-        *p = T::narrow(stepped(&c, old, g, *m, *maximum));
+        *p = T::saturate(stepped(&c, old, g, *m, *maximum));
     }
 }

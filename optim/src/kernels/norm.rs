@@ -2,32 +2,64 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor, WithDType};
-use half::{bf16, f16};
+use candle_core::{DType, Device, Result, Tensor, WithDType};
 use rayon::prelude::*;
 
-use super::number::{Real, sum_lanes};
-use super::{CHUNK, Element, PARALLEL_MINIMUM, host, vectorized};
-use crate::Result;
+use super::memory::with_slices;
+use super::number::{Element, Real, state_dtype, sum_lanes, with_element};
+use super::parallel::{CHUNK, PARALLEL_MINIMUM, vectorized};
 
-/// The Euclidean norm of all tensors together, summed in f64 on the CPU and on CUDA devices, and in f32 elsewhere.
+/// The Euclidean norm of all tensors together. Squares are added up in f64 on the CPU and on CUDA
+/// devices, and in f32 elsewhere. Squares that are too large or too small for that cost another
+/// pass.
 pub(crate) fn norm(tensors: &[Tensor]) -> Result<f64> {
     let Some(first) = tensors.first() else {
         return Ok(0.0);
     };
-    match (first.device(), first.dtype()) {
-        (Device::Cpu, DType::F32) => Ok(host::with_slices::<f32, _>(tensors, norm_of_slices)?),
-        (Device::Cpu, DType::F64) => Ok(host::with_slices::<f64, _>(tensors, norm_of_slices)?),
-        (Device::Cpu, DType::BF16) => Ok(host::with_slices::<bf16, _>(tensors, norm_of_slices)?),
-        (Device::Cpu, DType::F16) => Ok(host::with_slices::<f16, _>(tensors, norm_of_slices)?),
+    let sum = match first.device() {
+        Device::Cpu => {
+            with_element!(first.dtype(), T => with_slices::<T, _>(tensors, sum_of_slices))?
+        }
         #[cfg(feature = "cuda")]
-        (Device::Cuda(_), _) => Ok(super::cuda::norm(tensors)?),
-        _ => Ok(norm_of_tensors(tensors)?),
-    }
+        Device::Cuda(_) => super::cuda::update::sum_of_squares(tensors)?,
+        _ => sum_of_tensors(tensors)?,
+    };
+    root(sum, tensors)
 }
 
-/// The Euclidean norm of all slices together.
-pub(super) fn norm_of_slices<T: Element>(slices: Vec<&[T]>) -> f64 {
+/// √`sum`, the sum of squares of `tensors`. Where squares are too large or too small to be added
+/// up, the norm is taken from the elements divided by the largest.
+pub(super) fn root(sum: f64, tensors: &[Tensor]) -> Result<f64> {
+    let range = match tensors.first().map(Tensor::device) {
+        Some(Device::Cpu | Device::Cuda(_)) => 1e-280..f64::INFINITY,
+        _ => 1e-25..1e35,
+    };
+    if range.contains(&sum) || sum.is_nan() {
+        return Ok(sum.sqrt());
+    }
+    let mut largest = 0f64;
+    let mut widened = Vec::with_capacity(tensors.len());
+    for tensor in tensors.iter().filter(|tensor| tensor.elem_count() > 0) {
+        let tensor = tensor.to_dtype(state_dtype(tensor.dtype()))?;
+        let magnitude = tensor.abs()?.max_all()?.to_dtype(DType::F64)?;
+        largest = largest.max(magnitude.to_scalar()?);
+        widened.push(tensor);
+    }
+    if largest == 0.0 || largest.is_infinite() {
+        return Ok(largest);
+    }
+    let mut sum = 0.0;
+    for tensor in widened {
+        let divisor = Tensor::new(largest, &Device::Cpu)?.to_dtype(tensor.dtype())?;
+        let quotients = tensor.broadcast_div(&divisor.to_device(tensor.device())?)?;
+        let squares = quotients.sqr()?.sum_all()?.to_device(&Device::Cpu)?;
+        sum += squares.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+    }
+    Ok(largest * sum.sqrt())
+}
+
+/// The sum of squares of all slices together.
+pub(super) fn sum_of_slices<T: Element>(slices: Vec<&[T]>) -> f64 {
     let sum = |chunk: &[T]| {
         vectorized(
             #[inline(always)]
@@ -37,28 +69,29 @@ pub(super) fn norm_of_slices<T: Element>(slices: Vec<&[T]>) -> f64 {
     let elements: usize = slices.iter().map(|slice| slice.len()).sum();
     let chunks = slices.into_iter().flat_map(|slice| slice.chunks(CHUNK));
     if elements < PARALLEL_MINIMUM {
-        return chunks.map(sum).sum::<f64>().sqrt();
+        return chunks.map(sum).sum();
     }
     let chunks: Vec<&[T]> = chunks.collect();
     let sums: Vec<f64> = chunks.into_par_iter().map(sum).collect();
-    sums.into_iter().sum::<f64>().sqrt()
+    sums.into_iter().sum()
 }
 
 /// One scalar per tensor, and one transfer to the host for all of them.
-fn norm_of_tensors(tensors: &[Tensor]) -> candle_core::Result<f64> {
+fn sum_of_tensors(tensors: &[Tensor]) -> Result<f64> {
     let sums = tensors
         .iter()
         .map(|tensor| tensor.to_dtype(DType::F32)?.sqr()?.sum_all())
-        .collect::<candle_core::Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>>>()?;
     let sums = Tensor::stack(&sums, 0)?.to_vec1::<f32>()?;
-    Ok(sums.into_iter().map(f64::from).sum::<f64>().sqrt())
+    Ok(sums.into_iter().map(f64::from).sum())
 }
 
 /// Elements per block: few enough to stay in the first-level cache, and for a sum of squares in f32
 /// to keep six digits.
 pub(super) const BLOCK: usize = 2048;
 
-/// Elements that an update and the sum of squares take in turns: memory is not idle while the sum is taken.
+/// An update and the sum of squares take turns after so many elements: what one loads, the other
+/// finds in the cache, and memory is not idle while squares are added up.
 const PIECE: usize = 256;
 
 /// Elements of one run of lanes.
@@ -74,9 +107,11 @@ pub(super) fn sum_of_squares<T: Element>(values: &[T]) -> f64 {
     total
 }
 
-/// The sum of squares of one block. `visit` is called with each piece of it, of [`PIECE`] elements but
-/// for the last, just before the piece is summed, so that what else reads it shares its way through the cache.
-/// Where the squares overflow or underflow, they are summed again in f64.
+/// The sum of squares of one block. Where the squares overflow or underflow, they are summed again
+/// in f64.
+///
+/// `visit` is called with each piece of the block just before the piece is summed: it finds the
+/// piece in the cache, or leaves it there. A piece has [`PIECE`] elements, the last one fewer.
 #[inline(always)]
 pub(super) fn block_sum<T: Element>(block: &[T], mut visit: impl FnMut(Range<usize>)) -> f64 {
     const SAFE: Range<f64> = 1e-25..1e35;

@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 
-use super::number::{Element, Real, guarded};
-use super::update::Rule;
+use super::number::{Element, Real, finite_or_zero, finite_or_zero_tensor, guarded, largest};
+use super::rule::Rule;
 
 /// The scalars of one SGD update of one parameter group.
 ///
@@ -14,6 +14,9 @@ use super::update::Rule;
 /// ```
 ///
 /// Without a momentum vector b, the last line is p ← p - step_size·g.
+///
+/// Everything stays finite: b and p stop at the largest number of their type, and a step that is
+/// not finite is not made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SgdCoefficients<S = f64> {
     pub(crate) l2: S,
@@ -25,15 +28,16 @@ pub(crate) struct SgdCoefficients<S = f64> {
 }
 
 impl SgdCoefficients {
+    /// `f` of each coefficient.
     #[inline(always)]
-    fn cast<S: Real>(&self) -> SgdCoefficients<S> {
+    fn map<S>(&self, f: impl Fn(f64) -> S) -> SgdCoefficients<S> {
         SgdCoefficients {
-            l2: S::from_f64(self.l2),
-            inflow: S::from_f64(self.inflow),
-            outflow: S::from_f64(self.outflow),
-            own: S::from_f64(self.own),
-            carried: S::from_f64(self.carried),
-            step_size: S::from_f64(self.step_size),
+            l2: f(self.l2),
+            inflow: f(self.inflow),
+            outflow: f(self.outflow),
+            own: f(self.own),
+            carried: f(self.carried),
+            step_size: f(self.step_size),
         }
     }
 }
@@ -50,9 +54,9 @@ impl Rule<1> for SgdRule {
         gradient: &[T],
         [buffer]: [&mut [T::Real]; 1],
     ) {
-        let coefficients = self.0[group].cast();
+        let coefficients = self.0[group].map(T::Real::saturated_from);
         if buffer.is_empty() {
-            plain(coefficients, parameters, gradient);
+            without_momentum(coefficients, parameters, gradient);
         } else {
             with_momentum(coefficients, parameters, gradient, buffer);
         }
@@ -65,17 +69,18 @@ impl Rule<1> for SgdRule {
         gradient: &Tensor,
         [buffer]: &mut [Option<Tensor>; 1],
     ) -> candle_core::Result<Tensor> {
-        let c = self.0[group];
-        let gradient = (gradient + (parameter * c.l2)?)?;
+        let most = largest(parameter.dtype());
+        let c = self.0[group].map(|coefficient| coefficient.min(most));
+        let gradient = (gradient + (parameter * c.l2)?)?.clamp(-most, most)?;
         let direction = match buffer {
             None => gradient,
             Some(buffer) => {
                 let change = ((&gradient * c.inflow)? - (&*buffer * c.outflow)?)?;
-                *buffer = (&*buffer + change)?;
+                *buffer = (&*buffer + change)?.clamp(-most, most)?;
                 ((gradient * c.own)? + (&*buffer * c.carried)?)?
             }
         };
-        parameter - (direction * c.step_size)?
+        parameter - finite_or_zero_tensor(&(direction * c.step_size)?)?
     }
 
     #[cfg(feature = "cuda")]
@@ -92,11 +97,11 @@ impl Rule<1> for SgdRule {
 }
 
 #[inline(always)]
-fn plain<T: Element>(c: SgdCoefficients<T::Real>, parameters: &mut [T], gradient: &[T]) {
+fn without_momentum<T: Element>(c: SgdCoefficients<T::Real>, parameters: &mut [T], gradient: &[T]) {
     for (p, g) in parameters.iter_mut().zip(gradient) {
         let (old, g) = (p.widen(), g.widen());
         let step = c.step_size * (g + c.l2 * old);
-        *p = T::narrow(old - guarded(g, step));
+        *p = T::saturate(old - guarded(g, finite_or_zero(step)));
     }
 }
 
@@ -109,9 +114,10 @@ fn with_momentum<T: Element>(
 ) {
     for ((p, g), buffer) in parameters.iter_mut().zip(gradient).zip(buffer) {
         let (old, g) = (p.widen(), g.widen());
-        let l2 = g + c.l2 * old;
-        *buffer += guarded(g, c.inflow * l2 - c.outflow * *buffer);
+        let l2 = (g + c.l2 * old).clamped(<T::Real as Real>::MAX);
+        let change = guarded(g, c.inflow * l2 - c.outflow * *buffer);
+        *buffer = (*buffer + change).clamped(<T::Real as Real>::MAX);
         let step = c.step_size * (c.own * l2 + c.carried * *buffer);
-        *p = T::narrow(old - guarded(g, step));
+        *p = T::saturate(old - guarded(g, finite_or_zero(step)));
     }
 }

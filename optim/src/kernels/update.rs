@@ -1,187 +1,54 @@
 //! The driver of first-order updates: one pass over parameters, gradient and state, in chunks.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
-use super::norm::{BLOCK, block_sum, norm, norm_of_slices};
-use super::{CHUNK, Element, PARALLEL_MINIMUM, host, state_dtype, vectorized, zeros};
-use crate::{Error, Gradient, Parameters, Result};
+use super::memory::{with_batches_mut, with_slices};
+use super::norm::{BLOCK, block_sum, norm, root};
+use super::number::{Element, is_finite, largest, state_dtype};
+use super::parallel::{CHUNK, PARALLEL_MINIMUM, vectorized};
+use super::rule::Rule;
+use super::state_vectors::StateVectors;
 
-/// An elementwise update rule with up to `N` vectors of state.
-pub(crate) trait Rule<const N: usize>: Sync {
-    /// Updates a run of components in place; those whose gradient is not finite stay as they are.
-    /// `group` is the parameter group; state vectors that the rule does not use are empty.
-    fn update<T: Element>(
-        &self,
-        group: usize,
-        parameters: &mut [T],
-        gradient: &[T],
-        state: [&mut [T::Real]; N],
-    );
-
-    /// The same on whole tensors of the state's dtype: returns the new parameter and replaces the
-    /// state.
-    fn update_tensor(
-        &self,
-        group: usize,
-        parameter: &Tensor,
-        gradient: &Tensor,
-        state: &mut [Option<Tensor>; N],
-    ) -> candle_core::Result<Tensor>;
-
-    /// The operation's name in `cuda/kernels.cu`.
-    #[cfg(feature = "cuda")]
-    fn name(&self) -> &'static str;
-
-    /// The coefficients of all groups, one group after the other, in the order of the structure there.
-    #[cfg(feature = "cuda")]
-    fn coefficients(&self) -> Vec<f64>;
-}
-
-/// Up to `N` vectors of optimizer state beside the parameters, in f64 for f64 parameters and in
-/// f32 for all others: flat host memory on the CPU, one tensor per parameter elsewhere.
-#[derive(Debug)]
-pub(crate) enum StateVectors<const N: usize> {
-    F32([Vec<f32>; N]),
-    F64([Vec<f64>; N]),
-    /// By parameter, then by vector.
-    Tensors(Vec<[Option<Tensor>; N]>),
-}
-
-impl<const N: usize> StateVectors<N> {
-    /// Zero vectors, those that are `used`.
-    pub(crate) fn zeros(parameters: &Parameters, used: [bool; N]) -> Result<Self> {
-        let d = parameters.element_count();
-        match (parameters.device(), parameters.dtype()) {
-            (Device::Cpu, DType::F64) => {
-                Ok(Self::F64(used.map(|used| vec![0.0; d * used as usize])))
-            }
-            (Device::Cpu, _) => Ok(Self::F32(used.map(|used| vec![0.0; d * used as usize]))),
-            _ => Self::zero_tensors(parameters, used),
-        }
-    }
-
-    /// Zero vectors in tensors, whatever the device.
-    pub(crate) fn zero_tensors(parameters: &Parameters, used: [bool; N]) -> Result<Self> {
-        let dtype = state_dtype(parameters.dtype());
-        let tensors = parameters.vars().iter().map(|var| {
-            let mut state = [const { None }; N];
-            for (vector, used) in state.iter_mut().zip(used) {
-                if used {
-                    *vector = Some(zeros(var.shape(), dtype, var.device())?.into_inner());
-                }
-            }
-            Ok(state)
-        });
-        Ok(Self::Tensors(tensors.collect::<Result<_>>()?))
-    }
-
-    /// Vector `index` as one tensor per parameter.
-    pub(crate) fn export(&self, parameters: &Parameters, index: usize) -> Result<Vec<Tensor>> {
-        fn split<T: candle_core::WithDType>(
-            parameters: &Parameters,
-            vector: &[T],
-        ) -> Result<Vec<Tensor>> {
-            let mut rest = vector;
-            let tensors = parameters.vars().iter().map(|var| {
-                let (head, tail) = rest.split_at(var.elem_count());
-                rest = tail;
-                Ok(Tensor::from_slice(head, var.shape(), &Device::Cpu)?)
-            });
-            tensors.collect()
-        }
-        match self {
-            Self::F32(vectors) => split(parameters, &vectors[index]),
-            Self::F64(vectors) => split(parameters, &vectors[index]),
-            Self::Tensors(tensors) => Ok(tensors
-                .iter()
-                .filter_map(|state| state[index].as_ref())
-                // Kernels change the state in place.
-                .map(|vector| Ok(vector.copy()?))
-                .collect::<Result<_>>()?),
-        }
-    }
-
-    /// The Euclidean norm of vector `index`.
-    pub(crate) fn norm(&self, index: usize) -> Result<f64> {
-        match self {
-            Self::F32(vectors) => Ok(norm_of_slices(vec![&vectors[index]])),
-            Self::F64(vectors) => Ok(norm_of_slices(vec![&vectors[index]])),
-            Self::Tensors(tensors) => {
-                let vector = tensors.iter().filter_map(|state| state[index].clone());
-                norm(&vector.collect::<Vec<_>>())
-            }
-        }
-    }
-
-    /// Sets vector `index` to `tensors`, one per parameter, of the parameters' shapes.
-    pub(crate) fn import(&mut self, index: usize, tensors: &[Tensor]) -> Result<()> {
-        fn fill<T: candle_core::WithDType>(vector: &mut [T], tensors: &[Tensor]) -> Result<()> {
-            let mut rest = vector;
-            for tensor in tensors {
-                let (head, tail) = rest.split_at_mut(tensor.elem_count());
-                head.copy_from_slice(&tensor.flatten_all()?.to_dtype(T::DTYPE)?.to_vec1::<T>()?);
-                rest = tail;
-            }
-            Ok(())
-        }
-        match self {
-            Self::F32(vectors) => fill(&mut vectors[index], tensors),
-            Self::F64(vectors) => fill(&mut vectors[index], tensors),
-            Self::Tensors(state) => {
-                for (state, tensor) in state.iter_mut().zip(tensors) {
-                    if let Some(vector) = &mut state[index] {
-                        *vector = tensor
-                            .to_dtype(vector.dtype())?
-                            .to_device(vector.device())?
-                            .force_contiguous()?;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Makes one update and returns the gradient's Euclidean norm. `groups` gives each parameter's
-/// group.
+/// Makes one update of `vars` in place and returns the gradient's Euclidean norm. `groups` gives
+/// the group of each variable; `gradient` has one contiguous tensor for each, of its shape, dtype
+/// and device.
 ///
 /// Components whose gradient is not finite are left as they were, so that no such value gets into
-/// parameters or state; on devices without kernels of their own, all components are left if one is.
+/// parameters or state.
+///
+/// # Errors
+/// When a tensor operation fails, or state or gradient do not fit the variables.
 pub(crate) fn update<const N: usize>(
     rule: &impl Rule<N>,
     groups: &[usize],
-    parameters: &Parameters,
-    gradient: &Gradient,
+    vars: &[Var],
+    gradient: &[Tensor],
     state: &mut StateVectors<N>,
 ) -> Result<f64> {
-    gradient.check_fits(parameters)?;
-    match (state, parameters.dtype()) {
+    let Some(first) = vars.first() else {
+        return Ok(0.0);
+    };
+    match (state, first.dtype()) {
         (StateVectors::F32(state), DType::F32) => {
-            update_host::<f32, N>(rule, groups, parameters, gradient, state)
+            update_host::<f32, N>(rule, groups, vars, gradient, state)
         }
         (StateVectors::F64(state), DType::F64) => {
-            update_host::<f64, N>(rule, groups, parameters, gradient, state)
+            update_host::<f64, N>(rule, groups, vars, gradient, state)
         }
         (StateVectors::F32(state), DType::BF16) => {
-            update_host::<half::bf16, N>(rule, groups, parameters, gradient, state)
+            update_host::<half::bf16, N>(rule, groups, vars, gradient, state)
         }
         (StateVectors::F32(state), DType::F16) => {
-            update_host::<half::f16, N>(rule, groups, parameters, gradient, state)
+            update_host::<half::f16, N>(rule, groups, vars, gradient, state)
         }
         #[cfg(feature = "cuda")]
-        (StateVectors::Tensors(state), _) if parameters.device().is_cuda() => Ok(
-            super::cuda::update(rule, groups, parameters, gradient, state)?,
-        ),
-        (StateVectors::Tensors(state), _) => {
-            update_tensors(rule, groups, parameters, gradient, state)
+        (StateVectors::Tensors(state), _) if first.device().is_cuda() => {
+            let sum = super::cuda::update::update(rule, groups, vars, gradient, state)?;
+            root(sum, gradient)
         }
-        (_, dtype) => Err(Error::Mismatch {
-            name: parameters.names()[0].clone(),
-            property: "dtype",
-            found: dtype.as_str().into(),
-            expected: "f32, f64, bf16 or f16".into(),
-        }),
+        (StateVectors::Tensors(state), _) => update_tensors(rule, groups, vars, gradient, state),
+        (_, dtype) => bail!("the state of an update does not fit parameters of dtype {dtype:?}"),
     }
 }
 
@@ -229,14 +96,14 @@ fn first<'a, S>(vector: &mut &'a mut [S], length: usize) -> &'a mut [S] {
 fn update_host<T: Element, const N: usize>(
     rule: &impl Rule<N>,
     groups: &[usize],
-    parameters: &Parameters,
-    gradient: &Gradient,
+    vars: &[Var],
+    gradient: &[Tensor],
     state: &mut [Vec<T::Real>; N],
 ) -> Result<f64> {
-    let sum = host::with_slices(gradient.tensors(), |gradients| {
+    let sum = with_slices(gradient, |gradients| -> Result<f64> {
         let mut rest = state.each_mut().map(Vec::as_mut_slice);
         let mut sums: Vec<f64> = Vec::new();
-        host::with_batches_mut(parameters.vars(), |batch, parameters| {
+        with_batches_mut(vars, |batch, parameters| {
             let elements: usize = parameters.iter().map(|parameter| parameter.len()).sum();
             let state = rest.each_mut().map(|vector| first(vector, elements));
             let chunks = chunks::<T, N>(&groups[batch..], parameters, &gradients[batch..], state);
@@ -246,9 +113,9 @@ fn update_host<T: Element, const N: usize>(
                 sums.par_extend(chunks.into_par_iter().map(|chunk| chunk.update(rule)));
             }
         })?;
-        Ok::<f64, Error>(sums.into_iter().sum())
+        Ok(sums.into_iter().sum())
     })??;
-    Ok(sum.sqrt())
+    root(sum, gradient)
 }
 
 fn chunks<'a, T: Element, const N: usize>(
@@ -276,33 +143,56 @@ fn chunks<'a, T: Element, const N: usize>(
 fn update_tensors<const N: usize>(
     rule: &impl Rule<N>,
     groups: &[usize],
-    parameters: &Parameters,
-    gradient: &Gradient,
+    vars: &[Var],
+    gradient: &[Tensor],
     state: &mut [[Option<Tensor>; N]],
 ) -> Result<f64> {
-    let norm = gradient.norm()?;
-    if !norm.is_finite() {
-        return Ok(norm);
-    }
-    let dtype = state_dtype(parameters.dtype());
-    let vars = parameters.vars().iter().zip(gradient.tensors());
+    let norm = norm(gradient)?;
+    let vars = vars.iter().zip(gradient);
     for ((var, gradient), (state, &group)) in vars.zip(state.iter_mut().zip(groups)) {
+        let dtype = state_dtype(var.dtype());
         let parameter = var.as_detached_tensor().to_dtype(dtype)?;
         let gradient = gradient.to_dtype(dtype)?;
-        let new = rule.update_tensor(group, &parameter, &gradient, state)?;
-        var.set(&new.to_dtype(var.dtype())?)?;
+        let new = if norm.is_finite() {
+            rule.update_tensor(group, &parameter, &gradient, state)?
+        } else {
+            update_finite(rule, group, &parameter, &gradient, state)?
+        };
+        let limit = largest(var.dtype());
+        var.set(&new.clamp(-limit, limit)?.to_dtype(var.dtype())?)?;
     }
     Ok(norm)
+}
+
+/// [`Rule::update_tensor`] where the gradient is finite; the other components stay as they are.
+fn update_finite<const N: usize>(
+    rule: &impl Rule<N>,
+    group: usize,
+    parameter: &Tensor,
+    gradient: &Tensor,
+    state: &mut [Option<Tensor>; N],
+) -> Result<Tensor> {
+    let finite = is_finite(gradient)?;
+    let gradient = finite.where_cond(gradient, &gradient.zeros_like()?)?;
+    let before = state.clone();
+    let new = rule.update_tensor(group, parameter, &gradient, state)?;
+    for (vector, before) in state.iter_mut().zip(before) {
+        if let (Some(vector), Some(before)) = (vector, before) {
+            *vector = finite.where_cond(vector, &before)?;
+        }
+    }
+    finite.where_cond(&new, parameter)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use candle_core::Var;
+    use candle_core::Device;
 
     use super::*;
-    use crate::kernels::{AdamCoefficients, AdamRule, SgdCoefficients, SgdRule};
+    use crate::kernels::adam::{AdamCoefficients, AdamRule};
+    use crate::kernels::sgd::{SgdCoefficients, SgdRule};
 
     /// Pseudo-random numbers in (-1, 1), the same every time.
     fn numbers(seed: usize, length: usize) -> Vec<f64> {
@@ -321,23 +211,27 @@ mod tests {
 
     const GROUPS: [usize; 5] = [0, 1, 0, 1, 0];
 
-    fn parameters(dtype: DType, device: &Device) -> Parameters {
+    fn parameters(dtype: DType, device: &Device) -> Vec<Var> {
         let lengths = [1, 5, CHUNK + 7, 2 * CHUNK, 130];
         let vars = lengths.iter().enumerate().map(|(i, &length)| {
             let tensor = tensor(i, length, dtype).to_device(device).unwrap();
-            (format!("p{i}"), Var::from_tensor(&tensor).unwrap())
+            Var::from_tensor(&tensor).unwrap()
         });
-        Parameters::new(vars).unwrap()
+        vars.collect()
     }
 
     /// The gradient of step `t`.
-    fn gradient(parameters: &Parameters, t: usize) -> Gradient {
-        let vars = parameters.vars().iter().enumerate();
-        let tensors = vars.map(|(i, var)| {
+    fn gradient(vars: &[Var], t: usize) -> Vec<Tensor> {
+        let tensors = vars.iter().enumerate().map(|(i, var)| {
             let tensor = tensor(100 * t + i, var.elem_count(), var.dtype());
             tensor.to_device(var.device()).unwrap()
         });
-        Gradient::new(parameters, tensors.collect()).unwrap()
+        tensors.collect()
+    }
+
+    fn values(vars: &[Var]) -> Vec<f64> {
+        let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_detached_tensor()).collect();
+        elements(&tensors)
     }
 
     fn elements(tensors: &[Tensor]) -> Vec<f64> {
@@ -350,7 +244,7 @@ mod tests {
             .collect()
     }
 
-    /// Runs `rule` fused and on tensors, and compares parameters, state and norms.
+    /// Runs `rule` fused and in tensor operations, and compares parameters, state and norms.
     fn compare<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
         for (dtype, tolerance) in [
             (DType::F64, 1e-14),
@@ -358,32 +252,26 @@ mod tests {
             (DType::BF16, 2e-2),
             (DType::F16, 2e-3),
         ] {
-            let [fused, plain] = [(); 2].map(|()| parameters(dtype, &Device::Cpu));
+            let [fused, in_tensors] = [(); 2].map(|()| parameters(dtype, &Device::Cpu));
             let mut fused_state = StateVectors::zeros(&fused, used).unwrap();
-            let mut plain_state = StateVectors::zero_tensors(&plain, used).unwrap();
+            let mut tensor_state = StateVectors::zero_tensors(&in_tensors, used).unwrap();
             for t in 0..4 {
                 let gradient = gradient(&fused, t);
                 let a = update(rule, &GROUPS, &fused, &gradient, &mut fused_state).unwrap();
-                let b = update(rule, &GROUPS, &plain, &gradient, &mut plain_state).unwrap();
+                let b = update(rule, &GROUPS, &in_tensors, &gradient, &mut tensor_state).unwrap();
                 assert_eq!(a, b);
-                let exact = elements(gradient.tensors())
-                    .iter()
-                    .map(|g| g * g)
-                    .sum::<f64>();
+                let exact = elements(&gradient).iter().map(|g| g * g).sum::<f64>();
                 let digits = if dtype == DType::F64 { 1e-13 } else { 1e-6 };
                 assert!((a - exact.sqrt()).abs() <= digits * a);
             }
-            let mut pairs = vec![(
-                elements(&fused.snapshot().unwrap()),
-                elements(&plain.snapshot().unwrap()),
-            )];
+            let mut pairs = vec![(values(&fused), values(&in_tensors))];
             for index in (0..N).filter(|&index| used[index]) {
-                let fused = fused_state.export(&fused, index).unwrap();
-                let plain = plain_state.export(&plain, index).unwrap();
-                pairs.push((elements(&fused), elements(&plain)));
+                let a = fused_state.export(&fused, index).unwrap();
+                let b = tensor_state.export(&in_tensors, index).unwrap();
+                pairs.push((elements(&a), elements(&b)));
             }
-            for (fused, plain) in pairs {
-                for (a, b) in fused.iter().zip(&plain) {
+            for (fused, in_tensors) in pairs {
+                for (a, b) in fused.iter().zip(&in_tensors) {
                     assert!((a - b).abs() <= tolerance, "{dtype:?}: {a} {b}");
                 }
             }
@@ -418,27 +306,86 @@ mod tests {
     }
 
     #[test]
-    fn fused_and_plain_adam_agree() {
+    fn fused_adam_agrees_with_tensor_operations() {
         compare(&adam(), [true, true, false]);
         compare(&adam(), [true, true, true]);
     }
 
     #[test]
-    fn fused_and_plain_sgd_agree() {
+    fn fused_sgd_agrees_with_tensor_operations() {
         compare(&sgd(), [false]);
         compare(&sgd(), [true]);
     }
 
+    /// The largest number of a type, its root, and numbers that underflow when squared.
+    fn extremes(dtype: DType, device: &Device) -> Vec<Tensor> {
+        let most = largest(dtype);
+        let values = [[most, -most, most.sqrt(), 0.0, 1.0 / most]; 27_000].concat();
+        let lengths = [1, 5, CHUNK + 7, 2 * CHUNK, 130];
+        let tensors = lengths.map(|length| {
+            let tensor = Tensor::new(&values[..length], &Device::Cpu).unwrap();
+            tensor.to_dtype(dtype).unwrap().to_device(device).unwrap()
+        });
+        tensors.into()
+    }
+
+    /// Fused and in tensor operations, all numbers stay finite, and parameters and state agree.
+    fn compare_extremes<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
+        for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+            let [fused, in_tensors] = [(); 2].map(|()| parameters(dtype, &Device::Cpu));
+            let mut fused_state = StateVectors::zeros(&fused, used).unwrap();
+            let mut tensor_state = StateVectors::zero_tensors(&in_tensors, used).unwrap();
+            let extremes = extremes(dtype, &Device::Cpu);
+            let mut spoiled = gradient(&fused, 2);
+            let infinite = Tensor::new(&[1.0, f64::INFINITY, 2.0, f64::NAN, 3.0], &Device::Cpu);
+            spoiled[1] = infinite.unwrap().to_dtype(dtype).unwrap();
+            for gradient in [&extremes, &gradient(&fused, 1), &spoiled, &extremes] {
+                update(rule, &GROUPS, &fused, gradient, &mut fused_state).unwrap();
+                update(rule, &GROUPS, &in_tensors, gradient, &mut tensor_state).unwrap();
+            }
+            let mut pairs = vec![(values(&fused), values(&in_tensors))];
+            for index in (0..N).filter(|&index| used[index]) {
+                let a = fused_state.export(&fused, index).unwrap();
+                let b = tensor_state.export(&in_tensors, index).unwrap();
+                pairs.push((elements(&a), elements(&b)));
+            }
+            for (a, b) in pairs.into_iter().flat_map(|(a, b)| a.into_iter().zip(b)) {
+                assert!(a.is_finite(), "{dtype:?}");
+                assert!(
+                    (a - b).abs() <= 2e-2 * (1.0 + b.abs()),
+                    "{dtype:?}: {a} {b}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_stay_finite_in_every_form() {
+        let mut without_epsilon = adam();
+        for group in &mut without_epsilon.0 {
+            group.epsilon = 0.0;
+        }
+        compare_extremes(&without_epsilon, [true, true, true]);
+        let mut fast = sgd();
+        for group in &mut fast.0 {
+            group.step_size = 1e300;
+        }
+        for rule in [sgd(), fast] {
+            compare_extremes(&rule, [false]);
+            compare_extremes(&rule, [true]);
+        }
+    }
+
     #[cfg(feature = "cuda")]
-    mod on_a_card {
+    mod cuda {
         use super::*;
 
-        /// Runs `rule` on the card and on the CPU: parameters and state get the same bits, one gradient with an
-        /// infinite component included.
+        /// Runs `rule` on a GPU and on the CPU: parameters and state get the same bits, also from
+        /// gradients with components that are not finite or extreme.
         fn compare<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
-            let card = &Device::new_cuda(0).unwrap();
+            let gpu = &Device::new_cuda(0).unwrap();
             for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
-                let devices = [card, &Device::Cpu];
+                let devices = [gpu, &Device::Cpu];
                 let both = devices.map(|device| parameters(dtype, device));
                 let mut states = both
                     .each_ref()
@@ -452,18 +399,17 @@ mod tests {
                     assert!((a - b).abs() <= digits * b, "{dtype:?}: {a} {b}");
                 }
                 for (set, state) in both.iter().zip(&mut states) {
-                    let mut tensors = gradient(set, 4).tensors().to_vec();
+                    let mut gradient = gradient(set, 4);
                     let infinite =
                         Tensor::new(&[1.0, 2.0, f64::INFINITY, 3.0, f64::NAN], &Device::Cpu);
                     let infinite = infinite.unwrap().to_dtype(dtype).unwrap();
-                    tensors[1] = infinite.to_device(set.device()).unwrap();
-                    let gradient = Gradient::new(set, tensors).unwrap();
+                    gradient[1] = infinite.to_device(set[0].device()).unwrap();
                     let norm = update(rule, &GROUPS, set, &gradient, state).unwrap();
                     assert!(!norm.is_finite());
+                    let extremes = extremes(dtype, set[0].device());
+                    update(rule, &GROUPS, set, &extremes, state).unwrap();
                 }
-                let [a, b] = both
-                    .each_ref()
-                    .map(|set| elements(&set.snapshot().unwrap()));
+                let [a, b] = both.each_ref().map(|set| values(set));
                 assert!(
                     a == b && a.iter().all(|value| value.is_finite()),
                     "{dtype:?}"
@@ -506,23 +452,22 @@ mod tests {
         /// A vector of another dtype, length or place is refused: kernels take addresses.
         #[test]
         fn what_does_not_fit_is_refused() {
-            let card = &Device::new_cuda(0).unwrap();
-            let set = parameters(DType::F32, card);
+            let gpu = &Device::new_cuda(0).unwrap();
+            let set = parameters(DType::F32, gpu);
             let gradient = gradient(&set, 0);
             let vectors = |dtype, length| {
                 let tensor = |var: &Var| {
                     let tensor = tensor(0, length + var.elem_count(), dtype);
-                    [Some(tensor.to_device(card).unwrap())]
+                    [Some(tensor.to_device(gpu).unwrap())]
                 };
-                StateVectors::Tensors(set.vars().iter().map(tensor).collect())
+                StateVectors::Tensors(set.iter().map(tensor).collect())
             };
             for mut state in [vectors(DType::F64, 0), vectors(DType::F32, 1)] {
                 let refused = update(&sgd(), &GROUPS, &set, &gradient, &mut state);
                 assert!(refused.unwrap_err().to_string().contains("expected"));
             }
             let mut state = StateVectors::Tensors(
-                set.vars()
-                    .iter()
+                set.iter()
                     .map(|var| [Some(tensor(0, var.elem_count(), DType::F32))])
                     .collect(),
             );

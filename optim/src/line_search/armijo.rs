@@ -1,7 +1,7 @@
 //! Backtracking until the loss decreases enough.
 
-use super::{Conditions, Line, Outcome, Trial};
-use crate::Result;
+use super::trial::{Conditions, Line, Outcome, Trial};
+use crate::error::Result;
 
 /// Backtracks from `first`, with at most `trials` ≥ 1 trials.
 pub(crate) fn armijo<G>(

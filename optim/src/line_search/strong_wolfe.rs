@@ -1,11 +1,12 @@
 //! Bracketing and zoom with cubic interpolation, in the order of decisions that
 //! `torch.optim.LBFGS` makes, so that both evaluate the same points.
 
-use super::{Conditions, Line, Outcome, Trial};
-use crate::Result;
+use super::trial::{Conditions, Line, Outcome, Trial};
+use crate::error::Result;
 
-/// Searches from `first`, with at most `trials` ≥ 1 trials. `direction_max` is the largest component
-/// of the direction: a bracket narrower than `tolerance` in every parameter ends the search.
+/// Searches from `first`, with at most `trials` ≥ 1 trials. `direction_max` is the largest
+/// component of the direction: a bracket narrower than `tolerance` in every parameter ends the
+/// search.
 pub(crate) fn strong_wolfe<G: Clone>(
     phi: &mut impl Line<G>,
     start: Trial<G>,
@@ -90,8 +91,8 @@ pub(crate) fn strong_wolfe<G: Clone>(
     })
 }
 
-/// The minimizer of the cubic through two points and their slopes (Nocedal & Wright 2006, eq. 3.59),
-/// within `bounds`; their midpoint where the cubic has none or a point is not finite.
+/// The minimizer of the cubic through two points and their slopes (Nocedal & Wright 2006, eq.
+/// 3.59), within `bounds`; their midpoint where the cubic has none or a point is not finite.
 fn cubic_minimizer<G>(a: &Trial<G>, b: &Trial<G>, bounds: (f64, f64)) -> f64 {
     let (low, high) = if a.t <= b.t { (a, b) } else { (b, a) };
     let d1 = a.slope + b.slope - 3.0 * (a.loss - b.loss) / (a.t - b.t);

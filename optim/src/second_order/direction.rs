@@ -5,7 +5,7 @@
 //! yields d as a linear combination of the vectors, so that they are read once to take the products
 //! and once to combine them ("vector-free L-BFGS", Chen et al., NIPS 2014) instead of four times.
 
-use crate::kernels::history::Weights;
+use crate::kernels::lbfgs::Weights;
 
 /// The inner products of one stored pair (sⱼ, yⱼ), D being the diagonal of H₀ = γ·D.
 #[derive(Debug, Clone, Default, PartialEq)]

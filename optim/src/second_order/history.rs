@@ -1,82 +1,14 @@
 //! The curvature pairs that L-BFGS remembers, with their inner products kept up to date.
 
 use candle_core::{DType, Device, Tensor, Var};
-use serde::{Deserialize, Serialize};
 
+use super::config::{CurvatureGuard, InitialScaling};
 use super::direction::{PairRow, weights};
-use crate::kernels::history::{self as kernels, Move};
-use crate::kernels::zeros;
+use crate::error::{Error, Result};
+use crate::kernels::lbfgs::{self as kernels, Move};
+use crate::kernels::memory::zeros;
+use crate::record::{PairCounts, VectorPasses};
 use crate::state::State;
-use crate::{Error, Result, VectorPasses};
-
-/// Which pairs (s, y) are let into the memory. A pair with sᵀy ≤ 0 would make the inverse Hessian
-/// indefinite, and one with a tiny sᵀy would make it huge.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum CurvatureGuard {
-    /// Skip unless sᵀy > ε, as PyTorch does with ε = 1e-10.
-    Absolute(f64),
-    /// Skip unless sᵀy > ε·‖s‖·‖y‖, which does not depend on the loss's or the parameters' scale
-    /// (in the spirit of Li & Fukushima 2001).
-    Cautious(f64),
-    /// Where sᵀy < μ·sᵀB₀s, replace y by θ·y + (1 - θ)·B₀s so that equality holds (Powell 1978),
-    /// with B₀ = I/γ instead of the full B (Wang, Ma, Goldfarb & Liu 2017). The first pair, for which
-    /// γ is not known yet, is skipped unless sᵀy > 0.
-    Powell(f64),
-}
-
-impl Default for CurvatureGuard {
-    fn default() -> Self {
-        Self::Cautious(1e-8)
-    }
-}
-
-/// The scale γ of the initial inverse Hessian H₀ = γ·I.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum InitialScaling {
-    /// γ = sᵀy / yᵀy of the newest pair (Nocedal & Wright 2006, eq. 7.20), as in PyTorch.
-    #[default]
-    Short,
-    /// γ = sᵀs / sᵀy of the newest pair, the longer Barzilai-Borwein step.
-    Long,
-    /// A constant.
-    Constant(f64),
-}
-
-/// The number format of stored pairs.
-///
-/// Products are taken with the pairs as stored, so that a pair rounded to bf16 still is one of a
-/// positive definite approximation. Evaluations to a loss of 1e-6 with f32 parameters and m = 10,
-/// as `cargo test -p optim --test lbfgs bf16 -- --nocapture` prints them:
-///
-/// | problem | f32 history | bf16 history |
-/// |---|---|---|
-/// | quadratic, d = 100, κ = 1e2 | 68 | 69 |
-/// | quadratic, d = 100, κ = 1e4 | 542 | 540 |
-/// | chained Rosenbrock, d = 20 | 147 | 145 |
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HistoryPrecision {
-    /// That of the optimizer's other vectors: f64 beside f64 parameters, else f32.
-    #[default]
-    Full,
-    /// bf16, half the memory and traffic; needs an f32 state.
-    Bf16,
-}
-
-/// How pairs fared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PairCounts {
-    /// Pairs stored, damped ones included.
-    pub stored: u64,
-    /// Pairs refused by the guard.
-    pub skipped: u64,
-    /// Pairs changed by Powell's damping.
-    pub damped: u64,
-}
 
 #[derive(Debug)]
 struct Pair {
@@ -92,7 +24,7 @@ pub(crate) struct History {
     scaling: InitialScaling,
     dtype: DType,
     pairs: Vec<Pair>,
-    /// Where the next pair is written before the guard has judged it.
+    /// Where the next pair is written, before the guard accepts or refuses it.
     spare: Option<Var>,
     gamma: f64,
     diagonal: Option<Tensor>,
@@ -137,7 +69,7 @@ impl History {
         self.gamma = initial_gamma(self.scaling);
     }
 
-    /// Makes H₀ = γ·D. Products with an earlier D are void, so the memory must be empty.
+    /// Makes H₀ = γ·D. No pair may be held, since the products of held pairs contain an earlier D.
     pub(crate) fn set_diagonal(&mut self, diagonal: Tensor) {
         debug_assert!(self.is_empty());
         self.diagonal = Some(diagonal);
@@ -251,8 +183,8 @@ impl History {
         Some((theta, (1.0 - theta) / self.gamma))
     }
 
-    /// Writes -H·gradient into `direction`; the products with `gradient` must be up to date. Returns
-    /// gᵀd and max |d|.
+    /// Writes -H·gradient into `direction`; the products with `gradient` must be up to date.
+    /// Returns gᵀd and max |d|.
     pub(crate) fn direction(
         &self,
         gradient: &Tensor,
@@ -288,17 +220,18 @@ impl History {
         state.set("pair_counts", self.counts)
     }
 
-    /// Takes everything back from `state`.
+    /// Restores pairs, products and H₀ from `state`.
     pub(crate) fn load(&mut self, state: &State, d: usize, device: &Device) -> Result<()> {
         let n: usize = state.get("pairs")?;
         let counts = state.get("pair_counts")?;
-        let products = tensor(state, "products", &[1 + n * (n + 1) + 2 * n])?.to_vec1::<f64>()?;
         if n > self.capacity {
             return Err(Error::Checkpoint(format!(
                 "it holds {n} pairs, more than history_size = {}",
                 self.capacity
             )));
         }
+        let length = n.saturating_mul(n.saturating_add(3)).saturating_add(1);
+        let products = tensor(state, "products", &[length])?.to_vec1::<f64>()?;
         let (gamma, mut rest) = (products[0], &products[1..]);
         let mut take = |count: usize| {
             let (head, tail) = rest.split_at(count);
@@ -358,8 +291,9 @@ fn initial_gamma(scaling: InitialScaling) -> f64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;

@@ -3,129 +3,21 @@
 use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
+use super::config::{EvaluationLimit, HistoryPrecision, LbfgsConfig, PairSource};
 use super::history::{self, History};
-use super::{CurvatureGuard, HistoryPrecision, InitialScaling, PairCounts};
-use crate::kernels::history::{self as kernels, Move};
-use crate::kernels::{state_dtype, zeros};
+use crate::check;
+use crate::error::Result;
+use crate::kernels::lbfgs::{self as kernels, Move};
+use crate::kernels::memory::zeros;
+use crate::kernels::number::state_dtype;
 use crate::line_search::{Conditions, LineSearch, Outcome, Trial, armijo, strong_wolfe};
+use crate::objective::Oracle;
+use crate::optimizer::Optimizer;
+use crate::params::{Gradient, Parameters};
+use crate::record::{Counters, Diagnostics, PairCounts, Phase, Step, StopReason, VectorPasses};
 use crate::state::State;
-use crate::{
-    Gradient, Optimizer, Oracle, Parameters, Phase, Result, Step, StopReason, VectorPasses, check,
-};
-
-/// Settings of [`Lbfgs`]. Those that `torch.optim.LBFGS` has too carry its names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LbfgsConfig {
-    /// The first step length tried along a direction. The very first direction, which has no
-    /// curvature to scale it, starts from `lr`·min(1, 1/‖d‖₁).
-    pub lr: f64,
-    /// Inner iterations in one step, at most.
-    pub max_iter: u64,
-    /// Evaluations in one step, at most; if not given 5/4 of `max_iter`, as in PyTorch, but with the
-    /// strict limit not below 10, so that a step of few iterations can search too.
-    pub max_eval: Option<u64>,
-    /// A step ends when the gradient's largest component is at most this.
-    pub tolerance_grad: f64,
-    /// A step ends when the loss or every parameter changes by less than this.
-    pub tolerance_change: f64,
-    /// How many curvature pairs are remembered.
-    pub history_size: usize,
-    /// How the step length is chosen.
-    pub line_search: LineSearch,
-    /// The constant c1 of the Armijo condition.
-    pub c1: f64,
-    /// The constant c2 of the curvature condition.
-    pub c2: f64,
-    /// How `max_eval` binds the line search.
-    pub evaluation_limit: EvaluationLimit,
-    /// Where the two gradients of a pair come from.
-    pub pairs: PairSource,
-    /// Which pairs are let into the memory.
-    pub guard: CurvatureGuard,
-    /// The scale of the initial inverse Hessian.
-    pub scaling: InitialScaling,
-    /// The number format of stored pairs.
-    pub history_precision: HistoryPrecision,
-    /// Whether a line search that finds no better point clears the memory, so that the next
-    /// direction is steepest descent.
-    pub restart: bool,
-}
-
-/// How `max_eval` binds a line search that has begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum EvaluationLimit {
-    /// Never more than `max_eval` evaluations in a step.
-    #[default]
-    Strict,
-    /// As PyTorch from 2.6 on: the search may make one evaluation more than are left.
-    #[serde(rename = "torch-2.6")]
-    Torch26,
-    /// As PyTorch before 2.6: the search may make 26 evaluations, whatever is left.
-    #[serde(rename = "torch-2.5")]
-    Torch25,
-}
-
-/// Where the two gradients of a pair's y come from. On full batches all agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum PairSource {
-    /// Both from the batch on which the move was made (Byrd et al. 2016). A last move whose end was
-    /// not evaluated, as with a fixed step length, forms no pair.
-    #[default]
-    SameBatch,
-    /// The gradient where the next iteration begins, even on another batch: what
-    /// `torch.optim.LBFGS` does. The difference of two batches is then taken for curvature.
-    Carried,
-    /// Both from the new batch, evaluated at the old point once more: one evaluation per step.
-    FullOverlap,
-    /// Both from the samples that the new batch shares with the previous one (Berahas, Nocedal &
-    /// Takáč 2016), which the objective must know ([`Objective::overlap_gradient`]).
-    ///
-    /// [`Objective::overlap_gradient`]: crate::Objective::overlap_gradient
-    Overlap,
-}
-
-impl Default for LbfgsConfig {
-    fn default() -> Self {
-        Self {
-            lr: 1.0,
-            max_iter: 20,
-            max_eval: None,
-            tolerance_grad: 1e-7,
-            tolerance_change: 1e-9,
-            history_size: 10,
-            line_search: LineSearch::default(),
-            c1: 1e-4,
-            c2: 0.9,
-            evaluation_limit: EvaluationLimit::default(),
-            pairs: PairSource::default(),
-            guard: CurvatureGuard::default(),
-            scaling: InitialScaling::default(),
-            history_precision: HistoryPrecision::default(),
-            restart: true,
-        }
-    }
-}
 
 impl LbfgsConfig {
-    /// The defaults and the behaviour of `torch.optim.LBFGS` since PyTorch 2.6: no line search,
-    /// 100 pairs carried across batches, pairs kept if sᵀy > 1e-10.
-    pub fn torch() -> Self {
-        Self {
-            history_size: 100,
-            line_search: LineSearch::Fixed,
-            evaluation_limit: EvaluationLimit::Torch26,
-            pairs: PairSource::Carried,
-            guard: CurvatureGuard::Absolute(1e-10),
-            restart: false,
-            ..Self::default()
-        }
-    }
-
     /// An optimizer of `parameters` with these settings.
     ///
     /// # Errors
@@ -151,61 +43,9 @@ impl LbfgsConfig {
             config: self,
         })
     }
-
-    /// The limit of evaluations in one step: what is given, or what its absence means.
-    pub fn max_eval(&self) -> u64 {
-        let least = match self.evaluation_limit {
-            EvaluationLimit::Strict => 10,
-            EvaluationLimit::Torch26 | EvaluationLimit::Torch25 => 1,
-        };
-        self.max_eval
-            .unwrap_or_else(|| least.max(self.max_iter * 5 / 4))
-    }
-
-    /// Refuses settings that are out of range for parameters of `dtype`.
-    pub(crate) fn validate(&self, dtype: DType) -> Result<()> {
-        check::positive("lr", self.lr)?;
-        check::that(self.max_iter > 0, "max_iter", self.max_iter, "at least 1")?;
-        let searching = self.line_search != LineSearch::Fixed;
-        let least = match self.evaluation_limit {
-            EvaluationLimit::Strict if searching => 2,
-            _ => 1,
-        };
-        check::that(
-            self.max_eval() >= least,
-            "max_eval",
-            self.max_eval(),
-            "at least 1, and 2 for a line search under the strict limit",
-        )?;
-        check::non_negative("tolerance_grad", self.tolerance_grad)?;
-        check::non_negative("tolerance_change", self.tolerance_change)?;
-        let size = self.history_size;
-        check::that(size > 0, "history_size", size, "at least 1")?;
-        check::that(0.0 < self.c1 && self.c1 < 1.0, "c1", self.c1, "0 < c1 < 1")?;
-        let ordered = self.c1 < self.c2 && self.c2 < 1.0;
-        check::that(ordered, "c2", self.c2, "c1 < c2 < 1")?;
-        match self.guard {
-            CurvatureGuard::Absolute(epsilon) | CurvatureGuard::Cautious(epsilon) => {
-                check::non_negative("guard", epsilon)?;
-            }
-            CurvatureGuard::Powell(mu) => {
-                check::that(0.0 < mu && mu < 1.0, "guard", mu, "0 < μ < 1")?;
-            }
-        }
-        if let InitialScaling::Constant(gamma) = self.scaling {
-            check::positive("scaling", gamma)?;
-        }
-        let half = self.history_precision == HistoryPrecision::Bf16;
-        check::that(
-            !(half && dtype == DType::F64),
-            "history_precision",
-            "bf16",
-            "full beside f64 parameters",
-        )
-    }
 }
 
-/// How pairs and line searches fared so far.
+/// What became of curvature pairs and line searches so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LbfgsCounts {
     /// Pairs stored, skipped and damped.
@@ -216,9 +56,22 @@ pub struct LbfgsCounts {
     pub satisfied_searches: u64,
     /// Line searches that found no better point.
     pub failed_searches: u64,
-    /// Times the memory was cleared because a search failed, a direction was not one of descent or
+    /// Times all pairs were dropped because a search failed, a direction was not one of descent or
     /// a value was not finite.
     pub restarts: u64,
+}
+
+impl From<LbfgsCounts> for Counters {
+    fn from(counts: LbfgsCounts) -> Self {
+        let mut counters = Self::from([
+            ("line-searches", counts.searches),
+            ("line-searches-satisfied", counts.satisfied_searches),
+            ("line-searches-failed", counts.failed_searches),
+            ("restarts", counts.restarts),
+        ]);
+        counts.pairs.enter(&mut counters);
+        counters
+    }
 }
 
 /// Limited-memory BFGS.
@@ -231,14 +84,18 @@ pub struct LbfgsCounts {
 /// H ← (I - ρ·s·yᵀ)·H·(I - ρ·y·sᵀ) + ρ·s·sᵀ,   ρ = 1/sᵀy   for each pair, oldest first
 /// ```
 ///
-/// The direction costs two passes over the history (see [`vector_passes`](Optimizer::vector_passes)):
-/// an iteration with n pairs held, one of them new, reads 4n + 2 vectors and writes 3 for pair and
-/// direction, or 4m + 4 once the memory is full, the pair that is dropped included; the line search
-/// adds 4 reads and 1 write a trial (move and slope), the start of each move 1 and 1. Held are
-/// 2m + 2 vectors of history, the direction, the start of the last move and the gradient there, and,
-/// with same-batch pairs between steps, the gradient at its end.
+/// The cost in vectors read and written, which [`vector_passes`](Optimizer::vector_passes) counts:
 ///
-/// In half precision the parameters are rounded at each move, and s is the move that rounding left.
+/// - Pair and direction: two passes over the pairs. An iteration that holds n pairs, one of them
+///   new, reads 4n + 2 vectors and writes 3. When all m are held it reads 4m + 4, because it also
+///   reads the pair that it drops.
+/// - Line search: each trial reads 4 and writes 1, for the move and the slope.
+/// - The start of each move: reads 1 and writes 1.
+///
+/// Held are 2m + 2 vectors of pairs, the direction, the point where the last move began and the
+/// gradient there. Between steps, same-batch pairs need the gradient where it ended too.
+///
+/// In half precision each move is rounded, and s is the move after rounding.
 ///
 /// Sources: Liu & Nocedal, "On the limited memory BFGS method for large scale optimization" (1989);
 /// Nocedal & Wright, "Numerical Optimization" (2nd ed. 2006), chapters 3 and 7.
@@ -305,7 +162,7 @@ enum Iteration {
     /// Moved to a point that was evaluated.
     Moved { to: Point, largest_move: f64 },
     /// Moved without evaluating.
-    MovedBlindly,
+    MovedUnevaluated,
     /// Did not move.
     Stopped(StopReason),
 }
@@ -318,7 +175,7 @@ impl Lbfgs {
         &self.config
     }
 
-    /// How pairs and line searches fared so far.
+    /// What became of curvature pairs and line searches so far.
     pub fn counts(&self) -> LbfgsCounts {
         LbfgsCounts {
             pairs: self.history.counts,
@@ -348,7 +205,7 @@ impl Lbfgs {
 
     /// Marks where a move of another method begins, for [`finish_pair`](Self::finish_pair).
     pub(crate) fn begin_pair(&mut self) -> Result<()> {
-        kernels::gather_parameters(&self.parameters, &self.base, &mut self.passes)
+        kernels::flatten_into(self.parameters.vars(), &self.base, &mut self.passes)
     }
 
     /// Offers the pair of a move of another method, from the gradients where it began and ended.
@@ -366,8 +223,8 @@ impl Lbfgs {
         self.store_last_move(&after)
     }
 
-    /// Comes back after another method has moved the parameters on. Pairs that a later gradient is
-    /// to complete are measured to where the parameters are; carried ones are not, as in PyTorch.
+    /// Continues after another method has moved the parameters. In a pair that a later gradient
+    /// completes, s then ends where the parameters are now; not in carried pairs, as in PyTorch.
     pub(crate) fn resume(&mut self) -> Result<()> {
         match self.config.pairs {
             PairSource::SameBatch | PairSource::Carried => Ok(()),
@@ -375,7 +232,7 @@ impl Lbfgs {
         }
     }
 
-    /// After a step whose end was blended with another method's.
+    /// Takes note that another method has moved the parameters after the last step.
     pub(crate) fn displaced(&mut self) -> Result<()> {
         match self.config.pairs {
             PairSource::SameBatch => Ok(()),
@@ -390,12 +247,12 @@ impl Lbfgs {
         self.counts.restarts += 1;
     }
 
-    /// One step from a point that is evaluated already; `begun` is the number of evaluations before
-    /// that one.
+    /// One step from a point that is evaluated already; `evaluations_before` is the number of
+    /// evaluations before that one.
     pub(crate) fn step_from(
         &mut self,
         oracle: &mut Oracle<'_>,
-        begun: u64,
+        evaluations_before: u64,
         loss: f64,
         gradient: &Gradient,
     ) -> Result<Step> {
@@ -410,9 +267,10 @@ impl Lbfgs {
             stop: StopReason::GradientTolerance,
         };
         if !(loss.is_finite() && norms.is_finite()) {
-            // Only a move whose end was not evaluated can have led here; otherwise the batch is bad.
+            // A move whose end was not evaluated may have led here: it is taken back. After any
+            // other move the batch is at fault.
             if self.last_move.as_ref().is_some_and(|last| !last.evaluated) {
-                kernels::scatter(&self.parameters, &self.base, &mut self.passes)?;
+                kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
             }
             self.restart();
             step.final_loss = None;
@@ -429,24 +287,24 @@ impl Lbfgs {
             largest: norms.largest,
         };
         loop {
-            kernels::gather_parameters(&self.parameters, &self.base, &mut self.passes)?;
+            kernels::flatten_into(self.parameters.vars(), &self.base, &mut self.passes)?;
             step.iterations += 1;
-            let spent = oracle.counts().evaluations() - begun;
+            let spent = oracle.counts().evaluations() - evaluations_before;
             let last = step.iterations == self.config.max_iter || oracle.remaining() == 0;
             let iteration = match self.iterate(oracle, &point, spent, last) {
                 Ok(iteration) => iteration,
                 Err(error) => {
                     // The best point so far is where this iteration began.
-                    kernels::scatter(&self.parameters, &self.base, &mut self.passes)?;
+                    kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
                     self.last_move = None;
                     return Err(error);
                 }
             };
             let (to, largest_move) = match iteration {
                 Iteration::Moved { to, largest_move } => (to, largest_move),
-                Iteration::MovedBlindly => {
+                Iteration::MovedUnevaluated => {
                     step.final_loss = None;
-                    step.stop = self.limit_reached(&step, oracle, begun);
+                    step.stop = self.limit_reached(&step, oracle, evaluations_before);
                     return Ok(step);
                 }
                 Iteration::Stopped(reason) => {
@@ -457,7 +315,7 @@ impl Lbfgs {
             let change = (to.loss - point.loss).abs();
             point = to;
             step.final_loss = Some(point.loss);
-            let spent = oracle.counts().evaluations() - begun;
+            let spent = oracle.counts().evaluations() - evaluations_before;
             let converged = if point.largest <= self.config.tolerance_grad {
                 Some(StopReason::GradientTolerance)
             } else if largest_move <= self.config.tolerance_change
@@ -471,7 +329,8 @@ impl Lbfgs {
                 || spent >= self.config.max_eval()
                 || oracle.remaining() == 0;
             if converged.is_some() || at_limit {
-                step.stop = converged.unwrap_or_else(|| self.limit_reached(&step, oracle, begun));
+                step.stop = converged
+                    .unwrap_or_else(|| self.limit_reached(&step, oracle, evaluations_before));
                 self.finish_last_move(point.gradient);
                 return Ok(step);
             }
@@ -479,10 +338,15 @@ impl Lbfgs {
     }
 
     /// Which limit ends a step.
-    fn limit_reached(&self, step: &Step, oracle: &Oracle<'_>, begun: u64) -> StopReason {
+    fn limit_reached(
+        &self,
+        step: &Step,
+        oracle: &Oracle<'_>,
+        evaluations_before: u64,
+    ) -> StopReason {
         if step.iterations == self.config.max_iter {
             StopReason::MaxIterations
-        } else if oracle.counts().evaluations() - begun >= self.config.max_eval() {
+        } else if oracle.counts().evaluations() - evaluations_before >= self.config.max_eval() {
             StopReason::MaxEvaluations
         } else {
             StopReason::BudgetSpent
@@ -502,7 +366,7 @@ impl Lbfgs {
             return Ok(Iteration::Stopped(StopReason::BudgetSpent));
         }
         let (slope, largest) = self.find_direction(&from.gradient)?;
-        if slope.is_nan() || slope >= 0.0 {
+        if !(slope < 0.0 && largest.is_finite()) {
             self.restart();
             return Ok(Iteration::Stopped(StopReason::NotDescent));
         }
@@ -570,19 +434,19 @@ impl Lbfgs {
         let left = self.config.max_eval().saturating_sub(spent);
         let allowed = match self.config.evaluation_limit {
             EvaluationLimit::Strict => left,
-            EvaluationLimit::Torch26 => left + 1,
+            EvaluationLimit::Torch26 => left.saturating_add(1),
             EvaluationLimit::Torch25 => 26,
         };
         let trials = allowed.min(oracle.remaining());
         if trials == 0 {
             return Ok(Iteration::Stopped(StopReason::MaxEvaluations));
         }
-        let (parameters, passes) = (&self.parameters, &mut self.passes);
+        let (vars, passes) = (self.parameters.vars(), &mut self.passes);
         let (base, direction) = (&self.base, &self.direction);
         let mut at = 0.0;
         let mut finite = true;
         let mut phi = |t: f64| {
-            kernels::advance(parameters, base, t, direction, passes)?;
+            kernels::step_along(vars, base, t, direction, passes)?;
             at = t;
             let (loss, gradient) = oracle.loss_and_gradient()?;
             let gradient = kernels::flatten(gradient.tensors(), base.dtype(), passes)?;
@@ -606,7 +470,7 @@ impl Lbfgs {
         self.counts.searches += 1;
         self.counts.satisfied_searches += u64::from(satisfied);
         if best.t == 0.0 {
-            kernels::scatter(&self.parameters, &self.base, &mut self.passes)?;
+            kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
             self.counts.failed_searches += 1;
             if self.config.restart {
                 self.restart();
@@ -619,7 +483,13 @@ impl Lbfgs {
         }
         if at != best.t {
             let (base, direction) = (&self.base, &self.direction);
-            kernels::advance(&self.parameters, base, best.t, direction, &mut self.passes)?;
+            kernels::step_along(
+                self.parameters.vars(),
+                base,
+                best.t,
+                direction,
+                &mut self.passes,
+            )?;
         }
         self.record_move(best.t, &from.gradient, true)?;
         let (gradient, largest_gradient) = best.gradient;
@@ -633,7 +503,8 @@ impl Lbfgs {
         })
     }
 
-    /// Moves by `step` without a search; evaluates there unless this is the `last` iteration.
+    /// Moves by `step` without a search. Evaluates the new point unless this is the `last`
+    /// iteration.
     fn move_fixed(
         &mut self,
         oracle: &mut Oracle<'_>,
@@ -643,16 +514,22 @@ impl Lbfgs {
         last: bool,
     ) -> Result<Iteration> {
         let (base, direction) = (&self.base, &self.direction);
-        kernels::advance(&self.parameters, base, step, direction, &mut self.passes)?;
+        kernels::step_along(
+            self.parameters.vars(),
+            base,
+            step,
+            direction,
+            &mut self.passes,
+        )?;
         if last {
             self.record_move(step, &from.gradient, false)?;
-            return Ok(Iteration::MovedBlindly);
+            return Ok(Iteration::MovedUnevaluated);
         }
         let (loss, gradient) = oracle.loss_and_gradient()?;
         let gradient = kernels::flatten(gradient.tensors(), self.base.dtype(), &mut self.passes)?;
         let norms = kernels::norms(&gradient, &mut self.passes)?;
         if !(loss.is_finite() && norms.is_finite()) {
-            kernels::scatter(&self.parameters, &self.base, &mut self.passes)?;
+            kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
             self.restart();
             return Ok(Iteration::Stopped(StopReason::NonFinite));
         }
@@ -681,12 +558,12 @@ impl Lbfgs {
         Ok(())
     }
 
-    /// Takes the way from `base` to where the parameters are now for the last move: rounding or a
-    /// blend with another method may have changed it.
+    /// Sets the last move to the difference of the parameters and `base`: rounding or another
+    /// method may have changed it.
     fn measure_last_move(&mut self) -> Result<()> {
         if let Some(last) = &mut self.last_move {
             let (base, direction) = (&self.base, &self.direction);
-            kernels::displacement(&self.parameters, base, direction, &mut self.passes)?;
+            kernels::displacement(self.parameters.vars(), base, direction, &mut self.passes)?;
             last.step = 1.0;
         }
         Ok(())
@@ -701,8 +578,8 @@ impl Lbfgs {
         }
     }
 
-    /// At the start of a step, on a new batch: drops the last move's gradients or takes them anew,
-    /// as [`PairSource`] tells.
+    /// At the start of a step, on a new batch: keeps the last move's gradients, drops them or
+    /// evaluates them again, as [`PairSource`] says.
     fn reevaluate_last_move(&mut self, oracle: &mut Oracle<'_>) -> Result<()> {
         let Some(last) = self.last_move.take() else {
             return Ok(());
@@ -710,7 +587,7 @@ impl Lbfgs {
         self.last_move = match self.config.pairs {
             PairSource::SameBatch => last.after.is_some().then_some(last),
             PairSource::Carried => Some(last),
-            // Without an evaluation to spare for the pair, there is no pair.
+            // There is no pair where the budget leaves no evaluation for it.
             PairSource::FullOverlap if oracle.remaining() < 2 => None,
             PairSource::Overlap if oracle.remaining() < 3 => None,
             PairSource::FullOverlap => {
@@ -735,7 +612,7 @@ impl Lbfgs {
     /// The gradient that `evaluate` gives where the last move began.
     fn at_base(&mut self, evaluate: impl FnOnce() -> Result<Gradient>) -> Result<Tensor> {
         let here = self.parameters.snapshot()?;
-        kernels::scatter(&self.parameters, &self.base, &mut self.passes)?;
+        kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
         let gradient = evaluate();
         self.parameters.restore(&here)?;
         kernels::flatten(gradient?.tensors(), self.base.dtype(), &mut self.passes)
@@ -744,9 +621,9 @@ impl Lbfgs {
 
 impl Optimizer for Lbfgs {
     fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
-        let begun = oracle.counts().evaluations();
+        let evaluations_before = oracle.counts().evaluations();
         let (loss, gradient) = oracle.loss_and_gradient()?;
-        self.step_from(oracle, begun, loss, &gradient)
+        self.step_from(oracle, evaluations_before, loss, &gradient)
     }
 
     fn parameters(&self) -> &Parameters {
@@ -780,8 +657,11 @@ impl Optimizer for Lbfgs {
         self.passes
     }
 
-    fn second_order_counts(&self) -> Option<LbfgsCounts> {
-        Some(self.counts())
+    fn diagnostics(&self) -> Diagnostics<'_> {
+        Diagnostics {
+            counters: self.counts().into(),
+            ..Diagnostics::default()
+        }
     }
 
     fn state(&self) -> Result<State> {

@@ -1,8 +1,11 @@
-//! Second-order optimization from gradients alone: L-BFGS and its memory.
+//! Second-order optimization from gradients alone: L-BFGS and the curvature pairs it remembers.
 
+mod config;
 mod direction;
 mod history;
 mod lbfgs;
 
-pub use history::{CurvatureGuard, HistoryPrecision, InitialScaling, PairCounts};
-pub use lbfgs::{EvaluationLimit, Lbfgs, LbfgsConfig, LbfgsCounts, PairSource};
+pub use config::{
+    CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, LbfgsConfig, PairSource,
+};
+pub use lbfgs::{Lbfgs, LbfgsCounts};

@@ -14,9 +14,9 @@ use optim::{
 pub(crate) trait Function: Fn(&[f64]) -> (f64, Vec<f64>) {}
 impl<F: Fn(&[f64]) -> (f64, Vec<f64>)> Function for F {}
 
-/// The device of the optimizers under test: a card where the build is one for CUDA.
+/// The device of the optimizers under test: a GPU where the build is one for CUDA.
 pub(crate) fn device() -> Device {
-    // Opened once: tensors of two handles to one card do not mix.
+    // Opened once: tensors of two handles to one GPU do not mix.
     static DEVICE: LazyLock<Device> = LazyLock::new(|| {
         if cfg!(feature = "cuda") {
             Device::new_cuda(0).unwrap()
@@ -79,8 +79,8 @@ pub(crate) struct Run {
     pub(crate) stop: StopReason,
 }
 
-/// Steps until the loss is at most `target`, the step's gradient tolerance is met, no better point is
-/// found even along steepest descent, or the budget is spent.
+/// Steps until the loss is at most `target`, the step's gradient tolerance is met, no better point
+/// is found even along steepest descent, or the budget is spent.
 pub(crate) fn minimize<F: Function>(
     problem: &mut Analytic<F>,
     config: LbfgsConfig,

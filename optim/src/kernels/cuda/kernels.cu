@@ -1,9 +1,11 @@
-// The kernels on NVIDIA cards: one pass over all vectors of an update, or over the history of L-BFGS.
+// The kernels on NVIDIA GPUs: one pass over all vectors of an update, or over the curvature pairs
+// of L-BFGS.
 //
-// The arithmetic is that of the CPU's kernels, operation by operation; without fused multiply-add (the build
-// script compiles with --fmad=false) an update gives the same bits. Sums run over the elements of a thread, then over
-// the threads of a block, then over blocks, each in a fixed order that depends on the length alone: the same
-// bits on every run. The launches are in mod.rs; structures are laid out alike there.
+// The arithmetic is that of the CPU's kernels, operation by operation; without fused multiply-add
+// (the build script compiles with --fmad=false) an update gives the same bits. Sums run over the
+// elements of a thread, then over the threads of a block, then over blocks, each in a fixed order
+// that depends on the length alone: the same bits on every run. The launches are in mod.rs;
+// structures are laid out alike there.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -42,9 +44,40 @@ template <class R> __device__ inline R guarded(R gradient, R change) {
 }
 
 template <class R> __device__ inline R larger(R a, R b) { return b > a ? b : a; }
+template <class R> __device__ inline R smaller(R a, R b) { return b < a ? b : a; }
 
-// Writes one number for each of the first `columns` of `values`, taken over the threads of the block: the sum, or
-// from column `sums` on the largest.
+// The largest finite number of T.
+template <class T> struct Largest;
+template <> struct Largest<f32> { static constexpr f32 VALUE = 3.40282346638528859812e38f; };
+template <> struct Largest<f64> { static constexpr f64 VALUE = 1.7976931348623157e308; };
+template <> struct Largest<f16> { static constexpr f32 VALUE = 65504.0f; };
+template <> struct Largest<bf16> { static constexpr f32 VALUE = 3.38953138925153547591e38f; };
+
+// What the gradient is held to before it is squared: 2^63 and 2^480, as on the CPU.
+template <class R> struct SquareLimit;
+template <> struct SquareLimit<f32> { static constexpr f32 VALUE = 9223372036854775808.0f; };
+template <> struct SquareLimit<f64> { static constexpr f64 VALUE = 0x1p480; };
+
+// `value` within +-`bound`; NaN stays.
+template <class R> __device__ inline R clamped(R value, R bound) {
+    return smaller(larger(value, -bound), bound);
+}
+
+// A coefficient as the finite number of type R next to it.
+template <class R> __device__ inline R coefficient(f64 value) {
+    return R(clamped(value, f64(Largest<R>::VALUE)));
+}
+
+// `step`, or zero where it is not finite.
+template <class R> __device__ inline R finite_or_zero(R step) { return guarded(step, step); }
+
+// The finite number of type T next to `value`, which is not NaN.
+template <class T> __device__ inline T saturate(Real<T> value) {
+    return narrow<T>(clamped(value, Real<T>(Largest<T>::VALUE)));
+}
+
+// Writes one number for each of the first `columns` of `values`, taken over the threads of the
+// block: the sum, or from column `sums` on the largest.
 template <unsigned COLUMNS>
 __device__ void reduce(const f64 (&values)[COLUMNS], unsigned sums, f64 *out, unsigned columns = COLUMNS) {
     __shared__ f64 shared[COLUMNS][THREADS];
@@ -63,8 +96,8 @@ __device__ void reduce(const f64 (&values)[COLUMNS], unsigned sums, f64 *out, un
     if (threadIdx.x < columns) out[threadIdx.x] = shared[threadIdx.x][0];
 }
 
-// Block c reduces column c of `partials`, which has one row for each block of the kernel before: to the sum, or
-// from column `sums` on to the largest.
+// Block c reduces column c of `partials`, which has one row for each block of the kernel before: to
+// the sum, or from column `sums` on to the largest.
 extern "C" __global__ void totals(const f64 *partials, unsigned rows, unsigned sums, f64 *out) {
     unsigned column = blockIdx.x, columns = gridDim.x;
     bool sum = column < sums;
@@ -76,8 +109,8 @@ extern "C" __global__ void totals(const f64 *partials, unsigned rows, unsigned s
     reduce(value, sum, out + column);
 }
 
-// A run of elements of one parameter: addresses of its first element in each vector of the operation, 0 for a
-// vector that is not used; the number of elements; the parameter group.
+// A run of elements of one parameter: addresses of its first element in each vector of the
+// operation, 0 for a vector that is not used; the number of elements; the parameter group.
 struct Run {
     Address vectors[5];
     unsigned length;
@@ -86,8 +119,8 @@ struct Run {
 
 template <class T> __device__ inline T *at(Address address) { return reinterpret_cast<T *>(address); }
 
-// First-order updates: a block for each run. Vectors: parameters, gradient, state. Every block leaves its
-// gradient's sum of squares in `sums`.
+// First-order updates: a block for each run. Vectors: parameters, gradient, state. Every block
+// leaves its gradient's sum of squares in `sums`.
 
 struct AdamCoefficients {
     f64 l2, rate1, rate2, decay, step_size, scale, epsilon;
@@ -98,8 +131,10 @@ __device__ void adam(const Run *runs, const AdamCoefficients *groups, f64 *sums)
     using R = Real<P>;
     const Run run = runs[blockIdx.x];
     const AdamCoefficients group = groups[run.group];
-    const R l2 = group.l2, rate1 = group.rate1, rate2 = group.rate2, decay = group.decay;
-    const R step_size = group.step_size, scale = group.scale, epsilon = group.epsilon;
+    const R l2 = coefficient<R>(group.l2), decay = coefficient<R>(group.decay);
+    const R rate1 = coefficient<R>(group.rate1), rate2 = coefficient<R>(group.rate2);
+    const R step_size = coefficient<R>(group.step_size), scale = coefficient<R>(group.scale);
+    const R epsilon = coefficient<R>(group.epsilon);
     P *__restrict__ parameters = at<P>(run.vectors[0]);
     const P *__restrict__ gradient = at<P>(run.vectors[1]);
     R *__restrict__ first = at<R>(run.vectors[2]);
@@ -110,7 +145,7 @@ __device__ void adam(const Run *runs, const AdamCoefficients *groups, f64 *sums)
     for (unsigned i = threadIdx.x; i < run.length; i += THREADS) {
         const R p = widen(parameters[i]), g = widen(gradient[i]);
         R m = first[i], v = second[i];
-        const R decayed = g + l2 * p;
+        const R decayed = clamped(g + l2 * p, SquareLimit<R>::VALUE);
         m = m + guarded(g, rate1 * (decayed - m));
         v = v + guarded(g, rate2 * (decayed * decayed - v));
         first[i] = m;
@@ -120,8 +155,8 @@ __device__ void adam(const Run *runs, const AdamCoefficients *groups, f64 *sums)
             v = v > most ? v : most;
             maximum[i] = v;
         }
-        const R step = step_size * m / (scale * sqrt(v) + epsilon);
-        parameters[i] = narrow<P>(p - guarded(g, decay * p + step));
+        const R step = finite_or_zero(step_size * m / (scale * sqrt(v) + epsilon));
+        parameters[i] = saturate<P>(p - guarded(g, decay * p + step));
         sum[0] += f64(g) * f64(g);
     }
     reduce(sum, 1, sums + blockIdx.x);
@@ -136,8 +171,9 @@ __device__ void sgd(const Run *runs, const SgdCoefficients *groups, f64 *sums) {
     using R = Real<P>;
     const Run run = runs[blockIdx.x];
     const SgdCoefficients group = groups[run.group];
-    const R l2 = group.l2, inflow = group.inflow, outflow = group.outflow;
-    const R own = group.own, carried = group.carried, step_size = group.step_size;
+    const R l2 = coefficient<R>(group.l2), step_size = coefficient<R>(group.step_size);
+    const R inflow = coefficient<R>(group.inflow), outflow = coefficient<R>(group.outflow);
+    const R own = coefficient<R>(group.own), carried = coefficient<R>(group.carried);
     P *__restrict__ parameters = at<P>(run.vectors[0]);
     const P *__restrict__ gradient = at<P>(run.vectors[1]);
     R *__restrict__ momentum = at<R>(run.vectors[2]);
@@ -147,12 +183,14 @@ __device__ void sgd(const Run *runs, const SgdCoefficients *groups, f64 *sums) {
         const R p = widen(parameters[i]), g = widen(gradient[i]);
         R direction = g + l2 * p;
         if (momentum) {
+            direction = clamped(direction, Largest<R>::VALUE);
             R b = momentum[i];
-            b = b + guarded(g, inflow * direction - outflow * b);
+            b = clamped(b + guarded(g, inflow * direction - outflow * b), Largest<R>::VALUE);
             momentum[i] = b;
             direction = own * direction + carried * b;
         }
-        parameters[i] = narrow<P>(p - guarded(g, step_size * direction));
+        const R step = finite_or_zero(step_size * direction);
+        parameters[i] = saturate<P>(p - guarded(g, step));
         sum[0] += f64(g) * f64(g);
     }
     reduce(sum, 1, sums + blockIdx.x);
@@ -173,8 +211,8 @@ template <class P> __device__ void squares(const Run *runs, f64 *sums) {
 
 // Passes of L-BFGS. A pair is s, then y, each of d elements of the history's type H.
 
-// Makes the pair s = step*direction, y = theta*(after - before) + w*s. Sums: of s with s, y and the gradient, of
-// y with y, D*y and D*gradient.
+// Makes the pair s = step*direction, y = theta*(after - before) + w*s. Sums: of s with s, y and the
+// gradient, of y with y, D*y and D*gradient.
 template <class H>
 __device__ void new_pair(
     const Real<H> *direction, const Real<H> *before, const Real<H> *after, const Real<H> *gradient,
@@ -211,9 +249,10 @@ __device__ void new_pair(
     reduce(sums, 6, partials + blockIdx.x * 6);
 }
 
-// Multiplies pairs with y and the gradient; block (x, y) takes group x of them over the tiles y, y + gridDim.y,
-// and so on, so that groups of one tile find y and the gradient in the card's cache. Sums, for each pair: of its s
-// with y and the gradient, of its y with D*y and D*gradient; those with y are 0 where there is none.
+// Multiplies pairs with y and the gradient; block (x, y) takes group x of them over the tiles y, y
+// + gridDim.y, and so on, so that groups of one tile find y and the gradient in the GPU's cache.
+// Sums, for each pair: of its s with y and the gradient, of its y with D*y and D*gradient; those
+// with y are 0 where there is none.
 template <class H>
 __device__ void row_products(
     const Address *pairs, unsigned count, const H *y, const Real<H> *gradient, const Real<H> *diagonal,
@@ -265,8 +304,9 @@ struct WeightedPair {
     f64 s, y;
 };
 
-// direction = gamma*D*(-gradient + sum of weighted y) - sum of weighted s, in the order of the two-loop recursion: y
-// from the newest pair, s from the oldest. Sum: of the direction with the gradient. Largest: magnitude of the direction.
+// direction = gamma*D*(-gradient + sum of weighted y) - sum of weighted s, in the order of the
+// two-loop recursion: y from the newest pair, s from the oldest. Sum: of the direction with the
+// gradient. Largest: magnitude of the direction.
 template <class H>
 __device__ void combine(
     const WeightedPair *pairs, unsigned count, const Real<H> *gradient, const Real<H> *diagonal, f64 gamma_,
@@ -324,8 +364,8 @@ __device__ void combine(
     reduce(values, 1, partials + blockIdx.x * 2);
 }
 
-// Sums: of magnitudes and of squares, or where there is a second vector of magnitudes and of products with it.
-// Largest: magnitude.
+// Sums: of magnitudes and of squares, or where there is a second vector of magnitudes and of
+// products with it. Largest: magnitude.
 template <class R>
 __device__ void norms(const R *vector, const R *other, Address d, f64 *partials) {
     f64 values[3] = {0, 0, 0};
@@ -350,7 +390,8 @@ __device__ void norms(const R *vector, const R *other, Address d, f64 *partials)
 
 // Parameters and flat vectors: a block for each run.
 
-// Vectors: parameters, base, direction. parameters = base + step*direction, or base where there is no direction.
+// Vectors: parameters, base, direction. parameters = base + step*direction, or base where there is
+// no direction.
 template <class P> __device__ void write_parameters(const Run *runs, f64 step_) {
     using R = Real<P>;
     const Run run = runs[blockIdx.x];
@@ -360,7 +401,7 @@ template <class P> __device__ void write_parameters(const Run *runs, f64 step_) 
     const R *__restrict__ direction = at<R>(run.vectors[2]);
 #pragma unroll 4
     for (unsigned i = threadIdx.x; i < run.length; i += THREADS)
-        parameters[i] = narrow<P>(direction ? base[i] + step * direction[i] : base[i]);
+        parameters[i] = saturate<P>(direction ? base[i] + step * direction[i] : base[i]);
 }
 
 // Vectors: parameters, base, out. out = parameters - base, or parameters where there is no base.

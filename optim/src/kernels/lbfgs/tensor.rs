@@ -1,10 +1,11 @@
-//! The passes in plain tensor operations: for devices without kernels of their own, and the
-//! reference that the tests compare the kernels with. All products of a pass come to the host in
-//! one transfer.
+//! The passes in tensor operations: for devices without kernels of their own, and the reference
+//! that the tests compare the kernels with. All products of a pass come to the host in one
+//! transfer.
 
 use candle_core::{DType, Result, Tensor, Var};
 
-use super::{Move, Norms, PairProducts, RowProducts, Weights};
+use super::products::{Move, Norms, PairProducts, RowProducts, Weights};
+use crate::kernels::number::largest;
 
 /// The two halves of a pair in `dtype`.
 fn halves(pair: &Var, dtype: DType) -> Result<(Tensor, Tensor)> {
@@ -139,21 +140,23 @@ pub(super) fn slope(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f64)>
     Ok((scalars[0], scalars[1]))
 }
 
-pub(super) fn advance(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
-    scatter(vars, &(base + (direction * step)?)?)
+pub(super) fn step_along(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
+    unflatten(vars, &(base + (direction * step)?)?)
 }
 
-pub(super) fn scatter(vars: &[Var], base: &Tensor) -> Result<()> {
+pub(super) fn unflatten(vars: &[Var], base: &Tensor) -> Result<()> {
     let mut start = 0;
     for var in vars {
         let values = base.narrow(0, start, var.elem_count())?;
-        var.set(&values.reshape(var.shape())?.to_dtype(var.dtype())?)?;
+        let limit = largest(var.dtype());
+        let values = values.reshape(var.shape())?.clamp(-limit, limit)?;
+        var.set(&values.to_dtype(var.dtype())?)?;
         start += var.elem_count();
     }
     Ok(())
 }
 
-pub(super) fn gather(tensors: &[Tensor], flat: &Var) -> Result<()> {
+pub(super) fn flatten(tensors: &[Tensor], flat: &Var) -> Result<()> {
     flat.set(&concatenate(tensors, flat.dtype())?)
 }
 

@@ -1,4 +1,5 @@
-//! A card without room for an optimizer says how much was asked of it, and goes on.
+//! Where the device lacks the memory for an optimizer, the error says how much was asked for, and
+//! work can go on.
 #![cfg(feature = "cuda")]
 #![allow(clippy::unwrap_used)]
 
@@ -11,10 +12,11 @@ use optim::{AdamConfig, Error, LbfgsConfig, Parameters};
 const ELEMENTS: usize = 8 << 20;
 
 #[test]
-fn a_full_card_is_told_with_the_bytes_asked_for() {
+fn a_lack_of_memory_is_reported_with_the_bytes_asked_for() {
     let x = Var::zeros(ELEMENTS, DType::F32, &device()).unwrap();
     let set = Parameters::new([("x", x)]).unwrap();
-    // Large pieces first, to fill a large card soon; the last leave no room for one vector.
+    // Large pieces first, to fill a large memory soon. The last pieces leave too little for one
+    // vector.
     let mut filler = Vec::new();
     for bytes in [1 << 30, 64 << 20, 4 << 20] {
         while let Ok(tensor) = Tensor::zeros(bytes, DType::U8, &device()) {

@@ -1,16 +1,30 @@
-//! The host memory of many tensors at once, for reading or for writing in place.
+//! The memory of vectors. Zeros are made on any device; on the CPU, the memory of many tensors is
+//! lent at once, for reading or for writing in place.
 
 use std::cell::RefCell;
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor, Var, bail};
+use candle_core::{
+    CpuStorage, DType, Device, InplaceOp1, Layout, Shape, Storage, Tensor, Var, bail,
+};
 
-use super::Element;
+use super::number::Element;
+use crate::error::{Error, Result};
+
+/// A vector of zeros.
+///
+/// # Errors
+/// [`Error::Vector`] when it cannot be made.
+pub(crate) fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Var> {
+    let shape = shape.into();
+    let bytes = shape.elem_count() * dtype.size_in_bytes();
+    Var::zeros(shape, dtype, device).map_err(|source| Error::Vector { bytes, source })
+}
 
 /// Calls `f` with the elements of every tensor.
 ///
 /// # Errors
 /// When a tensor is not on the CPU, not of type `T` or not contiguous.
-pub(crate) fn with_slices<T: Element, R>(
+pub(super) fn with_slices<T: Element, R>(
     tensors: &[Tensor],
     f: impl FnOnce(Vec<&[T]>) -> R,
 ) -> candle_core::Result<R> {
@@ -34,35 +48,35 @@ pub(crate) fn with_slices<T: Element, R>(
 ///
 /// # Errors
 /// When the variable is not on the CPU, not of type `T` or not contiguous.
-pub(crate) fn with_slice_mut<T: Element, R>(
+pub(super) fn with_slice_mut<T: Element, R>(
     var: &Var,
     f: impl FnOnce(&mut [T]) -> R,
 ) -> candle_core::Result<R> {
-    descend(
+    lend_rest(
         std::slice::from_ref(var),
         Vec::new(),
         |mut slices: Vec<&mut [T]>| f(&mut *slices[0]),
     )
 }
 
-/// Variables lent at once: enough for one pass to feed all threads. Lending nests, so that each
-/// takes some of the stack.
+/// Variables lent at once: enough for one pass to feed all threads. Not more, because each is lent
+/// inside the loan before, which takes some of the stack.
 const BATCH: usize = 256;
 
 /// Calls `f` with the elements of the variables, to be changed in place: batch after batch, in
 /// order, each with the index of its first variable.
 ///
 /// Variables must not share memory with each other or with tensors that the caller reads
-/// meanwhile; [`Parameters`](crate::Parameters) and [`Gradient`](crate::Gradient) ensure that.
+/// meanwhile. `Parameters` and `Gradient` ensure that.
 ///
 /// # Errors
 /// When a variable is not on the CPU, not of type `T` or not contiguous.
-pub(crate) fn with_batches_mut<T: Element>(
+pub(super) fn with_batches_mut<T: Element>(
     vars: &[Var],
     mut f: impl FnMut(usize, Vec<&mut [T]>),
 ) -> candle_core::Result<()> {
     for (batch, vars) in vars.chunks(BATCH).enumerate() {
-        descend(vars, Vec::with_capacity(vars.len()), |slices| {
+        lend_rest(vars, Vec::with_capacity(vars.len()), |slices| {
             f(batch * BATCH, slices)
         })?;
     }
@@ -71,7 +85,7 @@ pub(crate) fn with_batches_mut<T: Element>(
 
 /// Candle lends a variable's memory for writing only within an in-place operation. To hold the
 /// memory of several variables together, each operation starts the next one inside it.
-fn descend<T: Element, R, F: FnOnce(Vec<&mut [T]>) -> R>(
+fn lend_rest<T: Element, R, F: FnOnce(Vec<&mut [T]>) -> R>(
     vars: &[Var],
     slices: Vec<&mut [T]>,
     f: F,
@@ -112,7 +126,7 @@ impl<T: Element, R, F: FnOnce(Vec<&mut [T]>) -> R> InplaceOp1 for Lend<'_, T, F,
         };
         let mut slices: Vec<&mut [T]> = slices;
         slices.push(&mut elements[start..end]);
-        self.result.replace(Some(descend(self.rest, slices, f)?));
+        self.result.replace(Some(lend_rest(self.rest, slices, f)?));
         Ok(())
     }
 }

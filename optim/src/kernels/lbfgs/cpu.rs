@@ -1,40 +1,31 @@
-//! The passes on host memory.
+//! The passes on the CPU.
 //!
 //! Sums are taken over fixed lanes within fixed blocks, and then in f64 over blocks and chunks in
-//! their order: the same bits whatever the number of threads. AVX2 is used where the processor has
-//! it, but no fused multiply-add, so that the bits are those of the portable form.
+//! their order: the same bits whatever the number of threads and the width of the CPU's vectors.
 
 use std::ops::Range;
 
-use candle_core::{DType, Result, Tensor, Var, WithDType};
-use rayon::prelude::*;
+use candle_core::{Result, Tensor, Var, WithDType};
 
-use super::{Move, Norms, PairProducts, RowProducts, Weights, with_element};
-use crate::kernels::host::{with_batches_mut, with_slice_mut, with_slices};
-use crate::kernels::number::{Element, Real, sum_lanes};
-use crate::kernels::vectorized;
+use super::products::{Move, Norms, PairProducts, RowProducts, Weights};
+use crate::kernels::memory::{with_batches_mut, with_slice_mut, with_slices};
+use crate::kernels::number::{Element, Real, sum_lanes, with_element};
+use crate::kernels::parallel::{map_chunks, vectorized};
 
 /// Elements per unit of parallel work.
 const CHUNK: usize = 32 * 1024;
-/// Elements per block, which stays in the first-level cache and is summed in the vectors' precision.
+/// Elements per block, which stays in the first-level cache and is summed in the vectors'
+/// precision.
 const BLOCK: usize = 1024;
 /// Partial sums of one dot product.
 const LANES: usize = 64;
-/// Rows whose products are taken together, s and y of two pairs: they come from memory as so many
-/// streams, and the columns are read once for all.
+/// Rows whose products are taken together: s and y of two pairs. Memory delivers them as four
+/// streams, and the columns are read once for all four.
 const ROWS: usize = 4;
 /// Partial sums of each product of so many rows with two columns, few enough to stay in registers.
 const ROW_LANES: usize = 8;
-/// Rows that are added up together, as many streams; a history of 10 gives two such groups.
+/// Rows that are added up together, as five streams from memory. Ten pairs make two such groups.
 const SUMMANDS: usize = 5;
-
-/// Applies `f` to each chunk, in parallel if there are several; results in the chunks' order.
-fn each<I: Send, T: Send>(chunks: Vec<I>, f: impl Fn(I) -> T + Sync + Send) -> Vec<T> {
-    if chunks.len() == 1 {
-        return chunks.into_iter().map(f).collect();
-    }
-    chunks.into_par_iter().map(f).collect()
-}
 
 /// Adds up the chunks' sums, position by position.
 fn total<const N: usize>(chunks: &[[f64; N]]) -> [f64; N] {
@@ -55,15 +46,15 @@ fn add<const N: usize>(total: &mut [f64; N], part: &[f64; N]) {
 #[inline(always)]
 fn dots<H: Element, const N: usize>(row: &[H], columns: [&[H::Real]; N]) -> [f64; N] {
     let mut sums = [0.0; N];
-    // A closure given to `map` would not be compiled for AVX2.
+    // A closure given to `map` would be compiled for the target's baseline.
     for (sum, column) in sums.iter_mut().zip(&columns) {
         *sum = dot(row, column);
     }
     sums
 }
 
-/// The product of two blocks, summed in lanes. The zipped inner loop is what compilers vectorize;
-/// one over indices they unroll instead.
+/// The product of two blocks, summed in lanes. Compilers vectorize the zipped inner loop; a loop
+/// over indices they would unroll.
 #[inline(always)]
 fn dot<H: Element>(row: &[H], column: &[H::Real]) -> f64 {
     let mut lanes = [H::Real::ZERO; LANES];
@@ -92,7 +83,7 @@ fn add_row_products<H: Element, const N: usize>(
     products: &mut [[f64; N]],
 ) {
     for (rows, products) in rows.chunks(ROWS).zip(products.chunks_mut(ROWS)) {
-        // Where only one pair is left, it is taken twice: it is in the cache.
+        // A pair that is left alone is taken twice, which costs little: it is in the cache.
         let rows: [&[H]; ROWS] = std::array::from_fn(|row| &rows[row % rows.len()][range.clone()]);
         for (products, sums) in products.iter_mut().zip(&block_products(rows, columns)) {
             add(products, sums);
@@ -137,7 +128,7 @@ fn accumulate<H: Element>(lanes: &mut [H::Real], row: &[H], column: &[H::Real]) 
     }
 }
 
-/// The largest magnitude; NaN is passed over.
+/// The largest magnitude, NaN left out.
 #[inline(always)]
 fn largest<R: Real>(values: &[R]) -> f64 {
     let mut lanes = [R::ZERO; LANES];
@@ -232,7 +223,7 @@ fn extend_as<H: Element>(
                     .zip(y.chunks_mut(CHUNK))
                     .enumerate()
                     .collect();
-                let chunks = each(outputs, |(chunk, (s, y))| {
+                let chunks = map_chunks(outputs, |(chunk, (s, y))| {
                     vectorized(
                         #[inline(always)]
                         || extend_chunk(&rows, &vectors, move_weights, chunk * CHUNK, s, y),
@@ -341,7 +332,7 @@ fn project_as<H: Element>(
         with_slices(&vectors, |vectors: Vec<&[H::Real]>| {
             let d = vectors[0].len();
             let starts: Vec<usize> = (0..d).step_by(CHUNK).collect();
-            let chunks = each(starts, |start| {
+            let chunks = map_chunks(starts, |start| {
                 vectorized(
                     #[inline(always)]
                     || project_chunk(&rows, &vectors, start),
@@ -407,7 +398,7 @@ fn combine_as<H: Element>(
             let rows = weighted(&pairs, &weights);
             with_slice_mut(direction, |direction: &mut [H::Real]| {
                 let outputs = direction.chunks_mut(CHUNK).enumerate().collect();
-                each(outputs, |(chunk, output): (usize, &mut [H::Real])| {
+                map_chunks(outputs, |(chunk, output): (usize, &mut [H::Real])| {
                     vectorized(
                         #[inline(always)]
                         || combine_chunk(&rows, &vectors, gamma, chunk * CHUNK, output),
@@ -474,8 +465,8 @@ fn combine_chunk<H: Element>(
     (slope, most)
 }
 
-/// Adds weighted rows, within `range`, to `output`: [`SUMMANDS`] in each pass over it, and the rest one
-/// by one.
+/// Adds weighted rows, within `range`, to `output`: [`SUMMANDS`] in each pass over it, and the rest
+/// one by one.
 #[inline(always)]
 fn add_rows<H: Element>(rows: &[Weighted<'_, H>], range: Range<usize>, output: &mut [H::Real]) {
     let (groups, rest) = rows.as_chunks::<SUMMANDS>();
@@ -500,7 +491,7 @@ pub(super) fn norms(vector: &Tensor) -> Result<Norms> {
 
 fn norms_as<R: Element>(vector: &Tensor) -> Result<Norms> {
     with_slices(std::slice::from_ref(vector), |vector: Vec<&[R::Real]>| {
-        let chunks = each(vector[0].chunks(CHUNK).collect(), |chunk: &[R::Real]| {
+        let chunks = map_chunks(vector[0].chunks(CHUNK).collect(), |chunk: &[R::Real]| {
             vectorized(
                 #[inline(always)]
                 || {
@@ -530,7 +521,7 @@ fn slope_as<R: Element>(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f
     let vectors = [gradient.clone(), direction.clone()];
     with_slices(&vectors, |vectors: Vec<&[R::Real]>| {
         let pieces = vectors[0].chunks(CHUNK).zip(vectors[1].chunks(CHUNK));
-        let chunks = each(pieces.collect(), |(gradient, direction)| {
+        let chunks = map_chunks(pieces.collect(), |(gradient, direction)| {
             vectorized(
                 #[inline(always)]
                 || {
@@ -548,18 +539,18 @@ fn slope_as<R: Element>(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f
     })
 }
 
-pub(super) fn advance(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
+pub(super) fn step_along(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
     with_element!(vars[0].dtype(), P => {
         let step = <P as Element>::Real::from_f64(step);
         write_parameters(vars, [base, direction], |parameters: &mut [P], [base, direction]| {
             for ((x, base), d) in parameters.iter_mut().zip(base).zip(direction) {
-                *x = P::narrow(*base + step * *d);
+                *x = P::saturate(*base + step * *d);
             }
         })
     })
 }
 
-pub(super) fn scatter(vars: &[Var], base: &Tensor) -> Result<()> {
+pub(super) fn unflatten(vars: &[Var], base: &Tensor) -> Result<()> {
     with_element!(vars[0].dtype(), P => {
         write_parameters(vars, [base], |parameters: &mut [P], [base]| {
             for (x, base) in parameters.iter_mut().zip(base) {
@@ -587,7 +578,7 @@ fn write_parameters<P: Element, const N: usize>(
                     start = end;
                 }
             }
-            each(chunks, |(range, chunk)| {
+            map_chunks(chunks, |(range, chunk)| {
                 let columns = std::array::from_fn(|vector| &vectors[vector][range.clone()]);
                 vectorized(
                     #[inline(always)]
@@ -598,7 +589,7 @@ fn write_parameters<P: Element, const N: usize>(
     })?
 }
 
-pub(super) fn gather(tensors: &[Tensor], flat: &Var) -> Result<()> {
+pub(super) fn flatten(tensors: &[Tensor], flat: &Var) -> Result<()> {
     with_element!(tensors[0].dtype(), P => {
         read_parameters(tensors, [], flat, |flat, parameters: &[P], []| {
             for (flat, x) in flat.iter_mut().zip(parameters) {
@@ -639,7 +630,7 @@ fn read_parameters<P: Element, const N: usize>(
                         start += chunk.len();
                     }
                 }
-                each(
+                map_chunks(
                     chunks,
                     |(start, flat, chunk): (usize, &mut [P::Real], &[P])| {
                         let end = start + flat.len();

@@ -1,107 +1,31 @@
 //! The passes over flat vectors that L-BFGS is made of. On the CPU each reads every vector once, in
-//! blocks that stay in the first-level cache while all products with them are taken; CUDA devices have
-//! their own kernels, and elsewhere the passes are plain tensor operations.
+//! blocks that stay in the first-level cache while all products with them are taken. CUDA devices
+//! have kernels of their own; elsewhere the passes are tensor operations.
 //!
 //! Vectors are [`Var`]s of shape `[d]` in the state's dtype. A curvature pair is one `Var` of shape
-//! `[2, d]`, s above y, in the history's dtype (bf16 allowed beside an f32 state).
+//! `[2, d]`, s above y, in the dtype of the stored pairs (bf16 allowed beside an f32 state).
 
-mod host;
-mod plain;
+mod cpu;
+pub(super) mod products;
+mod tensor;
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::zeros;
-use crate::{Parameters, Result, VectorPasses};
+use super::memory::zeros;
+use super::norm::norm;
+use crate::error::Result;
+use crate::record::VectorPasses;
 
-/// A move and the two gradients that tell its curvature: s = `step`·`direction`,
-/// y = θ·(`after` - `before`) + w·s with (θ, w) = `damping`, (1, 0) for none.
-#[derive(Clone, Copy)]
-pub(crate) struct Move<'a> {
-    pub(crate) direction: &'a Tensor,
-    pub(crate) step: f64,
-    pub(crate) before: &'a Tensor,
-    pub(crate) after: &'a Tensor,
-    pub(crate) damping: (f64, f64),
-}
+pub(crate) use products::{Move, Norms, PairProducts, RowProducts, Weights};
 
-/// Products of a new pair (s, y) with itself and with the gradient g. D is the diagonal, or I.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PairProducts {
-    pub(crate) s_s: f64,
-    pub(crate) s_y: f64,
-    pub(crate) y_y: f64,
-    pub(crate) y_dy: f64,
-    pub(crate) s_g: f64,
-    pub(crate) y_dg: f64,
-}
-
-/// Products of a stored pair (sᵢ, yᵢ) with the new pair and the gradient.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct RowProducts {
-    pub(crate) s_y: f64,
-    pub(crate) s_g: f64,
-    pub(crate) y_dy: f64,
-    pub(crate) y_dg: f64,
-}
-
-/// The coefficients of one stored pair in the direction.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Weights {
-    /// Of sᵢ: αᵢ - βᵢ of the two-loop recursion.
-    pub(crate) s: f64,
-    /// Of yᵢ: αᵢ.
-    pub(crate) y: f64,
-}
-
-/// What one pass over a gradient tells.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Norms {
-    pub(crate) largest: f64,
-    pub(crate) sum: f64,
-    pub(crate) euclidean: f64,
-}
-
-impl Norms {
-    /// Whether every component is finite: the sum of magnitudes is not, otherwise.
-    pub(crate) fn is_finite(&self) -> bool {
-        self.sum.is_finite()
-    }
-}
-
-/// Runs `$body` with `$type` bound to the element type of `$dtype`.
-macro_rules! with_element {
-    ($dtype:expr, $type:ident => $body:expr) => {
-        match $dtype {
-            DType::F32 => {
-                type $type = f32;
-                $body
-            }
-            DType::F64 => {
-                type $type = f64;
-                $body
-            }
-            DType::BF16 => {
-                type $type = half::bf16;
-                $body
-            }
-            DType::F16 => {
-                type $type = half::f16;
-                $body
-            }
-            dtype => candle_core::bail!("L-BFGS needs a floating-point dtype, not {dtype:?}"),
-        }
-    };
-}
-use with_element;
-
-/// Runs the host form on the CPU, the card's on CUDA devices, and the plain form elsewhere.
+/// Calls the CPU's kernel, the one for CUDA devices, or the tensor operations for all others.
 macro_rules! dispatch {
     ($on:expr, $name:ident($($argument:expr),*)) => {
         match $on.device() {
-            Device::Cpu => Ok(host::$name($($argument),*)?),
+            Device::Cpu => Ok(cpu::$name($($argument),*)?),
             #[cfg(feature = "cuda")]
-            Device::Cuda(_) => Ok(super::cuda::history::$name($($argument),*)?),
-            _ => Ok(plain::$name($($argument),*)?),
+            Device::Cuda(_) => Ok(super::cuda::lbfgs::$name($($argument),*)?),
+            _ => Ok(tensor::$name($($argument),*)?),
         }
     };
 }
@@ -156,7 +80,14 @@ pub(crate) fn combine(
 /// The norms of a vector.
 pub(crate) fn norms(vector: &Tensor, passes: &mut VectorPasses) -> Result<Norms> {
     passes.reads += 1;
-    dispatch!(vector, norms(vector))
+    let norms: Result<Norms> = dispatch!(vector, norms(vector));
+    let mut norms = norms?;
+    // Squares of the vector's own type may have been too large or too small.
+    let reliable = (1e-17..f64::INFINITY).contains(&norms.euclidean);
+    if norms.is_finite() && norms.largest > 0.0 && !reliable {
+        norms.euclidean = norm(std::slice::from_ref(vector))?;
+    }
+    Ok(norms)
 }
 
 /// gᵀd and max |g|.
@@ -169,9 +100,9 @@ pub(crate) fn slope(
     dispatch!(direction, slope(gradient, direction))
 }
 
-/// Sets the parameters to `base` + `step`·`direction`.
-pub(crate) fn advance(
-    parameters: &Parameters,
+/// Sets the variables to `base` + `step`·`direction`.
+pub(crate) fn step_along(
+    vars: &[Var],
     base: &Tensor,
     step: f64,
     direction: &Tensor,
@@ -179,46 +110,37 @@ pub(crate) fn advance(
 ) -> Result<()> {
     passes.reads += 2;
     passes.writes += 1;
-    dispatch!(base, advance(parameters.vars(), base, step, direction))
+    dispatch!(base, step_along(vars, base, step, direction))
 }
 
-/// Writes x - `base` into `direction`, x being the parameters.
+/// Writes x - `base` into `direction`, x being the variables' values.
 pub(crate) fn displacement(
-    parameters: &Parameters,
+    vars: &[Var],
     base: &Tensor,
     direction: &Var,
     passes: &mut VectorPasses,
 ) -> Result<()> {
     passes.reads += 2;
     passes.writes += 1;
-    dispatch!(base, displacement(&tensors(parameters), base, direction))
+    dispatch!(base, displacement(&detached(vars), base, direction))
 }
 
-/// Sets the parameters to `base`.
-pub(crate) fn scatter(
-    parameters: &Parameters,
-    base: &Tensor,
-    passes: &mut VectorPasses,
-) -> Result<()> {
+/// Sets the variables to the parts of the flat vector `base`.
+pub(crate) fn unflatten(vars: &[Var], base: &Tensor, passes: &mut VectorPasses) -> Result<()> {
     passes.reads += 1;
     passes.writes += 1;
-    dispatch!(base, scatter(parameters.vars(), base))
+    dispatch!(base, unflatten(vars, base))
 }
 
-/// Copies the parameters into `flat`.
-pub(crate) fn gather_parameters(
-    parameters: &Parameters,
-    flat: &Var,
-    passes: &mut VectorPasses,
-) -> Result<()> {
+/// Copies the variables' values into the flat vector `flat`.
+pub(crate) fn flatten_into(vars: &[Var], flat: &Var, passes: &mut VectorPasses) -> Result<()> {
     passes.reads += 1;
     passes.writes += 1;
-    dispatch!(flat, gather(&tensors(parameters), flat))
+    dispatch!(flat, flatten(&detached(vars), flat))
 }
 
-fn tensors(parameters: &Parameters) -> Vec<Tensor> {
-    let vars = parameters.vars().iter();
-    vars.map(|var| var.as_detached_tensor()).collect()
+fn detached(vars: &[Var]) -> Vec<Tensor> {
+    vars.iter().map(|var| var.as_detached_tensor()).collect()
 }
 
 /// The tensors as one flat vector of `dtype`, without a copy where they already are one.
@@ -236,13 +158,14 @@ pub(crate) fn flatten(
     passes.writes += 1;
     let d: usize = tensors.iter().map(Tensor::elem_count).sum();
     let flat = zeros(d, dtype, tensors[0].device())?;
-    let gathered: Result<()> = dispatch!(flat, gather(tensors, &flat));
-    gathered.map(|()| flat.as_detached_tensor())
+    let copied: Result<()> = dispatch!(flat, flatten(tensors, &flat));
+    copied.map(|()| flat.as_detached_tensor())
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn vector(d: usize, seed: usize, dtype: DType) -> Tensor {
@@ -269,7 +192,8 @@ mod tests {
             .unwrap()
     }
 
-    /// Everything the passes compute with `$rows` stored pairs on `$device`, by the kernels or in plain tensors.
+    /// Everything the passes compute with `$rows` stored pairs on `$device`, by the kernels or in
+    /// tensor operations.
     macro_rules! all_results {
         ($form:path, $device:expr, $rows:expr, $d:expr, $dtype:expr, $pair_dtype:expr, $scaled:expr) => {{
             use $form as form;
@@ -326,14 +250,14 @@ mod tests {
             let parts = [a, b].map(|d| var(&vector(d, 97, $pair_dtype), device));
             let tensors = [0, 1].map(|i| parts[i].as_detached_tensor());
             let flat = Var::zeros(d, dtype, device).unwrap();
-            form::gather(&tensors, &flat).unwrap();
+            form::flatten(&tensors, &flat).unwrap();
             let moved = Var::zeros(d, dtype, device).unwrap();
-            form::advance(&parts, &g, 0.25, &direction).unwrap();
+            form::step_along(&parts, &g, 0.25, &direction).unwrap();
             form::displacement(&tensors, &flat, &moved).unwrap();
             let mut vectors: Vec<Vec<f64>> = [&out, &d_out, &flat, &moved, &parts[0], &parts[1]]
                 .map(|var| values(var))
                 .into();
-            form::scatter(&parts, &flat).unwrap();
+            form::unflatten(&parts, &flat).unwrap();
             vectors.push(values(&parts[1]));
             (results, vectors)
         }};
@@ -356,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn kernels_agree_with_plain_tensors() {
+    fn kernels_agree_with_tensor_operations() {
         for (dtype, pair_dtype, tolerance) in [
             (DType::F64, DType::F64, 1e-13),
             (DType::F32, DType::F32, 1e-5),
@@ -365,9 +289,9 @@ mod tests {
             for d in [3, 1000, 70_001] {
                 for scaled in [false, true] {
                     let cpu = &Device::Cpu;
-                    let kernels = all_results!(super::host, cpu, 3, d, dtype, pair_dtype, scaled);
-                    let plain = all_results!(super::plain, cpu, 3, d, dtype, pair_dtype, scaled);
-                    assert_close(&kernels, &plain, d, tolerance);
+                    let kernels = all_results!(super::cpu, cpu, 3, d, dtype, pair_dtype, scaled);
+                    let tensors = all_results!(super::tensor, cpu, 3, d, dtype, pair_dtype, scaled);
+                    assert_close(&kernels, &tensors, d, tolerance);
                 }
             }
         }
@@ -380,7 +304,7 @@ mod tests {
             let pool = pool.build().unwrap();
             pool.install(|| {
                 all_results!(
-                    super::host,
+                    super::cpu,
                     &Device::Cpu,
                     3,
                     200_003,
@@ -397,7 +321,7 @@ mod tests {
     }
 
     #[cfg(feature = "cuda")]
-    mod on_a_card {
+    mod cuda {
         use super::*;
 
         const CASES: [(DType, DType, f64); 4] = [
@@ -410,7 +334,7 @@ mod tests {
         /// Vectors are made by the same operations, so their bits agree; sums have another order.
         #[test]
         fn vectors_are_those_of_the_cpu_and_sums_agree() {
-            let card = &Device::new_cuda(0).unwrap();
+            let gpu = &Device::new_cuda(0).unwrap();
             for (dtype, pair_dtype, tolerance) in CASES {
                 for (rows, d) in [(1, 3), (3, 1000), (5, 1024), (7, 70_001)] {
                     for scaled in [false, true] {
@@ -419,24 +343,24 @@ mod tests {
                                 all_results!($form, $device, rows, d, dtype, pair_dtype, scaled)
                             };
                         }
-                        let on_card = results!(crate::kernels::cuda::history, card);
-                        let on_cpu = results!(crate::kernels::history::host, &Device::Cpu);
-                        assert_close(&on_card, &on_cpu, d, tolerance);
-                        assert!(on_card.1 == on_cpu.1, "{dtype:?} {pair_dtype:?} {rows} {d}");
-                        assert!(on_card == results!(crate::kernels::cuda::history, card));
+                        let on_gpu = results!(crate::kernels::cuda::lbfgs, gpu);
+                        let on_cpu = results!(crate::kernels::lbfgs::cpu, &Device::Cpu);
+                        assert_close(&on_gpu, &on_cpu, d, tolerance);
+                        assert!(on_gpu.1 == on_cpu.1, "{dtype:?} {pair_dtype:?} {rows} {d}");
+                        assert!(on_gpu == results!(crate::kernels::cuda::lbfgs, gpu));
                     }
                 }
             }
         }
 
         #[test]
-        fn kernels_agree_with_plain_tensors() {
-            let card = &Device::new_cuda(0).unwrap();
+        fn kernels_agree_with_tensor_operations() {
+            let gpu = &Device::new_cuda(0).unwrap();
             for (dtype, pair_dtype, _) in CASES {
                 let results = (
                     all_results!(
-                        crate::kernels::cuda::history,
-                        card,
+                        crate::kernels::cuda::lbfgs,
+                        gpu,
                         7,
                         70_001,
                         dtype,
@@ -444,8 +368,8 @@ mod tests {
                         true
                     ),
                     all_results!(
-                        crate::kernels::history::plain,
-                        card,
+                        crate::kernels::lbfgs::tensor,
+                        gpu,
                         7,
                         70_001,
                         dtype,

@@ -3,9 +3,9 @@
 use candle_core::cuda::cudarc::driver::DeviceRepr;
 use candle_core::{DType, Result, Tensor, Var};
 
-use super::{Argument, Card, NONE, Partials, Runs, blocks, name};
-use crate::kernels::history::{Move, Norms, PairProducts, RowProducts, Weights};
-use crate::kernels::state_dtype;
+use super::device::{Argument, Gpu, NONE, Partials, Runs, blocks, name};
+use crate::kernels::lbfgs::products::{Move, Norms, PairProducts, RowProducts, Weights};
+use crate::kernels::number::state_dtype;
 
 /// Stored pairs that a block multiplies at once, as in `kernels.cu`.
 const GROUP: usize = 5;
@@ -13,38 +13,39 @@ const GROUP: usize = 5;
 /// Products that a block leaves for each stored pair: of s with y and g, of y with D·y and D·g.
 const PRODUCTS: usize = 4;
 
-pub(in crate::kernels) fn extend(
+pub(crate) fn extend(
     rows: &[&Var],
     new: &Move<'_>,
     gradient: &Tensor,
     diagonal: Option<&Tensor>,
     pair: &Var,
 ) -> Result<(PairProducts, Vec<RowProducts>)> {
-    let card = Card::of(pair)?;
+    let gpu = Gpu::of(pair)?;
     let (d, dtype) = (gradient.elem_count(), pair.dtype());
     let real = state_dtype(dtype);
-    let made = card.partials(blocks(d), 6)?;
-    let pair = card.address(pair, dtype, 2 * d)?;
+    let made = gpu.partials(blocks(d), 6)?;
+    let pair = gpu.address(pair, dtype, 2 * d)?;
     let (theta, w) = new.damping;
-    let vector = |tensor| card.argument(Some(tensor), real, d);
+    let vector = |tensor| gpu.argument(Some(tensor), real, d);
     let arguments = [
         vector(new.direction)?,
         vector(new.before)?,
         vector(new.after)?,
         vector(gradient)?,
-        card.argument(diagonal, real, d)?,
+        gpu.argument(diagonal, real, d)?,
         Argument::Address(d as u64),
         Argument::Number(new.step),
         Argument::Number(theta),
         Argument::Number(w),
         Argument::Address(pair),
-        made.argument(&card),
+        made.argument(&gpu),
     ];
-    // SAFETY: all vectors have d elements of the types that the kernel takes, the pair twice as many.
-    unsafe { card.launch(&name("new_pair", dtype), (made.rows, 1), &arguments)? };
+    // SAFETY: all vectors have d elements of the types that the kernel takes, the pair twice as
+    // many.
+    unsafe { gpu.launch(&name("new_pair", dtype), (made.rows, 1), &arguments)? };
     let y = Argument::Address(pair + (d * dtype.size_in_bytes()) as u64);
-    let products = multiply(&card, rows, dtype, y, gradient, diagonal)?;
-    let totals = card.totals(&[(&made, 6), (&products, (PRODUCTS * rows.len()) as u32)])?;
+    let products = multiply(&gpu, rows, dtype, y, gradient, diagonal)?;
+    let totals = gpu.totals(&[(&made, 6), (&products, (PRODUCTS * rows.len()) as u32)])?;
     let (made, products) = totals.split_at(6);
     let made = PairProducts {
         s_s: made[0],
@@ -57,20 +58,20 @@ pub(in crate::kernels) fn extend(
     Ok((made, by_row(products)))
 }
 
-pub(in crate::kernels) fn project(
+pub(crate) fn project(
     rows: &[&Var],
     gradient: &Tensor,
     diagonal: Option<&Tensor>,
 ) -> Result<Vec<RowProducts>> {
-    let card = Card::of(gradient)?;
-    let products = multiply(&card, rows, rows[0].dtype(), NONE, gradient, diagonal)?;
-    let totals = card.totals(&[(&products, (PRODUCTS * rows.len()) as u32)])?;
+    let gpu = Gpu::of(gradient)?;
+    let products = multiply(&gpu, rows, rows[0].dtype(), NONE, gradient, diagonal)?;
+    let totals = gpu.totals(&[(&products, (PRODUCTS * rows.len()) as u32)])?;
     Ok(by_row(&totals))
 }
 
 /// Queues the products of `rows`, of the history's `dtype`, with y and the gradient.
 fn multiply(
-    card: &Card,
+    gpu: &Gpu,
     rows: &[&Var],
     dtype: DType,
     y: Argument,
@@ -79,25 +80,25 @@ fn multiply(
 ) -> Result<Partials> {
     let d = gradient.elem_count();
     let real = state_dtype(dtype);
-    let products = card.partials(blocks(d), PRODUCTS * rows.len())?;
+    let products = gpu.partials(blocks(d), PRODUCTS * rows.len())?;
     if rows.is_empty() {
         return Ok(products);
     }
-    let pairs = rows.iter().map(|row| card.address(row, dtype, 2 * d));
-    let pairs = card.upload(&pairs.collect::<Result<Vec<u64>>>()?)?;
+    let pairs = rows.iter().map(|row| gpu.address(row, dtype, 2 * d));
+    let pairs = gpu.upload(&pairs.collect::<Result<Vec<u64>>>()?)?;
     let arguments = [
-        pairs.argument(card),
+        pairs.argument(gpu),
         Argument::Count(rows.len() as u32),
         y,
-        card.argument(Some(gradient), real, d)?,
-        card.argument(diagonal, real, d)?,
+        gpu.argument(Some(gradient), real, d)?,
+        gpu.argument(diagonal, real, d)?,
         Argument::Address(d as u64),
-        products.argument(card),
+        products.argument(gpu),
     ];
     let grid = (rows.len().div_ceil(GROUP) as u32, products.rows);
-    // SAFETY: the pairs have 2·d elements and the vectors d, of the types that the kernel takes; the groups cover the
-    // rows, and every block in y leaves one row of products.
-    unsafe { card.launch(&name("row_products", dtype), grid, &arguments)? };
+    // SAFETY: the pairs have 2·d elements and the vectors d, of the types that the kernel takes;
+    // the groups cover the rows, and every block in y leaves one row of products.
+    unsafe { gpu.launch(&name("row_products", dtype), grid, &arguments)? };
     Ok(products)
 }
 
@@ -124,14 +125,14 @@ struct WeightedPair {
 // SAFETY: plain numbers without padding.
 unsafe impl DeviceRepr for WeightedPair {}
 
-pub(in crate::kernels) fn combine(
+pub(crate) fn combine(
     rows: &[(&Var, Weights)],
     gradient: &Tensor,
     gamma: f64,
     diagonal: Option<&Tensor>,
     direction: &Var,
 ) -> Result<(f64, f64)> {
-    let card = Card::of(direction)?;
+    let gpu = Gpu::of(direction)?;
     let d = gradient.elem_count();
     let dtype = rows
         .first()
@@ -139,30 +140,31 @@ pub(in crate::kernels) fn combine(
     let real = state_dtype(dtype);
     let pairs = rows.iter().map(|(row, weights)| {
         Ok(WeightedPair {
-            pair: card.address(row, dtype, 2 * d)?,
+            pair: gpu.address(row, dtype, 2 * d)?,
             s: weights.s,
             y: weights.y,
         })
     });
-    let pairs = card.upload(&pairs.collect::<Result<Vec<_>>>()?)?;
-    let partials = card.partials(blocks(d), 2)?;
+    let pairs = gpu.upload(&pairs.collect::<Result<Vec<_>>>()?)?;
+    let partials = gpu.partials(blocks(d), 2)?;
     let arguments = [
-        pairs.argument(&card),
+        pairs.argument(&gpu),
         Argument::Count(rows.len() as u32),
-        card.argument(Some(gradient), real, d)?,
-        card.argument(diagonal, real, d)?,
+        gpu.argument(Some(gradient), real, d)?,
+        gpu.argument(diagonal, real, d)?,
         Argument::Number(gamma),
         Argument::Address(d as u64),
-        card.argument(Some(direction), real, d)?,
-        partials.argument(&card),
+        gpu.argument(Some(direction), real, d)?,
+        partials.argument(&gpu),
     ];
-    // SAFETY: there are `count` pairs of 2·d elements, and the vectors have d, of the types that the kernel takes.
-    unsafe { card.launch(&name("combine", dtype), (partials.rows, 1), &arguments)? };
-    let totals = card.totals(&[(&partials, 1)])?;
+    // SAFETY: there are `count` pairs of 2·d elements, and the vectors have d, of the types that
+    // the kernel takes.
+    unsafe { gpu.launch(&name("combine", dtype), (partials.rows, 1), &arguments)? };
+    let totals = gpu.totals(&[(&partials, 1)])?;
     Ok((totals[0], totals[1]))
 }
 
-pub(in crate::kernels) fn norms(vector: &Tensor) -> Result<Norms> {
+pub(crate) fn norms(vector: &Tensor) -> Result<Norms> {
     let [sum, squares, largest] = reduce(vector, None)?;
     Ok(Norms {
         largest,
@@ -171,34 +173,30 @@ pub(in crate::kernels) fn norms(vector: &Tensor) -> Result<Norms> {
     })
 }
 
-pub(in crate::kernels) fn slope(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f64)> {
+pub(crate) fn slope(gradient: &Tensor, direction: &Tensor) -> Result<(f64, f64)> {
     let [_, slope, largest] = reduce(gradient, Some(direction))?;
     Ok((slope, largest))
 }
 
-/// The sum of magnitudes of `vector`, its product with `other` or itself, and its largest magnitude.
+/// The sum of magnitudes of `vector`, its product with `other` or itself, and its largest
+/// magnitude.
 fn reduce(vector: &Tensor, other: Option<&Tensor>) -> Result<[f64; 3]> {
-    let card = Card::of(vector)?;
+    let gpu = Gpu::of(vector)?;
     let (d, dtype) = (vector.elem_count(), vector.dtype());
-    let partials = card.partials(blocks(d), 3)?;
+    let partials = gpu.partials(blocks(d), 3)?;
     let arguments = [
-        card.argument(Some(vector), dtype, d)?,
-        card.argument(other, dtype, d)?,
+        gpu.argument(Some(vector), dtype, d)?,
+        gpu.argument(other, dtype, d)?,
         Argument::Address(d as u64),
-        partials.argument(&card),
+        partials.argument(&gpu),
     ];
     // SAFETY: both vectors have d elements of the type that the kernel takes.
-    unsafe { card.launch(&name("norms", dtype), (partials.rows, 1), &arguments)? };
-    let totals = card.totals(&[(&partials, 2)])?;
+    unsafe { gpu.launch(&name("norms", dtype), (partials.rows, 1), &arguments)? };
+    let totals = gpu.totals(&[(&partials, 2)])?;
     Ok([totals[0], totals[1], totals[2]])
 }
 
-pub(in crate::kernels) fn advance(
-    vars: &[Var],
-    base: &Tensor,
-    step: f64,
-    direction: &Tensor,
-) -> Result<()> {
+pub(crate) fn step_along(vars: &[Var], base: &Tensor, step: f64, direction: &Tensor) -> Result<()> {
     let parameters: Vec<&Tensor> = vars.iter().map(|var| &**var).collect();
     let step = [Argument::Number(step)];
     each_parameter(
@@ -209,22 +207,18 @@ pub(in crate::kernels) fn advance(
     )
 }
 
-pub(in crate::kernels) fn scatter(vars: &[Var], base: &Tensor) -> Result<()> {
+pub(crate) fn unflatten(vars: &[Var], base: &Tensor) -> Result<()> {
     let parameters: Vec<&Tensor> = vars.iter().map(|var| &**var).collect();
     let step = [Argument::Number(0.0)];
     each_parameter("write_parameters", &parameters, [Some(base), None], &step)
 }
 
-pub(in crate::kernels) fn gather(tensors: &[Tensor], flat: &Var) -> Result<()> {
+pub(crate) fn flatten(tensors: &[Tensor], flat: &Var) -> Result<()> {
     let parameters: Vec<&Tensor> = tensors.iter().collect();
     each_parameter("read_parameters", &parameters, [None, Some(flat)], &[])
 }
 
-pub(in crate::kernels) fn displacement(
-    tensors: &[Tensor],
-    base: &Tensor,
-    direction: &Var,
-) -> Result<()> {
+pub(crate) fn displacement(tensors: &[Tensor], base: &Tensor, direction: &Var) -> Result<()> {
     let parameters: Vec<&Tensor> = tensors.iter().collect();
     each_parameter(
         "read_parameters",
@@ -241,7 +235,7 @@ fn each_parameter(
     flat: [Option<&Tensor>; 2],
     scalars: &[Argument],
 ) -> Result<()> {
-    let card = Card::of(parameters[0])?;
+    let gpu = Gpu::of(parameters[0])?;
     let dtype = parameters[0].dtype();
     let real = state_dtype(dtype);
     let (size, real_size) = (dtype.size_in_bytes(), real.size_in_bytes());
@@ -250,7 +244,7 @@ fn each_parameter(
         .map(|parameter| parameter.elem_count())
         .sum();
     let [first, second] =
-        flat.map(|vector| vector.map_or(Ok(0), |vector| card.address(vector, real, d)));
+        flat.map(|vector| vector.map_or(Ok(0), |vector| gpu.address(vector, real, d)));
     let (first, second) = (first?, second?);
     let within = |vector: u64, start: usize| match vector {
         0 => (0, real_size),
@@ -259,14 +253,15 @@ fn each_parameter(
     let (mut runs, mut start) = (Runs::new(d), 0);
     for parameter in parameters {
         let length = parameter.elem_count();
-        let address = card.address(parameter, dtype, length)?;
+        let address = gpu.address(parameter, dtype, length)?;
         let [a, b] = [first, second].map(|vector| within(vector, start));
         runs.push([(address, size), a, b, (0, 0), (0, 0)], length, 0);
         start += length;
     }
-    let (runs, count) = runs.upload(&card)?;
-    let mut arguments = vec![runs.argument(&card)];
+    let (runs, count) = runs.upload(&gpu)?;
+    let mut arguments = vec![runs.argument(&gpu)];
     arguments.extend(scalars);
-    // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as many as the blocks.
-    unsafe { card.launch(&name(operation, dtype), (count, 1), &arguments) }
+    // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as
+    // many as the blocks.
+    unsafe { gpu.launch(&name(operation, dtype), (count, 1), &arguments) }
 }
