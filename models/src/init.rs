@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 
-use crate::layer::widened_dtype;
+use crate::precision::upcast_dtype;
 use crate::{Error, Result, Tensors};
 
 /// A rule for a tensor's first values.
@@ -130,7 +130,7 @@ impl Scope {
     /// # Errors
     /// As [`Scope::parameter`].
     pub fn buffer(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Var> {
-        let var = self.create(name, &shape.into(), init, widened_dtype(self.dtype))?;
+        let var = self.create(name, &shape.into(), init, upcast_dtype(self.dtype))?;
         let entry = (self.name(name), var.clone());
         self.tensors.borrow_mut().buffers.push(entry);
         Ok(var)

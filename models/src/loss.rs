@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Tensor, bail};
 
 use crate::kernels::{self, Apply};
-use crate::layer::widened;
+use crate::precision::upcast;
 use crate::{Error, Result};
 
 /// The cross-entropy of logits and class indices: the mean over all targets t of
@@ -59,8 +59,8 @@ impl CrossEntropy {
             return self.kernel(logits.dims(), targets)?.apply([logits]);
         }
         let classes = fitting_classes(logits.dims(), targets)?;
-        let logits = widened(logits)?;
-        self.plain(&logits.reshape(((), classes))?, &targets.flatten_all()?)
+        let logits = upcast(logits)?;
+        self.fallback(&logits.reshape(((), classes))?, &targets.flatten_all()?)
     }
 
     /// The loss of logits of this shape, by kernels.
@@ -101,7 +101,7 @@ impl CrossEntropy {
         Ok(checked)
     }
 
-    fn plain(&self, logits: &Tensor, targets: &Tensor) -> candle_core::Result<Tensor> {
+    fn fallback(&self, logits: &Tensor, targets: &Tensor) -> candle_core::Result<Tensor> {
         let targets = targets.to_dtype(DType::I64)?;
         let counted = match self.ignore {
             Some(index) => targets.ne(index)?,
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
     use crate::Tensors;
-    use crate::layer::testing::{assert_same_paths, device, values};
+    use crate::testing::{assert_same_paths, device, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -170,7 +170,7 @@ mod tests {
                 &Tensors::default(),
                 &logits,
                 || loss.forward(&logits, &targets),
-                || loss.plain(&logits, &targets),
+                || loss.fallback(&logits, &targets),
             );
         }
     }

@@ -3,8 +3,7 @@
 use candle_core::Shape;
 use rayon::prelude::*;
 
-use super::buffer::unwritten;
-use super::dropout::Noise;
+use super::dropout::DropoutMask;
 use super::matmul::{Matrix, Target, Write, product};
 use super::parallel::{max_of, sum_of, sum_of_products};
 use super::{Float, Function, vectorized};
@@ -18,12 +17,12 @@ const QUERIES: usize = 64;
 /// The input has shape `[batch, time, 3 * heads * head_width]`: queries, keys and values side by
 /// side, each with its heads side by side. The probabilities are computed again in the backward
 /// pass (as in FlashAttention, Dao et al. 2022), so that memory grows with time and not its square.
-pub(crate) struct CausalAttention {
+pub(crate) struct Attend {
     pub(crate) batch: usize,
     pub(crate) time: usize,
     pub(crate) heads: usize,
     pub(crate) head_width: usize,
-    pub(crate) dropout: Option<Noise>,
+    pub(crate) dropout: Option<DropoutMask>,
 }
 
 /// One head of one batch element.
@@ -43,7 +42,7 @@ impl<'a, T: Float> Head<'a, T> {
     }
 }
 
-impl CausalAttention {
+impl Attend {
     pub(super) fn width(&self) -> usize {
         self.heads * self.head_width
     }
@@ -109,10 +108,10 @@ impl CausalAttention {
     /// Multiplies the probabilities of queries from `start` on, or their gradients, by the dropout
     /// factors.
     fn drop_out<T: Float>(&self, head: &Head<T>, start: usize, end: usize, values: &mut [T]) {
-        if let Some(noise) = self.dropout {
+        if let Some(mask) = self.dropout {
             for (i, row) in values.chunks_exact_mut(end).enumerate() {
                 let first = head.first + (start + i) * self.time;
-                noise.apply(first, row, |value, factor| *value *= factor);
+                mask.apply(first, row, |value, factor| *value *= factor);
             }
         }
     }
@@ -194,7 +193,7 @@ impl CausalAttention {
     }
 }
 
-impl Function<1> for CausalAttention {
+impl Function<1> for Attend {
     const NAME: &'static str = "causal-attention";
 
     fn shape(&self) -> Shape {
@@ -203,7 +202,7 @@ impl Function<1> for CausalAttention {
 
     fn forward<T: Float>(&self, [input]: [&[T]; 1]) -> Vec<T> {
         let width = self.width();
-        let mut output = unwritten(self.batch * self.time * width);
+        let mut output = vec![T::zero(); self.batch * self.time * width];
         let target = Target::new(&mut output, width);
         (0..self.batch * self.heads)
             .into_par_iter()
@@ -235,7 +234,7 @@ impl Function<1> for CausalAttention {
         gradient: &[T],
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
-        let mut result = unwritten(input.len());
+        let mut result = vec![T::zero(); input.len()];
         let target = Target::new(&mut result, 3 * self.width());
         (0..self.batch * self.heads)
             .into_par_iter()

@@ -5,9 +5,8 @@ use std::sync::OnceLock;
 use candle_core::Shape;
 use rayon::prelude::*;
 
-use super::buffer::unwritten;
 use super::parallel::{max_of, rows_per_piece, sum_of};
-use super::{Float, Function, for_each_row_block, vectorized};
+use super::{Float, Function, for_each_row_block, from_row_blocks, vectorized};
 
 /// The mean over the targets t of `lse(x) - (1 - s) x_t - s mean(x)`, where lse is the logarithm of
 /// the sum of exponentials and s the label smoothing. Each target is a class or `None`, which is
@@ -111,8 +110,7 @@ impl Function<1> for MeanCrossEntropy {
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
         let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
-        let mut result = unwritten(logits.len());
-        for_each_row_block(&mut result, self.classes, |first, rows| {
+        let result = from_row_blocks(logits.len(), self.classes, |first, rows| {
             rows.copy_from_slice(&logits[first * self.classes..][..rows.len()]);
             self.differentiate(first, rows, log_sums, gradient[0]);
         });

@@ -3,14 +3,14 @@
 
 use candle_core::{Shape, Storage};
 
-use super::{Affine, Float, Function, Kept, MeanCrossEntropy};
+use super::{Affine, Float, Function, MeanCrossEntropy, Saved};
 
 /// The mean cross-entropy of `x W^T` for rows x and a weight W.
 pub(crate) struct LinearCrossEntropy {
     pub(super) affine: Affine,
     pub(super) loss: MeanCrossEntropy,
     /// The logits, until the backward pass has run.
-    pub(super) kept: Kept<Storage>,
+    pub(super) saved: Saved<Storage>,
 }
 
 impl LinearCrossEntropy {
@@ -18,7 +18,7 @@ impl LinearCrossEntropy {
         Self {
             affine,
             loss,
-            kept: Kept::default(),
+            saved: Saved::default(),
         }
     }
 }
@@ -33,7 +33,8 @@ impl Function<2> for LinearCrossEntropy {
     fn forward<T: Float>(&self, inputs: [&[T]; 2]) -> Vec<T> {
         let logits = self.affine.forward(inputs);
         let loss = self.loss.forward([&logits]);
-        self.kept.put(Storage::Cpu(T::to_cpu_storage_owned(logits)));
+        self.saved
+            .put(Storage::Cpu(T::to_cpu_storage_owned(logits)));
         loss
     }
 
@@ -44,8 +45,8 @@ impl Function<2> for LinearCrossEntropy {
         gradient: &[T],
         needed: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        let logits = match self.kept.take() {
-            Some(Storage::Cpu(kept)) => T::cpu_storage_data(kept).ok(),
+        let logits = match self.saved.take() {
+            Some(Storage::Cpu(saved)) => T::cpu_storage_data(saved).ok(),
             _ => None,
         };
         let mut logits = logits.unwrap_or_else(|| self.affine.forward(inputs));

@@ -52,6 +52,7 @@ pub(crate) struct Target<T> {
 
 // SAFETY: a target is only an address; `product`, which writes to it, is unsafe.
 unsafe impl<T: Send> Send for Target<T> {}
+// SAFETY: as above.
 unsafe impl<T: Send> Sync for Target<T> {}
 
 impl<T> Target<T> {

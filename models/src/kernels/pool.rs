@@ -4,7 +4,7 @@ use candle_core::Shape;
 use rayon::prelude::*;
 
 use super::{Float, Function, vectorized};
-use crate::layer::{Reduction, Window};
+use crate::options::{Reduction, Window};
 
 /// Pooling of every plane of `[batch, channels, height, width]`.
 pub(crate) struct Pool {

@@ -176,7 +176,7 @@ pub fn assert_agrees(
     }
 }
 
-/// Noise images and labels 0, 1, 2, 0 and so on, up to `classes`.
+/// DropoutMask images and labels 0, 1, 2, 0 and so on, up to `classes`.
 pub fn classification(classes: u32, shape: &[usize]) -> (Tensor, Tensor) {
     let images = noise(0, shape.iter().product());
     let images = Tensor::from_vec(images, shape, &Device::Cpu).unwrap();

@@ -15,20 +15,20 @@ use candle_core::{
 /// One vector that stands for all `parameters`, as an argument of the node that depends on them. In its
 /// backward pass, that node must put their gradients into the second value, and return zeros for the
 /// first.
-pub(crate) fn stand_ins(parameters: &[Var]) -> Result<(Tensor, Gradients)> {
-    let gradients = Gradients::default();
-    let stand_ins = parameters
+pub(crate) fn proxies(parameters: &[Var]) -> Result<(Tensor, ProxyGradients)> {
+    let gradients = ProxyGradients::default();
+    let proxies = parameters
         .iter()
-        .map(|parameter| parameter.apply_op1(StandIn(gradients.clone())))
+        .map(|parameter| parameter.apply_op1(ParameterProxy(gradients.clone())))
         .collect::<Result<Vec<_>>>()?;
-    Ok((Tensor::cat(&stand_ins, 0)?, gradients))
+    Ok((Tensor::cat(&proxies, 0)?, gradients))
 }
 
 /// The gradients of parameters between the node that computes them and those that pass them on.
 #[derive(Default, Clone)]
-pub(crate) struct Gradients(Arc<Mutex<HashMap<TensorId, Tensor>>>);
+pub(crate) struct ProxyGradients(Arc<Mutex<HashMap<TensorId, Tensor>>>);
 
-impl Gradients {
+impl ProxyGradients {
     /// Hands over the gradient with respect to a parameter.
     pub(crate) fn put(&self, parameter: &Var, gradient: Tensor) {
         let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,9 +42,9 @@ impl Gradients {
 }
 
 /// One zero in place of a parameter.
-struct StandIn(Gradients);
+struct ParameterProxy(ProxyGradients);
 
-impl CustomOp1 for StandIn {
+impl CustomOp1 for ParameterProxy {
     fn name(&self) -> &'static str {
         "stand-in"
     }
