@@ -1,5 +1,5 @@
-//! Gradient checkpointing: a part of a graph whose inner values are computed again in the backward
-//! pass.
+//! Gradient checkpointing (Chen et al., arXiv 1604.06174): the inner values of a part of the graph
+//! are not stored but computed again in the backward pass.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,14 +10,14 @@ use candle_core::{
 
 use crate::kernels::{ProxyGradients, proxies};
 
-/// `part(input)`, of which Candle's graph keeps only the input and the output. `part` may depend on
-/// the variables `parameters` and must give the same each time.
+/// `part(input)`, of which Candle's graph stores only the input and the output. `part` may depend
+/// on the variables `parameters`, and must give the same output each time.
 pub(crate) fn checkpoint(
     input: &Tensor,
     parameters: &[Var],
     part: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    // The graph that leads to this output is dropped with it.
+    // Detached, so that the inner values are dropped here.
     let output = part(&input.detach())?.detach().force_contiguous()?;
     let (proxies, gradients) = proxies(parameters)?;
     let node = Checkpoint {
@@ -30,7 +30,7 @@ pub(crate) fn checkpoint(
 }
 
 struct Checkpoint<F> {
-    /// The output, until Candle has a copy of it.
+    /// The output, until Candle has taken it.
     output: Mutex<Option<Tensor>>,
     parameters: Vec<Var>,
     part: F,

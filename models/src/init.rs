@@ -1,5 +1,5 @@
-//! Seeded initialisation from a host random generator, equal on every device, and the scopes that
-//! give each tensor its name.
+//! The first values of tensors, drawn on the host so that a seed means the same on every device,
+//! and the scopes that give each tensor its name.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -55,8 +55,8 @@ impl Init {
 
 /// Creates a model's tensors under hierarchical names such as `layer1.0.conv1.weight`.
 ///
-/// Each tensor draws from its own random stream, chosen by seed and name: its first values do not
-/// depend on the order of construction. Cloning shares the collection.
+/// Each tensor draws from its own random stream, which its name selects. So its first values do not
+/// depend on the order in which tensors are created. A clone adds to the same collection.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -125,7 +125,8 @@ impl Scope {
         Ok(var)
     }
 
-    /// Creates a buffer, which no optimizer moves; in f32 where the scope's tensors are in half precision.
+    /// Creates a buffer, which no optimizer moves. It is in f32 where the scope's tensors are in
+    /// half precision.
     ///
     /// # Errors
     /// As [`Scope::parameter`].

@@ -15,7 +15,8 @@ pub trait Model {
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor>;
 
     /// The [cross-entropy](cross_entropy) of the output and integer targets, whose shape is the
-    /// output's without the last axis. A model may compute it with less memory than its output takes.
+    /// output's without the last axis. A model may compute it without ever holding its whole
+    /// output.
     ///
     /// # Errors
     /// As [`Model::forward`], and when the targets do not fit the output.

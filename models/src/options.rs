@@ -27,8 +27,8 @@ pub enum WeightLayout {
 /// How pooling turns a window into one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reduction {
-    /// The largest value. It receives the whole gradient. The first of equal values wins; NaN counts
-    /// as largest, and the last of several NaN wins.
+    /// The largest value. It receives the whole gradient. The first of equal values wins; NaN
+    /// counts as largest, and the last of several NaN wins.
     Max,
     /// The mean, in which the zeros of the padding count.
     Average,

@@ -3,13 +3,13 @@
 /// How a forward pass treats batch statistics and dropout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// Batch statistics, updated running statistics, and dropout drawn from `seed`: passes with the
-    /// same seed drop the same units, as a line search on one batch needs it.
+    /// Normalises by the batch's statistics, moves the running statistics and drops units. Passes
+    /// with the same seed drop the same units: a line search needs the same function at each trial.
     Train {
         /// The seed of this pass's dropout masks.
         seed: u64,
     },
-    /// Running statistics, no dropout.
+    /// Normalises by the running statistics and drops nothing.
     Eval,
 }
 

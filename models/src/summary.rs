@@ -42,8 +42,9 @@ pub struct LayerSummary {
     pub output: Vec<usize>,
     /// The trainable elements that no layer before it has.
     pub parameters: usize,
-    /// The multiplications, each with an addition, of its matrix products and convolutions. Attention
-    /// counts all pairs of positions, as PyTorch's counter does, though half of them are skipped.
+    /// The multiplications, each with an addition, of its matrix products and convolutions.
+    /// Attention counts all pairs of positions, as PyTorch's counter does, though half of them are
+    /// skipped.
     pub multiply_adds: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Compares the two paths of a layer, kernels and plain tensor operations: on a GPU where the build is
-//! one for CUDA.
+//! Compares the two paths of a layer, its kernel and its tensor operations; on a GPU in builds for
+//! CUDA.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use crate::{Scope, Tensors};
 
 /// The device of the layers under test.
 pub(crate) fn device() -> Device {
-    // Opened once: tensors of two handles to one GPU do not mix.
+    // Opened once: Candle does not mix tensors of two handles to one GPU.
     static DEVICE: LazyLock<Device> = LazyLock::new(|| {
         if cfg!(feature = "cuda") {
             Device::new_cuda(0).unwrap()
@@ -45,7 +45,7 @@ pub(crate) fn assert_same_paths(
     assert_close("output", &kernel, &fallback);
     let gradients = |output: &Tensor| {
         let weighted = (output * values(output.dims())).unwrap();
-        // As a vector: Candle's sums on GPUs are not of single numbers.
+        // As a vector: on GPUs, Candle cannot sum a single number.
         let weighted = weighted.flatten_all().unwrap();
         weighted.sum_all().unwrap().backward().unwrap()
     };

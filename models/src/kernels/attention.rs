@@ -8,15 +8,15 @@ use super::matmul::{Matrix, Target, Write, product};
 use super::parallel::{max_of, sum_of, sum_of_products};
 use super::{Float, Function, vectorized};
 
-/// How many queries are handled at once: their scores stay in cache, and keys that all of them must
-/// not see are skipped.
+/// How many queries are handled at once. Their scores stay in the cache, and keys that none of them
+/// may see are skipped.
 const QUERIES: usize = 64;
 
 /// Scaled dot-product attention in which position t sees positions up to t.
 ///
 /// The input has shape `[batch, time, 3 * heads * head_width]`: queries, keys and values side by
-/// side, each with its heads side by side. The probabilities are computed again in the backward
-/// pass (as in FlashAttention, Dao et al. 2022), so that memory grows with time and not its square.
+/// side, each with its heads side by side. The backward pass computes the probabilities again (as
+/// in FlashAttention, Dao et al. 2022), so that memory grows with `time` and not with its square.
 pub(crate) struct Attend {
     pub(crate) batch: usize,
     pub(crate) time: usize,
@@ -32,7 +32,7 @@ struct Head<'a, T> {
     values: &'a [T],
     stride: usize,
     width: usize,
-    /// The index of its first probability among all.
+    /// The index of its first probability among those of all heads.
     first: usize,
 }
 
@@ -47,7 +47,7 @@ impl Attend {
         self.heads * self.head_width
     }
 
-    /// Where a head's queries start in the input, and its output in the output.
+    /// Where a head's queries start in the input, and where its output starts in the output.
     fn offsets(&self, task: usize) -> (usize, usize) {
         let (batch, head) = (task / self.heads, task % self.heads);
         let row = batch * self.time * self.width();

@@ -30,7 +30,9 @@ impl Function<3> for BatchNormalize {
                 .with_min_len(8)
                 .collect(),
         };
-        let moments = self.normalization.settle(weight.len(), self.plane, &planes);
+        let moments = self
+            .normalization
+            .choose_moments(weight.len(), self.plane, &planes);
         self.normalization
             .apply(moments, self.plane, input, [weight, bias], None)
     }

@@ -1,4 +1,4 @@
-//! Differentiable functions of a tensor and any number of parameters as nodes of Candle's graph.
+//! Functions of one tensor and any number of parameters as nodes of Candle's graph.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{
@@ -10,8 +10,8 @@ use super::node::{on_cpu, slices};
 use super::parallel::in_pool;
 use super::proxy::{ProxyGradients, proxies};
 
-/// A differentiable function of flat slices in row-major order. It knows its shapes; whoever builds it
-/// has checked that they fit.
+/// A differentiable function of an input and parameters, given as flat slices in row-major order.
+/// It holds the shapes; the caller that builds it must have checked that they fit the slices.
 pub(crate) trait Composite: Send + Sync + 'static {
     /// The name that Candle's errors show.
     const NAME: &'static str;

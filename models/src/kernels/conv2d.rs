@@ -7,7 +7,8 @@ use super::convolution::{Forward, Geometry, InputGradient, WeightGradient};
 use super::parallel::{combine, from_pieces, images_per_task, sum_of};
 use super::{Float, Function, vectorized};
 
-/// The convolution of `[batch, in_channels, height, width]` with a weight and, as third input, a bias.
+/// The convolution of `[batch, in_channels, height, width]` with a weight and, as third input, a
+/// bias.
 pub(crate) struct Convolve(pub(crate) Geometry);
 
 impl Convolve {
@@ -54,8 +55,8 @@ impl Convolve {
     }
 }
 
-/// The gradients with respect to a convolution's input and weight, where `write_gradient` writes the
-/// gradient with respect to the output of a task's image.
+/// The gradients with respect to a convolution's input and weight. `write_gradient` is given a
+/// task, an image within it, and where to write the gradient with respect to that image's output.
 pub(crate) fn convolution_gradients<T: Float>(
     geometry: Geometry,
     input: &[T],

@@ -10,9 +10,9 @@ use super::normalization::{Normalization, PlaneMoments, plane_moments};
 use super::parallel::{from_pieces, images_per_task};
 use super::{Float, Function, vectorized};
 
-/// A convolution without bias and its normalisation. As a node of Candle's graph has at most three
-/// inputs, the parameters come as one vector: the convolution's weight, the normalisation's weight,
-/// its bias. The third input, if any, is the shortcut that is added before ReLU.
+/// A convolution without bias and its normalisation. A node of Candle's graph has at most three
+/// inputs, so the parameters are one vector: the convolution's weight, then the normalisation's
+/// weight and bias. The third input, if any, is the shortcut that is added before ReLU.
 pub(crate) struct ConvolveNormalize {
     pub(crate) geometry: Geometry,
     pub(crate) normalization: Normalization,
@@ -63,9 +63,9 @@ impl ConvolveNormalize {
         };
         let (convolved, planes) =
             from_pieces(geometry.batch * out_size, images * out_size, convolve);
-        let moments = self
-            .normalization
-            .settle(geometry.out_channels, plane, &planes.concat());
+        let moments =
+            self.normalization
+                .choose_moments(geometry.out_channels, plane, &planes.concat());
         let output = self
             .normalization
             .apply(moments, plane, &convolved, [weight, bias], shortcut);
@@ -87,7 +87,7 @@ impl ConvolveNormalize {
         let geometry = &self.geometry;
         let [kernel, weight, _] = self.split(parameters);
         let plane = geometry.out_plane();
-        // The forward pass, which comes first, has saved values of this type.
+        // Values of this type: the forward pass, which comes first, saved them.
         let convolved = match self.convolved.get() {
             Some(Storage::Cpu(saved)) => saved.as_slice::<T>().unwrap_or_default(),
             _ => &[],

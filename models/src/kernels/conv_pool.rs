@@ -1,5 +1,7 @@
-//! Convolution, maximum pooling and ReLU as one function: the convolved image stays in the cache, and saved is
-//! only which of its pixels each output was.
+//! Convolution, maximum pooling and ReLU as one function.
+//!
+//! The convolved image never leaves the cache. For the backward pass, only the position of each
+//! maximum is saved.
 
 use candle_core::Shape;
 use rayon::prelude::*;
@@ -11,7 +13,7 @@ use super::pool::ColumnMaxima;
 use super::{Float, Function, Saved, vectorized};
 use crate::options::Window;
 
-/// Marks an output that ReLU set to zero, which passes no gradient on.
+/// Stands for the pixel of an output that ReLU set to zero: it passes no gradient on.
 const NO_PIXEL: u32 = u32::MAX;
 
 /// `relu(max over windows of conv(x, W) + b)` of images x.
@@ -19,7 +21,7 @@ pub(crate) struct ConvolvePool {
     geometry: Geometry,
     rows: Vec<Window>,
     columns: Vec<Window>,
-    /// For each output the pixel of the convolved image that it is, or [`NO_PIXEL`].
+    /// The pixel of the convolved image that each output was taken from, or [`NO_PIXEL`].
     saved: Saved<Vec<u32>>,
 }
 
@@ -89,7 +91,7 @@ impl ConvolvePool {
         }
     }
 
-    /// The sum of the gradients that get through, of each channel.
+    /// For each channel, the sum of the gradients that ReLU lets through.
     fn bias_gradient<T: Float>(&self, gradient: &[T], argmax: &[u32]) -> Vec<T> {
         let plane = self.rows.len() * self.columns.len();
         let images = gradient

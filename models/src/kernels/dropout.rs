@@ -6,9 +6,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Float, Function, for_each_row_block};
 
-/// The random factors of one dropout layer in one pass: 0 with probability `rate`, else
-/// `1 / (1 - rate)`. Element i is drawn from word i of a random stream, so that factors are drawn
-/// again where they are needed and never kept.
+/// The random factors of one dropout layer in one pass: 0 with probability `rate`, else `1 / (1 -
+/// rate)`. Factor i is made from word i of a random stream. So the backward pass can draw the same
+/// factors again, and none is ever stored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DropoutMask {
     pub(crate) rate: f64,

@@ -12,8 +12,8 @@ pub(crate) trait OnGpu<const N: usize> {}
 #[cfg(not(feature = "cuda"))]
 impl<F, const N: usize> OnGpu<N> for F {}
 
-/// A differentiable function of `N` tensors, given as flat slices in row-major order. It knows its
-/// shapes; whoever builds it has checked that they fit the tensors.
+/// A differentiable function of `N` tensors, given as flat slices in row-major order. It holds the
+/// shapes; the caller that builds it must have checked that they fit the tensors.
 pub(crate) trait Function<const N: usize>: OnGpu<N> + Send + Sync + 'static {
     /// The name that Candle's errors show.
     const NAME: &'static str;
@@ -24,7 +24,7 @@ pub(crate) trait Function<const N: usize>: OnGpu<N> + Send + Sync + 'static {
     /// The output.
     fn forward<T: Float>(&self, inputs: [&[T]; N]) -> Vec<T>;
 
-    /// The gradients with respect to the inputs, of which only those in `needed` are asked for.
+    /// The gradients with respect to the inputs. Those that are not `needed` may be left out.
     fn backward<T: Float>(
         &self,
         inputs: [&[T]; N],

@@ -6,8 +6,8 @@ use super::normalization::{ChannelGradient, normalize, plane_moments, sums};
 use super::parallel::{combine, from_pieces};
 use super::{Float, Function, vectorized};
 
-/// Normalisation of each group of channels of each image of `[batch, channels, height, width]`, then a
-/// weight and a bias for each channel.
+/// Normalisation of each group of channels of each image of `[batch, channels, height, width]`,
+/// then a weight and a bias for each channel.
 pub(crate) struct GroupNormalize {
     pub(crate) shape: Shape,
     pub(crate) channels: usize,
@@ -45,8 +45,8 @@ impl GroupNormalize {
         }
     }
 
-    /// Writes the gradient with respect to an image, and returns its part of those with respect to all
-    /// weights, then all biases.
+    /// Writes the gradient with respect to an image, and returns its part of those with respect to
+    /// all weights, then all biases.
     #[inline(always)]
     fn differentiate<T: Float>(
         &self,

@@ -6,9 +6,8 @@ use super::matmul::{Matrix, Write, matmul};
 use super::{Float, Function, column_sums, from_row_blocks};
 use crate::options::{Activation, WeightLayout};
 
-/// `y = activation(x) W^T + b` for `rows` rows of `inputs` elements. As the activation is taken of
-/// the input, the backward pass needs nothing but the arguments, and the activated values are never
-/// kept.
+/// `y = activation(x) W^T + b` for `rows` rows of `inputs` elements. The activation is that of the
+/// input, so the backward pass needs only the arguments, and the activated values are not stored.
 pub(crate) struct Affine {
     pub(crate) rows: usize,
     pub(crate) inputs: usize,

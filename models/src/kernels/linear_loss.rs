@@ -1,5 +1,7 @@
-//! The loss of a linear map's outputs, whose gradient takes their place: with a large vocabulary
-//! they are the largest tensors of a language model.
+//! A linear map and the cross-entropy of its outputs in one function.
+//!
+//! With a large vocabulary these outputs are the largest tensor of a language model. The backward
+//! pass writes their gradient over them, so that there is only one tensor of this size.
 
 use candle_core::{Shape, Storage};
 
@@ -9,7 +11,7 @@ use super::{Affine, Float, Function, MeanCrossEntropy, Saved};
 pub(crate) struct LinearCrossEntropy {
     pub(super) affine: Affine,
     pub(super) loss: MeanCrossEntropy,
-    /// The logits, until the backward pass has run.
+    /// The logits, from the forward to the backward pass.
     pub(super) saved: Saved<Storage>,
 }
 

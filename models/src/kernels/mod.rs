@@ -1,10 +1,11 @@
-//! Kernels with their own backward pass: on the CPU for f32 and f64, on NVIDIA GPUs for half precision
-//! too.
+//! Kernels with their own backward pass: on the CPU for f32 and f64, on NVIDIA GPUs for half
+//! precision too.
 //!
-//! A kernel is a [`Function`] of flat, contiguous slices. [`Apply::apply`] makes it a node of Candle's
-//! graph. Work is cut into pieces of a fixed size and partial sums are combined in a fixed order, so
-//! that results have the same bits on any number of threads. Layers use a kernel where [`supported`]
-//! says so, and tensor operations elsewhere. What a function does on GPUs is in `cuda`.
+//! A kernel is a [`Function`] of flat, contiguous slices. [`Apply::apply`] makes it a node of
+//! Candle's graph. Work is cut into pieces of a fixed size and partial sums are combined in a fixed
+//! order, so that results have the same bits on any number of threads. Layers use a kernel where
+//! [`supported`] says so, and tensor operations elsewhere. What a function does on GPUs is in
+//! `cuda`.
 
 mod activation;
 mod attention;

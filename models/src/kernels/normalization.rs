@@ -1,4 +1,4 @@
-//! Normalisation of channels to zero mean and unit variance: what batch and group normalisation share.
+//! What batch and group normalisation share: moments of channels, and the scaling by them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,13 +20,13 @@ pub(crate) struct Moments {
 pub(crate) struct Normalization {
     /// Added to the variance.
     pub(crate) eps: f64,
-    /// Running statistics; without them those of the batch are taken.
+    /// The running statistics to use; those of the batch where there are none.
     pub(crate) running: Option<Moments>,
     /// Whether ReLU follows.
     pub(crate) relu: bool,
-    /// The statistics that the forward pass used, on the CPU.
+    /// The statistics that the forward pass used, where it ran on the CPU.
     pub(crate) moments: Arc<OnceLock<Moments>>,
-    /// The same on a GPU, where they stay: a row of means and a row of variances.
+    /// The same where it ran on a GPU: a row of means and a row of variances, on that GPU.
     pub(crate) gpu_moments: Arc<OnceLock<Tensor>>,
 }
 
@@ -41,8 +41,9 @@ impl Normalization {
         }
     }
 
-    /// Settles the statistics, from those of the images' planes (channels within images) if need be.
-    pub(super) fn settle(
+    /// The statistics to use: the running ones, or those of the batch from the moments of its
+    /// planes (the channels of each image).
+    pub(super) fn choose_moments(
         &self,
         channels: usize,
         plane: usize,
@@ -54,7 +55,7 @@ impl Normalization {
         })
     }
 
-    /// The deviation by which a channel is divided, inverted.
+    /// The reciprocal of the deviation that a channel is divided by.
     fn inverse(&self, moments: &Moments, channel: usize) -> f64 {
         1.0 / (moments.var[channel] + self.eps).sqrt()
     }
@@ -90,8 +91,8 @@ impl Normalization {
     }
 
     /// The gradients with respect to weight and bias, and what [`ChannelGradient`] needs for each
-    /// channel. With `shortcut`, also the gradient behind ReLU, which the shortcut that was added there
-    /// receives.
+    /// channel. With `shortcut`, also the gradient behind ReLU, which the shortcut that was added
+    /// there receives.
     pub(super) fn gradient_sums<T: Float>(
         &self,
         plane: usize,
@@ -183,7 +184,8 @@ pub(super) struct ChannelGradient<T> {
 }
 
 impl<T: Float> ChannelGradient<T> {
-    /// `output` masks the gradient where ReLU followed and has not been undone yet.
+    /// Writes it to `target`. Where ReLU follows and `gradient` is that behind it, ReLU's `output`
+    /// says which elements pass.
     #[inline(always)]
     pub(super) fn write(
         &self,

@@ -10,14 +10,14 @@ use super::{Float, vectorized};
 /// small enough to stay in a core's cache.
 const PIECE: usize = 1 << 14;
 
-/// Runs all of `work` on a thread of rayon's pool. Parallel loops started from elsewhere would each
-/// wait for a thread of the pool to wake up, and its caller again for their end.
+/// Runs all of `work` on a thread of rayon's pool. A parallel loop that starts on any other thread
+/// has to wake a thread of the pool first, and to be woken at its end; this way both happen once.
 pub(crate) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| work())
 }
 
-/// How many images of a batch one task covers. It depends on the batch alone, so that sums over images
-/// have the same order on any number of threads.
+/// How many images of a batch one task covers. It depends on the batch alone, so that sums over
+/// images have the same order on any number of threads.
 pub(crate) fn images_per_task(batch: usize) -> usize {
     batch.div_ceil(16)
 }
@@ -25,8 +25,8 @@ pub(crate) fn images_per_task(batch: usize) -> usize {
 /// A vector of `len` elements that `work` writes in pieces of `piece` elements (the last may be
 /// shorter), on all threads, and what it returns for each piece, in order.
 ///
-/// A piece starts as zeros. The thread that writes it makes these just before, so that they are still
-/// in its cache; zeros for the whole vector at once would cost another pass through memory.
+/// A piece starts as zeros. The thread that writes it makes these just before, so that they are
+/// still in its cache; zeros for the whole vector at once would cost another pass through memory.
 pub(crate) fn from_pieces<T: Float, R: Send>(
     len: usize,
     piece: usize,
@@ -38,7 +38,8 @@ pub(crate) fn from_pieces<T: Float, R: Send>(
         .enumerate()
         .map(|(index, piece)| work(index, zeroed(piece)))
         .collect();
-    // SAFETY: the capacity is at least `len`, and every piece of the first `len` elements was written.
+    // SAFETY: the capacity is at least `len`, and every piece of the first `len` elements was
+    // written.
     unsafe { values.set_len(len) };
     (values, results)
 }
@@ -52,8 +53,8 @@ fn zeroed<T: Float>(memory: &mut [MaybeUninit<T>]) -> &mut [T] {
     unsafe { memory.assume_init_mut() }
 }
 
-/// A vector of `len` elements in rows of `width`, which `work` writes in blocks of rows: it is given the
-/// index of the first row and the rows, which start as zeros.
+/// A vector of `len` elements in rows of `width`, which `work` writes in blocks of rows: it is
+/// given the index of the first row and the rows, which start as zeros.
 pub(crate) fn from_row_blocks<T: Float>(
     len: usize,
     width: usize,

@@ -1,7 +1,8 @@
-//! Numbers that stand for parameters in Candle's graph.
+//! Proxies of parameters in Candle's graph.
 //!
-//! A node of the graph has at most three arguments, but a part of a model can have many parameters.
-//! Each is stood for by one number, whose own node passes the parameter's gradient on.
+//! A node of the graph has at most three arguments, but a part of a model may depend on many
+//! parameters. Each parameter gets a proxy, a node that holds one number and passes the parameter's
+//! gradient on; the vector of all proxies is one argument.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +13,9 @@ use candle_core::{
     TensorId, Var,
 };
 
-/// One vector that stands for all `parameters`, as an argument of the node that depends on them. In its
-/// backward pass, that node must put their gradients into the second value, and return zeros for the
-/// first.
+/// The proxies of `parameters` as one vector, an argument for the node that depends on them, and
+/// where that node's backward pass must put their gradients. As the vector's own gradient it
+/// returns zeros.
 pub(crate) fn proxies(parameters: &[Var]) -> Result<(Tensor, ProxyGradients)> {
     let gradients = ProxyGradients::default();
     let proxies = parameters
@@ -24,7 +25,7 @@ pub(crate) fn proxies(parameters: &[Var]) -> Result<(Tensor, ProxyGradients)> {
     Ok((Tensor::cat(&proxies, 0)?, gradients))
 }
 
-/// The gradients of parameters between the node that computes them and those that pass them on.
+/// Gradients on their way from the node that computes them to the parameters' proxies.
 #[derive(Default, Clone)]
 pub(crate) struct ProxyGradients(Arc<Mutex<HashMap<TensorId, Tensor>>>);
 
@@ -41,7 +42,7 @@ impl ProxyGradients {
     }
 }
 
-/// One zero in place of a parameter.
+/// The node of one proxy, whose value is zero.
 struct ParameterProxy(ProxyGradients);
 
 impl CustomOp1 for ParameterProxy {

@@ -29,15 +29,15 @@ fn evaluate<const N: usize, T: Float>(build: &impl Function<N>, sizes: [usize; N
     gradients.into_iter().flatten().chain([output]).collect()
 }
 
-/// What `work` gives where kernels are limited to `set`. As the limit is the thread's, all work is on
-/// the one thread of a pool.
+/// What `work` gives where kernels are limited to `set`. As the limit is the thread's, all work is
+/// on the one thread of a pool.
 fn limited<R: Send>(set: InstructionSet, work: impl FnOnce() -> R + Send) -> R {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     pool.unwrap().install(|| set.limit(work))
 }
 
-/// Asserts that a function gives the same on all instruction sets, up to some times the rounding of the
-/// largest element; in all bits where `roundings` is 0.
+/// Asserts that a function gives the same on all instruction sets, up to some times the rounding of
+/// the largest element; in all bits where `roundings` is 0.
 fn check<const N: usize, F: Function<N>>(
     build: impl Fn() -> F + Sync,
     sizes: [usize; N],

@@ -1,5 +1,7 @@
-//! A whole block of a transformer: as one node of Candle's graph, which spends two copies of every
-//! node's gradient, it needs none for what lies between its layers.
+//! A whole transformer block as one node of Candle's graph.
+//!
+//! In a backward pass, Candle makes two copies of the gradient of every node. Where a block is one
+//! node, the values between its layers need none.
 
 use candle_core::{CpuStorage, Shape};
 
@@ -8,15 +10,15 @@ use super::dropout::{DropOut, DropoutMask};
 use super::{Affine, Attend, Float, Function, LayerNormalize, Saved, map_chunks};
 use crate::options::{Activation, WeightLayout};
 
-/// `m = x + drop(project(attend(expand(norm(x)))))`, then
-/// `y = m + drop(contract(gelu(expand(norm(m)))))`, with a layer normalisation before and two affine
-/// maps in each half. The parameters are the weight and the bias of each layer in this order.
+/// `m = x + drop(project(attend(expand(norm(x)))))`, then `y = m +
+/// drop(contract(gelu(expand(norm(m)))))`. Each half has a layer normalisation and two affine maps.
+/// The parameters are the weight and the bias of each layer, in the order of evaluation.
 pub(crate) struct TransformerBlock {
     pub(crate) attention: Attend,
     pub(crate) eps: f64,
     /// Drops elements of what each half adds.
     pub(crate) dropout: [Option<DropoutMask>; 2],
-    /// What the backward pass needs of the forward pass, until it has run.
+    /// Values of the forward pass that the backward pass needs.
     pub(crate) saved: Saved<Vec<CpuStorage>>,
 }
 
@@ -83,7 +85,7 @@ impl TransformerBlock {
         }
     }
 
-    /// The map between vectors of the given multiples of the width.
+    /// The affine map from `inputs` times the width to `outputs` times the width.
     fn affine(&self, inputs: usize, outputs: usize, activation: Option<Activation>) -> Affine {
         let (inputs, outputs) = (inputs * self.width(), outputs * self.width());
         Affine {

@@ -1,5 +1,5 @@
-//! Vector code: which instruction set the kernels use, and vectors of numbers for the inner loops that
-//! the compiler does not turn into good vector code by itself.
+//! Vector code: which instruction set the kernels use, and vectors of numbers for the inner loops
+//! that the compiler does not turn into good vector code by itself.
 
 #[cfg(test)]
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use candle_core::WithDType;
 /// Instructions of the CPU; each set includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum InstructionSet {
-    /// What every CPU has that the compiler builds for.
+    /// What the compiler assumes of every CPU.
     Portable,
     /// AVX2 with fused multiply-add.
     Avx2,
@@ -67,8 +67,8 @@ pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
 /// A vector register of numbers.
 ///
 /// # Safety
-/// The CPU must have the vector's instruction set whenever one of the functions is called. Loads and
-/// stores touch `LANES` elements at the address, or `RUNS` runs at their offsets from it.
+/// The CPU must have the vector's instruction set whenever one of the functions is called. Loads
+/// and stores touch `LANES` elements at the address, or `RUNS` runs at their offsets from it.
 pub(crate) unsafe trait Vector: Copy {
     /// The type of the elements.
     type Element: WithDType;
@@ -95,7 +95,7 @@ pub(crate) unsafe trait Vector: Copy {
 
 /// A computation written for any vector type.
 pub(crate) trait Kernel<T: WithDType> {
-    /// Whether it can run with vectors of this many lanes, if not the fewest.
+    /// Whether it can run with vectors of so many lanes. It always can with [`Dispatch::LANES`].
     fn fits(&self, lanes: usize) -> bool;
     /// Runs it with `V`; to be inlined always.
     ///
@@ -161,9 +161,10 @@ mod x86 {
     use crate::kernels::vector::{Kernel, Vector};
 
     macro_rules! vector {
-        ($vector:ty, $element:ty, $lanes:literal, $runs:literal, $splat:ident, $load:ident, $store:ident,
-         $fma:ident, $add:ident, $load_runs:expr, $store_runs:expr) => {
-            // SAFETY: each function does what the trait says, with instructions of the vector's set.
+        ($vector:ty, $element:ty, $lanes:literal, $runs:literal, $splat:ident, $load:ident,
+         $store:ident, $fma:ident, $add:ident, $load_runs:expr, $store_runs:expr) => {
+            // SAFETY: each function does what the trait says, with instructions of the vector's
+            // set.
             unsafe impl Vector for $vector {
                 type Element = $element;
                 const LANES: usize = $lanes;
@@ -287,23 +288,29 @@ mod x86 {
         }
     );
 
-    /// Runs `kernel` with `V`, a vector of AVX2.
+    /// Runs `kernel` with `V`.
+    ///
+    /// # Safety
+    /// The CPU must have AVX2 and FMA, and `V` must need nothing else.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn with_avx2<V: Vector>(kernel: impl Kernel<V::Element>) {
-        // SAFETY: `V` needs what this function enables.
+    pub(super) unsafe fn with_avx2<V: Vector>(kernel: impl Kernel<V::Element>) {
+        // SAFETY: as promised by the caller.
         unsafe { kernel.run::<V>() }
     }
 
-    /// Runs `kernel` with `V`, a vector of AVX-512.
+    /// Runs `kernel` with `V`.
+    ///
+    /// # Safety
+    /// The CPU must have AVX2, FMA, AVX-512 F and DQ, and `V` must need nothing else.
     #[target_feature(enable = "avx2,fma,avx512f,avx512dq")]
-    pub(super) fn with_avx512<V: Vector>(kernel: impl Kernel<V::Element>) {
-        // SAFETY: `V` needs what this function enables.
+    pub(super) unsafe fn with_avx512<V: Vector>(kernel: impl Kernel<V::Element>) {
+        // SAFETY: as promised by the caller.
         unsafe { kernel.run::<V>() }
     }
 }
 
-/// Runs kernels with the widest vectors that fit. Which these are depends on the CPU alone, so results
-/// are the same on one machine.
+/// Runs kernels with the widest vectors that fit. Which these are depends on the CPU alone, so
+/// results are the same on one machine.
 pub(crate) trait Dispatch: WithDType {
     /// The lanes of the shortest vectors that may be chosen; others have a multiple.
     const LANES: usize;
@@ -321,12 +328,12 @@ macro_rules! dispatch {
                 match InstructionSet::current() {
                     #[cfg(target_arch = "x86_64")]
                     InstructionSet::Avx512 if kernel.fits(2 * $lanes) => {
-                        // SAFETY: the CPU has the instruction set.
+                        // SAFETY: the CPU has the instruction set, and the vector needs no other.
                         unsafe { x86::with_avx512::<std::arch::x86_64::$avx512>(kernel) }
                     }
                     #[cfg(target_arch = "x86_64")]
                     InstructionSet::Avx512 | InstructionSet::Avx2 => {
-                        // SAFETY: the CPU has the instruction set; AVX-512 includes AVX2.
+                        // SAFETY: as above; AVX-512 includes AVX2.
                         unsafe { x86::with_avx2::<std::arch::x86_64::$avx2>(kernel) }
                     }
                     // SAFETY: portable vectors run on any CPU.

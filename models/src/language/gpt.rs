@@ -13,8 +13,8 @@ use crate::layer::{
 use crate::loss::CrossEntropy;
 use crate::{Error, Init, Model, Pass, Result, Scope, Tensors, kernels};
 
-/// The settings of a [`Gpt`]. Their serialised form may begin with a `preset` (`nano`, `mini`, which
-/// is the default, or `small`), of which the settings that follow override parts:
+/// The settings of a [`Gpt`]. Their serialised form may begin with a `preset` (`nano`, `mini`,
+/// which is the default, or `small`), of which the settings that follow override parts:
 ///
 /// ```
 /// use models::language::{GptConfig, GptPreset};

@@ -45,7 +45,7 @@ impl CausalAttention {
         } else {
             self.fallback(input, dropout)?
         };
-        // Each element is a sum over positions, and its row of scores takes as much.
+        // Per output element: `time` multiply-adds for the scores and `time` for the sum of values.
         trace::record("CausalAttention", [], &output, 2 * time);
         Ok(output)
     }

@@ -107,7 +107,7 @@ impl BatchNorm2d {
         Ok(output)
     }
 
-    /// Notes the layer's output, which has the shape of its input, for a summary.
+    /// Notes for a summary that the layer had this output.
     pub(crate) fn record(&self, output: &Tensor) {
         let parameters = self.parameters().map(Var::as_tensor);
         trace::record("BatchNorm2d", parameters, output, 0);
@@ -172,7 +172,7 @@ impl BatchNorm2d {
         Ok(dims)
     }
 
-    /// The normalised input from tensor operations.
+    /// The normalised input by tensor operations.
     pub(crate) fn fallback(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let dtype = input.dtype();
         let input = &upcast(input)?;
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
-        // On GPUs, the second is summed up in two pieces.
+        // On GPUs, 150 images are summed in two pieces.
         for (pass, images) in [(TRAIN, 5), (TRAIN, 150), (Pass::Eval, 5)] {
             let scope = scope();
             let norm = BatchNorm2dConfig::new(3).build(&scope).unwrap();
@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Sums in bf16 would stop growing at a few hundred of so many values.
+    /// The sum of so many values in bf16 would stop growing at a few hundred.
     #[test]
     fn statistics_of_half_precision_are_those_of_full() {
         let input = values(&[64, 1, 16, 16]);

@@ -42,8 +42,8 @@ pub struct Conv2dConfig {
     pub groups: usize,
     /// Whether a bias is added to each output channel.
     pub bias: bool,
-    /// The weight's first values; PyTorch's rule, [`Init::fan_in_uniform`], when not given. The bias
-    /// always follows that rule.
+    /// The weight's first values. By default, and for the bias always, PyTorch's rule:
+    /// [`Init::fan_in_uniform`].
     pub init: Option<Init>,
 }
 
@@ -140,8 +140,8 @@ impl Conv2d {
         Ok(output)
     }
 
-    /// `relu(pool(conv(input)))`. Where `pool` takes maxima and the convolution has a bias, one kernel does
-    /// all of it, and the convolved images are never written to memory.
+    /// `relu(pool(conv(input)))`. Where `pool` takes maxima and the convolution has a bias, one
+    /// kernel does all of it, and the convolved images are never written to memory.
     ///
     /// # Errors
     /// As [`Conv2d::forward`] and [`Pool2d::forward`].
@@ -157,7 +157,7 @@ impl Conv2d {
                 return kernel.apply([input, &self.weight, bias]);
             }
         }
-        // ReLU and the maximum commute; fewer pixels are rectified this way.
+        // The same as ReLU before the maximum, with fewer pixels to rectify.
         Activation::Relu.forward(&pool.forward(&self.forward(input)?)?)
     }
 
@@ -174,7 +174,7 @@ impl Conv2d {
         &self.weight
     }
 
-    /// The sizes of the convolution of `input`, which it checks.
+    /// The sizes of the convolution of `input`; refuses an input that does not fit.
     pub(crate) fn geometry(&self, input: &Tensor) -> candle_core::Result<Geometry> {
         let config = &self.config;
         let (batch, in_channels, height, width) = input.dims4()?;
@@ -208,8 +208,8 @@ impl Conv2d {
         Ok(geometry)
     }
 
-    /// The convolution from tensor operations. Candle's backward pass is wrong where the stride leaves
-    /// pixels over at the end, so these are cut off first.
+    /// The convolution by tensor operations. Where the stride leaves pixels over at an end of the
+    /// image, Candle's backward pass is wrong, so they are cut off first.
     fn fallback(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let Conv2dConfig {
             stride,
@@ -332,7 +332,7 @@ mod tests {
         let conv = Conv2dConfig::new(3, 4, 5).build(&scope()).unwrap();
         for shape in [[1, 2, 8, 8], [1, 3, 4, 8], [0, 3, 8, 8]] {
             let [images, rest @ ..] = shape;
-            // No device makes a tensor of nothing, but part of one may be.
+            // Candle makes no empty tensor, but a part of a tensor may be empty.
             let input = values(&[1, rest[0], rest[1], rest[2]]).narrow(0, 0, images);
             assert!(conv.forward(&input.unwrap()).is_err(), "{shape:?}");
         }

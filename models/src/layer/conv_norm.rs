@@ -7,8 +7,8 @@ use crate::kernels::{self, Apply, ConvolveNormalize};
 use crate::options::Activation;
 use crate::{Pass, Result, Scope};
 
-/// A convolution without bias, batch normalisation, and what residual networks do next: adding the
-/// shortcut, ReLU.
+/// A convolution without bias, batch normalisation, and then, as in residual networks, the addition
+/// of a shortcut and ReLU.
 #[derive(Debug, Clone)]
 pub struct ConvNorm {
     conv: Conv2d,

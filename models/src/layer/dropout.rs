@@ -44,7 +44,7 @@ impl Dropout {
         input * factors(mask, input.dims(), input.dtype(), input.device())?
     }
 
-    /// The source of the factors in this pass, if anything is dropped.
+    /// The random factors of this pass, if it drops anything.
     pub(crate) fn mask(&self, pass: Pass) -> Option<DropoutMask> {
         match pass {
             Pass::Train { seed } if self.rate > 0.0 => Some(DropoutMask {

@@ -101,7 +101,7 @@ mod tests {
         let scope = scope();
         let embedding = EmbeddingConfig::new(5, 3).build(&scope).unwrap();
         let ids = Tensor::new(&[4u32, 0, 4, 2], &device()).unwrap();
-        // The comparison wants an input, which both paths add.
+        // Added by both paths, as the comparison needs an input.
         let input = Var::from_tensor(&values(&[4, 3])).unwrap();
         assert_same_paths(
             &scope.into_tensors(),

@@ -52,8 +52,9 @@ impl GroupNormConfig {
     }
 }
 
-/// `y = weight (x - mean) / sqrt(var + eps) + bias` for `[batch, channels, height, width]`, with the
-/// mean and biased variance over a group of channels of one image, and weight and bias per channel.
+/// `y = weight (x - mean) / sqrt(var + eps) + bias` for `[batch, channels, height, width]`, with
+/// the mean and biased variance over a group of channels of one image, and weight and bias per
+/// channel.
 #[derive(Debug, Clone)]
 pub struct GroupNorm {
     config: GroupNormConfig,
@@ -90,7 +91,7 @@ impl GroupNorm {
         kernel.apply([input, &self.weight, &self.bias])
     }
 
-    /// The normalised input from tensor operations.
+    /// The normalised input by tensor operations.
     fn fallback(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let wide = upcast(input)?;
         let groups = wide.reshape((input.dim(0)?, self.config.groups, ()))?;

@@ -34,8 +34,8 @@ pub struct LinearConfig {
     pub bias: bool,
     /// The order of the weight's axes.
     pub layout: WeightLayout,
-    /// The weight's first values, with which the bias starts at zero; where it is not given, both
-    /// follow PyTorch's rule, [`Init::fan_in_uniform`].
+    /// The weight's first values; the bias then starts at zero. By default, both follow PyTorch's
+    /// rule: [`Init::fan_in_uniform`].
     pub init: Option<Init>,
 }
 
@@ -144,7 +144,7 @@ impl Linear {
         Ok(output)
     }
 
-    /// The computation for this input.
+    /// The kernel for this input.
     fn affine(
         &self,
         activation: Option<Activation>,
@@ -175,8 +175,8 @@ impl Linear {
         })
     }
 
-    /// The [cross-entropy](CrossEntropy::forward) of the map of `input`, in one step that holds one
-    /// tensor of the outputs' size, where the two steps hold four.
+    /// The [cross-entropy](CrossEntropy::forward) of the map of `input`, in one step. It holds one
+    /// tensor of the outputs' size; the two steps one after the other hold four.
     ///
     /// # Errors
     /// As [`Linear::forward`] and [`CrossEntropy::forward`].

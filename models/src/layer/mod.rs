@@ -1,4 +1,5 @@
-//! Layers whose gradients are right, each created by its configuration in a [`Scope`](crate::Scope).
+//! Layers whose gradients are right, each created by its configuration in a
+//! [`Scope`](crate::Scope).
 
 mod activation;
 mod attention;

@@ -123,7 +123,7 @@ impl Pool2d {
         Ok(output)
     }
 
-    /// The windows over the rows and the columns of an image, where the maximum is taken.
+    /// The windows over the rows and over the columns of an image; none where averages are taken.
     pub(crate) fn max_windows(
         &self,
         height: usize,
@@ -138,7 +138,7 @@ impl Pool2d {
         }
     }
 
-    /// The pooled input from tensor operations.
+    /// The pooled input by tensor operations.
     fn fallback(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let (_, _, height, width) = input.dims4()?;
         let rows = self.windows.over(height)?;
@@ -190,8 +190,8 @@ impl Windows {
     }
 }
 
-/// The maximum from tensor operations: compares the k-th pixels of all windows at once, for each k;
-/// windows with fewer pixels repeat their last.
+/// The maximum by tensor operations: for each k, compares the k-th pixels of all windows at once.
+/// Windows with fewer pixels repeat their last one.
 fn maximum(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::Result<Tensor> {
     let pixels = |windows: &[Window], k: usize| {
         let index = |window: &Window| (window.start + k).min(window.end - 1) as u32;
@@ -221,7 +221,7 @@ fn maximum(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::
     )
 }
 
-/// The average from tensor operations: as it is separable, a matrix product from either side.
+/// The average by tensor operations. As it is separable, it is a matrix product on either side.
 fn average(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::Result<Tensor> {
     let (_, _, height, width) = input.dims4()?;
     let matrix = |windows: &[Window], size: usize| {

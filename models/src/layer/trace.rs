@@ -1,4 +1,5 @@
-//! A record of the layers that a forward pass meets, kept while a [`Summary`](crate::Summary) is made.
+//! A record of the layers that a forward pass meets, kept while a [`Summary`](crate::Summary) is
+//! made.
 
 use std::cell::RefCell;
 
@@ -33,8 +34,8 @@ pub(crate) fn is_active() -> bool {
     RECORDS.with_borrow(Option::is_some)
 }
 
-/// Notes, while this thread traces, that a layer with these parameters had this output, each element
-/// of which took so many multiply-adds.
+/// Notes, while this thread traces, that a layer with these parameters had this output, each
+/// element of which took so many multiply-adds.
 pub(crate) fn record<'a>(
     kind: &'static str,
     parameters: impl IntoIterator<Item = &'a Tensor>,

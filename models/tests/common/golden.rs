@@ -49,7 +49,8 @@ impl Summary {
             .unwrap()
             .to_vec1()
             .unwrap();
-        // Some gradients are zero but for rounding, such as those of weights before a normalisation.
+        // Some gradients are zero but for rounding, such as those of weights before a
+        // normalisation.
         let bound = tolerance * self.largest.max(1e-3);
         for (i, (value, expected)) in values
             .iter()

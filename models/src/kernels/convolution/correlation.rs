@@ -4,26 +4,26 @@ use super::frame::{RUNS, SLACK};
 use crate::kernels::Float;
 use crate::kernels::vector::{Kernel, Vector};
 
-/// How many output channels and how many vectors of pixels the innermost loop computes at once: with
-/// its factors they take fifteen of the sixteen registers of AVX2.
+/// How many output channels, and how many vectors of pixels of each, the innermost loop computes at
+/// once. The 12 sums, 2 vectors of pixels and 1 factor take 15 of the 16 registers of AVX2.
 const CHANNELS: usize = 6;
 const VECTORS: usize = 2;
 
-/// The outputs of a correlation in runs of neighbours, as many as whole vectors need: where each reads in the frame, for a tap of offset 0,
-/// and where it goes.
+/// The outputs of a correlation in runs of neighbours, padded to whole vectors: where each run
+/// reads in the frame, for a tap of offset 0, and where it writes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Positions {
     source: Vec<usize>,
     target: Vec<usize>,
-    /// The outputs in each run, at most its lanes.
+    /// The outputs in each run; its other lanes are not written.
     valid: usize,
     /// The distance of neighbouring outputs in the target.
     step: usize,
 }
 
 impl Positions {
-    /// Covers `rows` times `columns` outputs. Rows that are no multiple of the lanes end with a
-    /// run that overlaps the one before, and the last run may come twice.
+    /// Covers `rows` times `columns` outputs. Where the columns are not a multiple of the lanes,
+    /// the last run of a row overlaps the one before. The very last run may come twice.
     pub(super) fn new(
         lanes: usize,
         rows: usize,
@@ -144,7 +144,8 @@ impl<T: Float> Correlation<'_, T> {
     /// All positions of `C` outputs.
     ///
     /// # Safety
-    /// The CPU must have the instruction set of `V`, and the slices must have passed [`Self::check`].
+    /// The CPU must have the instruction set of `V`, and the slices must have passed
+    /// [`Self::check`].
     #[inline(always)]
     unsafe fn block<V: Vector<Element = T>, const C: usize>(
         &mut self,

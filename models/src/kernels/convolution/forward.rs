@@ -46,7 +46,7 @@ impl<T: Float> Forward<T> {
         }
     }
 
-    /// Room for [`Forward::image`].
+    /// Working memory for [`Forward::image`].
     pub(crate) fn scratch(&self) -> Vec<T> {
         self.frame.buffer(self.geometry.in_channels)
     }

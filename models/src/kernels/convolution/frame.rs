@@ -3,7 +3,8 @@
 use super::Geometry;
 use crate::kernels::Float;
 
-/// The most lanes of any run of elements; buffers have room for one run beyond their end.
+/// The most lanes of any run of elements. Frames have so many elements beyond their end, so that a
+/// run may start at any of theirs.
 pub(super) const SLACK: usize = 8;
 
 /// The most runs of any vector type.
@@ -60,7 +61,7 @@ impl Frame {
         row * self.pitch() + (column % self.phases) * self.columns + column / self.phases
     }
 
-    /// Copies a plane into its frame; what surrounds it is left alone.
+    /// Copies a plane into its frame; the zeros around it stay.
     pub(super) fn fill<T: Float>(&self, plane: &[T], frame: &mut [T]) {
         for (row, pixels) in plane.chunks_exact(self.width).enumerate() {
             let line = &mut frame[(row + self.before) * self.pitch()..][..self.pitch()];

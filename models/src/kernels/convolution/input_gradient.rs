@@ -5,8 +5,9 @@ use super::correlation::{Correlation, Positions, pack};
 use super::frame::{Frame, fill_frames};
 use crate::kernels::Float;
 
-/// The gradient with respect to the input, prepared for one weight: for each phase of the input's
-/// pixels modulo the stride, the correlation of the output's gradient with the taps that meet it.
+/// The gradient with respect to the input, prepared for one weight. With a stride, a pixel meets
+/// only some taps of the kernel: those of its phase, its row and column modulo the stride. For each
+/// phase, the gradient is the correlation of the output's gradient with these taps.
 pub(crate) struct InputGradient<T> {
     geometry: Geometry,
     frame: Frame,
@@ -51,7 +52,7 @@ impl<T: Float> InputGradient<T> {
         }
     }
 
-    /// Room for [`InputGradient::image`].
+    /// Working memory for [`InputGradient::image`].
     pub(crate) fn scratch(&self) -> Vec<T> {
         self.frame.buffer(self.geometry.out_channels)
     }

@@ -1,9 +1,10 @@
 //! Direct convolution, one image at a time.
 //!
-//! An image is copied into a frame of zeros whose columns are sorted by their phase modulo the
-//! stride; then each tap of the kernel reads a vector of neighbouring outputs' pixels from
-//! consecutive elements, whatever the stride and dilation. Frames fit the second-level cache, no
-//! matrix of patches is ever written, and the order of every sum is fixed.
+//! An image is copied into a frame of zeros, whose columns are sorted by their phase, the column
+//! modulo the stride. Then, for any stride and dilation, the pixels that a tap of the kernel needs
+//! for neighbouring outputs are consecutive, and one vector load reads them. A frame fits the
+//! second-level cache, no matrix of patches (im2col) is written, and the order of every sum is
+//! fixed.
 
 mod correlation;
 mod forward;

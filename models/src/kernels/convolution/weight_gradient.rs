@@ -30,13 +30,14 @@ impl WeightGradient {
         }
     }
 
-    /// Room for [`WeightGradient::image`]: the input's frames, and the gradient as `[pixel][output]`.
+    /// Working memory for [`WeightGradient::image`]: the input's frames, and the gradient as
+    /// `[pixel][output]`.
     pub(crate) fn scratch<T: Float>(&self) -> (Vec<T>, Vec<T>) {
         let pixels = vec![T::zero(); self.geometry.out_plane() * self.width];
         (self.frame.buffer(self.geometry.in_channels), pixels)
     }
 
-    /// Zeros to sum up in: `[group][input][tap][output]`.
+    /// Zeros for the sum: `[group][input][tap][output]`.
     pub(crate) fn zeros<T: Float>(&self) -> Vec<T> {
         vec![T::zero(); self.geometry.groups * self.rows.len() * self.width]
     }

@@ -29,7 +29,8 @@ impl Activation {
         let mut output = gpu.alloc_uninit::<T>(input.len())?;
         // SAFETY: both vectors have `count` elements.
         unsafe {
-            launch!(gpu, gpu.kernel::<T>("activate")?, grid(count), [input, count, kind] => [output])?
+            launch!(gpu, gpu.kernel::<T>("activate")?, grid(count),
+                [input, count, kind] => [output])?
         };
         Ok(output)
     }
@@ -89,7 +90,7 @@ struct GpuDropoutMask {
     keep: f64,
 }
 
-// SAFETY: plain numbers without holes.
+// SAFETY: numbers only, without padding between them.
 unsafe impl DeviceRepr for GpuDropoutMask {}
 
 impl DropoutMask {

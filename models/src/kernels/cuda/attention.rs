@@ -8,7 +8,8 @@ use super::{Gpu, GpuFloat, OnGpu, UntypedView, launch, size};
 use crate::kernels::Attend;
 
 impl Attend {
-    /// Where the queries, keys or values of a sequence's heads are: part 0, 1 or 2 of the packed rows.
+    /// Where the queries, keys or values of a sequence's heads are: part 0, 1 or 2 of the packed
+    /// rows.
     fn packed(&self, sequence: usize, part: usize) -> MatrixLayout {
         let row = 3 * self.width();
         MatrixLayout {
@@ -77,7 +78,7 @@ impl Attend {
         for sequence in 0..self.batch {
             let queries = Matrices::at(input, self.packed(sequence, 0));
             let keys = Matrices::at(input, self.packed(sequence, 1)).transposed();
-            // SAFETY: the matrices lie within rows of three parts, the scores in their room.
+            // SAFETY: the matrices lie within rows of three parts, the scores within theirs.
             unsafe {
                 multiply(
                     gpu,

@@ -1,4 +1,4 @@
-//! Batch normalisation, alone and after a convolution, with the shortcut's addition and ReLU fused in.
+//! Batch normalisation, with the shortcut's addition and ReLU fused in.
 
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::op::BackpropOp;
@@ -27,12 +27,12 @@ impl ImageSizes {
         })
     }
 
-    /// UntypedView of a channel.
+    /// Values in a channel.
     fn of_channel(&self) -> f64 {
         f64::from(self.images) * f64::from(self.plane)
     }
 
-    /// A block for every 4,096 values of a channel, of at most 64.
+    /// One block for every 4,096 values of a channel, at most 64.
     fn blocks(&self) -> (u32, u32) {
         (
             self.channels,
@@ -46,7 +46,8 @@ impl ImageSizes {
     }
 }
 
-/// What the blocks leave of the channels' values, or of their distances from the first: sums, and sums of squares.
+/// For each block, the sum and the sum of squares of its part of a channel: of the values, or, when
+/// `shifted`, of their distances from the channel's first value.
 fn partial_sums<T: GpuFloat>(
     gpu: &Gpu,
     values: &CudaView<'_, T>,
@@ -109,7 +110,7 @@ pub(super) struct NormalizationGradients<T> {
     pub(super) values: CudaSlice<T>,
     pub(super) weight: CudaSlice<T>,
     pub(super) bias: CudaSlice<T>,
-    /// The shortcut's: the gradient behind ReLU.
+    /// That of the shortcut: the gradient behind ReLU.
     pub(super) shortcut: Option<CudaSlice<T>>,
 }
 
@@ -136,8 +137,8 @@ impl Normalization {
         let (moments, eps, relu) = (statistics.as_view(), self.eps, u32::from(self.relu));
         let mut scales = gpu.alloc_uninit::<T::Real>(2 * channels as usize)?;
         let mut output = gpu.alloc_uninit::<T>(values.len())?;
-        // SAFETY: two moments and scales, a weight and a bias for each channel; the other vectors have `count`
-        // elements.
+        // SAFETY: two moments and scales, a weight and a bias for each channel; the other vectors
+        // have `count` elements.
         unsafe {
             launch!(gpu, gpu.kernel::<T>("channel_scales")?, grid(channels),
                 [moments, weight, bias, eps, channels] => [scales])?;
@@ -200,20 +201,24 @@ impl Normalization {
         let mut shortcut = with_shortcut
             .then(|| gpu.alloc_uninit::<T>(values.len()))
             .transpose()?;
-        // SAFETY: as in the forward pass; each block leaves two sums, and there are four coefficients for a channel.
+        // SAFETY: as in the forward pass; each block leaves two sums, and there are four
+        // coefficients for a channel.
         unsafe {
             let kernel = gpu.kernel::<T>("normalize_sums")?;
             match shortcut.as_mut().map(CudaSlice::as_view_mut) {
                 Some(mut masked) => launch!(gpu, kernel, blocks,
-                    [values, output, gradient, moments, images, channels, plane, relu] => [masked, partials])?,
+                    [values, output, gradient, moments, images, channels, plane, relu]
+                    => [masked, partials])?,
                 None => launch!(gpu, kernel, blocks,
-                    [values, output, gradient, moments, images, channels, plane, relu, NOTHING] => [partials])?,
+                    [values, output, gradient, moments, images, channels, plane, relu, NOTHING]
+                    => [partials])?,
             }
             launch!(gpu, gpu.kernel::<T>("channel_gradients")?, grid(channels),
                 [partials, moments, weight, pieces, channels, of_channel, eps, own]
                 => [coefficients, weights, biases])?;
             launch!(gpu, gpu.kernel::<T>("normalize_gradient")?, grid(count),
-                [values, output, gradient, coefficients, count, channels, plane, relu] => [result])?;
+                [values, output, gradient, coefficients, count, channels, plane, relu]
+                => [result])?;
         }
         Ok(NormalizationGradients {
             values: result,
@@ -224,7 +229,7 @@ impl Normalization {
     }
 }
 
-/// No vector: kernels test for it.
+/// The null pointer, which kernels take for a vector that is not there.
 const NOTHING: u64 = 0;
 
 impl BatchNormalize {

@@ -1,5 +1,5 @@
-//! Convolutions and their gradients by cuDNN: in f32 arithmetic and never in TF32, by algorithms whose sums have a fixed
-//! order.
+//! Convolutions and their gradients by cuDNN: in f32 arithmetic, never in TF32, and only by
+//! algorithms that sum in a fixed order.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -33,7 +33,8 @@ fn handle(gpu: &Gpu) -> Result<Arc<Cudnn>> {
         }
         let handle = Cudnn::new(gpu.device.cuda_stream())?;
         handles.insert(gpu.device.id(), handle.clone());
-        // Never destroyed: a thread that ends with the process would do it when CUDA may be gone.
+        // Never destroyed: a thread that ends with the process might do so after CUDA has shut
+        // down.
         std::mem::forget(handle.clone());
         Ok(handle)
     })
@@ -90,7 +91,7 @@ impl<T: GpuFloat> Descriptors<T> {
     }
 }
 
-/// Factors of the result, and of what was there before.
+/// The factors of the result and of the values it replaces.
 fn replace<T: GpuFloat>() -> (T, T) {
     (T::from_f64(1.0), T::from_f64(0.0))
 }

@@ -30,7 +30,7 @@ pub(crate) trait GpuFloat:
     type Real: GpuFloat;
     /// The type's name in cuBLAS.
     const BLAS: cudaDataType;
-    /// How cuBLAS computes with it: never in less than the type of the arithmetic.
+    /// The type that cuBLAS computes in: never less precise than that of the arithmetic.
     const PRODUCTS: cublasComputeType_t = cublasComputeType_t::CUBLAS_COMPUTE_32F;
 }
 
@@ -55,11 +55,12 @@ impl GpuFloat for bf16 {
     const BLAS: cudaDataType = cudaDataType::CUDA_R_16BF;
 }
 
-/// Queues a kernel with its arguments in order: what it reads, then what it writes, each a variable.
+/// Queues a kernel with its arguments in order: what it reads, then what it writes, each a
+/// variable.
 ///
 /// # Safety
-/// The arguments must be those of the kernel in `functions.cuh`, in number, order and type. Each vector
-/// must have as many elements as the kernel reads or writes there.
+/// The arguments must be those of the kernel in `functions.cuh`, in number, order and type. Each
+/// vector must have as many elements as the kernel reads or writes there.
 macro_rules! launch {
     ($gpu:expr, $kernel:expr, $grid:expr, [$($input:ident),*] => [$($output:ident),*]) => {{
         let (kernel, stream) = ($kernel, $gpu.device.cuda_stream());
@@ -119,7 +120,7 @@ impl Gpu {
     /// # Errors
     /// When the GPU has too little, with the bytes asked for.
     pub(super) fn alloc_uninit<T: DeviceRepr>(&self, length: usize) -> Result<CudaSlice<T>> {
-        // The driver does not allocate nothing.
+        // The driver refuses to allocate 0 bytes.
         let length = length.max(1);
         // SAFETY: device memory always holds some bits, and any bits are a number of these types.
         let memory = unsafe { self.device.alloc::<T>(length) };
@@ -145,7 +146,7 @@ impl Gpu {
         Ok(copy)
     }
 
-    /// A table of the host's on the GPU.
+    /// A copy of a host's table on the GPU.
     pub(super) fn upload<T: DeviceRepr + ValidAsZeroBits + 'static>(
         &self,
         table: &[T],
@@ -173,7 +174,7 @@ pub(super) fn size(size: usize) -> Result<u32> {
     }
 }
 
-/// The grid of a kernel with a thread for each of `count` elements, or for every so many of them.
+/// The grid of a kernel that needs `count` threads.
 pub(super) fn grid(count: u32) -> (u32, u32) {
     (count.div_ceil(THREADS).min(1 << 20), 1)
 }

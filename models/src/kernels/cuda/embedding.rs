@@ -18,7 +18,8 @@ impl OnGpu<1> for LookUp {
         let mut output = gpu.alloc_uninit::<T>(count as usize)?;
         // SAFETY: the ids are those of rows of the table, and the output has a row for each.
         unsafe {
-            launch!(gpu, gpu.kernel::<T>("look_up")?, grid(count), [table, ids, width, count] => [output])?;
+            launch!(gpu, gpu.kernel::<T>("look_up")?, grid(count),
+                [table, ids, width, count] => [output])?;
         }
         Ok(gpu.store(output))
     }
@@ -57,7 +58,7 @@ impl OnGpu<1> for LookUp {
 struct LookUps {
     /// The rows that were looked up, each once.
     rows: Vec<u32>,
-    /// Where each row's positions start, and at last where they end.
+    /// Where the positions of each row start; one more entry says where the last ones end.
     starts: Vec<u32>,
     /// The positions row by row, each row's in ascending order.
     positions: Vec<u32>,
@@ -66,7 +67,7 @@ struct LookUps {
 impl LookUps {
     fn of(ids: &[u32]) -> Self {
         let mut positions: Vec<u32> = (0..ids.len() as u32).collect();
-        // In a stable order, so that sums are.
+        // Stable, so that the order of the sums is fixed.
         positions.sort_by_key(|position| ids[*position as usize]);
         let (mut rows, mut starts) = (Vec::new(), Vec::new());
         for (place, position) in positions.iter().enumerate() {

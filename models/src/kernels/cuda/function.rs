@@ -19,7 +19,7 @@ pub(crate) trait OnGpu<const N: usize> {
         bail!("{} has no kernel on GPUs", std::any::type_name::<Self>())
     }
 
-    /// The gradients with respect to the inputs, of which only those in `needed` are asked for.
+    /// The gradients with respect to the inputs. Those that are not `needed` may be left out.
     ///
     /// # Errors
     /// As [`OnGpu::forward_on_gpu`].

@@ -171,7 +171,8 @@ impl OnGpu<3> for Affine {
     }
 }
 
-/// Adds its bias to each channel of `values`, which are planes of `plane` elements, one channel after the other.
+/// Adds its bias to each channel of `values`: planes of `plane` elements, one for each channel in
+/// turn.
 pub(super) fn add_bias<T: GpuFloat>(
     gpu: &Gpu,
     bias: CudaView<'_, T>,
@@ -182,14 +183,15 @@ pub(super) fn add_bias<T: GpuFloat>(
     let mut values = values.as_view_mut();
     // SAFETY: the vector has `count` elements, the bias `channels`.
     unsafe {
-        launch!(gpu, gpu.kernel::<T>("add_bias")?, grid(count), [bias, count, plane, channels] => [values])
+        launch!(gpu, gpu.kernel::<T>("add_bias")?, grid(count),
+            [bias, count, plane, channels] => [values])
     }
 }
 
 /// Rows of a matrix that one block adds up.
 const PIECE: usize = 64;
 
-/// How many pieces the rows of a matrix are added up in, and the rows of one.
+/// In how many pieces the rows of a matrix are summed, and how many rows a piece has.
 pub(super) fn pieces(rows: usize) -> Result<(u32, u32)> {
     let piece = rows.div_ceil(1024).max(PIECE);
     Ok((size(rows.div_ceil(piece))?, size(piece)?))
@@ -207,12 +209,13 @@ fn column_sums<T: GpuFloat>(
     let (rows, columns) = (size(rows)?, size(width)?);
     // SAFETY: the values are `rows` rows of `columns`, and each piece leaves a row of sums.
     unsafe {
-        launch!(gpu, gpu.kernel::<T>("column_sums")?, blocks, [values, rows, columns, piece] => [partials])?;
+        launch!(gpu, gpu.kernel::<T>("column_sums")?, blocks,
+            [values, rows, columns, piece] => [partials])?;
     }
     column_totals(gpu, partials.as_view(), pieces, width)
 }
 
-/// The sums of the rows that `pieces` blocks left.
+/// The column sums of the whole matrix, from those of its `pieces`.
 pub(super) fn column_totals<T: GpuFloat>(
     gpu: &Gpu,
     partials: CudaView<'_, T::Real>,
@@ -223,7 +226,8 @@ pub(super) fn column_totals<T: GpuFloat>(
     let mut totals = gpu.alloc_uninit::<T>(width)?;
     // SAFETY: the partial sums are `pieces` rows of `columns`.
     unsafe {
-        launch!(gpu, gpu.kernel::<T>("column_totals")?, grid(columns), [partials, pieces, columns] => [totals])?;
+        launch!(gpu, gpu.kernel::<T>("column_totals")?, grid(columns),
+            [partials, pieces, columns] => [totals])?;
     }
     Ok(totals)
 }

@@ -55,7 +55,8 @@ impl<'a, T> Matrices<'a, T> {
         }
     }
 
-    /// As cuBLAS sees them: it counts columns first, so that what lies there in rows is transposed to it.
+    /// How cuBLAS sees them. It expects columns one after the other, so a row-major matrix looks
+    /// transposed to it.
     fn operation(&self) -> cublasOperation_t {
         if self.transposed {
             cublasOperation_t::CUBLAS_OP_T
@@ -100,14 +101,16 @@ pub(super) unsafe fn multiply<T: GpuFloat>(
     let mut target = target.slice_mut(place.start..);
     let (target_address, _target) = target.device_ptr_mut(&stream);
     let blas = gpu.device.cublas_handle();
-    // Else cuBLAS may add up parts of a half-precision product in half precision.
+    // Otherwise cuBLAS may sum parts of a half-precision product in half precision.
     let mode = cublasMath_t::CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
     // SAFETY: the handle is Candle's, which holds it as long as the device.
     unsafe { cublasSetMathMode(*blas.handle(), mode) }
         .result()
         .w()?;
-    // The transposed product of the transposed factors, in their other order.
-    // SAFETY: the addresses are those of vectors on the GPU, in which the matrices lie, as the caller promises.
+    // As cuBLAS sees the matrices transposed, it computes `B^T A^T`, which is the transposed
+    // product.
+    // SAFETY: the addresses are those of vectors on the GPU, in which the matrices lie, as the
+    // caller promises.
     unsafe {
         gemm_strided_batched_ex(
             *blas.handle(),

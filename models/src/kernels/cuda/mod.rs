@@ -1,8 +1,8 @@
-//! The functions of the room above on NVIDIA GPUs: `kernels.cu`, which the build script compiles and
-//! the first use loads, and the products and convolutions of cuBLAS and cuDNN.
+//! The kernels on NVIDIA GPUs: those in `kernels.cu`, which the build script compiles and the first
+//! use loads, and the matrix products and convolutions of cuBLAS and cuDNN.
 //!
-//! All work is queued on the device's one stream, where Candle queues its own, so that it runs in the
-//! order of the calls. Half-precision elements are computed with and summed up in f32.
+//! All work is queued on the device's one stream, where Candle queues its own, so that it runs in
+//! the order of the calls. Half-precision elements are computed with and summed up in f32.
 
 mod activation;
 mod attention;

@@ -69,7 +69,8 @@ pub(crate) fn backward<const N: usize, F: Function<N>>(
     let gpu = Gpu::of(arguments[0].storage);
     with_element!(arguments[0].storage.dtype(), F::NAME, T => {
         let views = views::<T, N>(arguments)?;
-        let mut gradients = OnGpu::backward_on_gpu(function, &gpu, views, output, gradient, needed)?;
+        let mut gradients =
+            OnGpu::backward_on_gpu(function, &gpu, views, output, gradient, needed)?;
         Ok(std::array::from_fn(|i| {
             let gradient = Storage::Cuda(gpu.store::<T>(gradients[i].take()?));
             Some(Tensor::from_storage(gradient, inputs[i].shape(), BackpropOp::none(), false))

@@ -16,7 +16,8 @@ fn windows(gpu: &Gpu, windows: &[Window]) -> Result<CudaSlice<u32>> {
     gpu.upload(&table)
 }
 
-/// For each of `pixels` along an axis, the first window over it and one past the last. Both ends of windows ascend.
+/// For each of `pixels` along an axis, the first window that covers it and one past the last.
+/// Windows are sorted: both their starts and their ends ascend.
 fn windows_over(gpu: &Gpu, windows: &[Window], pixels: usize) -> Result<CudaSlice<u32>> {
     let table: Vec<u32> = (0..pixels)
         .flat_map(|pixel| {
@@ -42,10 +43,12 @@ impl OnGpu<1> for Pool {
         let (rows, columns) = (windows(gpu, &self.rows)?, windows(gpu, &self.columns)?);
         let (height, width) = (size(height)?, size(width)?);
         let mut output = gpu.alloc_uninit::<T>(length)?;
-        // SAFETY: the windows lie within the planes, and the output has an element for each of them.
+        // SAFETY: the windows lie within the planes, and the output has an element for each of
+        // them.
         unsafe {
             launch!(gpu, gpu.kernel::<T>("pool")?, grid(count),
-                [input, rows, columns, height, width, out_height, out_width, count, maximum] => [output])?;
+                [input, rows, columns, height, width, out_height, out_width, count, maximum]
+                => [output])?;
         }
         Ok(gpu.store(output))
     }
@@ -69,11 +72,12 @@ impl OnGpu<1> for Pool {
         );
         let (height, width, gradient) = (size(height)?, size(width)?, gradient.view::<T>()?);
         let mut result = gpu.alloc_uninit::<T>(input.len())?;
-        // SAFETY: as in the forward pass; the tables of windows have an entry for each row and column of a plane.
+        // SAFETY: as in the forward pass; the tables of windows have an entry for each row and
+        // column of a plane.
         unsafe {
             launch!(gpu, gpu.kernel::<T>("pool_gradient")?, grid(count),
-                [input, gradient, rows, columns, over_rows, over_columns, height, width, out_height, out_width,
-                 count, maximum] => [result])?;
+                [input, gradient, rows, columns, over_rows, over_columns, height, width,
+                 out_height, out_width, count, maximum] => [result])?;
         }
         Ok([Some(result)])
     }
