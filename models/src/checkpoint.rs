@@ -1,5 +1,5 @@
-//! Gradient checkpointing: a part of a graph whose inner values are computed again in the backward
-//! pass.
+//! Gradient checkpointing (Chen et al., arXiv 1604.06174): the inner values of a part of the graph
+//! are not stored but computed again in the backward pass.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,33 +8,33 @@ use candle_core::{
     CpuStorage, CudaStorage, CustomOp2, Layout, MetalStorage, Result, Shape, Storage, Tensor, Var,
 };
 
-use crate::kernels::{Gradients, stand_ins};
+use crate::kernels::{ProxyGradients, proxies};
 
-/// `part(input)`, of which Candle's graph keeps only the input and the output. `part` may depend on
-/// the variables `parameters` and must give the same each time.
+/// `part(input)`, of which Candle's graph stores only the input and the output. `part` may depend
+/// on the variables `parameters`, and must give the same output each time.
 pub(crate) fn checkpoint(
     input: &Tensor,
     parameters: &[Var],
     part: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    // The graph that leads to this output is dropped with it.
+    // Detached, so that the inner values are dropped here.
     let output = part(&input.detach())?.detach().force_contiguous()?;
-    let (stand_ins, gradients) = stand_ins(parameters)?;
+    let (proxies, gradients) = proxies(parameters)?;
     let node = Checkpoint {
         output: Mutex::new(Some(output)),
         parameters: parameters.to_vec(),
         part,
         gradients,
     };
-    input.apply_op2(&stand_ins, node)
+    input.apply_op2(&proxies, node)
 }
 
 struct Checkpoint<F> {
-    /// The output, until Candle has a copy of it.
+    /// The output, until Candle has taken it.
     output: Mutex<Option<Tensor>>,
     parameters: Vec<Var>,
     part: F,
-    gradients: Gradients,
+    gradients: ProxyGradients,
 }
 
 impl<F> Checkpoint<F> {
@@ -78,7 +78,7 @@ impl<F: Fn(&Tensor) -> Result<Tensor> + Send + Sync> CustomOp2 for Checkpoint<F>
     fn bwd(
         &self,
         input: &Tensor,
-        stand_ins: &Tensor,
+        proxies: &Tensor,
         _output: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -90,6 +90,6 @@ impl<F: Fn(&Tensor) -> Result<Tensor> + Send + Sync> CustomOp2 for Checkpoint<F>
                 self.gradients.put(parameter, gradient);
             }
         }
-        Ok((gradients.remove(&input), Some(stand_ins.zeros_like()?)))
+        Ok((gradients.remove(&input), Some(proxies.zeros_like()?)))
     }
 }

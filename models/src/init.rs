@@ -1,5 +1,5 @@
-//! Seeded initialisation from a host random generator, equal on every device, and the scopes that
-//! give each tensor its name.
+//! The first values of tensors, drawn on the host so that a seed means the same on every device,
+//! and the scopes that give each tensor its name.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 
-use crate::layer::widened_dtype;
+use crate::precision::upcast_dtype;
 use crate::{Error, Result, Tensors};
 
 /// A rule for a tensor's first values.
@@ -55,8 +55,8 @@ impl Init {
 
 /// Creates a model's tensors under hierarchical names such as `layer1.0.conv1.weight`.
 ///
-/// Each tensor draws from its own random stream, chosen by seed and name: its first values do not
-/// depend on the order of construction. Cloning shares the collection.
+/// Each tensor draws from its own random stream, which its name selects. So its first values do not
+/// depend on the order in which tensors are created. A clone adds to the same collection.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -125,12 +125,13 @@ impl Scope {
         Ok(var)
     }
 
-    /// Creates a buffer, which no optimizer moves; in f32 where the scope's tensors are in half precision.
+    /// Creates a buffer, which no optimizer moves. It is in f32 where the scope's tensors are in
+    /// half precision.
     ///
     /// # Errors
     /// As [`Scope::parameter`].
     pub fn buffer(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Var> {
-        let var = self.create(name, &shape.into(), init, widened_dtype(self.dtype))?;
+        let var = self.create(name, &shape.into(), init, upcast_dtype(self.dtype))?;
         let entry = (self.name(name), var.clone());
         self.tensors.borrow_mut().buffers.push(entry);
         Ok(var)

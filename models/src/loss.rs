@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Tensor, bail};
 
 use crate::kernels::{self, Apply};
-use crate::layer::widened;
+use crate::precision::upcast;
 use crate::{Error, Result};
 
 /// The cross-entropy of logits and class indices: the mean over all targets t of
@@ -48,22 +48,22 @@ impl CrossEntropy {
         Ok(self)
     }
 
-    /// The loss, a scalar, of logits `[..., classes]` and integer targets `[...]`. Half-precision logits are
-    /// computed with in f32, and their loss is in f32.
+    /// The loss, a scalar, of logits `[..., classes]` and integer targets `[...]`. The loss of
+    /// half-precision logits is computed, and returned, in f32.
     ///
     /// # Errors
-    /// When the shapes do not fit, or, where there are kernels, when a target is not a class or every target is
-    /// ignored.
+    /// When the shapes do not fit; where a kernel computes the loss, also when a target is not a
+    /// class or every target is ignored.
     pub fn forward(&self, logits: &Tensor, targets: &Tensor) -> candle_core::Result<Tensor> {
         if kernels::supported(logits) {
             return self.kernel(logits.dims(), targets)?.apply([logits]);
         }
         let classes = fitting_classes(logits.dims(), targets)?;
-        let logits = widened(logits)?;
-        self.plain(&logits.reshape(((), classes))?, &targets.flatten_all()?)
+        let logits = upcast(logits)?;
+        self.fallback(&logits.reshape(((), classes))?, &targets.flatten_all()?)
     }
 
-    /// The loss of logits of this shape, by kernels.
+    /// The kernel for logits of this shape.
     pub(crate) fn kernel(
         &self,
         logits: &[usize],
@@ -78,7 +78,7 @@ impl CrossEntropy {
         ))
     }
 
-    /// The targets, without those to ignore.
+    /// The targets as classes, `None` for those to ignore.
     fn checked(&self, classes: usize, targets: &Tensor) -> candle_core::Result<Vec<Option<u32>>> {
         let mut checked = Vec::with_capacity(targets.elem_count());
         for (position, target) in targets
@@ -101,7 +101,7 @@ impl CrossEntropy {
         Ok(checked)
     }
 
-    fn plain(&self, logits: &Tensor, targets: &Tensor) -> candle_core::Result<Tensor> {
+    fn fallback(&self, logits: &Tensor, targets: &Tensor) -> candle_core::Result<Tensor> {
         let targets = targets.to_dtype(DType::I64)?;
         let counted = match self.ignore {
             Some(index) => targets.ne(index)?,
@@ -121,7 +121,7 @@ impl CrossEntropy {
     }
 }
 
-/// The classes that logits of this shape tell apart, if the targets fit them.
+/// The number of classes of logits of this shape; refuses targets that do not fit.
 fn fitting_classes(logits: &[usize], targets: &Tensor) -> candle_core::Result<usize> {
     let Some((&classes, positions)) = logits.split_last() else {
         bail!("cross-entropy: the logits have no class axis");
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
     use crate::Tensors;
-    use crate::layer::testing::{assert_same_paths, device, values};
+    use crate::testing::{assert_same_paths, device, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -170,7 +170,7 @@ mod tests {
                 &Tensors::default(),
                 &logits,
                 || loss.forward(&logits, &targets),
-                || loss.plain(&logits, &targets),
+                || loss.fallback(&logits, &targets),
             );
         }
     }

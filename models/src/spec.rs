@@ -63,9 +63,9 @@ impl ModelSpec {
         })
     }
 
-    /// The model's layers with their shapes, parameters and multiply-adds for one input: a sequence of
-    /// the whole context, an image of ImageNet's usual 224×224 or of CIFAR's 32×32 where the network
-    /// takes any size. [`Summary::new`] describes a model for another input.
+    /// The model's layers with their shapes, parameters and multiply-adds for one input: a sequence
+    /// of the whole context, an image of ImageNet's usual 224×224 or of CIFAR's 32×32 where the
+    /// network takes any size. [`Summary::new`] describes a model for another input.
     ///
     /// # Errors
     /// As [`ModelSpec::build`].

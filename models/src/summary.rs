@@ -1,12 +1,12 @@
 //! The layers of a model as one forward pass meets them: output shapes, parameters, multiply-adds.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use candle_core::{Tensor, TensorId, Var};
 use serde::Serialize;
 
+use crate::layer::trace;
 use crate::{Model, Pass, Result};
 
 /// A model's layers, in the order in which a forward pass meets them.
@@ -42,8 +42,9 @@ pub struct LayerSummary {
     pub output: Vec<usize>,
     /// The trainable elements that no layer before it has.
     pub parameters: usize,
-    /// The multiplications, each with an addition, of its matrix products and convolutions. Attention
-    /// counts all pairs of positions, as PyTorch's counter does, though half of them are skipped.
+    /// The multiplications, each with an addition, of its matrix products and convolutions.
+    /// Attention counts all pairs of positions, as PyTorch's counter does, though half of them are
+    /// skipped.
     pub multiply_adds: u64,
 }
 
@@ -53,9 +54,7 @@ impl Summary {
     /// # Errors
     /// When the input does not fit the model.
     pub fn new(model: &dyn Model, input: &Tensor) -> Result<Self> {
-        RECORDS.set(Some(Vec::new()));
-        let output = model.forward(input, Pass::Eval);
-        let records = RECORDS.take().unwrap_or_default();
+        let (output, records) = trace::traced(|| model.forward(input, Pass::Eval));
         output?;
         let parameters = &model.tensors().parameters;
         let parameters: HashMap<TensorId, &(String, Var)> = parameters
@@ -141,41 +140,4 @@ fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-struct Record {
-    kind: &'static str,
-    parameters: Vec<TensorId>,
-    output: Vec<usize>,
-    multiply_adds: u64,
-}
-
-thread_local! {
-    /// The layers that this thread has met, while a summary is made.
-    static RECORDS: RefCell<Option<Vec<Record>>> = const { RefCell::new(None) };
-}
-
-/// Whether this thread makes a summary.
-pub(crate) fn is_being_made() -> bool {
-    RECORDS.with_borrow(Option::is_some)
-}
-
-/// Notes, while a summary is made, that a layer with these parameters had this output, each element
-/// of which took a number of multiply-adds.
-pub(crate) fn record<'a>(
-    kind: &'static str,
-    parameters: impl IntoIterator<Item = &'a Tensor>,
-    output: &Tensor,
-    multiply_adds_per_element: usize,
-) {
-    RECORDS.with_borrow_mut(|records| {
-        if let Some(records) = records {
-            records.push(Record {
-                kind,
-                parameters: parameters.into_iter().map(Tensor::id).collect(),
-                output: output.dims().to_vec(),
-                multiply_adds: (output.elem_count() * multiply_adds_per_element) as u64,
-            });
-        }
-    });
 }

@@ -27,13 +27,13 @@ impl Tensors {
         save(&tensors.into_iter().collect(), path).map_err(|error| unusable(path, error))
     }
 
-    /// Sets parameters and buffers from a safetensors file, converted to the dtype and device of each.
-    /// Nothing is set unless the file fits as a whole.
+    /// Sets parameters and buffers from a safetensors file, converted to the dtype and device of
+    /// each. Nothing is set unless the file fits as a whole.
     ///
-    /// Public weights of torchvision's residual networks and of Hugging Face's GPT-2 load by name. For
-    /// GPT-2, the prefix `transformer.` may be missing, and a head must equal the embedding that it is
-    /// tied to. What no formula reads is passed over: the counters `num_batches_tracked` and the
-    /// attention masks `attn.bias` and `attn.masked_bias`.
+    /// Public weights of torchvision's residual networks and of Hugging Face's GPT-2 load by name.
+    /// For GPT-2, the prefix `transformer.` may be missing, and a head must equal the embedding
+    /// that it is tied to. What no formula reads is passed over: the counters `num_batches_tracked`
+    /// and the attention masks `attn.bias` and `attn.masked_bias`.
     ///
     /// ```
     /// use candle_core::{DType, Device};
@@ -52,8 +52,8 @@ impl Tensors {
     /// ```
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be read, and [`Error::Weights`], which lists all missing,
-    /// unexpected and mis-shaped tensors, when it does not fit.
+    /// [`Error::File`] when the file cannot be read, and [`Error::Weights`], which lists all
+    /// missing, unexpected and mis-shaped tensors, when it does not fit.
     pub fn load_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|error| unusable(path, error))?;
@@ -108,7 +108,7 @@ impl<'a> Weights<'a> {
         Ok(self.file.load(name, &Device::Cpu)?)
     }
 
-    /// What keeps the file from fitting the model, in words.
+    /// The differences between the file's tensors and the model's, in words.
     fn differences(&self, model: &Tensors) -> Result<Vec<String>> {
         let mut missing = Vec::new();
         let mut misshaped = Vec::new();
@@ -153,7 +153,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Whether a tensor in a public file has no part in the model's function.
+/// Whether a tensor in a public file has no influence on the model's output.
 fn unread(name: &str) -> bool {
     [".num_batches_tracked", ".attn.bias", ".attn.masked_bias"]
         .iter()

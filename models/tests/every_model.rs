@@ -5,7 +5,7 @@
 
 mod common;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use common::{uniform, weighted_sum};
 use models::{Model, ModelSpec, Pass};
 
@@ -118,14 +118,14 @@ fn train(case: &Case) -> Vec<Vec<u32>> {
     let logits = model.forward(&input, Pass::Train { seed: 3 }).unwrap();
     let gradients = weighted_sum(&logits).unwrap().backward().unwrap();
     let tensors = model.tensors();
-    let gradient = |(_, var): &(_, candle_core::Var)| bits(gradients.get(var).unwrap());
+    let gradient = |(_, var): &(_, Var)| bits(gradients.get(var).unwrap());
     let mut all = vec![bits(&logits)];
     all.extend(tensors.parameters.iter().map(gradient));
     all.extend(tensors.buffers.iter().map(|(_, var)| bits(var)));
     if case.vocabulary.is_some() {
         let loss = model.loss(&input, &input, Pass::Train { seed: 3 }).unwrap();
         let gradients = loss.backward().unwrap();
-        let gradient = |(_, var): &(_, candle_core::Var)| bits(gradients.get(var).unwrap());
+        let gradient = |(_, var): &(_, Var)| bits(gradients.get(var).unwrap());
         all.push(bits(&loss));
         all.extend(tensors.parameters.iter().map(gradient));
     }
@@ -201,6 +201,76 @@ fn evaluation_passes_are_repeatable_and_move_nothing() {
         );
         assert_eq!(evaluate() != first, normalized, "{}", case.spec);
     }
+}
+
+/// What a rejected trial of a line search does: a training pass, with its gradient, at parameters
+/// far away, where nothing stays finite.
+#[test]
+fn a_pass_that_is_undone_leaves_no_trace() {
+    for case in CASES {
+        let (untouched, input) = case.build();
+        let (tried, _) = case.build();
+        let train = |model: &dyn Model, seed| {
+            let logits = model.forward(&input, Pass::Train { seed }).unwrap();
+            let gradients = weighted_sum(&logits).unwrap().backward().unwrap();
+            let parameters = model.tensors().parameters.iter();
+            let mut all: Vec<_> = parameters
+                .map(|(_, var)| bits(gradients.get(var).unwrap()))
+                .collect();
+            all.push(bits(&logits));
+            all
+        };
+        train(&*untouched, 1);
+        train(&*tried, 1);
+
+        let tensors = tried.tensors();
+        let start: Vec<Tensor> = tensors
+            .parameters
+            .iter()
+            .map(|(_, var)| var.as_detached_tensor().copy().unwrap())
+            .collect();
+        let snapshot = tensors.snapshot_buffers().unwrap();
+        for (_, var) in &tensors.parameters {
+            var.set(&(var.as_detached_tensor() * 1e30).unwrap())
+                .unwrap();
+        }
+        train(&*tried, 2);
+        let finite = |(_, var): &(String, Var)| {
+            let values: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
+            values.iter().all(|value| value.is_finite())
+        };
+        let normalized = !tensors.buffers.is_empty();
+        assert_eq!(
+            !tensors.buffers.iter().all(finite),
+            normalized,
+            "{}",
+            case.spec
+        );
+        for ((_, var), value) in tensors.parameters.iter().zip(&start) {
+            var.set(value).unwrap();
+        }
+        tensors.restore_buffers(&snapshot).unwrap();
+
+        let evaluate = |model: &dyn Model| bits(&model.forward(&input, Pass::Eval).unwrap());
+        assert_eq!(evaluate(&*tried), evaluate(&*untouched), "{}", case.spec);
+        assert_eq!(train(&*tried, 3), train(&*untouched, 3), "{}", case.spec);
+        assert_eq!(evaluate(&*tried), evaluate(&*untouched), "{}", case.spec);
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_model_is_refused() {
+    let of = |spec| images(spec, &[1]).build().0;
+    let small = of(r#"{"kind": "resnet", "depth": 8, "width": 4}"#);
+    let wide = of(r#"{"kind": "resnet", "depth": 8, "width": 8}"#);
+    let deep = of(r#"{"kind": "resnet", "depth": 14, "width": 4}"#);
+    let snapshot = small.tensors().snapshot_buffers().unwrap();
+    let error = |model: &dyn Model| {
+        let refused = model.tensors().restore_buffers(&snapshot);
+        refused.unwrap_err().to_string()
+    };
+    assert!(error(&*wide).contains("buffer `bn1.running_mean`"));
+    assert!(error(&*deep).contains("14 buffers: expected"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! The dense classifiers against PyTorch and GPT against Hugging Face's transformers: logits, losses
-//! and gradients, with the names and shapes of all tensors. `golden/dense_language.py` writes the
-//! values.
+//! The dense classifiers against PyTorch and GPT against Hugging Face's transformers: logits,
+//! losses and gradients, with the names and shapes of all tensors. `golden/dense_language.py`
+//! writes the values.
 
 #![allow(clippy::unwrap_used)]
 

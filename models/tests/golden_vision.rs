@@ -58,9 +58,9 @@ golden!(
     ResNetConfig::fuse().width(2),
     [DOUBLE]
 );
-// Among the millions of units of these, one is so near zero that rounding to single precision puts it
-// on the other side of ReLU, which changes gradients by up to a hundredth (PyTorch's own single and
-// double precision differ by as much on ResNet-50).
+// Among the millions of units of these, one is so near zero that rounding to single precision puts
+// it on the other side of ReLU, which changes gradients by up to a hundredth (PyTorch's own single
+// and double precision differ by as much on ResNet-50).
 golden!(
     resnet_18_of_torchvision,
     "resnet-18",

@@ -289,6 +289,7 @@ impl Problem for ClassificationProblem {
         Ok(Box::new(BatchLoss {
             shared: shared(&batch, self.order.overlap())?.map(loss),
             batch: loss(batch),
+            tensors: self.model.tensors(),
         }))
     }
 
@@ -349,8 +350,9 @@ impl Problem for ClassificationProblem {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use optim::StopReason;
+    use optim::{LbfgsConfig, LineSearch, Meter, Optimizer, Oracle, StopReason};
 
+    use super::super::all_finite;
     use super::*;
     use crate::data::Library;
 
@@ -406,6 +408,27 @@ mod tests {
             .loss_and_gradient()
             .unwrap()
             .0
+    }
+
+    #[test]
+    fn points_that_are_not_finite_leave_no_trace_in_running_statistics() {
+        let mut problem = problem(&[], "a", 1);
+        // The first trials of each search are so far away that nothing stays finite there.
+        let config = LbfgsConfig {
+            lr: 1e20,
+            line_search: LineSearch::Armijo,
+            ..LbfgsConfig::default()
+        };
+        let mut lbfgs = config.build(problem.parameters()).unwrap();
+        let mut meter = Meter::new();
+        for step in 0..2 {
+            let mut objective = problem.objective(step).unwrap();
+            let mut oracle = Oracle::new(objective.as_mut(), &mut meter);
+            lbfgs.step(&mut oracle).unwrap();
+        }
+        assert!(meter.counts().evaluations() > 4);
+        assert!(all_finite(problem.model.tensors()).unwrap());
+        assert!(problem.measure().unwrap().loss.is_finite());
     }
 
     #[test]

@@ -241,6 +241,7 @@ impl Problem for LanguageProblem {
         Ok(Box::new(BatchLoss {
             shared: shared(&windows, self.order.overlap())?.map(loss),
             batch: loss(windows),
+            tensors: self.model.tensors(),
         }))
     }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use models::Summary;
+use models::{Summary, Tensors};
 use optim::{Gradient, Objective, Parameters, Step};
 use serde::{Deserialize, Serialize};
 
@@ -287,25 +287,63 @@ fn check_share(validation: Option<f64>) -> Result<(), String> {
     }
 }
 
-/// The mean loss over a batch, and over those of its samples that the batch before has too.
-struct BatchLoss<L> {
+/// The loss of a batch, and of the samples that it shares with the batch before.
+///
+/// An evaluation where the loss or a running statistic is not finite leaves the network's buffers as
+/// they were: no optimizer goes on from such a point.
+struct BatchLoss<'a, L> {
     batch: L,
     shared: Option<L>,
+    tensors: &'a Tensors,
 }
 
-impl<L: Objective> Objective for BatchLoss<L> {
+impl<L: Objective> BatchLoss<'_, L> {
+    fn evaluate<R>(
+        &mut self,
+        evaluation: impl FnOnce(&mut Self) -> optim::Result<(f64, R)>,
+    ) -> optim::Result<(f64, R)> {
+        let before = self.tensors.snapshot_buffers()?;
+        let (loss, rest) = evaluation(self)?;
+        if !(loss.is_finite() && all_finite(self.tensors)?) {
+            self.tensors.restore_buffers(&before)?;
+        }
+        Ok((loss, rest))
+    }
+}
+
+impl<L: Objective> Objective for BatchLoss<'_, L> {
     fn loss(&mut self) -> optim::Result<f64> {
-        self.batch.loss()
+        let (loss, ()) = self.evaluate(|this| Ok((this.batch.loss()?, ())))?;
+        Ok(loss)
     }
 
     fn loss_and_gradient(&mut self) -> optim::Result<(f64, Gradient)> {
-        self.batch.loss_and_gradient()
+        self.evaluate(|this| this.batch.loss_and_gradient())
     }
 
     fn overlap_gradient(&mut self) -> optim::Result<Gradient> {
-        let shared = self.shared.as_mut().ok_or(optim::Error::NoOverlap)?;
-        Ok(shared.loss_and_gradient()?.1)
+        let (_, gradient) = self.evaluate(|this| {
+            let shared = this.shared.as_mut().ok_or(optim::Error::NoOverlap)?;
+            shared.loss_and_gradient()
+        })?;
+        Ok(gradient)
     }
+}
+
+/// Whether all buffers hold finite numbers only.
+fn all_finite(tensors: &Tensors) -> candle_core::Result<bool> {
+    let buffers = tensors.buffers.iter();
+    let flat: Vec<Tensor> = buffers
+        .map(|(_, buffer)| buffer.as_detached_tensor().flatten_all())
+        .collect::<candle_core::Result<_>>()?;
+    if flat.is_empty() {
+        return Ok(true);
+    }
+    let values = Tensor::cat(&flat, 0)?.to_dtype(DType::F64)?;
+    Ok(values
+        .to_vec1::<f64>()?
+        .iter()
+        .all(|value| value.is_finite()))
 }
 
 /// The first samples of a batch that it shares with the batch before, in the tensors of inputs and answers.

@@ -14,8 +14,9 @@ pub struct LogisticConfig {
     pub inputs: usize,
     /// Classes.
     pub classes: usize,
-    /// Whether the logits pass through a sigmoid, as in the published FUSE experiments. Cross-entropy
-    /// of the result cannot fall below ln(1 + (classes - 1) / e): 1.4612 for 10 classes.
+    /// Whether the logits pass through a sigmoid, as in the published FUSE experiments.
+    /// Cross-entropy of the result cannot fall below ln(1 + (classes - 1) / e): 1.4612 for 10
+    /// classes.
     pub sigmoid: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Classifiers made of affine maps. Images are flattened on the way in.
+//! Classifiers made of affine maps. Images are flattened first.
 
 mod linear;
 mod logistic;

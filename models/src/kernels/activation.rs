@@ -3,7 +3,7 @@
 use candle_core::Shape;
 
 use super::{Float, Function, map_chunks};
-use crate::layer::Activation;
+use crate::options::Activation;
 
 /// An activation as a function of its own.
 pub(crate) struct Activate {

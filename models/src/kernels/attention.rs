@@ -3,27 +3,26 @@
 use candle_core::Shape;
 use rayon::prelude::*;
 
-use super::buffer::unwritten;
-use super::dropout::Noise;
+use super::dropout::DropoutMask;
 use super::matmul::{Matrix, Target, Write, product};
 use super::parallel::{max_of, sum_of, sum_of_products};
 use super::{Float, Function, vectorized};
 
-/// How many queries are handled at once: their scores stay in cache, and keys that all of them must
-/// not see are skipped.
+/// How many queries are handled at once. Their scores stay in the cache, and keys that none of them
+/// may see are skipped.
 const QUERIES: usize = 64;
 
 /// Scaled dot-product attention in which position t sees positions up to t.
 ///
 /// The input has shape `[batch, time, 3 * heads * head_width]`: queries, keys and values side by
-/// side, each with its heads side by side. The probabilities are computed again in the backward
-/// pass (as in FlashAttention, Dao et al. 2022), so that memory grows with time and not its square.
-pub(crate) struct CausalAttention {
+/// side, each with its heads side by side. The backward pass computes the probabilities again (as
+/// in FlashAttention, Dao et al. 2022), so that memory grows with `time` and not with its square.
+pub(crate) struct Attend {
     pub(crate) batch: usize,
     pub(crate) time: usize,
     pub(crate) heads: usize,
     pub(crate) head_width: usize,
-    pub(crate) dropout: Option<Noise>,
+    pub(crate) dropout: Option<DropoutMask>,
 }
 
 /// One head of one batch element.
@@ -33,7 +32,7 @@ struct Head<'a, T> {
     values: &'a [T],
     stride: usize,
     width: usize,
-    /// The index of its first probability among all.
+    /// The index of its first probability among those of all heads.
     first: usize,
 }
 
@@ -43,12 +42,12 @@ impl<'a, T: Float> Head<'a, T> {
     }
 }
 
-impl CausalAttention {
+impl Attend {
     pub(super) fn width(&self) -> usize {
         self.heads * self.head_width
     }
 
-    /// Where a head's queries start in the input, and its output in the output.
+    /// Where a head's queries start in the input, and where its output starts in the output.
     fn offsets(&self, task: usize) -> (usize, usize) {
         let (batch, head) = (task / self.heads, task % self.heads);
         let row = batch * self.time * self.width();
@@ -109,10 +108,10 @@ impl CausalAttention {
     /// Multiplies the probabilities of queries from `start` on, or their gradients, by the dropout
     /// factors.
     fn drop_out<T: Float>(&self, head: &Head<T>, start: usize, end: usize, values: &mut [T]) {
-        if let Some(noise) = self.dropout {
+        if let Some(mask) = self.dropout {
             for (i, row) in values.chunks_exact_mut(end).enumerate() {
                 let first = head.first + (start + i) * self.time;
-                noise.apply(first, row, |value, factor| *value *= factor);
+                mask.apply(first, row, |value, factor| *value *= factor);
             }
         }
     }
@@ -194,7 +193,7 @@ impl CausalAttention {
     }
 }
 
-impl Function<1> for CausalAttention {
+impl Function<1> for Attend {
     const NAME: &'static str = "causal-attention";
 
     fn shape(&self) -> Shape {
@@ -203,7 +202,7 @@ impl Function<1> for CausalAttention {
 
     fn forward<T: Float>(&self, [input]: [&[T]; 1]) -> Vec<T> {
         let width = self.width();
-        let mut output = unwritten(self.batch * self.time * width);
+        let mut output = vec![T::zero(); self.batch * self.time * width];
         let target = Target::new(&mut output, width);
         (0..self.batch * self.heads)
             .into_par_iter()
@@ -235,7 +234,7 @@ impl Function<1> for CausalAttention {
         gradient: &[T],
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
-        let mut result = unwritten(input.len());
+        let mut result = vec![T::zero(); input.len()];
         let target = Target::new(&mut result, 3 * self.width());
         (0..self.batch * self.heads)
             .into_par_iter()

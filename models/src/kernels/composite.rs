@@ -1,4 +1,4 @@
-//! Differentiable functions of a tensor and any number of parameters as nodes of Candle's graph.
+//! Functions of one tensor and any number of parameters as nodes of Candle's graph.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{
@@ -6,12 +6,12 @@ use candle_core::{
 };
 
 use super::Float;
-use super::function::{on_cpu, slices};
+use super::node::{on_cpu, slices};
 use super::parallel::in_pool;
-use super::stand_in::{Gradients, stand_ins};
+use super::proxy::{ProxyGradients, proxies};
 
-/// A differentiable function of flat slices in row-major order. It knows its shapes; whoever builds it
-/// has checked that they fit.
+/// A differentiable function of an input and parameters, given as flat slices in row-major order.
+/// It holds the shapes; the caller that builds it must have checked that they fit the slices.
 pub(crate) trait Composite: Send + Sync + 'static {
     /// The name that Candle's errors show.
     const NAME: &'static str;
@@ -37,19 +37,19 @@ pub(crate) fn apply_composite(
     input: &Tensor,
     parameters: &[Var],
 ) -> Result<Tensor> {
-    let (stand_ins, gradients) = stand_ins(parameters)?;
+    let (proxies, gradients) = proxies(parameters)?;
     let node = Node {
         function,
         parameters: parameters.to_vec(),
         gradients,
     };
-    input.contiguous()?.apply_op2(&stand_ins, node)
+    input.contiguous()?.apply_op2(&proxies, node)
 }
 
 struct Node<F> {
     function: F,
     parameters: Vec<Var>,
-    gradients: Gradients,
+    gradients: ProxyGradients,
 }
 
 impl<F: Composite> Node<F> {
@@ -120,7 +120,7 @@ impl<F: Composite> CustomOp2 for Node<F> {
     fn bwd(
         &self,
         input: &Tensor,
-        stand_ins: &Tensor,
+        proxies: &Tensor,
         _output: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -129,6 +129,6 @@ impl<F: Composite> CustomOp2 for Node<F> {
             DType::F64 => self.backward::<f64>(input, gradient)?,
             other => return Err(Error::UnsupportedDTypeForOp(other, F::NAME).bt()),
         };
-        Ok((Some(input_gradient), Some(stand_ins.zeros_like()?)))
+        Ok((Some(input_gradient), Some(proxies.zeros_like()?)))
     }
 }

@@ -3,13 +3,12 @@
 use candle_core::Shape;
 use rayon::prelude::*;
 
-use super::buffer::unwritten;
 use super::convolution::{Forward, Geometry, InputGradient, WeightGradient};
-use super::images::images_per_task;
-use super::parallel::{combine, sum_of};
+use super::parallel::{combine, from_pieces, images_per_task, sum_of};
 use super::{Float, Function, vectorized};
 
-/// The convolution of `[batch, in_channels, height, width]` with a weight and, as third input, a bias.
+/// The convolution of `[batch, in_channels, height, width]` with a weight and, as third input, a
+/// bias.
 pub(crate) struct Convolve(pub(crate) Geometry);
 
 impl Convolve {
@@ -23,18 +22,19 @@ impl Convolve {
         let Self(geometry) = self;
         let forward = Forward::new(*geometry, weight);
         let images = images_per_task(geometry.batch);
-        let mut output = unwritten(geometry.batch * geometry.out_size());
-        output
-            .par_chunks_mut(images * geometry.out_size())
-            .zip(input.par_chunks(images * geometry.in_size()))
-            .for_each(|(outputs, inputs)| {
+        let (in_size, out_size) = (geometry.in_size(), geometry.out_size());
+        from_pieces(
+            geometry.batch * out_size,
+            images * out_size,
+            |task, outputs| {
                 let mut scratch = forward.scratch();
-                let outputs = outputs.chunks_exact_mut(geometry.out_size());
-                for (output, input) in outputs.zip(inputs.chunks_exact(geometry.in_size())) {
+                let inputs = input[task * images * in_size..].chunks_exact(in_size);
+                for (output, input) in outputs.chunks_exact_mut(out_size).zip(inputs) {
                     forward.image(input, bias, &mut scratch, output);
                 }
-            });
-        output
+            },
+        )
+        .0
     }
 
     fn gradients<T: Float>(
@@ -55,8 +55,8 @@ impl Convolve {
     }
 }
 
-/// The gradients with respect to a convolution's input and weight, where `write_gradient` writes the
-/// gradient with respect to the output of a task's image.
+/// The gradients with respect to a convolution's input and weight. `write_gradient` is given a
+/// task, an image within it, and where to write the gradient with respect to that image's output.
 pub(crate) fn convolution_gradients<T: Float>(
     geometry: Geometry,
     input: &[T],
@@ -68,9 +68,8 @@ pub(crate) fn convolution_gradients<T: Float>(
     let in_size = geometry.in_size();
     let input_gradient = input_needed.then(|| InputGradient::new(geometry, weight));
     let weight_gradient = weight_needed.then(|| WeightGradient::new(geometry));
-    let mut result = unwritten(if input_needed { input.len() } else { 0 });
     let task = |task: usize, inputs: &[T], results: &mut [T]| {
-        let mut gradient = unwritten(geometry.out_size());
+        let mut gradient = vec![T::zero(); geometry.out_size()];
         let mut frames = input_gradient.as_ref().map(InputGradient::scratch);
         let mut state = weight_gradient
             .as_ref()
@@ -89,22 +88,23 @@ pub(crate) fn convolution_gradients<T: Float>(
         }
         state.map(|(_, sum)| sum)
     };
-    let inputs = input.par_chunks(images * in_size).enumerate();
-    let sums: Option<Vec<Vec<T>>> = if input_needed {
-        inputs
-            .zip(result.par_chunks_mut(images * in_size))
-            .map(|((index, inputs), results)| task(index, inputs, results))
-            .collect()
+    let piece = images * in_size;
+    let (result, sums) = if input_needed {
+        let (result, sums) = from_pieces(input.len(), piece, |index, results| {
+            task(index, &input[index * piece..][..results.len()], results)
+        });
+        (Some(result), sums)
     } else {
-        inputs
-            .map(|(index, inputs)| task(index, inputs, &mut []))
-            .collect()
+        let inputs = input.par_chunks(piece).enumerate();
+        let sums = inputs.map(|(index, inputs)| task(index, inputs, &mut []));
+        (None, sums.collect())
     };
+    let sums: Option<Vec<Vec<T>>> = sums.into_iter().collect();
     let weight_result = weight_gradient.zip(sums).map(|(step, sums)| {
         let size = sums.first().map_or(0, Vec::len);
         step.unpack(&combine(sums, size))
     });
-    [input_needed.then_some(result), weight_result]
+    [result, weight_result]
 }
 
 impl Function<2> for Convolve {

@@ -1,28 +1,28 @@
-//! Convolution, maximum pooling and ReLU as one function: the convolved image stays in the cache, and kept is
-//! only which of its pixels each output was.
+//! Convolution, maximum pooling and ReLU as one function.
+//!
+//! The convolved image never leaves the cache. For the backward pass, only the position of each
+//! maximum is saved.
 
 use candle_core::Shape;
 use rayon::prelude::*;
 
-use super::buffer::unwritten;
 use super::conv2d::convolution_gradients;
 use super::convolution::{Forward, Geometry};
-use super::images::images_per_task;
-use super::parallel::combine;
+use super::parallel::{combine, images_per_task};
 use super::pool::ColumnMaxima;
-use super::{Float, Function, Kept, vectorized};
-use crate::layer::Window;
+use super::{Float, Function, Saved, vectorized};
+use crate::options::Window;
 
-/// Marks an output that ReLU set to zero, which passes no gradient on.
-const NONE: u32 = u32::MAX;
+/// Stands for the pixel of an output that ReLU set to zero: it passes no gradient on.
+const NO_PIXEL: u32 = u32::MAX;
 
 /// `relu(max over windows of conv(x, W) + b)` of images x.
 pub(crate) struct ConvolvePool {
     geometry: Geometry,
     rows: Vec<Window>,
     columns: Vec<Window>,
-    /// For each output the pixel of the convolved image that it is, or [`NONE`].
-    kept: Kept<Vec<u32>>,
+    /// The pixel of the convolved image that each output was taken from, or [`NO_PIXEL`].
+    saved: Saved<Vec<u32>>,
 }
 
 impl ConvolvePool {
@@ -32,7 +32,7 @@ impl ConvolvePool {
             geometry,
             rows,
             columns,
-            kept: Kept::default(),
+            saved: Saved::default(),
         }
     }
 
@@ -45,59 +45,63 @@ impl ConvolvePool {
         let geometry = &self.geometry;
         let forward = Forward::new(*geometry, weight);
         let (images, size) = (images_per_task(geometry.batch), self.size());
-        let mut output = unwritten(geometry.batch * size);
-        let mut taken = vec![NONE; geometry.batch * size];
+        let mut output = vec![T::zero(); geometry.batch * size];
+        let mut argmax = vec![NO_PIXEL; geometry.batch * size];
         output
             .par_chunks_mut(images * size)
-            .zip(taken.par_chunks_mut(images * size))
+            .zip(argmax.par_chunks_mut(images * size))
             .zip(input.par_chunks(images * geometry.in_size()))
-            .for_each(|((outputs, taken), inputs)| {
+            .for_each(|((outputs, argmax), inputs)| {
                 let mut scratch = forward.scratch();
-                let mut convolved = unwritten(geometry.out_size());
+                let mut convolved = vec![T::zero(); geometry.out_size()];
                 let results = outputs
                     .chunks_exact_mut(size)
-                    .zip(taken.chunks_exact_mut(size));
+                    .zip(argmax.chunks_exact_mut(size));
                 let inputs = inputs.chunks_exact(geometry.in_size());
-                for ((output, taken), input) in results.zip(inputs) {
+                for ((output, argmax), input) in results.zip(inputs) {
                     forward.image(input, Some(bias), &mut scratch, &mut convolved);
-                    vectorized(|| self.pool(&convolved, output, taken));
+                    vectorized(|| self.pool(&convolved, output, argmax));
                 }
             });
-        (output, taken)
+        (output, argmax)
     }
 
     /// Pools one image.
     #[inline(always)]
-    fn pool<T: Float>(&self, convolved: &[T], output: &mut [T], taken: &mut [u32]) {
-        let mut results = output.iter_mut().zip(taken);
+    fn pool<T: Float>(&self, convolved: &[T], output: &mut [T], argmax: &mut [u32]) {
+        let mut results = output.iter_mut().zip(argmax);
         let mut maxima = ColumnMaxima::new(self.geometry.out_width());
         for channel in 0..self.geometry.out_channels {
             let start = channel * self.geometry.out_plane();
             let plane = &convolved[start..][..self.geometry.out_plane()];
             for rows in &self.rows {
                 maxima.find(plane, *rows);
-                for (columns, (output, taken)) in self.columns.iter().zip(&mut results) {
+                for (columns, (output, argmax)) in self.columns.iter().zip(&mut results) {
                     let pixel = maxima.index(*columns);
                     // NaN compares false and passes through.
                     let zero = plane[pixel] <= T::zero();
                     *output = if zero { T::zero() } else { plane[pixel] };
-                    *taken = if zero { NONE } else { (start + pixel) as u32 };
+                    *argmax = if zero {
+                        NO_PIXEL
+                    } else {
+                        (start + pixel) as u32
+                    };
                 }
             }
         }
     }
 
-    /// The sum of the gradients that get through, of each channel.
-    fn bias_gradient<T: Float>(&self, gradient: &[T], taken: &[u32]) -> Vec<T> {
+    /// For each channel, the sum of the gradients that ReLU lets through.
+    fn bias_gradient<T: Float>(&self, gradient: &[T], argmax: &[u32]) -> Vec<T> {
         let plane = self.rows.len() * self.columns.len();
         let images = gradient
             .par_chunks_exact(self.size())
-            .zip(taken.par_chunks_exact(self.size()));
+            .zip(argmax.par_chunks_exact(self.size()));
         let sums: Vec<Vec<T>> = images
-            .map(|(gradient, taken)| {
-                let planes = gradient.chunks_exact(plane).zip(taken.chunks_exact(plane));
+            .map(|(gradient, argmax)| {
+                let planes = gradient.chunks_exact(plane).zip(argmax.chunks_exact(plane));
                 planes
-                    .map(|(gradient, taken)| sum(gradient, taken))
+                    .map(|(gradient, argmax)| sum(gradient, argmax))
                     .collect()
             })
             .collect();
@@ -105,10 +109,14 @@ impl ConvolvePool {
     }
 }
 
-fn sum<T: Float>(gradient: &[T], taken: &[u32]) -> T {
+fn sum<T: Float>(gradient: &[T], argmax: &[u32]) -> T {
     let mut sum = T::zero();
-    for (gradient, taken) in gradient.iter().zip(taken) {
-        sum += if *taken == NONE { T::zero() } else { *gradient };
+    for (gradient, argmax) in gradient.iter().zip(argmax) {
+        sum += if *argmax == NO_PIXEL {
+            T::zero()
+        } else {
+            *gradient
+        };
     }
     sum
 }
@@ -126,8 +134,8 @@ impl Function<3> for ConvolvePool {
     }
 
     fn forward<T: Float>(&self, inputs: [&[T]; 3]) -> Vec<T> {
-        let (output, taken) = self.evaluate(inputs);
-        self.kept.put(taken);
+        let (output, argmax) = self.evaluate(inputs);
+        self.saved.put(argmax);
         output
     }
 
@@ -138,8 +146,8 @@ impl Function<3> for ConvolvePool {
         gradient: &[T],
         [input_needed, weight_needed, bias_needed]: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
-        let taken = self.kept.take();
-        let taken = taken.unwrap_or_else(|| self.evaluate(inputs).1);
+        let argmax = self.saved.take();
+        let argmax = argmax.unwrap_or_else(|| self.evaluate(inputs).1);
         let (images, size) = (images_per_task(self.geometry.batch), self.size());
         let [input_gradient, weight_gradient] = convolution_gradients(
             self.geometry,
@@ -150,14 +158,14 @@ impl Function<3> for ConvolvePool {
                 let start = (task * images + image) * size;
                 let gradient = &gradient[start..][..size];
                 target.fill(T::zero());
-                for (gradient, taken) in gradient.iter().zip(&taken[start..][..size]) {
-                    if *taken != NONE {
-                        target[*taken as usize] += *gradient;
+                for (gradient, argmax) in gradient.iter().zip(&argmax[start..][..size]) {
+                    if *argmax != NO_PIXEL {
+                        target[*argmax as usize] += *gradient;
                     }
                 }
             },
         );
-        let bias_gradient = bias_needed.then(|| self.bias_gradient(gradient, &taken));
+        let bias_gradient = bias_needed.then(|| self.bias_gradient(gradient, &argmax));
         [input_gradient, weight_gradient, bias_gradient]
     }
 }

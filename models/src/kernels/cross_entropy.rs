@@ -5,17 +5,16 @@ use std::sync::OnceLock;
 use candle_core::Shape;
 use rayon::prelude::*;
 
-use super::buffer::unwritten;
 use super::parallel::{max_of, rows_per_piece, sum_of};
-use super::{Float, Function, for_each_row_block, vectorized};
+use super::{Float, Function, for_each_row_block, from_row_blocks, vectorized};
 
 /// The mean over the targets t of `lse(x) - (1 - s) x_t - s mean(x)`, where lse is the logarithm of
-/// the sum of exponentials and s the label smoothing. Each target is a class or `None`, which is
-/// left out; at least one is a class.
+/// the sum of exponentials and s the label smoothing. A target is a class, or `None` and then
+/// ignored; at least one is a class.
 pub(crate) struct MeanCrossEntropy {
     pub(super) classes: usize,
     pub(super) targets: Vec<Option<u32>>,
-    /// How many targets count.
+    /// How many targets are classes.
     pub(super) count: f64,
     pub(super) smoothing: f64,
     log_sums: OnceLock<Vec<f64>>,
@@ -32,7 +31,7 @@ impl MeanCrossEntropy {
         }
     }
 
-    /// The logarithm of the sum of exponentials of each row whose target counts.
+    /// The logarithm of the sum of exponentials of each row whose target is a class.
     fn log_sums<T: Float>(&self, logits: &[T]) -> Vec<f64> {
         let piece = rows_per_piece(self.classes);
         self.targets
@@ -51,8 +50,8 @@ impl MeanCrossEntropy {
             .collect()
     }
 
-    /// Puts the gradient with respect to the logits in their place, given that with respect to the
-    /// loss.
+    /// Replaces the logits by the gradient with respect to them; `gradient` is that with respect to
+    /// the loss.
     pub(crate) fn differentiate_in_place<T: Float>(&self, logits: &mut [T], gradient: T) {
         let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
         for_each_row_block(logits, self.classes, |first, rows| {
@@ -111,8 +110,7 @@ impl Function<1> for MeanCrossEntropy {
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
         let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
-        let mut result = unwritten(logits.len());
-        for_each_row_block(&mut result, self.classes, |first, rows| {
+        let result = from_row_blocks(logits.len(), self.classes, |first, rows| {
             rows.copy_from_slice(&logits[first * self.classes..][..rows.len()]);
             self.differentiate(first, rows, log_sums, gradient[0]);
         });

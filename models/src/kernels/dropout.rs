@@ -6,17 +6,17 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Float, Function, for_each_row_block};
 
-/// The random factors of one dropout layer in one pass: 0 with probability `rate`, else
-/// `1 / (1 - rate)`. Element i is drawn from word i of a random stream, so that factors are drawn
-/// again where they are needed and never kept.
+/// The random factors of one dropout layer in one pass: 0 with probability `rate`, else `1 / (1 -
+/// rate)`. Factor i is made from word i of a random stream. So the backward pass can draw the same
+/// factors again, and none is ever stored.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Noise {
+pub(crate) struct DropoutMask {
     pub(crate) rate: f64,
     pub(crate) seed: u64,
     pub(crate) stream: u64,
 }
 
-impl Noise {
+impl DropoutMask {
     /// Random words below this drop their element.
     pub(super) fn threshold(&self) -> u32 {
         (self.rate * 2f64.powi(32)) as u32
@@ -58,21 +58,21 @@ impl Noise {
 
 /// The product of a tensor with random factors.
 pub(crate) struct DropOut {
-    pub(crate) noise: Noise,
+    pub(crate) mask: DropoutMask,
     pub(crate) shape: Shape,
 }
 
 impl DropOut {
     /// Multiplies all values by their factors.
-    pub(super) fn scale_in_place<T: Float>(noise: Noise, values: &mut [T]) {
+    pub(super) fn scale_in_place<T: Float>(mask: DropoutMask, values: &mut [T]) {
         for_each_row_block(values, 1, |start, values| {
-            noise.apply(start, values, |value, factor| *value *= factor);
+            mask.apply(start, values, |value, factor| *value *= factor);
         });
     }
 
     fn scale<T: Float>(&self, values: &[T]) -> Vec<T> {
         let mut result = values.to_vec();
-        Self::scale_in_place(self.noise, &mut result);
+        Self::scale_in_place(self.mask, &mut result);
         result
     }
 }

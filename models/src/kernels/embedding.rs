@@ -2,8 +2,7 @@
 
 use candle_core::Shape;
 
-use super::buffer::unwritten;
-use super::{Float, Function, for_each_row_block};
+use super::{Float, Function, from_row_blocks};
 
 /// The rows `ids` of a table; each id has been checked to be within it.
 pub(crate) struct LookUp {
@@ -20,14 +19,12 @@ impl Function<1> for LookUp {
     }
 
     fn forward<T: Float>(&self, [table]: [&[T]; 1]) -> Vec<T> {
-        let mut output = unwritten(self.ids.len() * self.width);
-        for_each_row_block(&mut output, self.width, |first, rows| {
-            let rows = rows.chunks_exact_mut(self.width);
-            for (row, id) in rows.zip(&self.ids[first..]) {
-                row.copy_from_slice(&table[*id as usize * self.width..][..self.width]);
+        let width = self.width;
+        from_row_blocks(self.ids.len() * width, width, |first, rows| {
+            for (row, id) in rows.chunks_exact_mut(width).zip(&self.ids[first..]) {
+                row.copy_from_slice(&table[*id as usize * width..][..width]);
             }
-        });
-        output
+        })
     }
 
     fn backward<T: Float>(

@@ -23,8 +23,8 @@ impl Float for f32 {
 
     /// `2^n e^r` with `n = round(x / ln 2)` and the Taylor polynomial of degree 7 for `e^r`; as
     /// `|r| <= ln 2 / 2`, its remainder is below 6e-9. Unlike the standard library's, it has no
-    /// branch and no call, so that a loop over it is vector code. Results below 2^-125.5 are zero; NaN
-    /// stays NaN.
+    /// branch and no call, so that a loop over it is vector code. Results below 2^-125.5 are zero;
+    /// NaN stays NaN.
     #[inline(always)]
     fn exp(self) -> Self {
         // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.

@@ -1,15 +1,13 @@
 //! Group normalisation.
 
 use candle_core::Shape;
-use rayon::prelude::*;
 
-use super::batch_norm::{ChannelGradient, normalize, plane_moments, sums};
-use super::buffer::unwritten;
-use super::parallel::combine;
+use super::normalization::{ChannelGradient, normalize, plane_moments, sums};
+use super::parallel::{combine, from_pieces};
 use super::{Float, Function, vectorized};
 
-/// Normalisation of each group of channels of each image of `[batch, channels, height, width]`, then a
-/// weight and a bias for each channel.
+/// Normalisation of each group of channels of each image of `[batch, channels, height, width]`,
+/// then a weight and a bias for each channel.
 pub(crate) struct GroupNormalize {
     pub(crate) shape: Shape,
     pub(crate) channels: usize,
@@ -47,8 +45,8 @@ impl GroupNormalize {
         }
     }
 
-    /// Writes the gradient with respect to an image, and returns its part of those with respect to all
-    /// weights, then all biases.
+    /// Writes the gradient with respect to an image, and returns its part of those with respect to
+    /// all weights, then all biases.
     #[inline(always)]
     fn differentiate<T: Float>(
         &self,
@@ -99,12 +97,12 @@ impl Function<3> for GroupNormalize {
     }
 
     fn forward<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> Vec<T> {
-        let mut output = unwritten(input.len());
-        output
-            .par_chunks_exact_mut(self.size())
-            .zip(input.par_chunks_exact(self.size()))
-            .for_each(|(output, input)| vectorized(|| self.apply(input, weight, bias, output)));
-        output
+        let size = self.size();
+        from_pieces(input.len(), size, |image, output| {
+            let input = &input[image * size..][..size];
+            vectorized(|| self.apply(input, weight, bias, output));
+        })
+        .0
     }
 
     fn backward<T: Float>(
@@ -114,15 +112,12 @@ impl Function<3> for GroupNormalize {
         gradient: &[T],
         _needed: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
-        let mut result = unwritten(input.len());
-        let parameters = result
-            .par_chunks_exact_mut(self.size())
-            .zip(input.par_chunks_exact(self.size()))
-            .zip(gradient.par_chunks_exact(self.size()))
-            .map(|((result, input), gradient)| {
-                vectorized(|| self.differentiate(input, weight, gradient, result))
-            })
-            .collect();
+        let size = self.size();
+        let (result, parameters) = from_pieces(input.len(), size, |image, result| {
+            let input = &input[image * size..][..size];
+            let gradient = &gradient[image * size..][..size];
+            vectorized(|| self.differentiate(input, weight, gradient, result))
+        });
         let mut weight = combine(parameters, 2 * self.channels);
         let bias = weight.split_off(self.channels);
         [Some(result), Some(weight), Some(bias)]

@@ -1,11 +1,9 @@
 //! Normalisation of each row to zero mean and unit variance.
 
 use candle_core::Shape;
-use rayon::prelude::*;
 
-use super::buffer::unwritten;
-use super::parallel::{combine, rows_per_piece, sum_of};
-use super::{Float, Function, for_each_row_block, vectorized};
+use super::parallel::{combine, from_pieces, rows_per_piece, sum_of, sum_of_products};
+use super::{Float, Function, from_row_blocks, vectorized};
 
 /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` over rows of `width` elements.
 pub(crate) struct LayerNormalize {
@@ -46,7 +44,7 @@ impl LayerNormalize {
             *h = gradient[i] * weight[i];
         }
         let along_mean = sum_of(result, |h| h) / width;
-        let projection = super::parallel::sum_of_products(result, row, |h, x| h * (x - mean));
+        let projection = sum_of_products(result, row, |h, x| h * (x - mean));
         let along_row = projection * scale / width;
         for (h, x) in result.iter_mut().zip(row) {
             *h = (*h - along_mean - (*x - mean) * scale * along_row) * scale;
@@ -63,8 +61,7 @@ impl Function<3> for LayerNormalize {
 
     fn forward<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> Vec<T> {
         let width = self.width;
-        let mut output = unwritten(input.len());
-        for_each_row_block(&mut output, width, |first, rows| {
+        from_row_blocks(input.len(), width, |first, rows| {
             let input = &input[first * width..][..rows.len()];
             for (output, row) in rows.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
                 let (mean, scale) = self.moments(row);
@@ -72,8 +69,7 @@ impl Function<3> for LayerNormalize {
                     *y = (row[i] - mean) * scale * weight[i] + bias[i];
                 }
             }
-        });
-        output
+        })
     }
 
     fn backward<T: Float>(
@@ -85,24 +81,20 @@ impl Function<3> for LayerNormalize {
     ) -> [Option<Vec<T>>; 3] {
         let width = self.width;
         let piece = rows_per_piece(width) * width;
-        let mut result = unwritten(input.len());
-        let partials = result
-            .par_chunks_mut(piece)
-            .zip(input.par_chunks(piece).zip(gradient.par_chunks(piece)))
-            .map(|(result, (input, gradient))| {
-                let mut sums = vec![T::zero(); 2 * width];
-                vectorized(|| {
-                    for ((result, row), gradient) in result
-                        .chunks_exact_mut(width)
-                        .zip(input.chunks_exact(width))
-                        .zip(gradient.chunks_exact(width))
-                    {
-                        self.backward_row(row, weight, gradient, result, &mut sums);
-                    }
-                });
-                sums
-            })
-            .collect();
+        let (result, partials) = from_pieces(input.len(), piece, |index, result| {
+            let (input, gradient) = (&input[index * piece..], &gradient[index * piece..]);
+            let mut sums = vec![T::zero(); 2 * width];
+            vectorized(|| {
+                for ((result, row), gradient) in result
+                    .chunks_exact_mut(width)
+                    .zip(input.chunks_exact(width))
+                    .zip(gradient.chunks_exact(width))
+                {
+                    self.backward_row(row, weight, gradient, result, &mut sums);
+                }
+            });
+            sums
+        });
         let mut weight_gradient = combine(partials, 2 * width);
         let bias_gradient = weight_gradient.split_off(width);
         [Some(result), Some(weight_gradient), Some(bias_gradient)]

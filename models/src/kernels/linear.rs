@@ -2,14 +2,12 @@
 
 use candle_core::Shape;
 
-use super::buffer::unwritten;
 use super::matmul::{Matrix, Write, matmul};
-use super::{Float, Function, column_sums, for_each_row_block};
-use crate::layer::{Activation, WeightLayout};
+use super::{Float, Function, column_sums, from_row_blocks};
+use crate::options::{Activation, WeightLayout};
 
-/// `y = activation(x) W^T + b` for `rows` rows of `inputs` elements. As the activation is taken of
-/// the input, the backward pass needs nothing but the arguments, and the activated values are never
-/// kept.
+/// `y = activation(x) W^T + b` for `rows` rows of `inputs` elements. The activation is that of the
+/// input, so the backward pass needs only the arguments, and the activated values are not stored.
 pub(crate) struct Affine {
     pub(crate) rows: usize,
     pub(crate) inputs: usize,
@@ -43,7 +41,7 @@ impl Affine {
     }
 
     fn input_gradient<T: Float>(&self, input: &[T], weight: &[T], gradient: &[T]) -> Vec<T> {
-        let mut result = unwritten(input.len());
+        let mut result = vec![T::zero(); input.len()];
         let gradient = Matrix::new(gradient, self.rows, self.outputs);
         let weight = self.matrix(weight).transposed();
         matmul(gradient, weight, &mut result, Write::Replace);
@@ -79,7 +77,7 @@ impl Function<2> for Affine {
     }
 
     fn forward<T: Float>(&self, [input, weight]: [&[T]; 2]) -> Vec<T> {
-        let mut output = unwritten(self.rows * self.outputs);
+        let mut output = vec![T::zero(); self.rows * self.outputs];
         self.multiply(input, weight, &mut output, Write::Replace);
         output
     }
@@ -107,8 +105,7 @@ impl Function<3> for Affine {
     }
 
     fn forward<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> Vec<T> {
-        let mut output = unwritten(self.rows * self.outputs);
-        for_each_row_block(&mut output, self.outputs, |_, rows| {
+        let mut output = from_row_blocks(self.rows * self.outputs, self.outputs, |_, rows| {
             for row in rows.chunks_exact_mut(self.outputs) {
                 row.copy_from_slice(bias);
             }

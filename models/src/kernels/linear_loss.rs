@@ -1,16 +1,18 @@
-//! The loss of a linear map's outputs, whose gradient takes their place: with a large vocabulary
-//! they are the largest tensors of a language model.
+//! A linear map and the cross-entropy of its outputs in one function.
+//!
+//! With a large vocabulary these outputs are the largest tensor of a language model. The backward
+//! pass writes their gradient over them, so that there is only one tensor of this size.
 
 use candle_core::{Shape, Storage};
 
-use super::{Affine, Float, Function, Kept, MeanCrossEntropy};
+use super::{Affine, Float, Function, MeanCrossEntropy, Saved};
 
 /// The mean cross-entropy of `x W^T` for rows x and a weight W.
 pub(crate) struct LinearCrossEntropy {
     pub(super) affine: Affine,
     pub(super) loss: MeanCrossEntropy,
-    /// The logits, until the backward pass has run.
-    pub(super) kept: Kept<Storage>,
+    /// The logits, from the forward to the backward pass.
+    pub(super) saved: Saved<Storage>,
 }
 
 impl LinearCrossEntropy {
@@ -18,7 +20,7 @@ impl LinearCrossEntropy {
         Self {
             affine,
             loss,
-            kept: Kept::default(),
+            saved: Saved::default(),
         }
     }
 }
@@ -33,7 +35,8 @@ impl Function<2> for LinearCrossEntropy {
     fn forward<T: Float>(&self, inputs: [&[T]; 2]) -> Vec<T> {
         let logits = self.affine.forward(inputs);
         let loss = self.loss.forward([&logits]);
-        self.kept.put(Storage::Cpu(T::to_cpu_storage_owned(logits)));
+        self.saved
+            .put(Storage::Cpu(T::to_cpu_storage_owned(logits)));
         loss
     }
 
@@ -44,8 +47,8 @@ impl Function<2> for LinearCrossEntropy {
         gradient: &[T],
         needed: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        let logits = match self.kept.take() {
-            Some(Storage::Cpu(kept)) => T::cpu_storage_data(kept).ok(),
+        let logits = match self.saved.take() {
+            Some(Storage::Cpu(saved)) => T::cpu_storage_data(saved).ok(),
             _ => None,
         };
         let mut logits = logits.unwrap_or_else(|| self.affine.forward(inputs));

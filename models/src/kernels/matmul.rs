@@ -43,7 +43,7 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// Where a product goes: a row-major matrix, possibly with gaps, that other threads do not touch.
+/// Where a product goes: a row-major matrix, possibly with gaps between its rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<T> {
     data: *mut T,
@@ -52,6 +52,7 @@ pub(crate) struct Target<T> {
 
 // SAFETY: a target is only an address; `product`, which writes to it, is unsafe.
 unsafe impl<T: Send> Send for Target<T> {}
+// SAFETY: as above.
 unsafe impl<T: Send> Sync for Target<T> {}
 
 impl<T> Target<T> {
@@ -92,7 +93,7 @@ pub(crate) fn matmul<T: Float>(a: Matrix<T>, b: Matrix<T>, output: &mut [T], wri
 /// `output = scale a b` or `output += scale a b`, on the calling thread.
 ///
 /// # Safety
-/// The target must have room for the product, and nobody else may access its rows meanwhile.
+/// The target must hold the product, and nothing else may access its elements meanwhile.
 pub(crate) unsafe fn product<T: Float>(
     a: Matrix<T>,
     b: Matrix<T>,

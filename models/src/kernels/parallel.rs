@@ -1,24 +1,73 @@
-//! Work in pieces of fixed size, in vector code where the CPU has it.
+//! Work in pieces of fixed size, shared out among threads, and sums in a fixed order.
+
+use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::Float;
+use super::{Float, vectorized};
 
 /// How many elements one piece of work covers: large enough to outweigh handing it to a thread,
 /// small enough to stay in a core's cache.
 const PIECE: usize = 1 << 14;
 
-/// Runs a loop compiled for the widest vectors of this CPU. The bits do not depend on the width:
-/// nothing is reassociated or contracted.
-#[inline(always)]
-pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
-}
-
-/// Runs all of `work` on a thread of rayon's pool. Parallel loops started from elsewhere would each
-/// wait for a thread of the pool to wake up, and its caller again for their end.
+/// Runs all of `work` on a thread of rayon's pool. A parallel loop that starts on any other thread
+/// has to wake a thread of the pool first, and to be woken at its end; this way both happen once.
 pub(crate) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| work())
+}
+
+/// How many images of a batch one task covers. It depends on the batch alone, so that sums over
+/// images have the same order on any number of threads.
+pub(crate) fn images_per_task(batch: usize) -> usize {
+    batch.div_ceil(16)
+}
+
+/// A vector of `len` elements that `work` writes in pieces of `piece` elements (the last may be
+/// shorter), on all threads, and what it returns for each piece, in order.
+///
+/// A piece starts as zeros. The thread that writes it makes these just before, so that they are
+/// still in its cache; zeros for the whole vector at once would cost another pass through memory.
+pub(crate) fn from_pieces<T: Float, R: Send>(
+    len: usize,
+    piece: usize,
+    work: impl Fn(usize, &mut [T]) -> R + Sync,
+) -> (Vec<T>, Vec<R>) {
+    let mut values = Vec::with_capacity(len);
+    let results = values.spare_capacity_mut()[..len]
+        .par_chunks_mut(piece)
+        .enumerate()
+        .map(|(index, piece)| work(index, zeroed(piece)))
+        .collect();
+    // SAFETY: the capacity is at least `len`, and every piece of the first `len` elements was
+    // written.
+    unsafe { values.set_len(len) };
+    (values, results)
+}
+
+/// Zeros in uninitialised memory.
+fn zeroed<T: Float>(memory: &mut [MaybeUninit<T>]) -> &mut [T] {
+    for element in memory.iter_mut() {
+        element.write(T::zero());
+    }
+    // SAFETY: every element was just written.
+    unsafe { memory.assume_init_mut() }
+}
+
+/// A vector of `len` elements in rows of `width`, which `work` writes in blocks of rows: it is
+/// given the index of the first row and the rows, which start as zeros.
+pub(crate) fn from_row_blocks<T: Float>(
+    len: usize,
+    width: usize,
+    work: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    let rows = rows_per_piece(width);
+    if len <= rows * width {
+        let mut values = vec![T::zero(); len];
+        vectorized(|| work(0, &mut values));
+        return values;
+    }
+    let work = |piece: usize, values: &mut [T]| vectorized(|| work(piece * rows, values));
+    from_pieces(len, rows * width, work).0
 }
 
 /// How many rows of `width` elements make one piece of work.

@@ -4,7 +4,7 @@ use candle_core::Shape;
 use rayon::prelude::*;
 
 use super::{Float, Function, vectorized};
-use crate::layer::{Reduction, Window};
+use crate::options::{Reduction, Window};
 
 /// Pooling of every plane of `[batch, channels, height, width]`.
 pub(crate) struct Pool {
@@ -107,8 +107,8 @@ impl Function<1> for Pool {
     }
 }
 
-/// The first largest pixel of each column of a row of windows. Columns are compared side by side, in
-/// vectors, so that each window has only its columns left to compare.
+/// The largest pixel of each column of a row of windows, the first of equal ones. All columns are
+/// compared at once, in vectors; then a window only has to compare the maxima of its columns.
 pub(super) struct ColumnMaxima<T> {
     values: Vec<T>,
     indices: Vec<u32>,
@@ -138,8 +138,9 @@ impl<T: Float> ColumnMaxima<T> {
         }
     }
 
-    /// The index of the first largest value of the window over `columns`. NaN counts as largest, of several
-    /// the last. It is chosen without branches, which would be mispredicted as often as not.
+    /// The index of the largest value of the window over `columns`: the first of equal ones, or the
+    /// last NaN if there is one. There are no branches, which the CPU would mispredict half of the
+    /// time.
     #[inline(always)]
     pub(super) fn index(&self, columns: Window) -> usize {
         let (mut best, mut index) = (self.values[columns.start], self.indices[columns.start]);

@@ -1,23 +1,25 @@
-//! A whole block of a transformer: as one node of Candle's graph, which spends two copies of every
-//! node's gradient, it needs none for what lies between its layers.
+//! A whole transformer block as one node of Candle's graph.
+//!
+//! In a backward pass, Candle makes two copies of the gradient of every node. Where a block is one
+//! node, the values between its layers need none.
 
 use candle_core::{CpuStorage, Shape};
 
 use super::composite::Composite;
-use super::dropout::{DropOut, Noise};
-use super::{Affine, CausalAttention, Float, Function, Kept, LayerNormalize, map_chunks};
-use crate::layer::{Activation, WeightLayout};
+use super::dropout::{DropOut, DropoutMask};
+use super::{Affine, Attend, Float, Function, LayerNormalize, Saved, map_chunks};
+use crate::options::{Activation, WeightLayout};
 
-/// `m = x + drop(project(attend(expand(norm(x)))))`, then
-/// `y = m + drop(contract(gelu(expand(norm(m)))))`, with a layer normalisation before and two affine
-/// maps in each half. The parameters are the weight and the bias of each layer in this order.
+/// `m = x + drop(project(attend(expand(norm(x)))))`, then `y = m +
+/// drop(contract(gelu(expand(norm(m)))))`. Each half has a layer normalisation and two affine maps.
+/// The parameters are the weight and the bias of each layer, in the order of evaluation.
 pub(crate) struct TransformerBlock {
-    pub(crate) attention: CausalAttention,
+    pub(crate) attention: Attend,
     pub(crate) eps: f64,
     /// Drops elements of what each half adds.
-    pub(crate) dropout: [Option<Noise>; 2],
-    /// What the backward pass needs of the forward pass, until it has run.
-    pub(crate) kept: Kept<Vec<CpuStorage>>,
+    pub(crate) dropout: [Option<DropoutMask>; 2],
+    /// Values of the forward pass that the backward pass needs.
+    pub(crate) saved: Saved<Vec<CpuStorage>>,
 }
 
 /// The values between the layers.
@@ -52,9 +54,9 @@ impl<T: Float> Inner<T> {
         .into()
     }
 
-    fn from_storage(kept: Vec<CpuStorage>) -> Option<Self> {
-        let mut kept = kept.into_iter().map(T::cpu_storage_data);
-        let mut next = || kept.next()?.ok();
+    fn from_storage(saved: Vec<CpuStorage>) -> Option<Self> {
+        let mut saved = saved.into_iter().map(T::cpu_storage_data);
+        let mut next = || saved.next()?.ok();
         Some(Self {
             normalized: next()?,
             packed: next()?,
@@ -83,7 +85,7 @@ impl TransformerBlock {
         }
     }
 
-    /// The map between vectors of the given multiples of the width.
+    /// The affine map from `inputs` times the width to `outputs` times the width.
     fn affine(&self, inputs: usize, outputs: usize, activation: Option<Activation>) -> Affine {
         let (inputs, outputs) = (inputs * self.width(), outputs * self.width());
         Affine {
@@ -98,8 +100,8 @@ impl TransformerBlock {
 
     /// Drops elements of what a half adds, or of its gradient.
     fn drop_out<T: Float>(&self, half: usize, values: &mut [T]) {
-        if let Some(noise) = self.dropout[half] {
-            DropOut::scale_in_place(noise, values);
+        if let Some(mask) = self.dropout[half] {
+            DropOut::scale_in_place(mask, values);
         }
     }
 
@@ -142,7 +144,7 @@ impl Composite for TransformerBlock {
 
     fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T> {
         let (inner, output) = self.values(input, parameters);
-        self.kept.put(inner.into_storage());
+        self.saved.put(inner.into_storage());
         output
     }
 
@@ -152,9 +154,9 @@ impl Composite for TransformerBlock {
         parameters: &[&[T]],
         gradient: &[T],
     ) -> (Vec<T>, Vec<Vec<T>>) {
-        let inner = self.kept.take().and_then(Inner::from_storage);
+        let inner = self.saved.take().and_then(Inner::from_storage);
         let inner = inner.unwrap_or_else(|| self.values(input, parameters).0);
-        let mut gradients = Gradients {
+        let mut gradients = ParameterGradients {
             parameters,
             from_last: Vec::new(),
         };
@@ -196,12 +198,12 @@ impl Composite for TransformerBlock {
 }
 
 /// The gradients with respect to the parameters, the last first.
-struct Gradients<'a, T> {
+struct ParameterGradients<'a, T> {
     parameters: &'a [&'a [T]],
     from_last: Vec<Vec<T>>,
 }
 
-impl<T: Float> Gradients<'_, T> {
+impl<T: Float> ParameterGradients<'_, T> {
     /// The gradient with respect to the input of a layer whose weight is the `first` parameter.
     fn through(
         &mut self,

@@ -1,13 +1,74 @@
-//! Vectors of numbers, for the inner loops that the compiler does not turn into good vector code by
-//! itself.
+//! Vector code: which instruction set the kernels use, and vectors of numbers for the inner loops
+//! that the compiler does not turn into good vector code by itself.
+
+#[cfg(test)]
+use std::cell::Cell;
 
 use candle_core::WithDType;
+
+/// Instructions of the CPU; each set includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum InstructionSet {
+    /// What the compiler assumes of every CPU.
+    Portable,
+    /// AVX2 with fused multiply-add.
+    Avx2,
+    /// AVX-512 F and DQ.
+    Avx512,
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The set that this thread is limited to.
+    static LIMIT: Cell<InstructionSet> = const { Cell::new(InstructionSet::Avx512) };
+}
+
+impl InstructionSet {
+    /// The largest set of this CPU.
+    pub(crate) fn largest() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let avx512 =
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq");
+            return if avx512 { Self::Avx512 } else { Self::Avx2 };
+        }
+        Self::Portable
+    }
+
+    /// The set that kernels use on this thread.
+    pub(crate) fn current() -> Self {
+        #[cfg(test)]
+        return Self::largest().min(LIMIT.get());
+        #[cfg(not(test))]
+        Self::largest()
+    }
+
+    /// Runs `work` with kernels on this thread limited to this set.
+    #[cfg(test)]
+    pub(crate) fn limit<R>(self, work: impl FnOnce() -> R) -> R {
+        let before = LIMIT.replace(self);
+        let result = work();
+        LIMIT.set(before);
+        result
+    }
+}
+
+/// Runs a loop compiled for the widest vectors of this CPU. The bits do not depend on the width:
+/// nothing is reassociated or contracted.
+#[inline(always)]
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(test)]
+    if InstructionSet::current() == InstructionSet::Portable {
+        return work();
+    }
+    pulp::Arch::new().dispatch(work)
+}
 
 /// A vector register of numbers.
 ///
 /// # Safety
-/// Implementations for a CPU feature may only be used where that feature is present, which
-/// [`Dispatch`] sees to; loads and stores touch `LANES` elements.
+/// The CPU must have the vector's instruction set whenever one of the functions is called. Loads
+/// and stores touch `LANES` elements at the address, or `RUNS` runs at their offsets from it.
 pub(crate) unsafe trait Vector: Copy {
     /// The type of the elements.
     type Element: WithDType;
@@ -34,17 +95,20 @@ pub(crate) unsafe trait Vector: Copy {
 
 /// A computation written for any vector type.
 pub(crate) trait Kernel<T: WithDType> {
-    /// Whether it can run with vectors of this many lanes, if not the fewest.
+    /// Whether it can run with vectors of so many lanes. It always can with [`Dispatch::LANES`].
     fn fits(&self, lanes: usize) -> bool;
     /// Runs it with `V`; to be inlined always.
-    fn run<V: Vector<Element = T>>(self);
+    ///
+    /// # Safety
+    /// The CPU must have the instruction set of `V`.
+    unsafe fn run<V: Vector<Element = T>>(self);
 }
 
 /// `N` numbers on any CPU.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable<T, const N: usize>([T; N]);
 
-// SAFETY: no CPU feature is needed.
+// SAFETY: it needs no instruction set beyond the compiler's own.
 unsafe impl<T: WithDType, const N: usize> Vector for Portable<T, N> {
     type Element = T;
     const LANES: usize = N;
@@ -94,12 +158,13 @@ unsafe impl<T: WithDType, const N: usize> Vector for Portable<T, N> {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Kernel, Vector};
+    use crate::kernels::vector::{Kernel, Vector};
 
     macro_rules! vector {
-        ($vector:ty, $element:ty, $lanes:literal, $runs:literal, $splat:ident, $load:ident, $store:ident,
-         $fma:ident, $add:ident, $load_runs:expr, $store_runs:expr) => {
-            // SAFETY: `with_avx2` and `with_avx512` are the only callers that choose these types.
+        ($vector:ty, $element:ty, $lanes:literal, $runs:literal, $splat:ident, $load:ident,
+         $store:ident, $fma:ident, $add:ident, $load_runs:expr, $store_runs:expr) => {
+            // SAFETY: each function does what the trait says, with instructions of the vector's
+            // set.
             unsafe impl Vector for $vector {
                 type Element = $element;
                 const LANES: usize = $lanes;
@@ -107,7 +172,7 @@ mod x86 {
 
                 #[inline(always)]
                 unsafe fn splat(value: $element) -> Self {
-                    // SAFETY: the CPU's features are present, as the trait demands; also below.
+                    // SAFETY: the caller promises the instruction set; also below.
                     unsafe { $splat(value) }
                 }
 
@@ -223,27 +288,29 @@ mod x86 {
         }
     );
 
+    /// Runs `kernel` with `V`.
+    ///
+    /// # Safety
+    /// The CPU must have AVX2 and FMA, and `V` must need nothing else.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn with_avx2<V: Vector>(kernel: impl Kernel<V::Element>) {
-        kernel.run::<V>();
+    pub(super) unsafe fn with_avx2<V: Vector>(kernel: impl Kernel<V::Element>) {
+        // SAFETY: as promised by the caller.
+        unsafe { kernel.run::<V>() }
     }
 
+    /// Runs `kernel` with `V`.
+    ///
+    /// # Safety
+    /// The CPU must have AVX2, FMA, AVX-512 F and DQ, and `V` must need nothing else.
     #[target_feature(enable = "avx2,fma,avx512f,avx512dq")]
-    pub(super) fn with_avx512<V: Vector>(kernel: impl Kernel<V::Element>) {
-        kernel.run::<V>();
-    }
-
-    pub(super) fn has_avx2() -> bool {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-    }
-
-    pub(super) fn has_avx512() -> bool {
-        has_avx2() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq")
+    pub(super) unsafe fn with_avx512<V: Vector>(kernel: impl Kernel<V::Element>) {
+        // SAFETY: as promised by the caller.
+        unsafe { kernel.run::<V>() }
     }
 }
 
-/// Runs kernels with the best vectors of this CPU. Which ones depends on the CPU alone, so results
-/// are the same on one machine.
+/// Runs kernels with the widest vectors that fit. Which these are depends on the CPU alone, so
+/// results are the same on one machine.
 pub(crate) trait Dispatch: WithDType {
     /// The lanes of the shortest vectors that may be chosen; others have a multiple.
     const LANES: usize;
@@ -258,17 +325,20 @@ macro_rules! dispatch {
             const LANES: usize = $lanes;
 
             fn dispatch(kernel: impl Kernel<Self>) {
-                #[cfg(target_arch = "x86_64")]
-                if x86::has_avx512() && kernel.fits(2 * $lanes) {
-                    // SAFETY: the features were just found.
-                    return unsafe { x86::with_avx512::<std::arch::x86_64::$avx512>(kernel) };
+                match InstructionSet::current() {
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx512 if kernel.fits(2 * $lanes) => {
+                        // SAFETY: the CPU has the instruction set, and the vector needs no other.
+                        unsafe { x86::with_avx512::<std::arch::x86_64::$avx512>(kernel) }
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx512 | InstructionSet::Avx2 => {
+                        // SAFETY: as above; AVX-512 includes AVX2.
+                        unsafe { x86::with_avx2::<std::arch::x86_64::$avx2>(kernel) }
+                    }
+                    // SAFETY: portable vectors run on any CPU.
+                    _ => unsafe { kernel.run::<Portable<Self, $lanes>>() },
                 }
-                #[cfg(target_arch = "x86_64")]
-                if x86::has_avx2() {
-                    // SAFETY: the features were just found.
-                    return unsafe { x86::with_avx2::<std::arch::x86_64::$avx2>(kernel) };
-                }
-                kernel.run::<Portable<Self, $lanes>>();
             }
         }
     };

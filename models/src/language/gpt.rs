@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::checkpoint;
 use crate::layer::{
     Activation, CausalAttention, Dropout, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig,
-    Linear, LinearConfig, WeightLayout,
+    Linear, LinearConfig, WeightLayout, trace,
 };
 use crate::loss::CrossEntropy;
-use crate::{Error, Init, Model, Pass, Result, Scope, Tensors, kernels, summary};
+use crate::{Error, Init, Model, Pass, Result, Scope, Tensors, kernels};
 
-/// The settings of a [`Gpt`]. Their serialised form may begin with a `preset` (`nano`, `mini`, which
-/// is the default, or `small`), of which the settings that follow override parts:
+/// The settings of a [`Gpt`]. Their serialised form may begin with a `preset` (`nano`, `mini`,
+/// which is the default, or `small`), of which the settings that follow override parts:
 ///
 /// ```
 /// use models::language::{GptConfig, GptPreset};
@@ -319,22 +319,22 @@ impl Block {
 
     fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         // A summary wants to see each layer.
-        if !kernels::supported_on_cpu(input) || summary::is_being_made() {
+        if !kernels::supported_on_cpu(input) || trace::is_active() {
             return self.layer_by_layer(input, pass);
         }
         let (batch, time, width) = input.dims3()?;
         let heads = self.attention.heads;
         let block = kernels::TransformerBlock {
-            attention: kernels::CausalAttention {
+            attention: kernels::Attend {
                 batch,
                 time,
                 heads,
                 head_width: width / heads,
-                dropout: self.attention.dropout.noise(pass),
+                dropout: self.attention.dropout.mask(pass),
             },
             eps: self.attention_norm.eps(),
-            dropout: [self.attention_dropout, self.mlp_dropout].map(|drop| drop.noise(pass)),
-            kept: kernels::Kept::default(),
+            dropout: [self.attention_dropout, self.mlp_dropout].map(|drop| drop.mask(pass)),
+            saved: kernels::Saved::default(),
         };
         kernels::apply_composite(block, input, &self.parameters)
     }
@@ -358,7 +358,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::testing::{assert_same_paths, scope, values};
 
     #[test]
     fn a_block_is_its_layers_one_by_one() {

@@ -1,22 +1,9 @@
 //! Element-wise activation functions.
 
 use candle_core::Tensor;
-use serde::{Deserialize, Serialize};
 
 use crate::kernels::{self, Apply};
-
-/// An element-wise activation function. Its derivative where it has a kink is 0, as in PyTorch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// `max(x, 0)`.
-    Relu,
-    /// The tanh approximation of GELU (Hendrycks and Gimpel 2016), which GPT-2 uses:
-    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
-    Gelu,
-    /// GELU itself: `x / 2 (1 + erf(x / sqrt(2)))`.
-    GeluErf,
-}
+use crate::options::Activation;
 
 impl Activation {
     /// The activation of each element.
@@ -29,11 +16,11 @@ impl Activation {
             let activation = self;
             return kernels::Activate { activation, shape }.apply([input]);
         }
-        self.plain(input)
+        self.fallback(input)
     }
 
     /// The activation by tensor operations.
-    pub(crate) fn plain(self, input: &Tensor) -> candle_core::Result<Tensor> {
+    pub(crate) fn fallback(self, input: &Tensor) -> candle_core::Result<Tensor> {
         match self {
             Self::Relu => {
                 let zeros = input.zeros_like()?;
@@ -60,7 +47,7 @@ mod tests {
 
     use super::*;
     use crate::Tensors;
-    use crate::layer::testing::{assert_same_paths, values};
+    use crate::testing::{assert_same_paths, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -70,7 +57,7 @@ mod tests {
                 &Tensors::default(),
                 &input,
                 || activation.forward(&input),
-                || activation.plain(&input),
+                || activation.fallback(&input),
             );
         }
     }

@@ -3,9 +3,10 @@
 use candle_core::{D, Tensor, bail};
 
 use super::dropout::{Dropout, factors};
-use super::widened;
-use crate::kernels::{self, Apply, Noise};
-use crate::{Pass, summary};
+use super::trace;
+use crate::Pass;
+use crate::kernels::{self, Apply, DropoutMask};
+use crate::precision::upcast;
 
 /// Scaled dot-product attention in which each position sees itself and those before it.
 #[derive(Debug, Clone, Copy)]
@@ -31,9 +32,9 @@ impl CausalAttention {
                 self.heads
             );
         }
-        let dropout = self.dropout.noise(pass);
+        let dropout = self.dropout.mask(pass);
         let output = if kernels::supported(input) {
-            let attention = kernels::CausalAttention {
+            let attention = kernels::Attend {
                 batch,
                 time,
                 heads: self.heads,
@@ -42,14 +43,18 @@ impl CausalAttention {
             };
             attention.apply([input])?
         } else {
-            self.plain(input, dropout)?
+            self.fallback(input, dropout)?
         };
-        // Each element is a sum over positions, and its row of scores takes as much.
-        summary::record("CausalAttention", [], &output, 2 * time);
+        // Per output element: `time` multiply-adds for the scores and `time` for the sum of values.
+        trace::record("CausalAttention", [], &output, 2 * time);
         Ok(output)
     }
 
-    fn plain(&self, input: &Tensor, dropout: Option<Noise>) -> candle_core::Result<Tensor> {
+    fn fallback(
+        &self,
+        input: &Tensor,
+        dropout: Option<DropoutMask>,
+    ) -> candle_core::Result<Tensor> {
         let (batch, time, columns) = input.dims3()?;
         let (width, head_width) = (columns / 3, columns / 3 / self.heads);
         let part = |index: usize| {
@@ -62,12 +67,12 @@ impl CausalAttention {
         let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
         let scores = (queries.matmul(&keys.t()?)? * (1.0 / (head_width as f64).sqrt()))?;
         let hidden = hidden_keys(time, input)?.broadcast_as(scores.shape())?;
-        let probabilities = candle_nn::ops::softmax(&widened(&(scores + hidden)?)?, D::Minus1)?;
+        let probabilities = candle_nn::ops::softmax(&upcast(&(scores + hidden)?)?, D::Minus1)?;
         let probabilities = probabilities.to_dtype(input.dtype())?;
         let probabilities = match dropout {
-            Some(noise) => {
+            Some(mask) => {
                 let shape = probabilities.dims();
-                (&probabilities * factors(noise, shape, input.dtype(), input.device())?)?
+                (&probabilities * factors(mask, shape, input.dtype(), input.device())?)?
             }
             None => probabilities,
         };
@@ -100,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::Tensors;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::testing::{assert_same_paths, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -113,7 +118,7 @@ mod tests {
                 &Tensors::default(),
                 &input,
                 || attention.forward(&input, pass),
-                || attention.plain(&input, dropout.noise(pass)),
+                || attention.fallback(&input, dropout.mask(pass)),
             );
         }
     }

@@ -2,9 +2,10 @@
 
 use candle_core::{DType, Tensor, Var};
 
-use super::widened;
-use crate::kernels::{self, Apply, BatchNorm, Moments, Normalization};
-use crate::{Error, Init, Pass, Result, Scope, summary};
+use super::trace;
+use crate::kernels::{self, Apply, BatchNormalize, Moments, Normalization};
+use crate::precision::upcast;
+use crate::{Error, Init, Pass, Result, Scope};
 
 /// The settings of a [`BatchNorm2d`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,11 +93,11 @@ impl BatchNorm2d {
         let (batch, _, height, width) = self.check(input)?;
         self.record(input);
         if !kernels::supported(input) {
-            let output = self.plain(input, pass)?;
+            let output = self.fallback(input, pass)?;
             return if relu { output.relu() } else { Ok(output) };
         }
         let normalization = self.normalization(pass, relu)?;
-        let kernel = BatchNorm {
+        let kernel = BatchNormalize {
             shape: input.shape().clone(),
             plane: height * width,
             normalization: normalization.clone(),
@@ -106,10 +107,10 @@ impl BatchNorm2d {
         Ok(output)
     }
 
-    /// Notes the layer's output, which has the shape of its input, for a summary.
+    /// Notes for a summary that the layer had this output.
     pub(crate) fn record(&self, output: &Tensor) {
         let parameters = self.parameters().map(Var::as_tensor);
-        summary::record("BatchNorm2d", parameters, output, 0);
+        trace::record("BatchNorm2d", parameters, output, 0);
     }
 
     /// The weight and the bias.
@@ -147,7 +148,7 @@ impl BatchNorm2d {
         if normalization.running.is_some() {
             return Ok(());
         }
-        let moments = match (normalization.used.get(), normalization.used_on_card.get()) {
+        let moments = match (normalization.moments.get(), normalization.gpu_moments.get()) {
             (Some(Moments { mean, var }), _) => {
                 let moments = [&mean[..], var].concat();
                 Tensor::from_vec(moments, (2, mean.len()), self.weight.device())?
@@ -171,11 +172,11 @@ impl BatchNorm2d {
         Ok(dims)
     }
 
-    /// The normalised input from tensor operations.
-    pub(crate) fn plain(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+    /// The normalised input by tensor operations.
+    pub(crate) fn fallback(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let dtype = input.dtype();
-        let input = &widened(input)?;
-        let [weight, bias] = [widened(&self.weight)?, widened(&self.bias)?];
+        let input = &upcast(input)?;
+        let [weight, bias] = [upcast(&self.weight)?, upcast(&self.bias)?];
         let (mean, var) = if pass.is_train() {
             let (batch, _, height, width) = input.dims4()?;
             let mean = input.mean_keepdim((0, 2, 3))?;
@@ -226,13 +227,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_close, assert_same_paths, device, scope, values};
+    use crate::testing::{assert_close, assert_same_paths, device, scope, values};
 
     const TRAIN: Pass = Pass::Train { seed: 0 };
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
-        // On cards, the second is summed up in two pieces.
+        // On GPUs, 150 images are summed in two pieces.
         for (pass, images) in [(TRAIN, 5), (TRAIN, 150), (Pass::Eval, 5)] {
             let scope = scope();
             let norm = BatchNorm2dConfig::new(3).build(&scope).unwrap();
@@ -245,13 +246,13 @@ mod tests {
                 &tensors,
                 &input,
                 || norm.forward(&input, pass),
-                || norm.plain(&input, pass),
+                || norm.fallback(&input, pass),
             );
             assert_same_paths(
                 &tensors,
                 &input,
                 || norm.forward_relu(&input, pass),
-                || norm.plain(&input, pass)?.relu(),
+                || norm.fallback(&input, pass)?.relu(),
             );
         }
     }
@@ -259,10 +260,10 @@ mod tests {
     #[test]
     fn running_statistics_follow_the_mean_and_the_unbiased_variance() {
         let input = Tensor::new(&[[[[1f64, 2.0]]], [[[3.0, 6.0]]]], &device()).unwrap();
-        for plain in [false, true] {
+        for fallback in [false, true] {
             let norm = BatchNorm2dConfig::new(1).build(&scope()).unwrap();
-            let output = if plain {
-                norm.plain(&input, TRAIN)
+            let output = if fallback {
+                norm.fallback(&input, TRAIN)
             } else {
                 norm.forward(&input, TRAIN)
             };
@@ -277,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Sums in bf16 would stop growing at a few hundred of so many values.
+    /// The sum of so many values in bf16 would stop growing at a few hundred.
     #[test]
     fn statistics_of_half_precision_are_those_of_full() {
         let input = values(&[64, 1, 16, 16]);
@@ -302,7 +303,7 @@ mod tests {
         let norm = BatchNorm2dConfig::new(3).build(&scope()).unwrap();
         let input = values(&[1, 3, 1, 1]);
         assert!(norm.forward(&input, TRAIN).is_err());
-        assert!(norm.plain(&input, TRAIN).is_err());
+        assert!(norm.fallback(&input, TRAIN).is_err());
         assert!(norm.forward(&input, Pass::Eval).is_ok());
     }
 }

@@ -2,9 +2,11 @@
 
 use candle_core::{Tensor, Var};
 
-use super::{Activation, Pool2d, widened};
+use super::{Pool2d, trace};
 use crate::kernels::{self, Apply, Convolve, ConvolvePool, Geometry};
-use crate::{Error, Init, Result, Scope, summary};
+use crate::options::Activation;
+use crate::precision::upcast;
+use crate::{Error, Init, Result, Scope};
 
 /// The settings of a [`Conv2d`]; kernels are square and all settings hold for both axes.
 ///
@@ -40,8 +42,8 @@ pub struct Conv2dConfig {
     pub groups: usize,
     /// Whether a bias is added to each output channel.
     pub bias: bool,
-    /// The weight's first values; PyTorch's rule, [`Init::fan_in_uniform`], when not given. The bias
-    /// always follows that rule.
+    /// The weight's first values. By default, and for the bias always, PyTorch's rule:
+    /// [`Init::fan_in_uniform`].
     pub init: Option<Init>,
 }
 
@@ -132,20 +134,20 @@ impl Conv2d {
                 None => convolve.apply([input, &self.weight])?,
             }
         } else {
-            self.plain(input)?
+            self.fallback(input)?
         };
         self.record(&output);
         Ok(output)
     }
 
-    /// `relu(pool(conv(input)))`. Where `pool` takes maxima and the convolution has a bias, one kernel does
-    /// all of it, and the convolved images are never written to memory.
+    /// `relu(pool(conv(input)))`. Where `pool` takes maxima and the convolution has a bias, one
+    /// kernel does all of it, and the convolved images are never written to memory.
     ///
     /// # Errors
     /// As [`Conv2d::forward`] and [`Pool2d::forward`].
     pub fn forward_pool_relu(&self, input: &Tensor, pool: &Pool2d) -> candle_core::Result<Tensor> {
         if kernels::supported_on_cpu(input)
-            && !summary::is_being_made()
+            && !trace::is_active()
             && let Some(bias) = &self.bias
         {
             let geometry = self.geometry(input)?;
@@ -155,7 +157,7 @@ impl Conv2d {
                 return kernel.apply([input, &self.weight, bias]);
             }
         }
-        // ReLU and the maximum commute; fewer pixels are rectified this way.
+        // The same as ReLU before the maximum, with fewer pixels to rectify.
         Activation::Relu.forward(&pool.forward(&self.forward(input)?)?)
     }
 
@@ -164,7 +166,7 @@ impl Conv2d {
         let parameters = [&self.weight].into_iter().chain(&self.bias);
         let per_element = self.weight.elem_count() / self.config.out_channels;
         let parameters = parameters.map(Var::as_tensor);
-        summary::record("Conv2d", parameters, output, per_element);
+        trace::record("Conv2d", parameters, output, per_element);
     }
 
     /// The weight, of shape `[out_channels, in_channels / groups, kernel, kernel]`.
@@ -172,7 +174,7 @@ impl Conv2d {
         &self.weight
     }
 
-    /// The sizes of the convolution of `input`, which it checks.
+    /// The sizes of the convolution of `input`; refuses an input that does not fit.
     pub(crate) fn geometry(&self, input: &Tensor) -> candle_core::Result<Geometry> {
         let config = &self.config;
         let (batch, in_channels, height, width) = input.dims4()?;
@@ -206,9 +208,9 @@ impl Conv2d {
         Ok(geometry)
     }
 
-    /// The convolution from tensor operations. Candle's backward pass is wrong where the stride leaves
-    /// pixels over at the end, so these are cut off first.
-    fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+    /// The convolution by tensor operations. Where the stride leaves pixels over at an end of the
+    /// image, Candle's backward pass is wrong, so they are cut off first.
+    fn fallback(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let Conv2dConfig {
             stride,
             padding,
@@ -231,14 +233,14 @@ impl Conv2d {
         let dtype = input.dtype();
         // Candle's CPU convolution does not take half precision.
         let output = if input.device().is_cpu() {
-            convolve(&widened(&input)?, &widened(&self.weight)?)?
+            convolve(&upcast(&input)?, &upcast(&self.weight)?)?
         } else {
             convolve(&input, &self.weight)?
         };
         let output = match &self.bias {
             Some(bias) => {
-                let bias = widened(bias)?.reshape((1, (), 1, 1))?;
-                widened(&output)?.broadcast_add(&bias)?
+                let bias = upcast(bias)?.reshape((1, (), 1, 1))?;
+                upcast(&output)?.broadcast_add(&bias)?
             }
             None => output,
         };
@@ -251,7 +253,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_close, assert_same_paths, scope, values};
+    use crate::testing::{assert_close, assert_same_paths, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -277,7 +279,7 @@ mod tests {
                 &scope.into_tensors(),
                 &input,
                 || conv.forward(&input),
-                || conv.plain(&input),
+                || conv.fallback(&input),
             );
         }
     }
@@ -300,7 +302,7 @@ mod tests {
             let (scope, pool) = (scope(), pool.unwrap());
             let conv = config.build(&scope).unwrap();
             let input = Var::from_tensor(&values(&[37, 3, 11, 14])).unwrap();
-            let parts = || pool.forward(&conv.plain(&input)?)?.relu();
+            let parts = || pool.forward(&conv.fallback(&input)?)?.relu();
             assert_same_paths(
                 &scope.into_tensors(),
                 &input,
@@ -330,7 +332,7 @@ mod tests {
         let conv = Conv2dConfig::new(3, 4, 5).build(&scope()).unwrap();
         for shape in [[1, 2, 8, 8], [1, 3, 4, 8], [0, 3, 8, 8]] {
             let [images, rest @ ..] = shape;
-            // No device makes a tensor of nothing, but part of one may be.
+            // Candle makes no empty tensor, but a part of a tensor may be empty.
             let input = values(&[1, rest[0], rest[1], rest[2]]).narrow(0, 0, images);
             assert!(conv.forward(&input.unwrap()).is_err(), "{shape:?}");
         }

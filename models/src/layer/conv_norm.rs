@@ -2,12 +2,13 @@
 
 use candle_core::Tensor;
 
-use super::{Activation, BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig};
+use super::{BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig};
 use crate::kernels::{self, Apply, ConvolveNormalize};
+use crate::options::Activation;
 use crate::{Pass, Result, Scope};
 
-/// A convolution without bias, batch normalisation, and what residual networks do next: adding the
-/// shortcut, ReLU.
+/// A convolution without bias, batch normalisation, and then, as in residual networks, the addition
+/// of a shortcut and ReLU.
 #[derive(Debug, Clone)]
 pub struct ConvNorm {
     conv: Conv2d,
@@ -40,7 +41,7 @@ impl ConvNorm {
         if kernels::convolution_supported(input) {
             return self.fused(input, None, false, pass);
         }
-        self.plain(input, pass)
+        self.fallback(input, pass)
     }
 
     /// `relu(norm(conv(input)))`.
@@ -67,10 +68,10 @@ impl ConvNorm {
         if kernels::convolution_supported(input) {
             return self.fused(input, Some(shortcut), true, pass);
         }
-        Activation::Relu.forward(&(self.plain(input, pass)? + shortcut)?)
+        Activation::Relu.forward(&(self.fallback(input, pass)? + shortcut)?)
     }
 
-    fn plain(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+    fn fallback(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         self.norm.forward(&self.conv.forward(input)?, pass)
     }
 
@@ -114,7 +115,7 @@ mod tests {
     use candle_core::Var;
 
     use super::*;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::testing::{assert_same_paths, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -134,19 +135,19 @@ mod tests {
                 &tensors,
                 &input,
                 || layer.forward(&input, pass),
-                || layer.plain(&input, pass),
+                || layer.fallback(&input, pass),
             );
             assert_same_paths(
                 &tensors,
                 &input,
                 || layer.forward_relu(&input, pass),
-                || layer.plain(&input, pass)?.relu(),
+                || layer.fallback(&input, pass)?.relu(),
             );
             assert_same_paths(
                 &tensors,
                 &input,
                 || layer.forward_add_relu(&input, &shortcut, pass),
-                || (layer.plain(&input, pass)? + &shortcut)?.relu(),
+                || (layer.fallback(&input, pass)? + &shortcut)?.relu(),
             );
         }
     }

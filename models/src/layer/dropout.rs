@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::kernels::{self, Apply, Noise};
+use crate::kernels::{self, Apply, DropoutMask};
 use crate::{Error, Pass, Result, Scope};
 
 /// Sets elements to zero with probability `rate` and divides the others by `1 - rate` in training
@@ -34,20 +34,20 @@ impl Dropout {
     /// # Errors
     /// When the dtype is not a floating-point type.
     pub fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
-        let Some(noise) = self.noise(pass) else {
+        let Some(mask) = self.mask(pass) else {
             return Ok(input.clone());
         };
         if kernels::supported(input) {
             let shape = input.shape().clone();
-            return kernels::DropOut { noise, shape }.apply([input]);
+            return kernels::DropOut { mask, shape }.apply([input]);
         }
-        input * factors(noise, input.dims(), input.dtype(), input.device())?
+        input * factors(mask, input.dims(), input.dtype(), input.device())?
     }
 
-    /// The source of the factors in this pass, if anything is dropped.
-    pub(crate) fn noise(&self, pass: Pass) -> Option<Noise> {
+    /// The random factors of this pass, if it drops anything.
+    pub(crate) fn mask(&self, pass: Pass) -> Option<DropoutMask> {
         match pass {
-            Pass::Train { seed } if self.rate > 0.0 => Some(Noise {
+            Pass::Train { seed } if self.rate > 0.0 => Some(DropoutMask {
                 rate: self.rate,
                 seed,
                 stream: self.stream,
@@ -59,12 +59,12 @@ impl Dropout {
 
 /// The dropout factors as a tensor, drawn on the host.
 pub(crate) fn factors(
-    noise: Noise,
+    mask: DropoutMask,
     shape: &[usize],
     dtype: DType,
     device: &Device,
 ) -> candle_core::Result<Tensor> {
-    let factors = noise.factors::<f32>(shape.iter().product());
+    let factors = mask.factors::<f32>(shape.iter().product());
     Tensor::from_vec(factors, shape, device)?.to_dtype(dtype)
 }
 
@@ -76,19 +76,19 @@ mod tests {
 
     use super::*;
     use crate::Tensors;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::testing::{assert_same_paths, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
         let dropout = Dropout::new(0.5, &scope()).unwrap();
         let input = Var::from_tensor(&values(&[3, 50])).unwrap();
         let pass = Pass::Train { seed: 4 };
-        let noise = dropout.noise(pass).unwrap();
+        let mask = dropout.mask(pass).unwrap();
         assert_same_paths(
             &Tensors::default(),
             &input,
             || dropout.forward(&input, pass),
-            || input.as_tensor() * factors(noise, &[3, 50], input.dtype(), input.device())?,
+            || input.as_tensor() * factors(mask, &[3, 50], input.dtype(), input.device())?,
         );
     }
 }

@@ -2,9 +2,10 @@
 
 use candle_core::{DType, Tensor, Var, bail};
 
-use super::widened;
+use super::trace;
 use crate::kernels::{self, Apply};
-use crate::{Error, Init, Result, Scope, summary};
+use crate::precision::upcast;
+use crate::{Error, Init, Result, Scope};
 
 /// The settings of an [`Embedding`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,14 +75,14 @@ impl Embedding {
             let shape = shape.into();
             kernels::LookUp { ids, width, shape }.apply([&self.weight])?
         } else {
-            self.plain(&flat, &shape)?
+            self.fallback(&flat, &shape)?
         };
-        summary::record("Embedding", [self.weight()], &output, 0);
+        trace::record("Embedding", [self.weight()], &output, 0);
         Ok(output)
     }
 
-    fn plain(&self, ids: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
-        widened(&self.weight)?
+    fn fallback(&self, ids: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
+        upcast(&self.weight)?
             .index_select(ids, 0)?
             .to_dtype(self.weight.dtype())?
             .reshape(shape)
@@ -93,20 +94,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_same_paths, device, scope, values};
+    use crate::testing::{assert_same_paths, device, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
         let scope = scope();
         let embedding = EmbeddingConfig::new(5, 3).build(&scope).unwrap();
         let ids = Tensor::new(&[4u32, 0, 4, 2], &device()).unwrap();
-        // The comparison wants an input, which both paths add.
+        // Added by both paths, as the comparison needs an input.
         let input = Var::from_tensor(&values(&[4, 3])).unwrap();
         assert_same_paths(
             &scope.into_tensors(),
             &input,
             || embedding.forward(&ids)? + input.as_tensor(),
-            || embedding.plain(&ids, &[4, 3])? + input.as_tensor(),
+            || embedding.fallback(&ids, &[4, 3])? + input.as_tensor(),
         );
     }
 }

@@ -2,9 +2,10 @@
 
 use candle_core::{D, Tensor, Var};
 
-use super::widened;
+use super::trace;
 use crate::kernels::{self, Apply, GroupNormalize};
-use crate::{Error, Init, Result, Scope, summary};
+use crate::precision::upcast;
+use crate::{Error, Init, Result, Scope};
 
 /// The settings of a [`GroupNorm`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,8 +52,9 @@ impl GroupNormConfig {
     }
 }
 
-/// `y = weight (x - mean) / sqrt(var + eps) + bias` for `[batch, channels, height, width]`, with the
-/// mean and biased variance over a group of channels of one image, and weight and bias per channel.
+/// `y = weight (x - mean) / sqrt(var + eps) + bias` for `[batch, channels, height, width]`, with
+/// the mean and biased variance over a group of channels of one image, and weight and bias per
+/// channel.
 #[derive(Debug, Clone)]
 pub struct GroupNorm {
     config: GroupNormConfig,
@@ -75,9 +77,9 @@ impl GroupNorm {
             );
         }
         let parameters = [&self.weight, &self.bias].map(Var::as_tensor);
-        summary::record("GroupNorm", parameters, input, 0);
+        trace::record("GroupNorm", parameters, input, 0);
         if !kernels::supported_on_cpu(input) {
-            return self.plain(input);
+            return self.fallback(input);
         }
         let kernel = GroupNormalize {
             shape: input.shape().clone(),
@@ -89,17 +91,17 @@ impl GroupNorm {
         kernel.apply([input, &self.weight, &self.bias])
     }
 
-    /// The normalised input from tensor operations.
-    fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
-        let wide = widened(input)?;
+    /// The normalised input by tensor operations.
+    fn fallback(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let wide = upcast(input)?;
         let groups = wide.reshape((input.dim(0)?, self.config.groups, ()))?;
         let centered = groups.broadcast_sub(&groups.mean_keepdim(D::Minus1)?)?;
         let var = centered.sqr()?.mean_keepdim(D::Minus1)?;
         centered
             .broadcast_div(&(var + self.config.eps)?.sqrt()?)?
             .reshape(input.shape())?
-            .broadcast_mul(&widened(&self.weight)?.reshape((1, (), 1, 1))?)?
-            .broadcast_add(&widened(&self.bias)?.reshape((1, (), 1, 1))?)?
+            .broadcast_mul(&upcast(&self.weight)?.reshape((1, (), 1, 1))?)?
+            .broadcast_add(&upcast(&self.bias)?.reshape((1, (), 1, 1))?)?
             .to_dtype(input.dtype())
     }
 }
@@ -109,7 +111,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::testing::{assert_same_paths, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -121,7 +123,7 @@ mod tests {
             &scope.into_tensors(),
             &input,
             || norm.forward(&input),
-            || norm.plain(&input),
+            || norm.fallback(&input),
         );
     }
 

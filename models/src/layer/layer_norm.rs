@@ -2,9 +2,10 @@
 
 use candle_core::{D, Tensor, Var, bail};
 
-use super::widened;
+use super::trace;
 use crate::kernels::{self, Apply};
-use crate::{Error, Init, Result, Scope, summary};
+use crate::precision::upcast;
+use crate::{Error, Init, Result, Scope};
 
 /// The settings of a [`LayerNorm`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,23 +70,23 @@ impl LayerNorm {
             );
         }
         let parameters = [&self.weight, &self.bias].map(Var::as_tensor);
-        summary::record("LayerNorm", parameters, input, 0);
+        trace::record("LayerNorm", parameters, input, 0);
         if kernels::supported(input) {
             let shape = input.shape().clone();
             let normalize = kernels::LayerNormalize { width, eps, shape };
             return normalize.apply([input, &self.weight, &self.bias]);
         }
-        self.plain(input)
+        self.fallback(input)
     }
 
-    fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
-        let wide = widened(input)?;
+    fn fallback(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let wide = upcast(input)?;
         let centred = wide.broadcast_sub(&wide.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         centred
             .broadcast_div(&(variance + self.config.eps)?.sqrt()?)?
-            .broadcast_mul(&widened(&self.weight)?)?
-            .broadcast_add(&widened(&self.bias)?)?
+            .broadcast_mul(&upcast(&self.weight)?)?
+            .broadcast_add(&upcast(&self.bias)?)?
             .to_dtype(input.dtype())
     }
 }
@@ -95,7 +96,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::testing::{assert_same_paths, scope, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -108,7 +109,7 @@ mod tests {
                 &scope.into_tensors(),
                 &input,
                 || norm.forward(&input),
-                || norm.plain(&input),
+                || norm.fallback(&input),
             );
         }
     }

@@ -2,19 +2,12 @@
 
 use candle_core::{D, Tensor, Var, bail};
 
-use super::{Activation, widened};
+use super::trace;
 use crate::kernels::{self, Apply};
 use crate::loss::CrossEntropy;
-use crate::{Error, Init, Result, Scope, summary};
-
-/// How a weight matrix lies in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WeightLayout {
-    /// `[outputs, inputs]`, as PyTorch's `Linear` has it.
-    OutputInput,
-    /// `[inputs, outputs]`, as GPT-2's `Conv1D` has it.
-    InputOutput,
-}
+use crate::options::{Activation, WeightLayout};
+use crate::precision::upcast;
+use crate::{Error, Init, Result, Scope};
 
 /// The settings of a [`Linear`].
 ///
@@ -41,8 +34,8 @@ pub struct LinearConfig {
     pub bias: bool,
     /// The order of the weight's axes.
     pub layout: WeightLayout,
-    /// The weight's first values, with which the bias starts at zero; where it is not given, both
-    /// follow PyTorch's rule, [`Init::fan_in_uniform`].
+    /// The weight's first values; the bias then starts at zero. By default, both follow PyTorch's
+    /// rule: [`Init::fan_in_uniform`].
     pub init: Option<Init>,
 }
 
@@ -136,13 +129,13 @@ impl Linear {
             }
         } else {
             let activated = match activation {
-                Some(activation) => activation.plain(input)?,
+                Some(activation) => activation.fallback(input)?,
                 None => input.clone(),
             };
-            self.plain(&activated, affine.shape.dims())?
+            self.fallback(&activated, affine.shape.dims())?
         };
         let bias = self.bias.as_deref();
-        summary::record(
+        trace::record(
             "Linear",
             [&self.weight].into_iter().chain(bias),
             &output,
@@ -151,7 +144,7 @@ impl Linear {
         Ok(output)
     }
 
-    /// The computation for this input.
+    /// The kernel for this input.
     fn affine(
         &self,
         activation: Option<Activation>,
@@ -182,8 +175,8 @@ impl Linear {
         })
     }
 
-    /// The [cross-entropy](CrossEntropy::forward) of the map of `input`, in one step that holds one
-    /// tensor of the outputs' size, where the two steps hold four.
+    /// The [cross-entropy](CrossEntropy::forward) of the map of `input`, in one step. It holds one
+    /// tensor of the outputs' size; the two steps one after the other hold four.
     ///
     /// # Errors
     /// As [`Linear::forward`] and [`CrossEntropy::forward`].
@@ -201,7 +194,7 @@ impl Linear {
         kernels::LinearCrossEntropy::new(affine, loss).apply([input, &self.weight])
     }
 
-    fn plain(&self, input: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
+    fn fallback(&self, input: &Tensor, shape: &[usize]) -> candle_core::Result<Tensor> {
         let weight = match self.layout {
             WeightLayout::OutputInput => self.weight.t()?,
             WeightLayout::InputOutput => self.weight.clone(),
@@ -209,8 +202,8 @@ impl Linear {
         let rows = input.reshape(((), input.dim(D::Minus1)?))?;
         let output = rows.matmul(&weight)?;
         let output = match &self.bias {
-            Some(bias) => widened(&output)?
-                .broadcast_add(&widened(bias)?)?
+            Some(bias) => upcast(&output)?
+                .broadcast_add(&upcast(bias)?)?
                 .to_dtype(output.dtype())?,
             None => output,
         };
@@ -223,7 +216,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::layer::testing::{assert_same_paths, scope, values};
+    use crate::testing::{assert_same_paths, scope, values};
 
     #[test]
     fn the_loss_in_one_step_is_that_of_the_outputs() {
@@ -282,8 +275,10 @@ mod tests {
                     &input,
                     || linear.apply(activation, &input),
                     || match activation {
-                        Some(activation) => linear.plain(&activation.plain(&input)?, &[2, 50, 9]),
-                        None => linear.plain(&input, &[2, 50, 9]),
+                        Some(activation) => {
+                            linear.fallback(&activation.fallback(&input)?, &[2, 50, 9])
+                        }
+                        None => linear.fallback(&input, &[2, 50, 9]),
                     },
                 );
             }

@@ -1,4 +1,5 @@
-//! Layers whose gradients are right, each created by its configuration in a [`Scope`](crate::Scope).
+//! Layers whose gradients are right, each created by its configuration in a
+//! [`Scope`](crate::Scope).
 
 mod activation;
 mod attention;
@@ -11,12 +12,8 @@ mod group_norm;
 mod layer_norm;
 mod linear;
 mod pool;
-#[cfg(test)]
-pub(crate) mod testing;
+pub(crate) mod trace;
 
-use candle_core::{DType, Tensor};
-
-pub use activation::Activation;
 pub use attention::CausalAttention;
 pub use batch_norm::{BatchNorm2d, BatchNorm2dConfig};
 pub use conv_norm::ConvNorm;
@@ -25,19 +22,7 @@ pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingConfig};
 pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use layer_norm::{LayerNorm, LayerNormConfig};
-pub use linear::{Linear, LinearConfig, WeightLayout};
+pub use linear::{Linear, LinearConfig};
 pub use pool::Pool2d;
-pub(crate) use pool::{Reduction, Window};
 
-/// Half precision as f32, for tensor operations that add up, and whose gradients do; other types as they are.
-pub(crate) fn widened(tensor: &Tensor) -> candle_core::Result<Tensor> {
-    tensor.to_dtype(widened_dtype(tensor.dtype()))
-}
-
-/// The type of [`widened`] tensors.
-pub(crate) fn widened_dtype(dtype: DType) -> DType {
-    match dtype {
-        DType::BF16 | DType::F16 => DType::F32,
-        other => other,
-    }
-}
+pub use crate::options::{Activation, WeightLayout};

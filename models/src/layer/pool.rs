@@ -2,8 +2,10 @@
 
 use candle_core::{DType, Tensor};
 
+use super::trace;
 use crate::kernels::{self, Apply};
-use crate::{Error, Result, summary};
+use crate::options::{Reduction, Window};
+use crate::{Error, Result};
 
 /// Pooling of each channel of `[batch, channels, height, width]`.
 ///
@@ -26,15 +28,6 @@ pub struct Pool2d {
     windows: Windows,
 }
 
-/// How a window becomes one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reduction {
-    /// The first largest value, which receives the whole gradient. NaN counts as largest, of several the last.
-    Max,
-    /// The mean, in which the zeros of the padding count.
-    Average,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Windows {
     Fixed {
@@ -45,17 +38,6 @@ enum Windows {
     Adaptive {
         outputs: usize,
     },
-}
-
-/// The window of one output along one axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Window {
-    /// The first pixel.
-    pub(crate) start: usize,
-    /// One past the last pixel.
-    pub(crate) end: usize,
-    /// What an average divides by: the window's size with its padding.
-    pub(crate) divisor: usize,
 }
 
 impl Pool2d {
@@ -135,13 +117,13 @@ impl Pool2d {
             };
             pool.apply([input])?
         } else {
-            self.plain(input)?
+            self.fallback(input)?
         };
-        summary::record("Pool2d", [], &output, 0);
+        trace::record("Pool2d", [], &output, 0);
         Ok(output)
     }
 
-    /// The windows over the rows and the columns of an image, where the maximum is taken.
+    /// The windows over the rows and over the columns of an image; none where averages are taken.
     pub(crate) fn max_windows(
         &self,
         height: usize,
@@ -156,8 +138,8 @@ impl Pool2d {
         }
     }
 
-    /// The pooled input from tensor operations.
-    fn plain(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+    /// The pooled input by tensor operations.
+    fn fallback(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let (_, _, height, width) = input.dims4()?;
         let rows = self.windows.over(height)?;
         let columns = self.windows.over(width)?;
@@ -208,8 +190,8 @@ impl Windows {
     }
 }
 
-/// The maximum from tensor operations: compares the k-th pixels of all windows at once, for each k;
-/// windows with fewer pixels repeat their last.
+/// The maximum by tensor operations: for each k, compares the k-th pixels of all windows at once.
+/// Windows with fewer pixels repeat their last one.
 fn maximum(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::Result<Tensor> {
     let pixels = |windows: &[Window], k: usize| {
         let index = |window: &Window| (window.start + k).min(window.end - 1) as u32;
@@ -239,7 +221,7 @@ fn maximum(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::
     )
 }
 
-/// The average from tensor operations: as it is separable, a matrix product from either side.
+/// The average by tensor operations. As it is separable, it is a matrix product on either side.
 fn average(input: &Tensor, rows: &[Window], columns: &[Window]) -> candle_core::Result<Tensor> {
     let (_, _, height, width) = input.dims4()?;
     let matrix = |windows: &[Window], size: usize| {
@@ -268,7 +250,7 @@ mod tests {
 
     use super::*;
     use crate::Tensors;
-    use crate::layer::testing::{assert_same_paths, device, values};
+    use crate::testing::{assert_same_paths, device, values};
 
     #[test]
     fn kernels_agree_with_tensor_operations() {
@@ -282,8 +264,8 @@ mod tests {
             Pool2d::adaptive_average(4),
         ] {
             let pool = pool.unwrap();
-            let (kernel, plain) = (|| pool.forward(&input), || pool.plain(&input));
-            assert_same_paths(&Tensors::default(), &input, kernel, plain);
+            let (kernel, fallback) = (|| pool.forward(&input), || pool.fallback(&input));
+            assert_same_paths(&Tensors::default(), &input, kernel, fallback);
         }
     }
 
@@ -292,7 +274,7 @@ mod tests {
         let ties = Tensor::ones((1, 1, 2, 2), DType::F64, &device());
         let input = Var::from_tensor(&ties.unwrap()).unwrap();
         let pool = Pool2d::max(2, 2, 0).unwrap();
-        for output in [pool.forward(&input), pool.plain(&input)] {
+        for output in [pool.forward(&input), pool.fallback(&input)] {
             let gradients = output.unwrap().backward().unwrap();
             let gradient = gradients.get(&input).unwrap().flatten_all().unwrap();
             assert_eq!(gradient.to_vec1::<f64>().unwrap(), [1.0, 0.0, 0.0, 0.0]);
@@ -310,7 +292,7 @@ mod tests {
             let input = Tensor::new(&window, &device()).unwrap();
             let input = Var::from_tensor(&input.reshape((1, 1, 2, 2)).unwrap()).unwrap();
             let pool = Pool2d::max(2, 2, 0).unwrap();
-            for output in [pool.forward(&input), pool.plain(&input)] {
+            for output in [pool.forward(&input), pool.fallback(&input)] {
                 let output = output.unwrap().sum_all().unwrap();
                 assert!(output.to_scalar::<f64>().unwrap().is_nan());
                 let gradients = output.backward().unwrap();

@@ -58,8 +58,8 @@ impl Default for DenseNetConfig {
 }
 
 impl DenseNetConfig {
-    /// Creates the network. Convolutions start Kaiming-normal over the fan-out, normalisations as the
-    /// identity, the classifier as PyTorch's linear layers with a bias of zero.
+    /// Creates the network. Convolutions start Kaiming-normal over the fan-out, normalisations as
+    /// the identity, the classifier as PyTorch's linear layers with a bias of zero.
     ///
     /// # Errors
     /// When `depth` is below 4, `reduction` is not within (0, 1], another setting is 0, or a

@@ -1,5 +1,5 @@
-//! Residual networks (He et al., arXiv 1512.03385) for small images and for ImageNet, with the names
-//! of torchvision's parameters.
+//! Residual networks (He et al., arXiv 1512.03385) for small images and for ImageNet, with the
+//! names of torchvision's parameters.
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -15,10 +15,10 @@ pub enum ResNetVariant {
     /// 1, 2 and 4 times the width, shortcuts without parameters (option A).
     #[default]
     Cifar,
-    /// The network that the FUSE authors call `resnet20`: a 3×3 stem, five stages of 5, 5, 5, 2 and 2
-    /// two-layer blocks at 1, 2, 4, 8 and 16 times the width, projection shortcuts where the channels
-    /// change. \[ours\] What is known are the five stages, the 19 blocks and the 3,094,106 parameters;
-    /// the layout is inferred from these.
+    /// The network that the FUSE authors call `resnet20`: a 3×3 stem, five stages of 5, 5, 5, 2 and
+    /// 2 two-layer blocks at 1, 2, 4, 8 and 16 times the width, projection shortcuts where the
+    /// channels change. \[ours\] What is known are the five stages, the 19 blocks and the 3,094,106
+    /// parameters; the layout is inferred from these.
     Fuse,
     /// torchvision's networks: a 7×7 stem with stride 2 and max-pooling, four stages, projection
     /// shortcuts; depth 18 or 34 of two-layer blocks or depth 50 of bottleneck blocks.
@@ -43,8 +43,8 @@ pub enum ResNetVariant {
 pub struct ResNetConfig {
     /// The family.
     pub variant: ResNetVariant,
-    /// The number of layers with weights, shortcuts not counted; 20 for FUSE's network, which is its
-    /// name, though it has 40.
+    /// The number of layers with weights, shortcuts not counted; 20 for FUSE's network, which is
+    /// its name, though it has 40.
     pub depth: usize,
     /// Channels of the first stage: 16 for CIFAR and FUSE, 64 for ImageNet.
     pub width: usize,
@@ -109,8 +109,8 @@ impl ResNetConfig {
         Self { classes, ..self }
     }
 
-    /// Creates the network. Convolutions start Kaiming-normal over the fan-out, normalisations as the
-    /// identity, the classifier as PyTorch's linear layers.
+    /// Creates the network. Convolutions start Kaiming-normal over the fan-out, normalisations as
+    /// the identity, the classifier as PyTorch's linear layers.
     ///
     /// # Errors
     /// When the family has no network of this depth, or a setting is 0.

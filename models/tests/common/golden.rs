@@ -49,7 +49,8 @@ impl Summary {
             .unwrap()
             .to_vec1()
             .unwrap();
-        // Some gradients are zero but for rounding, such as those of weights before a normalisation.
+        // Some gradients are zero but for rounding, such as those of weights before a
+        // normalisation.
         let bound = tolerance * self.largest.max(1e-3);
         for (i, (value, expected)) in values
             .iter()
@@ -176,7 +177,7 @@ pub fn assert_agrees(
     }
 }
 
-/// Noise images and labels 0, 1, 2, 0 and so on, up to `classes`.
+/// DropoutMask images and labels 0, 1, 2, 0 and so on, up to `classes`.
 pub fn classification(classes: u32, shape: &[usize]) -> (Tensor, Tensor) {
     let images = noise(0, shape.iter().product());
     let images = Tensor::from_vec(images, shape, &Device::Cpu).unwrap();

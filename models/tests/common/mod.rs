@@ -29,8 +29,8 @@ pub fn weighted_sum(output: &Tensor) -> Result<Tensor> {
 }
 
 /// Asserts that each variable has a gradient of `loss` and that it agrees with central differences,
-/// at up to 12 elements of each variable. A maximum or ReLU may have its kink within the step: shorter steps,
-/// whose rounding errors are larger, then leave it out.
+/// at up to 12 elements of each variable. A maximum or ReLU may have its kink within the step:
+/// shorter steps, whose rounding errors are larger, then leave it out.
 pub fn assert_gradients<'a>(
     variables: impl IntoIterator<Item = (&'a str, &'a Var)>,
     loss: impl Fn() -> Result<Tensor>,

@@ -3,14 +3,16 @@
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::{CudaStorage, Result};
 
-use super::matmul::{Matrices, Place, Sizes, multiply};
-use super::{Card, CardFloat, CausalAttention, OnCard, Values, launch, size};
+use super::matmul::{Matrices, MatrixLayout, Sizes, multiply};
+use super::{Gpu, GpuFloat, OnGpu, UntypedView, launch, size};
+use crate::kernels::Attend;
 
-impl CausalAttention {
-    /// Where the queries, keys or values of a sequence's heads are: part 0, 1 or 2 of the packed rows.
-    fn packed(&self, sequence: usize, part: usize) -> Place {
+impl Attend {
+    /// Where the queries, keys or values of a sequence's heads are: part 0, 1 or 2 of the packed
+    /// rows.
+    fn packed(&self, sequence: usize, part: usize) -> MatrixLayout {
         let row = 3 * self.width();
-        Place {
+        MatrixLayout {
             start: sequence * self.time * row + part * self.width(),
             row,
             matrix: self.head_width,
@@ -18,8 +20,8 @@ impl CausalAttention {
     }
 
     /// Where the outputs of a sequence's heads are.
-    fn outputs(&self, sequence: usize) -> Place {
-        Place {
+    fn outputs(&self, sequence: usize) -> MatrixLayout {
+        MatrixLayout {
             start: sequence * self.time * self.width(),
             row: self.width(),
             matrix: self.head_width,
@@ -27,9 +29,9 @@ impl CausalAttention {
     }
 
     /// Where the scores of a sequence's heads are.
-    fn scores(&self, sequence: usize) -> Place {
+    fn scores(&self, sequence: usize) -> MatrixLayout {
         let matrix = self.time * self.time;
-        Place {
+        MatrixLayout {
             start: sequence * self.heads * matrix,
             row: self.time,
             matrix,
@@ -55,10 +57,10 @@ impl CausalAttention {
         }
     }
 
-    fn room_for_scores<T: CardFloat>(&self, card: &Card) -> Result<CudaSlice<T>> {
+    fn alloc_scores<T: GpuFloat>(&self, gpu: &Gpu) -> Result<CudaSlice<T>> {
         let length = self.batch * self.heads * self.time * self.time;
         size(length)?;
-        card.room(length)
+        gpu.alloc_uninit(length)
     }
 
     /// Rows of scores in all sequences and heads.
@@ -67,19 +69,19 @@ impl CausalAttention {
     }
 
     /// The attention probabilities, before dropout.
-    fn probabilities_on_card<T: CardFloat>(
+    fn probabilities_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         input: &CudaView<'_, T>,
     ) -> Result<CudaSlice<T>> {
-        let mut scores = self.room_for_scores(card)?;
+        let mut scores = self.alloc_scores(gpu)?;
         for sequence in 0..self.batch {
             let queries = Matrices::at(input, self.packed(sequence, 0));
             let keys = Matrices::at(input, self.packed(sequence, 1)).transposed();
-            // SAFETY: the matrices lie within rows of three parts, the scores in their room.
+            // SAFETY: the matrices lie within rows of three parts, the scores within theirs.
             unsafe {
                 multiply(
-                    card,
+                    gpu,
                     self.to_scores(),
                     &queries,
                     &keys,
@@ -92,34 +94,34 @@ impl CausalAttention {
         let blocks = (self.rows()?, 1);
         // SAFETY: there is a block for each row of `time` scores.
         unsafe {
-            launch!(card, card.kernel::<T>("causal_softmax")?, blocks, [time, scale] => [scores])?
+            launch!(gpu, gpu.kernel::<T>("causal_softmax")?, blocks, [time, scale] => [scores])?
         };
         Ok(scores)
     }
 
-    fn drop_out_on_card<T: CardFloat>(&self, card: &Card, scores: &mut CudaSlice<T>) -> Result<()> {
+    fn drop_out_on_gpu<T: GpuFloat>(&self, gpu: &Gpu, scores: &mut CudaSlice<T>) -> Result<()> {
         self.dropout
-            .map_or(Ok(()), |noise| noise.scale_on_card(card, scores))
+            .map_or(Ok(()), |mask| mask.scale_on_gpu(gpu, scores))
     }
 }
 
-impl OnCard<1> for CausalAttention {
-    fn forward_on_card<T: CardFloat>(
+impl OnGpu<1> for Attend {
+    fn forward_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         [input]: [CudaView<'_, T>; 1],
     ) -> Result<CudaStorage> {
-        let mut probabilities = self.probabilities_on_card(card, &input)?;
-        self.drop_out_on_card(card, &mut probabilities)?;
+        let mut probabilities = self.probabilities_on_gpu(gpu, &input)?;
+        self.drop_out_on_gpu(gpu, &mut probabilities)?;
         let probabilities = probabilities.as_view();
-        let mut output = card.room(self.batch * self.time * self.width())?;
+        let mut output = gpu.alloc_uninit(self.batch * self.time * self.width())?;
         for sequence in 0..self.batch {
             let weights = Matrices::at(&probabilities, self.scores(sequence));
             let values = Matrices::at(&input, self.packed(sequence, 2));
             // SAFETY: as for the scores; the outputs' rows have one part.
             unsafe {
                 multiply(
-                    card,
+                    gpu,
                     self.to_rows(),
                     &weights,
                     &values,
@@ -128,27 +130,27 @@ impl OnCard<1> for CausalAttention {
                 )?
             };
         }
-        Ok(card.store(output))
+        Ok(gpu.store(output))
     }
 
-    fn backward_on_card<T: CardFloat>(
+    fn backward_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         [input]: [CudaView<'_, T>; 1],
-        _output: Values<'_>,
-        gradient: Values<'_>,
+        _output: UntypedView<'_>,
+        gradient: UntypedView<'_>,
         _needed: [bool; 1],
     ) -> Result<[Option<CudaSlice<T>>; 1]> {
         let gradient = gradient.view::<T>()?;
-        let mut probabilities = self.probabilities_on_card(card, &input)?;
-        let mut scores = self.room_for_scores::<T>(card)?;
+        let mut probabilities = self.probabilities_on_gpu(gpu, &input)?;
+        let mut scores = self.alloc_scores::<T>(gpu)?;
         for sequence in 0..self.batch {
             let gradients = Matrices::at(&gradient, self.outputs(sequence));
             let values = Matrices::at(&input, self.packed(sequence, 2)).transposed();
             // SAFETY: as in the forward pass, here and below.
             unsafe {
                 multiply(
-                    card,
+                    gpu,
                     self.to_scores(),
                     &gradients,
                     &values,
@@ -157,17 +159,17 @@ impl OnCard<1> for CausalAttention {
                 )?
             };
         }
-        self.drop_out_on_card(card, &mut scores)?;
+        self.drop_out_on_gpu(gpu, &mut scores)?;
         let (time, scale) = (size(self.time)?, self.scale::<f64>());
         let blocks = (self.rows()?, 1);
         // SAFETY: there is a block for each row of `time` probabilities and gradients.
         unsafe {
-            launch!(card, card.kernel::<T>("causal_softmax_gradient")?, blocks,
+            launch!(gpu, gpu.kernel::<T>("causal_softmax_gradient")?, blocks,
                 [probabilities, time, scale] => [scores])?;
         }
-        self.drop_out_on_card(card, &mut probabilities)?;
+        self.drop_out_on_gpu(gpu, &mut probabilities)?;
         let (probabilities, scores) = (probabilities.as_view(), scores.as_view());
-        let mut result = card.room(input.len())?;
+        let mut result = gpu.alloc_uninit(input.len())?;
         for sequence in 0..self.batch {
             let place = self.scores(sequence);
             let queries = Matrices::at(&input, self.packed(sequence, 0));
@@ -185,7 +187,7 @@ impl OnCard<1> for CausalAttention {
                 // SAFETY: as above; the result is laid out like the input.
                 unsafe {
                     multiply(
-                        card,
+                        gpu,
                         self.to_rows(),
                         &a,
                         &b,

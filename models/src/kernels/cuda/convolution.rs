@@ -3,68 +3,60 @@
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::{CudaStorage, Result};
 
-use super::batch_norm::{Images, channel_sums};
+use super::batch_norm::{ImageSizes, channel_sums};
 use super::linear::add_bias;
-use super::{Card, CardFloat, Convolve, OnCard, Values};
+use super::{Gpu, GpuFloat, OnGpu, UntypedView};
+use crate::kernels::Convolve;
 
-#[cfg(feature = "cudnn")]
-pub(crate) use candle_core::cuda::cudarc::cudnn::CudnnDataType as Convolved;
-
-/// An element type that can be convolved: none needs to without cuDNN.
-#[cfg(not(feature = "cudnn"))]
-pub(crate) trait Convolved {}
-#[cfg(not(feature = "cudnn"))]
-impl<T> Convolved for T {}
-
-impl OnCard<2> for Convolve {
-    fn forward_on_card<T: CardFloat>(
+impl OnGpu<2> for Convolve {
+    fn forward_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         [input, weight]: [CudaView<'_, T>; 2],
     ) -> Result<CudaStorage> {
-        Ok(card.store(self.0.convolve_on_card(card, &input, &weight)?))
+        Ok(gpu.store(self.0.convolve_on_gpu(gpu, &input, &weight)?))
     }
 
-    fn backward_on_card<T: CardFloat>(
+    fn backward_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         inputs: [CudaView<'_, T>; 2],
-        _output: Values<'_>,
-        gradient: Values<'_>,
+        _output: UntypedView<'_>,
+        gradient: UntypedView<'_>,
         needed: [bool; 2],
     ) -> Result<[Option<CudaSlice<T>>; 2]> {
         self.0
-            .gradients_on_card(card, inputs, &gradient.view()?, needed)
+            .gradients_on_gpu(gpu, inputs, &gradient.view()?, needed)
     }
 }
 
-impl OnCard<3> for Convolve {
-    fn forward_on_card<T: CardFloat>(
+impl OnGpu<3> for Convolve {
+    fn forward_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         [input, weight, bias]: [CudaView<'_, T>; 3],
     ) -> Result<CudaStorage> {
-        let mut output = self.0.convolve_on_card(card, &input, &weight)?;
-        add_bias(card, bias, self.0.out_plane(), &mut output)?;
-        Ok(card.store(output))
+        let mut output = self.0.convolve_on_gpu(gpu, &input, &weight)?;
+        add_bias(gpu, bias, self.0.out_plane(), &mut output)?;
+        Ok(gpu.store(output))
     }
 
-    fn backward_on_card<T: CardFloat>(
+    fn backward_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         [input, weight, bias]: [CudaView<'_, T>; 3],
-        _output: Values<'_>,
-        gradient: Values<'_>,
+        _output: UntypedView<'_>,
+        gradient: UntypedView<'_>,
         [input_needed, weight_needed, bias_needed]: [bool; 3],
     ) -> Result<[Option<CudaSlice<T>>; 3]> {
         let gradient = gradient.view()?;
         let needed = [input_needed, weight_needed];
         let [input, weight] = self
             .0
-            .gradients_on_card(card, [input, weight], &gradient, needed)?;
+            .gradients_on_gpu(gpu, [input, weight], &gradient, needed)?;
         let bias = if bias_needed {
-            let sizes = Images::new(gradient.len(), bias.len(), self.0.out_plane())?;
-            Some(channel_sums(card, &gradient, sizes)?)
+            let sizes = ImageSizes::new(gradient.len(), bias.len(), self.0.out_plane())?;
+            Some(channel_sums(gpu, &gradient, sizes)?)
         } else {
             None
         };
@@ -74,22 +66,22 @@ impl OnCard<3> for Convolve {
 
 #[cfg(not(feature = "cudnn"))]
 impl crate::kernels::Geometry {
-    pub(super) fn convolve_on_card<T: CardFloat>(
+    pub(super) fn convolve_on_gpu<T: GpuFloat>(
         &self,
-        _: &Card,
+        _: &Gpu,
         _: &CudaView<'_, T>,
         _: &CudaView<'_, T>,
     ) -> Result<CudaSlice<T>> {
-        candle_core::bail!("convolutions on cards need feature `cudnn`")
+        candle_core::bail!("convolutions on GPUs need feature `cudnn`")
     }
 
-    pub(super) fn gradients_on_card<T: CardFloat>(
+    pub(super) fn gradients_on_gpu<T: GpuFloat>(
         &self,
-        _: &Card,
+        _: &Gpu,
         _: [CudaView<'_, T>; 2],
         _: &CudaView<'_, T>,
         _: [bool; 2],
     ) -> Result<[Option<CudaSlice<T>>; 2]> {
-        candle_core::bail!("convolutions on cards need feature `cudnn`")
+        candle_core::bail!("convolutions on GPUs need feature `cudnn`")
     }
 }

@@ -1,5 +1,5 @@
-//! Convolutions and their gradients by cuDNN: in f32 arithmetic and never in TF32, by algorithms whose sums have a fixed
-//! order.
+//! Convolutions and their gradients by cuDNN: in f32 arithmetic, never in TF32, and only by
+//! algorithms that sum in a fixed order.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use candle_core::cuda::cudarc::cudnn::{
 };
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 
-use super::{Card, CardFloat};
+use super::{Gpu, GpuFloat};
 use crate::kernels::Geometry;
 
 thread_local! {
@@ -26,30 +26,31 @@ thread_local! {
     static HANDLES: RefCell<HashMap<DeviceId, Arc<Cudnn>>> = RefCell::default();
 }
 
-fn handle(card: &Card) -> Result<Arc<Cudnn>> {
+fn handle(gpu: &Gpu) -> Result<Arc<Cudnn>> {
     HANDLES.with_borrow_mut(|handles| {
-        if let Some(handle) = handles.get(&card.device.id()) {
+        if let Some(handle) = handles.get(&gpu.device.id()) {
             return Ok(handle.clone());
         }
-        let handle = Cudnn::new(card.device.cuda_stream())?;
-        handles.insert(card.device.id(), handle.clone());
-        // Never destroyed: a thread that ends with the process would do it when CUDA may be gone.
+        let handle = Cudnn::new(gpu.device.cuda_stream())?;
+        handles.insert(gpu.device.id(), handle.clone());
+        // Never destroyed: a thread that ends with the process might do so after CUDA has shut
+        // down.
         std::mem::forget(handle.clone());
         Ok(handle)
     })
 }
 
 /// A convolution's input, weight and output, as cuDNN describes them.
-struct Descriptors<T: CardFloat> {
+struct Descriptors<T: GpuFloat> {
     convolution: ConvDescriptor<T::Real>,
     input: TensorDescriptor<T>,
     weight: FilterDescriptor<T>,
     output: TensorDescriptor<T>,
 }
 
-impl<T: CardFloat> Descriptors<T> {
-    fn new(card: &Card, geometry: &Geometry) -> Result<Self> {
-        let cudnn = handle(card)?;
+impl<T: GpuFloat> Descriptors<T> {
+    fn new(gpu: &Gpu, geometry: &Geometry) -> Result<Self> {
+        let cudnn = handle(gpu)?;
         let both = |pixels: usize| [pixels as c_int; 2];
         let sizes = |sizes: [usize; 4]| sizes.map(|size| size as c_int);
         let mut convolution = cudnn.create_conv2d::<T::Real>(
@@ -90,19 +91,19 @@ impl<T: CardFloat> Descriptors<T> {
     }
 }
 
-/// Factors of the result, and of what was there before.
-fn replace<T: CardFloat>() -> (T, T) {
+/// The factors of the result and of the values it replaces.
+fn replace<T: GpuFloat>() -> (T, T) {
     (T::from_f64(1.0), T::from_f64(0.0))
 }
 
 impl Geometry {
-    pub(super) fn convolve_on_card<T: CardFloat>(
+    pub(super) fn convolve_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         input: &CudaView<'_, T>,
         weight: &CudaView<'_, T>,
     ) -> Result<CudaSlice<T>> {
-        let descriptors = Descriptors::<T>::new(card, self)?;
+        let descriptors = Descriptors::<T>::new(gpu, self)?;
         let convolution = ConvForward {
             conv: &descriptors.convolution,
             x: &descriptors.input,
@@ -110,13 +111,13 @@ impl Geometry {
             y: &descriptors.output,
         };
         let algorithm = convolution.pick_algorithm()?;
-        let mut room = card.room::<u8>(convolution.get_workspace_size(algorithm)?)?;
-        let mut output = card.room::<T>(self.batch * self.out_size())?;
+        let mut workspace = gpu.alloc_uninit::<u8>(convolution.get_workspace_size(algorithm)?)?;
+        let mut output = gpu.alloc_uninit::<T>(self.batch * self.out_size())?;
         // SAFETY: the vectors have the sizes and types that the descriptors give.
         unsafe {
             convolution.launch(
                 algorithm,
-                Some(&mut room),
+                Some(&mut workspace),
                 replace::<T>(),
                 input,
                 weight,
@@ -126,26 +127,26 @@ impl Geometry {
         Ok(output)
     }
 
-    pub(super) fn gradients_on_card<T: CardFloat>(
+    pub(super) fn gradients_on_gpu<T: GpuFloat>(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         [input, weight]: [CudaView<'_, T>; 2],
         gradient: &CudaView<'_, T>,
         [input_needed, weight_needed]: [bool; 2],
     ) -> Result<[Option<CudaSlice<T>>; 2]> {
-        let descriptors = Descriptors::<T>::new(card, self)?;
+        let descriptors = Descriptors::<T>::new(gpu, self)?;
         let input_gradient =
-            input_needed.then(|| descriptors.input_gradient(card, &weight, gradient, input.len()));
-        let weight_gradient = weight_needed
-            .then(|| descriptors.weight_gradient(card, &input, gradient, weight.len()));
+            input_needed.then(|| descriptors.input_gradient(gpu, &weight, gradient, input.len()));
+        let weight_gradient =
+            weight_needed.then(|| descriptors.weight_gradient(gpu, &input, gradient, weight.len()));
         Ok([input_gradient.transpose()?, weight_gradient.transpose()?])
     }
 }
 
-impl<T: CardFloat> Descriptors<T> {
+impl<T: GpuFloat> Descriptors<T> {
     fn input_gradient(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         weight: &CudaView<'_, T>,
         gradient: &CudaView<'_, T>,
         length: usize,
@@ -164,13 +165,13 @@ impl<T: CardFloat> Descriptors<T> {
             CUDNN_CONVOLUTION_BWD_DATA_ALGO_0 => CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,
             other => other,
         };
-        let mut room = card.room::<u8>(convolution.get_workspace_size(algorithm)?)?;
-        let mut result = card.room::<T>(length)?;
+        let mut workspace = gpu.alloc_uninit::<u8>(convolution.get_workspace_size(algorithm)?)?;
+        let mut result = gpu.alloc_uninit::<T>(length)?;
         // SAFETY: the vectors have the sizes and types that the descriptors give.
         unsafe {
             convolution.launch(
                 algorithm,
-                Some(&mut room),
+                Some(&mut workspace),
                 replace::<T>(),
                 &mut result,
                 weight,
@@ -182,7 +183,7 @@ impl<T: CardFloat> Descriptors<T> {
 
     fn weight_gradient(
         &self,
-        card: &Card,
+        gpu: &Gpu,
         input: &CudaView<'_, T>,
         gradient: &CudaView<'_, T>,
         length: usize,
@@ -204,13 +205,13 @@ impl<T: CardFloat> Descriptors<T> {
             }
             other => other,
         };
-        let mut room = card.room::<u8>(convolution.get_workspace_size(algorithm)?)?;
-        let mut result = card.room::<T>(length)?;
+        let mut workspace = gpu.alloc_uninit::<u8>(convolution.get_workspace_size(algorithm)?)?;
+        let mut result = gpu.alloc_uninit::<T>(length)?;
         // SAFETY: the vectors have the sizes and types that the descriptors give.
         unsafe {
             convolution.launch(
                 algorithm,
-                Some(&mut room),
+                Some(&mut workspace),
                 replace::<T>(),
                 input,
                 &mut result,

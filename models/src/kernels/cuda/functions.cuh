@@ -1,4 +1,5 @@
-// The kernels for elements of type T, with arithmetic of type R; kernels.cu includes this once for each type.
+// The kernels for elements of type T, with arithmetic of type R; kernels.cu includes this once for
+// each type.
 
 // Activations: ReLU, GELU by the hyperbolic tangent, GELU by the error function.
 
@@ -20,19 +21,20 @@ KERNEL(activate_gradient)(
 }
 
 // Dropout.
-KERNEL(drop_out)(Noise noise, unsigned count, T *values) {
-    const R keep = R(noise.keep);
+KERNEL(drop_out)(DropoutMask mask, unsigned count, T *values) {
+    const R keep = R(mask.keep);
     FOR_EACH(block, (count + CHACHA_WORDS - 1) / CHACHA_WORDS) {
         unsigned words[CHACHA_WORDS];
-        chacha8(noise, block, words);
+        chacha8(mask, block, words);
         for (unsigned k = 0; k < CHACHA_WORDS; ++k) {
             const unsigned i = block * CHACHA_WORDS + k;
-            if (i < count) values[i] = T(R(values[i]) * (words[k] < noise.threshold ? R(0) : keep));
+            if (i < count) values[i] = T(R(values[i]) * (words[k] < mask.threshold ? R(0) : keep));
         }
     }
 }
 
-// Biases, and sums over the rows of a matrix: first of pieces of rows, by a block for THREADS columns.
+// Biases, and sums over the rows of a matrix: first of pieces of rows, by a block for THREADS
+// columns.
 
 // Adds the bias of channel (i / plane) % channels to each value.
 KERNEL(add_bias)(const T *bias, unsigned count, unsigned plane, unsigned channels, T *values) {
@@ -94,7 +96,8 @@ KERNEL(layer_norm_gradient)(
     }
 }
 
-// The gradients of weight and bias, as column_sums, those of the biases behind those of the weights.
+// The gradients of weight and bias, as column_sums, those of the biases behind those of the
+// weights.
 KERNEL(layer_norm_sums)(
     const T *input, const T *gradient, const R *kept, unsigned rows, unsigned width, unsigned piece,
     R *partials
@@ -190,8 +193,8 @@ KERNEL(look_up)(const T *table, const unsigned *ids, unsigned width, unsigned co
     FOR_EACH(i, count) output[i] = table[ids[i / width] * width + i % width];
 }
 
-// Block b adds up the gradients of all positions that looked up row rows[b]: positions[starts[b]] to
-// positions[starts[b + 1] - 1]. The other rows of the result are zero already.
+// Block b adds up the gradients of all positions that looked up row rows[b]: positions[starts[b]]
+// to positions[starts[b + 1] - 1]. The other rows of the result are zero already.
 KERNEL(look_up_gradient)(
     const T *gradient, const unsigned *rows, const unsigned *starts, const unsigned *positions, unsigned width,
     T *result
@@ -206,9 +209,9 @@ KERNEL(look_up_gradient)(
 
 // Moments of the channels of images, [images, channels, plane].
 
-// The sums of a channel's distances from its first value, and of their squares, from which the moments follow without
-// cancellation unless that value is far out (Chan, Golub and LeVeque 1983, shifted data); without a shift, the sums of
-// the values themselves.
+// The sums of a channel's distances from its first value, and of their squares, from which the
+// moments follow without cancellation unless that value is far out (Chan, Golub and LeVeque 1983,
+// shifted data); without a shift, the sums of the values themselves.
 KERNEL(channel_sums)(
     const T *values, unsigned images, unsigned channels, unsigned plane, unsigned shifted, f64 *partials
 ) {
@@ -239,7 +242,8 @@ KERNEL(channel_totals)(const f64 *partials, unsigned pieces, unsigned channels, 
     FOR_EACH(channel, channels) out[channel] = T(R(channel_total(partials, channel, pieces, 0)));
 }
 
-// Batch normalisation as y = relu(scale * x + shift + shortcut), where ReLU and shortcut may be missing.
+// Batch normalisation as y = relu(scale * x + shift + shortcut), where ReLU and shortcut may be
+// missing.
 
 // Writes the scales, then the shifts.
 KERNEL(channel_scales)(
@@ -264,7 +268,8 @@ KERNEL(normalize)(
     }
 }
 
-// The sums of the gradient behind ReLU, g, and of g * (x - mean). Where there is a shortcut, `masked` gets g.
+// The sums of the gradient behind ReLU, g, and of g * (x - mean). Where there is a shortcut,
+// `masked` gets g.
 KERNEL(normalize_sums)(
     const T *values, const T *output, const T *gradient, const f64 *moments, unsigned images, unsigned channels,
     unsigned plane, unsigned relu, T *masked, f64 *partials
@@ -280,7 +285,8 @@ KERNEL(normalize_sums)(
     leave_sums(f64(sum), f64(centred), partials);
 }
 
-// The gradients of weight and bias, and of each channel what normalize_gradient takes: scale, slope, shift, mean.
+// The gradients of weight and bias, and of each channel what normalize_gradient takes: scale,
+// slope, shift, mean.
 KERNEL(channel_gradients)(
     const f64 *partials, const f64 *moments, const T *weight, unsigned pieces, unsigned channels, f64 count,
     f64 epsilon, unsigned own_statistics, R *coefficients, T *weight_gradient, T *bias_gradient
@@ -312,7 +318,8 @@ KERNEL(normalize_gradient)(
     }
 }
 
-// Pooling of planes of height * width. Windows are given per axis: first pixel, one past the last, divisor.
+// Pooling of planes of height * width. Windows are given per axis: first pixel, one past the last,
+// divisor.
 
 KERNEL(pool)(
     const T *input, const unsigned *rows, const unsigned *columns, unsigned height, unsigned width,
@@ -332,7 +339,8 @@ KERNEL(pool)(
     }
 }
 
-// `row_windows` and `column_windows` hold, for each pixel of an axis, the first window over it and one past the last.
+// `row_windows` and `column_windows` hold, for each pixel of an axis, the first window over it and
+// one past the last.
 KERNEL(pool_gradient)(
     const T *input, const T *gradient, const unsigned *rows, const unsigned *columns, const unsigned *row_windows,
     const unsigned *column_windows, unsigned height, unsigned width, unsigned out_height, unsigned out_width,

@@ -1,8 +1,9 @@
-// The kernels on NVIDIA cards, behind the functions of the folder above.
+// The kernels on NVIDIA GPUs, which the functions in this folder launch.
 //
-// Elements are of type T, the arithmetic and the sums of a thread or block of type Real<T>: f32 beside half precision.
-// Sums over many blocks end in f64. Every sum is taken in an order that depends on the sizes alone, so results have the
-// same bits on every run. Sizes are below 2^31 (mod.rs sees to it).
+// Elements are of type T, the arithmetic and the sums of a thread or block of type Real<T>: f32
+// beside half precision. Sums over many blocks end in f64. Every sum is taken in an order that
+// depends on the sizes alone, so results have the same bits on every run. Sizes are below 2^31
+// (`size` in device.rs checks this).
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -79,8 +80,9 @@ template <class R> struct Gelu {
     __device__ static Gelu of(unsigned kind, R x) { return kind == 1 ? tanh_form(x) : erf_form(x); }
 };
 
-// Dropout by the random stream ChaCha8 (Bernstein 2008), as rand_chacha reads it: element i has word i of the stream.
-struct Noise {
+// Dropout by the random stream ChaCha8 (Bernstein 2008), as rand_chacha reads it: element i has
+// word i of the stream.
+struct DropoutMask {
     unsigned key[8];
     unsigned stream[2];
     // A word below this drops its element; the others are multiplied by `keep`.
@@ -99,10 +101,10 @@ __device__ inline void quarter_round(unsigned &a, unsigned &b, unsigned &c, unsi
     c += d, b ^= c, b = b << 7 | b >> 25;
 }
 
-__device__ inline void chacha8(const Noise &noise, unsigned block, unsigned (&words)[CHACHA_WORDS]) {
+__device__ inline void chacha8(const DropoutMask &mask, unsigned block, unsigned (&words)[CHACHA_WORDS]) {
     const unsigned start[CHACHA_WORDS] = {
-        0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, noise.key[0], noise.key[1], noise.key[2], noise.key[3],
-        noise.key[4], noise.key[5], noise.key[6], noise.key[7], block, 0, noise.stream[0], noise.stream[1],
+        0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, mask.key[0], mask.key[1], mask.key[2], mask.key[3],
+        mask.key[4], mask.key[5], mask.key[6], mask.key[7], block, 0, mask.stream[0], mask.stream[1],
     };
     for (unsigned i = 0; i < CHACHA_WORDS; ++i) words[i] = start[i];
     for (unsigned round = 0; round < 4; ++round) {
@@ -141,7 +143,8 @@ template <class R, class T> __device__ R log_sum(const T *logits, unsigned class
     return most + log(block_sum(sum));
 }
 
-// The pixels of channel blockIdx.x in all images, [images, channels, plane], which the blocks along y share.
+// The pixels of channel blockIdx.x in all images, [images, channels, plane], which the blocks along
+// y share.
 #define FOR_EACH_PIXEL(i, images, channels, plane)                                                                 \
     for (unsigned pixel = blockIdx.y * THREADS + threadIdx.x, i = 0;                                               \
          pixel < (images) * (plane) &&                                                                             \
@@ -166,7 +169,8 @@ template <class R> __device__ R behind(unsigned relu, R gradient, R y) {
     return relu && y <= R(0) ? R(0) : gradient;
 }
 
-// The first largest pixel of a window, given as the kernel `pool` takes it. NaN counts as largest, of several the last.
+// The first largest pixel of a window, given as the kernel `pool` takes it. NaN counts as largest,
+// of several the last.
 template <class T>
 __device__ unsigned largest_pixel(const T *plane, unsigned width, const unsigned *rows, const unsigned *columns) {
     using R = Real<T>;

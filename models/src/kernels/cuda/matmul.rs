@@ -10,18 +10,18 @@ use candle_core::cuda::cudarc::cublas::sys::{
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView, DevicePtr, DevicePtrMut};
 use candle_core::{Result, WithDType};
 
-use super::{Card, CardFloat, size};
+use super::{Gpu, GpuFloat, size};
 
 /// Matrices in a vector, one for each product of a batch, in row-major order.
 pub(super) struct Matrices<'a, T> {
     values: CudaView<'a, T>,
-    place: Place,
+    place: MatrixLayout,
     transposed: bool,
 }
 
 /// Where matrices are in their vector.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Place {
+pub(super) struct MatrixLayout {
     /// Elements before the first.
     pub(super) start: usize,
     /// Elements from a row to the next.
@@ -33,14 +33,14 @@ pub(super) struct Place {
 impl<'a, T> Matrices<'a, T> {
     /// One matrix, whose rows have `columns` elements and lie side by side.
     pub(super) fn one(values: &CudaView<'a, T>, columns: usize) -> Self {
-        let place = Place {
+        let place = MatrixLayout {
             row: columns,
-            ..Place::default()
+            ..MatrixLayout::default()
         };
         Self::at(values, place)
     }
 
-    pub(super) fn at(values: &CudaView<'a, T>, place: Place) -> Self {
+    pub(super) fn at(values: &CudaView<'a, T>, place: MatrixLayout) -> Self {
         Self {
             values: values.slice(place.start..),
             place,
@@ -55,7 +55,8 @@ impl<'a, T> Matrices<'a, T> {
         }
     }
 
-    /// As cuBLAS sees them: it counts columns first, so that what lies there in rows is transposed to it.
+    /// How cuBLAS sees them. It expects columns one after the other, so a row-major matrix looks
+    /// transposed to it.
     fn operation(&self) -> cublasOperation_t {
         if self.transposed {
             cublasOperation_t::CUBLAS_OP_T
@@ -78,13 +79,13 @@ pub(super) struct Sizes {
 ///
 /// # Safety
 /// The matrices must lie within their vectors.
-pub(super) unsafe fn multiply<T: CardFloat>(
-    card: &Card,
+pub(super) unsafe fn multiply<T: GpuFloat>(
+    gpu: &Gpu,
     sizes: Sizes,
     a: &Matrices<'_, T>,
     b: &Matrices<'_, T>,
     target: &mut CudaSlice<T>,
-    place: Place,
+    place: MatrixLayout,
 ) -> Result<()> {
     let (one, zero) = (<T::Real>::from_f64(1.0), <T::Real>::from_f64(0.0));
     let (alpha, beta) = (&raw const one, &raw const zero);
@@ -94,20 +95,22 @@ pub(super) unsafe fn multiply<T: CardFloat>(
     if m == 0 || n == 0 || batch == 0 {
         return Ok(());
     }
-    let stream = card.device.cuda_stream();
+    let stream = gpu.device.cuda_stream();
     let (a_address, _a) = a.values.device_ptr(&stream);
     let (b_address, _b) = b.values.device_ptr(&stream);
     let mut target = target.slice_mut(place.start..);
     let (target_address, _target) = target.device_ptr_mut(&stream);
-    let blas = card.device.cublas_handle();
-    // Else cuBLAS may add up parts of a half-precision product in half precision.
+    let blas = gpu.device.cublas_handle();
+    // Otherwise cuBLAS may sum parts of a half-precision product in half precision.
     let mode = cublasMath_t::CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
     // SAFETY: the handle is Candle's, which holds it as long as the device.
     unsafe { cublasSetMathMode(*blas.handle(), mode) }
         .result()
         .w()?;
-    // The transposed product of the transposed factors, in their other order.
-    // SAFETY: the addresses are those of vectors on the card, in which the matrices lie, as the caller promises.
+    // As cuBLAS sees the matrices transposed, it computes `B^T A^T`, which is the transposed
+    // product.
+    // SAFETY: the addresses are those of vectors on the GPU, in which the matrices lie, as the
+    // caller promises.
     unsafe {
         gemm_strided_batched_ex(
             *blas.handle(),

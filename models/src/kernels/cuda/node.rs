@@ -1,4 +1,4 @@
-//! Functions as nodes of Candle's graph, on tensors of a card.
+//! Functions as nodes of Candle's graph, on tensors of a GPU.
 
 use candle_core::backend::BackendStorage;
 use candle_core::cuda::cudarc::driver::CudaView;
@@ -6,7 +6,7 @@ use candle_core::op::BackpropOp;
 use candle_core::{CudaStorage, DType, Error, Layout, Result, Shape, Storage, Tensor, bail};
 use half::{bf16, f16};
 
-use super::{Card, CardFloat, OnCard, Values};
+use super::{Gpu, GpuFloat, OnGpu, UntypedView};
 use crate::kernels::Function;
 
 /// Runs `$body` with `$type` bound to the element type of `$dtype`.
@@ -35,20 +35,20 @@ macro_rules! with_element {
 }
 
 /// The function's output, and its shape.
-pub(in crate::kernels) fn forward<const N: usize, F: Function<N>>(
+pub(crate) fn forward<const N: usize, F: Function<N>>(
     function: &F,
     inputs: [(&CudaStorage, &Layout); N],
 ) -> Result<(CudaStorage, Shape)> {
-    let inputs = inputs.map(|(storage, layout)| Values { storage, layout });
-    let card = Card::of(inputs[0].storage);
+    let inputs = inputs.map(|(storage, layout)| UntypedView { storage, layout });
+    let gpu = Gpu::of(inputs[0].storage);
     let output = with_element!(inputs[0].storage.dtype(), F::NAME, T => {
-        OnCard::forward_on_card(function, &card, views::<T, N>(inputs)?)
+        OnGpu::forward_on_gpu(function, &gpu, views::<T, N>(inputs)?)
     })?;
     Ok((output, function.shape()))
 }
 
 /// The gradients with respect to those inputs that are differentiated through.
-pub(in crate::kernels) fn backward<const N: usize, F: Function<N>>(
+pub(crate) fn backward<const N: usize, F: Function<N>>(
     function: &F,
     inputs: [&Tensor; N],
     output: &Tensor,
@@ -65,26 +65,29 @@ pub(in crate::kernels) fn backward<const N: usize, F: Function<N>>(
     for (storage, layout) in &guards {
         arguments.push(values(storage, layout)?);
     }
-    let arguments: [Values<'_>; N] = std::array::from_fn(|i| arguments[i]);
-    let card = Card::of(arguments[0].storage);
+    let arguments: [UntypedView<'_>; N] = std::array::from_fn(|i| arguments[i]);
+    let gpu = Gpu::of(arguments[0].storage);
     with_element!(arguments[0].storage.dtype(), F::NAME, T => {
         let views = views::<T, N>(arguments)?;
-        let mut gradients = OnCard::backward_on_card(function, &card, views, output, gradient, needed)?;
+        let mut gradients =
+            OnGpu::backward_on_gpu(function, &gpu, views, output, gradient, needed)?;
         Ok(std::array::from_fn(|i| {
-            let gradient = Storage::Cuda(card.store::<T>(gradients[i].take()?));
+            let gradient = Storage::Cuda(gpu.store::<T>(gradients[i].take()?));
             Some(Tensor::from_storage(gradient, inputs[i].shape(), BackpropOp::none(), false))
         }))
     })
 }
 
-fn values<'a>(storage: &'a Storage, layout: &'a Layout) -> Result<Values<'a>> {
+fn values<'a>(storage: &'a Storage, layout: &'a Layout) -> Result<UntypedView<'a>> {
     match storage {
-        Storage::Cuda(storage) => Ok(Values { storage, layout }),
+        Storage::Cuda(storage) => Ok(UntypedView { storage, layout }),
         _ => bail!("expected a tensor on a CUDA device"),
     }
 }
 
-fn views<T: CardFloat, const N: usize>(values: [Values<'_>; N]) -> Result<[CudaView<'_, T>; N]> {
+fn views<T: GpuFloat, const N: usize>(
+    values: [UntypedView<'_>; N],
+) -> Result<[CudaView<'_, T>; N]> {
     let mut views = Vec::with_capacity(N);
     for values in values {
         views.push(values.view()?);

@@ -1,18 +1,18 @@
-//! What a node's forward pass leaves to its backward pass.
+//! What a node's forward pass saves for its backward pass.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Values that are there from the forward pass until the backward pass has taken them; a second one
-/// through the same graph finds nothing.
-pub(crate) struct Kept<T>(Mutex<Option<T>>);
+/// Values that the forward pass puts here and the backward pass takes. A second backward pass
+/// through the same graph finds nothing and must compute them again.
+pub(crate) struct Saved<T>(Mutex<Option<T>>);
 
-impl<T> Default for Kept<T> {
+impl<T> Default for Saved<T> {
     fn default() -> Self {
         Self(Mutex::new(None))
     }
 }
 
-impl<T> Kept<T> {
+impl<T> Saved<T> {
     pub(crate) fn put(&self, values: T) {
         *self.lock() = Some(values);
     }

@@ -1,7 +1,8 @@
-//! Numbers that stand for parameters in Candle's graph.
+//! Proxies of parameters in Candle's graph.
 //!
-//! A node of the graph has at most three arguments, but a part of a model can have many parameters.
-//! Each is stood for by one number, whose own node passes the parameter's gradient on.
+//! A node of the graph has at most three arguments, but a part of a model may depend on many
+//! parameters. Each parameter gets a proxy, a node that holds one number and passes the parameter's
+//! gradient on; the vector of all proxies is one argument.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,23 +13,23 @@ use candle_core::{
     TensorId, Var,
 };
 
-/// One vector that stands for all `parameters`, as an argument of the node that depends on them. In its
-/// backward pass, that node must put their gradients into the second value, and return zeros for the
-/// first.
-pub(crate) fn stand_ins(parameters: &[Var]) -> Result<(Tensor, Gradients)> {
-    let gradients = Gradients::default();
-    let stand_ins = parameters
+/// The proxies of `parameters` as one vector, an argument for the node that depends on them, and
+/// where that node's backward pass must put their gradients. As the vector's own gradient it
+/// returns zeros.
+pub(crate) fn proxies(parameters: &[Var]) -> Result<(Tensor, ProxyGradients)> {
+    let gradients = ProxyGradients::default();
+    let proxies = parameters
         .iter()
-        .map(|parameter| parameter.apply_op1(StandIn(gradients.clone())))
+        .map(|parameter| parameter.apply_op1(ParameterProxy(gradients.clone())))
         .collect::<Result<Vec<_>>>()?;
-    Ok((Tensor::cat(&stand_ins, 0)?, gradients))
+    Ok((Tensor::cat(&proxies, 0)?, gradients))
 }
 
-/// The gradients of parameters between the node that computes them and those that pass them on.
+/// Gradients on their way from the node that computes them to the parameters' proxies.
 #[derive(Default, Clone)]
-pub(crate) struct Gradients(Arc<Mutex<HashMap<TensorId, Tensor>>>);
+pub(crate) struct ProxyGradients(Arc<Mutex<HashMap<TensorId, Tensor>>>);
 
-impl Gradients {
+impl ProxyGradients {
     /// Hands over the gradient with respect to a parameter.
     pub(crate) fn put(&self, parameter: &Var, gradient: Tensor) {
         let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,10 +42,10 @@ impl Gradients {
     }
 }
 
-/// One zero in place of a parameter.
-struct StandIn(Gradients);
+/// The node of one proxy, whose value is zero.
+struct ParameterProxy(ProxyGradients);
 
-impl CustomOp1 for StandIn {
+impl CustomOp1 for ParameterProxy {
     fn name(&self) -> &'static str {
         "stand-in"
     }

@@ -1,5 +1,5 @@
-//! Compares the two paths of a layer, kernels and plain tensor operations: on a card where the build is
-//! one for CUDA.
+//! Compares the two paths of a layer, its kernel and its tensor operations; on a GPU in builds for
+//! CUDA.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use crate::{Scope, Tensors};
 
 /// The device of the layers under test.
 pub(crate) fn device() -> Device {
-    // Opened once: tensors of two handles to one card do not mix.
+    // Opened once: Candle does not mix tensors of two handles to one GPU.
     static DEVICE: LazyLock<Device> = LazyLock::new(|| {
         if cfg!(feature = "cuda") {
             Device::new_cuda(0).unwrap()
@@ -39,23 +39,23 @@ pub(crate) fn assert_same_paths(
     tensors: &Tensors,
     input: &Var,
     kernel: impl Fn() -> Result<Tensor>,
-    plain: impl Fn() -> Result<Tensor>,
+    fallback: impl Fn() -> Result<Tensor>,
 ) {
-    let (kernel, plain) = (kernel().unwrap(), plain().unwrap());
-    assert_close("output", &kernel, &plain);
+    let (kernel, fallback) = (kernel().unwrap(), fallback().unwrap());
+    assert_close("output", &kernel, &fallback);
     let gradients = |output: &Tensor| {
         let weighted = (output * values(output.dims())).unwrap();
-        // As a vector: Candle's sums on cards are not of single numbers.
+        // As a vector: on GPUs, Candle cannot sum a single number.
         let weighted = weighted.flatten_all().unwrap();
         weighted.sum_all().unwrap().backward().unwrap()
     };
-    let (kernel, plain) = (gradients(&kernel), gradients(&plain));
+    let (kernel, fallback) = (gradients(&kernel), gradients(&fallback));
     let parameters = tensors
         .parameters
         .iter()
         .map(|(name, var)| (name.as_str(), var));
     for (name, var) in parameters.chain([("input", input)]) {
-        assert_close(name, kernel.get(var).unwrap(), plain.get(var).unwrap());
+        assert_close(name, kernel.get(var).unwrap(), fallback.get(var).unwrap());
     }
 }
 

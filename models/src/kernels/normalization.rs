@@ -1,0 +1,307 @@
+//! What batch and group normalisation share: moments of channels, and the scaling by them.
+
+use std::sync::{Arc, OnceLock};
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::parallel::{from_pieces, sum_of, sum_of_products};
+use super::{Float, vectorized};
+
+/// The mean and the biased variance of each channel.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moments {
+    pub(crate) mean: Vec<f64>,
+    pub(crate) var: Vec<f64>,
+}
+
+/// What a normalisation divides by and what follows it.
+#[derive(Clone)]
+pub(crate) struct Normalization {
+    /// Added to the variance.
+    pub(crate) eps: f64,
+    /// The running statistics to use; those of the batch where there are none.
+    pub(crate) running: Option<Moments>,
+    /// Whether ReLU follows.
+    pub(crate) relu: bool,
+    /// The statistics that the forward pass used, where it ran on the CPU.
+    pub(crate) moments: Arc<OnceLock<Moments>>,
+    /// The same where it ran on a GPU: a row of means and a row of variances, on that GPU.
+    pub(crate) gpu_moments: Arc<OnceLock<Tensor>>,
+}
+
+impl Normalization {
+    pub(crate) fn new(eps: f64, running: Option<Moments>, relu: bool) -> Self {
+        Self {
+            eps,
+            running,
+            relu,
+            moments: Arc::default(),
+            gpu_moments: Arc::default(),
+        }
+    }
+
+    /// The statistics to use: the running ones, or those of the batch from the moments of its
+    /// planes (the channels of each image).
+    pub(super) fn choose_moments(
+        &self,
+        channels: usize,
+        plane: usize,
+        planes: &[PlaneMoments],
+    ) -> &Moments {
+        self.moments.get_or_init(|| match &self.running {
+            Some(running) => running.clone(),
+            None => combine(channels, plane, planes),
+        })
+    }
+
+    /// The reciprocal of the deviation that a channel is divided by.
+    fn inverse(&self, moments: &Moments, channel: usize) -> f64 {
+        1.0 / (moments.var[channel] + self.eps).sqrt()
+    }
+
+    /// `y = relu(x scale + shift + shortcut)` for the planes of all images.
+    pub(super) fn apply<T: Float>(
+        &self,
+        moments: &Moments,
+        plane: usize,
+        values: &[T],
+        [weight, bias]: [&[T]; 2],
+        shortcut: Option<&[T]>,
+    ) -> Vec<T> {
+        let channels = weight.len();
+        let affine: Vec<(T, T)> = (0..channels)
+            .map(|c| {
+                let scale = self.inverse(moments, c) * weight[c].to_f64();
+                let shift = bias[c].to_f64() - moments.mean[c] * scale;
+                (T::from_f64(scale), T::from_f64(shift))
+            })
+            .collect();
+        let size = channels * plane;
+        from_pieces(values.len(), size, |image, outputs| {
+            for (c, output) in outputs.chunks_exact_mut(plane).enumerate() {
+                let start = image * size + c * plane;
+                let values = &values[start..][..plane];
+                let shortcut = shortcut.map(|shortcut| &shortcut[start..][..plane]);
+                let (scale, shift) = affine[c];
+                vectorized(|| normalize(values, scale, shift, shortcut, self.relu, output));
+            }
+        })
+        .0
+    }
+
+    /// The gradients with respect to weight and bias, and what [`ChannelGradient`] needs for each
+    /// channel. With `shortcut`, also the gradient behind ReLU, which the shortcut that was added
+    /// there receives.
+    pub(super) fn gradient_sums<T: Float>(
+        &self,
+        plane: usize,
+        values: &[T],
+        weight: &[T],
+        output: &[T],
+        gradient: &[T],
+        shortcut: bool,
+    ) -> NormalizationGradients<T> {
+        let channels = weight.len();
+        let size = channels * plane;
+        let empty = Moments::default();
+        let moments = self.moments.get().unwrap_or(&empty);
+        let mean: Vec<T> = moments.mean.iter().map(|mean| T::from_f64(*mean)).collect();
+        let image_sums = |image: usize, masked: Option<&mut [T]>| -> Vec<[T; 2]> {
+            let mut masked = masked.map(|masked| masked.chunks_exact_mut(plane));
+            (0..channels)
+                .map(|c| {
+                    let range = image * size + c * plane..image * size + (c + 1) * plane;
+                    let (values, output) = (&values[range.clone()], &output[range.clone()]);
+                    let gradient = &gradient[range];
+                    let target = masked.as_mut().and_then(Iterator::next);
+                    vectorized(|| match (self.relu, target) {
+                        (true, Some(target)) => {
+                            mask(gradient, output, target);
+                            sums(values, target, mean[c])
+                        }
+                        (true, None) => masked_sums(values, gradient, output, mean[c]),
+                        (false, _) => sums(values, gradient, mean[c]),
+                    })
+                })
+                .collect()
+        };
+        let (masked, image_sums) = if shortcut && self.relu {
+            let with_target = |image: usize, target: &mut [T]| image_sums(image, Some(target));
+            let (masked, sums) = from_pieces(values.len(), size, with_target);
+            (Some(masked), sums)
+        } else {
+            let images = (0..values.len() / size).into_par_iter();
+            (None, images.map(|image| image_sums(image, None)).collect())
+        };
+        let mut totals = vec![[0f64; 2]; channels];
+        for sums in &image_sums {
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                total[0] += sum[0].to_f64();
+                total[1] += sum[1].to_f64();
+            }
+        }
+        let count = (values.len() / channels) as f64;
+        let mut gradients = NormalizationGradients {
+            weight: Vec::with_capacity(channels),
+            bias: Vec::with_capacity(channels),
+            channels: Vec::with_capacity(channels),
+            masked,
+        };
+        for (c, [sum, centered]) in totals.into_iter().enumerate() {
+            let inverse = self.inverse(moments, c);
+            gradients.weight.push(T::from_f64(centered * inverse));
+            gradients.bias.push(T::from_f64(sum));
+            let scale = weight[c].to_f64() * inverse;
+            // Only the batch's own statistics depend on the values.
+            let through = if self.running.is_some() { 0.0 } else { scale };
+            gradients.channels.push(ChannelGradient {
+                scale: T::from_f64(scale),
+                slope: T::from_f64(-through * inverse * inverse * centered / count),
+                shift: T::from_f64(-through * sum / count),
+                mean: mean[c],
+            });
+        }
+        gradients
+    }
+}
+
+/// What a normalisation passes back.
+pub(super) struct NormalizationGradients<T> {
+    pub(super) weight: Vec<T>,
+    pub(super) bias: Vec<T>,
+    pub(super) channels: Vec<ChannelGradient<T>>,
+    /// The gradient behind ReLU, where there are a ReLU and a shortcut.
+    pub(super) masked: Option<Vec<T>>,
+}
+
+/// The gradient with respect to a normalisation's input: `scale g + slope (x - mean) + shift`.
+pub(super) struct ChannelGradient<T> {
+    pub(super) scale: T,
+    pub(super) slope: T,
+    pub(super) shift: T,
+    pub(super) mean: T,
+}
+
+impl<T: Float> ChannelGradient<T> {
+    /// Writes it to `target`. Where ReLU follows and `gradient` is that behind it, ReLU's `output`
+    /// says which elements pass.
+    #[inline(always)]
+    pub(super) fn write(
+        &self,
+        values: &[T],
+        gradient: &[T],
+        output: Option<&[T]>,
+        target: &mut [T],
+    ) {
+        let at = |x: T, g: T| self.scale * g + (self.slope * (x - self.mean) + self.shift);
+        let pairs = target.iter_mut().zip(values).zip(gradient);
+        match output {
+            Some(output) => {
+                for (((target, x), g), y) in pairs.zip(output) {
+                    *target = at(*x, masked(*g, *y));
+                }
+            }
+            None => {
+                for ((target, x), g) in pairs {
+                    *target = at(*x, *g);
+                }
+            }
+        }
+    }
+}
+
+/// The mean of a plane and the sum of its squared deviations from it.
+pub(super) type PlaneMoments = (f64, f64);
+
+#[inline(always)]
+pub(super) fn plane_moments<T: Float>(plane: &[T]) -> PlaneMoments {
+    let mean = sum_of(plane, |x| x).to_f64() / plane.len() as f64;
+    let center = T::from_f64(mean);
+    let squares = sum_of(plane, |x| (x - center) * (x - center));
+    // The centre is the mean rounded to T.
+    let rest = mean - center.to_f64();
+    (mean, squares.to_f64() - plane.len() as f64 * rest * rest)
+}
+
+/// The moments of all planes of a channel, by the update of Chan, Golub and LeVeque (1983).
+fn combine(channels: usize, plane: usize, planes: &[PlaneMoments]) -> Moments {
+    let size = plane as f64;
+    let mut mean = vec![0f64; channels];
+    let mut squares = vec![0f64; channels];
+    for (image, planes) in planes.chunks_exact(channels).enumerate() {
+        let before = image as f64 * size;
+        for (c, (plane_mean, plane_squares)) in planes.iter().enumerate() {
+            let delta = plane_mean - mean[c];
+            mean[c] += delta * size / (before + size);
+            squares[c] += plane_squares + delta * delta * before * size / (before + size);
+        }
+    }
+    let count = (planes.len() / channels) as f64 * size;
+    let var = squares.into_iter().map(|squares| squares / count).collect();
+    Moments { mean, var }
+}
+
+#[inline(always)]
+pub(super) fn normalize<T: Float>(
+    values: &[T],
+    scale: T,
+    shift: T,
+    shortcut: Option<&[T]>,
+    relu: bool,
+    output: &mut [T],
+) {
+    let pairs = output.iter_mut().zip(values);
+    match (shortcut, relu) {
+        (None, false) => pairs.for_each(|(y, x)| *y = *x * scale + shift),
+        (None, true) => pairs.for_each(|(y, x)| *y = rectified(*x * scale + shift)),
+        (Some(shortcut), false) => pairs
+            .zip(shortcut)
+            .for_each(|((y, x), s)| *y = *x * scale + shift + *s),
+        (Some(shortcut), true) => pairs
+            .zip(shortcut)
+            .for_each(|((y, x), s)| *y = rectified(*x * scale + shift + *s)),
+    }
+}
+
+/// max(x, 0), where NaN stays NaN.
+#[inline(always)]
+fn rectified<T: Float>(x: T) -> T {
+    if x < T::zero() { T::zero() } else { x }
+}
+
+/// The gradient behind a ReLU with output `y`.
+#[inline(always)]
+fn masked<T: Float>(gradient: T, y: T) -> T {
+    if y <= T::zero() { T::zero() } else { gradient }
+}
+
+#[inline(always)]
+fn mask<T: Float>(gradient: &[T], output: &[T], target: &mut [T]) {
+    for ((target, g), y) in target.iter_mut().zip(gradient).zip(output) {
+        *target = masked(*g, *y);
+    }
+}
+
+/// The sums of `g` and of `g (x - mean)`.
+#[inline(always)]
+pub(super) fn sums<T: Float>(values: &[T], gradient: &[T], mean: T) -> [T; 2] {
+    let centered = sum_of_products(values, gradient, |x, g| (x - mean) * g);
+    [sum_of(gradient, |g| g), centered]
+}
+
+/// [`sums`] of the gradient behind a ReLU.
+#[inline(always)]
+fn masked_sums<T: Float>(values: &[T], gradient: &[T], output: &[T], mean: T) -> [T; 2] {
+    const BLOCK: usize = 1024;
+    let mut behind = [T::zero(); BLOCK];
+    let mut totals = [T::zero(); 2];
+    let blocks = values.chunks(BLOCK).zip(gradient.chunks(BLOCK));
+    for ((values, gradient), output) in blocks.zip(output.chunks(BLOCK)) {
+        let behind = &mut behind[..values.len()];
+        mask(gradient, output, behind);
+        let [sum, centered] = sums(values, behind, mean);
+        totals = [totals[0] + sum, totals[1] + centered];
+    }
+    totals
+}
