@@ -9,6 +9,7 @@ pub mod language;
 pub mod layer;
 pub mod loss;
 mod model;
+pub mod physics;
 mod spec;
 mod summary;
 pub mod vision;
