@@ -1,5 +1,6 @@
-//! Milliseconds per evaluation (loss and gradient) of physics-informed networks with 10,000 points, best
-//! of all runs, beside the same multiply-adds at the rate of Candle's matrix products.
+//! Milliseconds per evaluation (loss and gradient) of physics-informed networks with 10,000 points, beside
+//! the same multiply-adds at the rate of Candle's matrix products: the shortest by the clock, and the mean
+//! processor time of all threads. With `RAYON_NUM_THREADS=1` the latter can be compared on a busy machine.
 //!
 //! Run with `cargo bench -p models --bench physics --profile dev [-- FILTER]` and compare with
 //! `benches/torch_physics.py`, which times the same rows in PyTorch. The memory is by how much the process
@@ -17,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const RUNS: usize = 20;
+const RUNS: usize = 30;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let filter = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
@@ -45,31 +46,46 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let before = resident("VmRSS");
                 let scope = Scope::new(0, dtype, &Device::Cpu);
                 let pinn = config.build(equation, &scope, &mut ChaCha8Rng::seed_from_u64(0))?;
-                let time = best(|| pinn.loss_and_gradient().map(drop))?;
+                let [time, cpu] = times(|| pinn.loss_and_gradient().map(drop))?;
                 let memory = resident("VmHWM") - before;
                 // Forward, and backward by inputs and weights, in the two layers between hidden units.
                 let rows = config.points.residual * (1 + orders.x + orders.t);
-                let operations = (2 * 3 * 2 * rows * width * width) as f64;
-                let size = 1536;
+                let size = 768;
                 let square = Tensor::ones((size, size), dtype, &Device::Cpu)?;
-                let rate = 2.0 * (size as f64).powi(3) / best(|| square.matmul(&square).map(drop))?;
-                let products = operations / rate;
-                println!("{name:<26} {time:>10.2} {products:>14.2} {memory:>10.1}");
+                let share = (2 * 3 * rows * width * width) as f64 / (size as f64).powi(3);
+                let products = times(|| square.matmul(&square).map(drop))?;
+                let [product, product_cpu] = products.map(|time| share * time);
+                println!(
+                    "{name:<20} {time:>7.2} {cpu:>7.2} {product:>7.2} {product_cpu:>7.2} {memory:>8.1}"
+                );
             }
         }
     }
     Ok(())
 }
 
-/// The shortest time of all runs, in milliseconds.
-fn best<E>(mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
-    let mut best = f64::INFINITY;
+/// Milliseconds of a run: the shortest by the clock, and the mean processor time.
+fn times<E>(mut run: impl FnMut() -> Result<(), E>) -> Result<[f64; 2], E> {
+    let (mut shortest, cpu) = (f64::INFINITY, processor_time());
     for _ in 0..RUNS {
         let start = Instant::now();
         run()?;
-        best = best.min(start.elapsed().as_secs_f64() * 1e3);
+        shortest = start.elapsed().as_secs_f64().min(shortest);
     }
-    Ok(best)
+    Ok([shortest * 1e3, (processor_time() - cpu) / RUNS as f64])
+}
+
+/// How long all threads of this process have run so far, in milliseconds, as Linux reports it.
+fn processor_time() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let times = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    times.sum::<f64>() / 1e6
 }
 
 /// A size of this process in MiB, as Linux reports it: resident now (`VmRSS`) or at most (`VmHWM`).

@@ -16,7 +16,7 @@ use std::ops::Range;
 use super::activation::Activation;
 use super::features::Inputs;
 use super::jet::Orders;
-use product::{Product, Start};
+use product::{Dots, Product, Start};
 use real::Real;
 use scratch::{Pool, Scratch};
 
@@ -34,6 +34,9 @@ pub(crate) struct Parameters<T> {
 struct Hidden<T> {
     inputs: usize,
     outputs: usize,
+    /// The outputs whose weights' gradient is a matrix product with a column for each of them, padding
+    /// included; that of the rest has a row for each.
+    main: usize,
     /// The weight from input k to output j at `k * padded(outputs) + j`.
     forward: Vec<T>,
     /// The same weight at `j * padded(inputs) + k`; not used in the first layer.
@@ -70,7 +73,10 @@ impl<T: Real> Parameters<T> {
     /// From weights `[outputs, inputs]` and biases of all layers, the last of which has one output.
     pub(crate) fn new(activation: Activation, layers: &[(Vec<T>, Vec<T>)]) -> Self {
         let (last, first) = layers.split_last().expect("a network has layers");
-        let hidden: Vec<Hidden<T>> = first.iter().map(|(w, b)| Hidden::new(w, b)).collect();
+        let hidden = first.iter().enumerate();
+        let hidden: Vec<Hidden<T>> = hidden
+            .map(|(l, (w, b))| Hidden::new(w, b, l == 0))
+            .collect();
         let mut output = vec![T::zero(); padded::<T>(last.0.len())];
         output[..last.0.len()].copy_from_slice(&last.0);
         Self {
@@ -124,11 +130,16 @@ impl<T: Real> Parameters<T> {
         };
         let mut layers = Vec::with_capacity(self.hidden.len() + 1);
         for layer in &self.hidden {
-            let columns = padded::<T>(layer.outputs);
-            let weight = take(layer.inputs * columns);
-            let weight = (0..layer.outputs)
-                .flat_map(|j| (0..layer.inputs).map(move |k| weight[k * columns + j]));
-            layers.push((weight.collect(), take(columns)[..layer.outputs].to_vec()));
+            let (main, below) = (layer.main, padded::<T>(layer.inputs));
+            let weight = take(layer.inputs * main);
+            let rest = take(layer.rest() * below);
+            let of = |j: usize, k: usize| match j.checked_sub(main) {
+                None => weight[k * main + j],
+                Some(j) => rest[j * below + k],
+            };
+            let weight = (0..layer.outputs).flat_map(|j| (0..layer.inputs).map(move |k| of(j, k)));
+            let bias = take(padded::<T>(layer.outputs));
+            layers.push((weight.collect(), bias[..layer.outputs].to_vec()));
         }
         let weight = take(self.output.len())[..self.last_width()].to_vec();
         layers.push((weight, take(1).to_vec()));
@@ -140,10 +151,7 @@ impl<T: Real> Parameters<T> {
     }
 
     fn gradient_len(&self) -> usize {
-        let hidden = self.hidden.iter();
-        let hidden: usize = hidden
-            .map(|layer| (layer.inputs + 1) * padded::<T>(layer.outputs))
-            .sum();
+        let hidden: usize = self.hidden.iter().map(Hidden::gradient_len).sum();
         hidden + self.output.len() + 1
     }
 
@@ -248,11 +256,7 @@ impl<T: Real> Parameters<T> {
             let here = &mut here[0];
             // Only values have a bias; the rows of derivatives start at zero.
             for (channels, start) in [(0..1, Start::Row(&layer.bias)), (1..channels, Start::Zero)] {
-                let rows = channels.len() * points;
-                let first = channels.start * points;
-                if rows == 0 {
-                    continue;
-                }
+                let (rows, first) = (channels.len() * points, channels.start * points);
                 Product {
                     rows,
                     depth: layer.inputs,
@@ -264,6 +268,7 @@ impl<T: Real> Parameters<T> {
                     right_stride: columns,
                     start,
                     target: &mut here.affine[first * columns..],
+                    target_row: columns,
                 }
                 .run();
             }
@@ -276,7 +281,14 @@ impl<T: Real> Parameters<T> {
             );
         }
         let last = &scratch.layers[self.hidden.len() - 1].activated;
-        elementwise::dots(last, &self.output, &mut scratch.output);
+        Dots {
+            len: self.output.len(),
+            rows: last,
+            vectors: &self.output,
+            target: &mut scratch.output,
+            target_row: 1,
+        }
+        .run();
         for value in &mut scratch.output[..points] {
             *value += self.output_bias;
         }
@@ -308,14 +320,16 @@ impl<T: Real> Parameters<T> {
             right_stride: self.output.len(),
             start: Start::Target,
             target: output,
+            target_row: 0,
         }
         .run();
         elementwise::outer(&scratch.output, &self.output, &mut scratch.adjoint);
         let mut end = hidden.len();
         for (l, layer) in self.hidden.iter().enumerate().rev() {
             let columns = padded::<T>(layer.outputs);
-            let start = end - (layer.inputs + 1) * columns;
-            let (weight, bias) = hidden[start..end].split_at_mut(layer.inputs * columns);
+            let start = end - layer.gradient_len();
+            let (weight, rest) = hidden[start..end].split_at_mut(layer.inputs * layer.main);
+            let (rest, bias) = rest.split_at_mut(rest.len() - columns);
             end = start;
             let (below, here) = scratch.layers.split_at(l);
             elementwise::backward(
@@ -334,7 +348,7 @@ impl<T: Real> Parameters<T> {
             Product {
                 rows: layer.inputs,
                 depth: rows,
-                columns,
+                columns: layer.main,
                 left: input,
                 left_row: 1,
                 left_depth: stride,
@@ -342,8 +356,25 @@ impl<T: Real> Parameters<T> {
                 right_stride: columns,
                 start: Start::Target,
                 target: weight,
+                target_row: layer.main,
             }
             .run();
+            if layer.rest() > 0 {
+                Product {
+                    rows: layer.rest(),
+                    depth: rows,
+                    columns: stride,
+                    left: &scratch.adjoint[layer.main..],
+                    left_row: 1,
+                    left_depth: columns,
+                    right: input,
+                    right_stride: stride,
+                    start: Start::Target,
+                    target: rest,
+                    target_row: stride,
+                }
+                .run();
+            }
             if l > 0 {
                 Product {
                     rows,
@@ -356,6 +387,7 @@ impl<T: Real> Parameters<T> {
                     right_stride: stride,
                     start: Start::Zero,
                     target: &mut scratch.adjoint_below,
+                    target_row: stride,
                 }
                 .run();
                 std::mem::swap(&mut scratch.adjoint, &mut scratch.adjoint_below);
@@ -365,7 +397,7 @@ impl<T: Real> Parameters<T> {
 }
 
 impl<T: Real> Hidden<T> {
-    fn new(weight: &[T], bias: &[T]) -> Self {
+    fn new(weight: &[T], bias: &[T], is_first: bool) -> Self {
         let outputs = bias.len();
         let inputs = weight.len() / outputs;
         let (rows, columns) = (padded::<T>(inputs), padded::<T>(outputs));
@@ -378,20 +410,40 @@ impl<T: Real> Hidden<T> {
                 backward[j * rows + k] = value;
             }
         }
+        // Columns of which most are padding cost more than a few rows.
+        let rest = outputs % T::PAD;
+        let main = if is_first || rest > T::PAD / 4 {
+            columns
+        } else {
+            outputs - rest
+        };
         let mut padded_bias = vec![T::zero(); columns];
         padded_bias[..outputs].copy_from_slice(bias);
         Self {
             inputs,
             outputs,
+            main,
             forward,
             backward,
             bias: padded_bias,
         }
     }
+
+    /// The outputs beside [`main`](Self::main).
+    fn rest(&self) -> usize {
+        self.outputs.saturating_sub(self.main)
+    }
+
+    /// The elements of the gradient: `[inputs, main]`, `[rest, padded inputs]` and the bias.
+    fn gradient_len(&self) -> usize {
+        let rest = self.rest() * padded::<T>(self.inputs);
+        self.inputs * self.main + rest + padded::<T>(self.outputs)
+    }
 }
 
-/// What the matrices of a tile may take: most of a core's second-level cache.
-const TILE_BYTES: usize = 384 << 10;
+/// What the matrices of a tile may take, so that they stay in a core's second-level cache beside the
+/// weights.
+const TILE_BYTES: usize = 192 << 10;
 
 /// The points of a leaf, at least: enough to outweigh a gradient's allocation and its addition.
 const LEAF_POINTS: usize = 256;

@@ -26,6 +26,12 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> {
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
 
+    /// `a + b`.
+    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The sum of all lanes, by halves: the upper half is added to the lower one until one lane is left.
+    fn sum<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
+
     /// `self a + b`, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
 
@@ -83,6 +89,30 @@ impl Real for f32 {
     }
 
     #[inline(always)]
+    fn plus<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.add_f32s(a, b)
+    }
+
+    #[inline(always)]
+    fn sum<S: Simd>(simd: S, a: S::f32s) -> Self {
+        if cfg!(target_arch = "x86_64") {
+            return simd.reduce_sum_f32s(a);
+        }
+        // Elsewhere the library adds neighbours first.
+        let mut lanes = [0.0; 64];
+        let mut half = size_of::<S::f32s>() / size_of::<Self>();
+        // SAFETY: no vector is longer than 64 numbers, and any bits are a number.
+        unsafe { lanes.as_mut_ptr().cast::<S::f32s>().write_unaligned(a) };
+        while half > 1 {
+            half /= 2;
+            for i in 0..half {
+                lanes[i] += lanes[i + half];
+            }
+        }
+        lanes[0]
+    }
+
+    #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
         f32::mul_add(self, a, b)
     }
@@ -129,6 +159,30 @@ impl Real for f64 {
     #[inline(always)]
     fn fused<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
         simd.mul_add_f64s(a, b, c)
+    }
+
+    #[inline(always)]
+    fn plus<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.add_f64s(a, b)
+    }
+
+    #[inline(always)]
+    fn sum<S: Simd>(simd: S, a: S::f64s) -> Self {
+        if cfg!(target_arch = "x86_64") {
+            return simd.reduce_sum_f64s(a);
+        }
+        // Elsewhere the library adds neighbours first.
+        let mut lanes = [0.0; 64];
+        let mut half = size_of::<S::f64s>() / size_of::<Self>();
+        // SAFETY: no vector is longer than 64 numbers, and any bits are a number.
+        unsafe { lanes.as_mut_ptr().cast::<S::f64s>().write_unaligned(a) };
+        while half > 1 {
+            half /= 2;
+            for i in 0..half {
+                lanes[i] += lanes[i + half];
+            }
+        }
+        lanes[0]
     }
 
     #[inline(always)]
