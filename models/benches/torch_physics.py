@@ -19,7 +19,7 @@ import time
 import torch
 from torch import nn
 
-RUNS = 12
+RUNS = 8
 ROW = sys.argv[1] if len(sys.argv) > 1 else ""
 WAY = sys.argv[2] if len(sys.argv) > 2 else ""
 

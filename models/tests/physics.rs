@@ -459,10 +459,10 @@ fn resampling_draws_other_points() {
     config.points.placement = Placement::Uniform;
     let mut pinn = build(&config, Arc::new(Heat { diffusivity: 0.4 }), DType::F32);
     let (points, loss) = (pinn.residual_points().to_vec(), pinn.loss().unwrap());
-    pinn.resample(&mut ChaCha8Rng::seed_from_u64(5));
+    pinn.resample(&mut ChaCha8Rng::seed_from_u64(5)).unwrap();
     assert_eq!(pinn.residual_points(), points);
     assert_eq!(pinn.loss().unwrap(), loss);
-    pinn.resample(&mut ChaCha8Rng::seed_from_u64(6));
+    pinn.resample(&mut ChaCha8Rng::seed_from_u64(6)).unwrap();
     assert_ne!(pinn.residual_points(), points);
     let other = pinn.loss().unwrap();
     assert_ne!(other.parts[0], loss.parts[0]);
@@ -594,6 +594,87 @@ fn settings_that_are_wrong_are_refused_by_name() {
             .to_string()
             .contains("dtype = bf16 is not valid: expected f32 or f64"),
         "{error}"
+    );
+}
+
+/// An equation that contradicts itself.
+#[derive(Debug)]
+struct Broken {
+    orders: Orders,
+    domain: Domain,
+    values: usize,
+}
+
+const SOUND: Broken = Broken {
+    orders: Orders { x: 1, t: 1 },
+    domain: Domain {
+        x: [0.0, 1.0],
+        t: [0.0, 1.0],
+    },
+    values: 0,
+};
+
+impl Equation for Broken {
+    fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    fn orders(&self) -> Orders {
+        self.orders
+    }
+
+    fn residual(&self, _: Point, _: &Jet) -> Residual {
+        Residual {
+            value: 0.0,
+            by: Jet::default(),
+        }
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        Vec::new()
+    }
+
+    fn ansatz(&self, [x, _]: Point) -> Option<Ansatz> {
+        let (offset, factor) = (Jet::default(), Jet::default());
+        (x < 0.5).then_some(Ansatz { offset, factor })
+    }
+
+    fn solution(&self, _: &[Point]) -> Option<Vec<f64>> {
+        Some(vec![0.0; self.values])
+    }
+}
+
+#[test]
+fn equations_that_contradict_themselves_are_refused() {
+    let refused = |equation: Broken, hard_constraints: bool, says: &str| {
+        let mut config = small(3, 1);
+        config.hard_constraints = hard_constraints;
+        let scope = Scope::new(0, DType::F64, &Device::Cpu);
+        let rng = &mut ChaCha8Rng::seed_from_u64(0);
+        let built = config.build(Arc::new(equation), &scope, rng);
+        let error = built.and_then(|pinn| pinn.error()).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    };
+    let orders = Orders { x: 3, t: 0 };
+    refused(Broken { orders, ..SOUND }, false, "equation.orders = 3, 0");
+    let domain = Domain {
+        x: [1.0, 1.0],
+        ..SOUND.domain
+    };
+    refused(
+        Broken { domain, ..SOUND },
+        false,
+        "equation.domain.x = 1 to 1",
+    );
+    refused(
+        SOUND,
+        true,
+        "hard_constraints = true is not valid: expected false, as the equation has no",
+    );
+    refused(
+        Broken { values: 3, ..SOUND },
+        false,
+        "equation.solution = 3",
     );
 }
 

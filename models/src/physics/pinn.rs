@@ -57,8 +57,7 @@ impl PinnConfig {
             }
         }
         if self.hard_constraints && equation.ansatz([x[0], t[0]]).is_none() {
-            let expected = "false, as the equation has no ansatz";
-            return Err(Error::setting("hard_constraints", true, expected));
+            return Err(no_ansatz([x[0], t[0]]));
         }
         let names: Vec<&str> = std::iter::once(RESIDUAL)
             .chain(
@@ -109,9 +108,9 @@ impl PinnConfig {
             terms: Vec::new(),
             measured: OnceLock::new(),
         };
-        pinn.terms.push(pinn.residual_term(points));
+        pinn.terms.push(pinn.residual_term(points)?);
         for condition in self.conditions(&*pinn.equation) {
-            pinn.terms.push(pinn.condition_term(&condition));
+            pinn.terms.push(pinn.condition_term(&condition)?);
         }
         Ok(pinn)
     }
@@ -126,6 +125,12 @@ impl PinnConfig {
         });
         conditions
     }
+}
+
+/// Hard constraints where the equation offers none.
+fn no_ansatz([x, t]: Point) -> Error {
+    let expected = format!("false, as the equation has no ansatz at x = {x}, t = {t}");
+    Error::setting("hard_constraints", true, expected)
 }
 
 /// The name of the equation's own term.
@@ -216,9 +221,13 @@ impl Pinn {
     }
 
     /// Draws the residual points anew.
-    pub fn resample(&mut self, rng: &mut impl Rng) {
+    ///
+    /// # Errors
+    /// When the constraints are hard and the equation has no ansatz at a point.
+    pub fn resample(&mut self, rng: &mut impl Rng) -> Result<()> {
         let points = self.config.points.draw(&self.equation.domain(), rng);
-        self.terms[0] = self.residual_term(points);
+        self.terms[0] = self.residual_term(points)?;
+        Ok(())
     }
 
     /// The loss at the current parameters. What is not finite is a value, not an error.
@@ -266,7 +275,7 @@ impl Pinn {
     /// solution is not known. The first call computes the solution.
     ///
     /// # Errors
-    /// As [`Pinn::loss`].
+    /// As [`Pinn::loss`]; when the equation gives too few or too many values.
     pub fn error(&self) -> Result<Option<SolutionError>> {
         let (points, solution) = self.measured.get_or_init(|| {
             let points = self.config.points.measured(&self.equation.domain());
@@ -276,6 +285,14 @@ impl Pinn {
         let Some(solution) = solution else {
             return Ok(None);
         };
+        if solution.len() != points.len() {
+            let expected = format!("a value for each of {} points", points.len());
+            return Err(Error::setting(
+                "equation.solution",
+                solution.len(),
+                expected,
+            ));
+        }
         let (mut distance, mut size, mut largest) = (0.0, 0.0, 0.0);
         for (value, exact) in self.evaluate(points)?.iter().zip(solution) {
             let difference = value - exact;
@@ -408,12 +425,12 @@ impl Pinn {
         }
     }
 
-    fn residual_term(&self, points: Vec<Point>) -> Term {
+    fn residual_term(&self, points: Vec<Point>) -> Result<Term> {
         let orders = self.equation.orders();
         self.term(RESIDUAL, points, 1, orders, What::Equation)
     }
 
-    fn condition_term(&self, condition: &Condition) -> Term {
+    fn condition_term(&self, condition: &Condition) -> Result<Term> {
         let domain = self.equation.domain();
         let mut points = self.config.points.edge(&domain, condition.edge);
         let is_periodic = condition.edge == Edge::Periodic;
@@ -440,15 +457,19 @@ impl Pinn {
         places: usize,
         orders: Orders,
         what: What,
-    ) -> Term {
+    ) -> Result<Term> {
         let ansatz = match self.config.hard_constraints {
             true => points
                 .iter()
-                .filter_map(|point| self.equation.ansatz(*point))
-                .collect(),
+                .map(|point| {
+                    self.equation
+                        .ansatz(*point)
+                        .ok_or_else(|| no_ansatz(*point))
+                })
+                .collect::<Result<_>>()?,
             false => Vec::new(),
         };
-        Term {
+        Ok(Term {
             name,
             weight: self.config.weights.get(name).copied().unwrap_or(1.0),
             orders,
@@ -458,7 +479,7 @@ impl Pinn {
             ansatz,
             points,
             what,
-        }
+        })
     }
 }
 

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::spectral::{Basis, solve};
 use super::{
-    Ansatz, Condition, Derivative, Domain, Edge, Equation, Jet, ONE, Orders, Point, Residual,
-    Result, SYMMETRIC_DOMAIN, bump, check_positive, linear,
+    Ansatz, Condition, Domain, Equation, Jet, Orders, Point, Residual, Result, SYMMETRIC_DOMAIN,
+    ansatz_from, bump, check_positive, fixed_ends_from,
 };
 
 /// u_t = ν u_xx + ρ (u − u³) on (−1, 1) × (0, 1), u(x, 0) = x² cos πx, u(±1, t) = −1.
 ///
-/// The solution is a [spectral](super::spectral) one with 384 modes, to 1e-6.
+/// The solution is a spectral one with 384 modes, to 1e-6.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AllenCahn {
@@ -84,19 +84,11 @@ impl Equation for AllenCahn {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        use Derivative::Value;
-        vec![
-            Condition::new("initial", Edge::Start, Value, |[x, _]| start(x)[0]),
-            Condition::new("left", Edge::Left, Value, |_| -1.0),
-            Condition::new("right", Edge::Right, Value, |_| -1.0),
-        ]
+        fixed_ends_from(start, -1.0)
     }
 
     fn ansatz(&self, [x, t]: Point) -> Option<Ansatz> {
-        Some(Ansatz {
-            offset: Jet::separable(start(x), ONE),
-            factor: Jet::separable(bump(SYMMETRIC_DOMAIN.x, x), linear(t)),
-        })
+        ansatz_from(start(x), bump(SYMMETRIC_DOMAIN.x, x), t)
     }
 
     fn solution(&self, points: &[Point]) -> Option<Vec<f64>> {

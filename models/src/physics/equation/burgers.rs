@@ -5,8 +5,8 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ansatz, Condition, Derivative, Domain, Edge, Equation, Jet, ONE, Orders, Point, Residual,
-    Result, SYMMETRIC_DOMAIN, bump, check_positive, linear, sine,
+    Ansatz, Condition, Domain, Equation, Jet, Orders, Point, Residual, Result, SYMMETRIC_DOMAIN,
+    ansatz_from, bump, fixed_ends_from, sine,
 };
 
 /// u_t + u u_x = ν u_xx on (−1, 1) × (0, 1), u(x, 0) = −sin πx, u(±1, t) = 0.
@@ -42,7 +42,7 @@ impl Burgers {
     /// e^{1/(πν)}, so that nothing beyond s² = 1/(πν) + 37 reaches the last digit.
     fn cole_hopf(&self, [x, t]: Point, nodes: usize) -> f64 {
         if t <= 0.0 {
-            return -libm::sin(PI * x);
+            return start(x)[0];
         }
         let range = (1.0 / (PI * self.viscosity) + 37.0).sqrt();
         let width = 2.0 * (self.viscosity * t).sqrt();
@@ -66,11 +66,11 @@ impl Burgers {
 
 impl Equation for Burgers {
     fn check(&self) -> Result<()> {
-        if !(self.viscosity >= 1e-3) {
-            let expected = "at least 0.001, below which the reference solution is not accurate";
+        if !(self.viscosity >= 1e-3 && self.viscosity.is_finite()) {
+            let expected = "a finite number of at least 0.001, below which the reference solution is not accurate";
             return Err(crate::Error::setting("viscosity", self.viscosity, expected));
         }
-        check_positive("viscosity", self.viscosity)
+        Ok(())
     }
 
     fn domain(&self) -> Domain {
@@ -95,25 +95,22 @@ impl Equation for Burgers {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        use Derivative::Value;
-        vec![
-            Condition::new("initial", Edge::Start, Value, |[x, _]| -sine(PI, x)[0]),
-            Condition::new("left", Edge::Left, Value, |_| 0.0),
-            Condition::new("right", Edge::Right, Value, |_| 0.0),
-        ]
+        fixed_ends_from(start, 0.0)
     }
 
     fn ansatz(&self, [x, t]: Point) -> Option<Ansatz> {
-        Some(Ansatz {
-            offset: Jet::separable(sine(PI, x).map(|s| -s), ONE),
-            factor: Jet::separable(bump(SYMMETRIC_DOMAIN.x, x), linear(t)),
-        })
+        ansatz_from(start(x), bump(SYMMETRIC_DOMAIN.x, x), t)
     }
 
     fn solution(&self, points: &[Point]) -> Option<Vec<f64>> {
         let solve = |point: &Point| self.cole_hopf(*point, NODES);
         Some(points.iter().map(solve).collect())
     }
+}
+
+/// −sin πx with its derivatives.
+fn start(x: f64) -> [f64; 3] {
+    sine(PI, x).map(|s| -s)
 }
 
 /// Nodes of the trapezoidal rule.

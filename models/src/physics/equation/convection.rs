@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ansatz, Condition, Derivative, Domain, Edge, Equation, Jet, ONE, Orders, PERIODIC_DOMAIN,
-    Point, Residual, Result, check_finite, linear, sine,
+    Ansatz, Condition, Domain, Equation, Jet, ONE, Orders, PERIODIC_DOMAIN, Point, Residual,
+    Result, ansatz_from, check_finite, periodic_from, sine,
 };
 
 /// u_t + β u_x = 0 on (0, 2π) × (0, 1), periodic in x, u(x, 0) = sin x; u = sin(x − β t).
@@ -40,19 +40,11 @@ impl Equation for Convection {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        vec![
-            Condition::new("initial", Edge::Start, Derivative::Value, |[x, _]| {
-                libm::sin(x)
-            }),
-            Condition::periodic(),
-        ]
+        periodic_from(|x| sine(1.0, x))
     }
 
     fn ansatz(&self, [x, t]: Point) -> Option<Ansatz> {
-        Some(Ansatz {
-            offset: Jet::separable(sine(1.0, x), ONE),
-            factor: Jet::separable(ONE, linear(t)),
-        })
+        ansatz_from(sine(1.0, x), ONE, t)
     }
 
     fn solution(&self, points: &[Point]) -> Option<Vec<f64>> {

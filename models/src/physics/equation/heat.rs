@@ -5,8 +5,8 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ansatz, Condition, Derivative, Domain, Edge, Equation, Jet, ONE, Orders, Point, Residual,
-    Result, UNIT_SQUARE, bump, check_positive, linear, sine,
+    Ansatz, Condition, Domain, Equation, Jet, Orders, Point, Residual, Result, UNIT_SQUARE,
+    ansatz_from, bump, check_positive, fixed_ends_from, sine,
 };
 
 /// u_t = ν u_xx on the unit square, u(x, 0) = sin πx, u(0, t) = u(1, t) = 0;
@@ -43,19 +43,11 @@ impl Equation for Heat {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        use Derivative::Value;
-        vec![
-            Condition::new("initial", Edge::Start, Value, |[x, _]| sine(PI, x)[0]),
-            Condition::new("left", Edge::Left, Value, |_| 0.0),
-            Condition::new("right", Edge::Right, Value, |_| 0.0),
-        ]
+        fixed_ends_from(|x| sine(PI, x), 0.0)
     }
 
     fn ansatz(&self, [x, t]: Point) -> Option<Ansatz> {
-        Some(Ansatz {
-            offset: Jet::separable(sine(PI, x), ONE),
-            factor: Jet::separable(bump(UNIT_SQUARE.x, x), linear(t)),
-        })
+        ansatz_from(sine(PI, x), bump(UNIT_SQUARE.x, x), t)
     }
 
     fn solution(&self, points: &[Point]) -> Option<Vec<f64>> {

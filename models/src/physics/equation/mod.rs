@@ -216,9 +216,32 @@ fn bump([a, b]: [f64; 2], s: f64) -> [f64; 3] {
 /// The constant 1 with its derivatives.
 const ONE: [f64; 3] = [1.0, 0.0, 0.0];
 
-/// t with its derivatives.
-fn linear(t: f64) -> [f64; 3] {
-    [t, 1.0, 0.0]
+/// u starts as the function `start`, given with its derivatives, and is periodic in x.
+fn periodic_from(start: fn(f64) -> [f64; 3]) -> Vec<Condition> {
+    vec![
+        Condition::new("initial", Edge::Start, Derivative::Value, move |[x, _]| {
+            start(x)[0]
+        }),
+        Condition::periodic(),
+    ]
+}
+
+/// u starts as the function `start`, given with its derivatives, and is `end` at both ends.
+fn fixed_ends_from(start: fn(f64) -> [f64; 3], end: f64) -> Vec<Condition> {
+    use Derivative::Value;
+    vec![
+        Condition::new("initial", Edge::Start, Value, move |[x, _]| start(x)[0]),
+        Condition::new("left", Edge::Left, Value, move |_| end),
+        Condition::new("right", Edge::Right, Value, move |_| end),
+    ]
+}
+
+/// u = start(x) + t factor(x) N, from start and factor at x with their derivatives.
+fn ansatz_from(start: [f64; 3], factor: [f64; 3], t: f64) -> Option<Ansatz> {
+    Some(Ansatz {
+        offset: Jet::separable(start, ONE),
+        factor: Jet::separable(factor, [t, 1.0, 0.0]),
+    })
 }
 
 /// (0, 2π) × (0, 1), the domain of the periodic equations.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ansatz, Condition, Derivative, Domain, Edge, Equation, Jet, ONE, Orders, PERIODIC_DOMAIN,
-    Point, Residual, Result, bell, check_finite, linear,
+    Ansatz, Condition, Domain, Equation, Jet, ONE, Orders, PERIODIC_DOMAIN, Point, Residual,
+    Result, ansatz_from, bell, check_finite, periodic_from,
 };
 
 /// u_t = ρ u (1 − u) on (0, 2π) × (0, 1), periodic in x, u(x, 0) = h(x) with
@@ -41,19 +41,11 @@ impl Equation for Reaction {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        vec![
-            Condition::new("initial", Edge::Start, Derivative::Value, |[x, _]| {
-                bell(x)[0]
-            }),
-            Condition::periodic(),
-        ]
+        periodic_from(bell)
     }
 
     fn ansatz(&self, [x, t]: Point) -> Option<Ansatz> {
-        Some(Ansatz {
-            offset: Jet::separable(bell(x), ONE),
-            factor: Jet::separable(ONE, linear(t)),
-        })
+        ansatz_from(bell(x), ONE, t)
     }
 
     fn solution(&self, points: &[Point]) -> Option<Vec<f64>> {

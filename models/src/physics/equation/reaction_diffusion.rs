@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::spectral::{Basis, solve};
 use super::{
-    Ansatz, Condition, Derivative, Domain, Edge, Equation, Jet, ONE, Orders, PERIODIC_DOMAIN,
-    Point, Residual, Result, bell, check_finite, check_positive, linear,
+    Ansatz, Condition, Domain, Equation, Jet, ONE, Orders, PERIODIC_DOMAIN, Point, Residual,
+    Result, ansatz_from, bell, check_finite, check_positive, periodic_from,
 };
 
 /// u_t = ν u_xx + ρ u (1 − u) on (0, 2π) × (0, 1), periodic in x, u(x, 0) = h(x) with
 /// h(x) = exp(−(x − π)² / (2 (π/4)²)).
 ///
-/// The solution is a [spectral](super::spectral) one with 256 modes, to 1e-5, from ν = 0.5 on to 1e-6:
+/// The solution is a spectral one with 256 modes, to 1e-5, from ν = 0.5 on to 1e-6:
 /// h has a kink of 3.4e-3 in its slope where the period closes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,19 +74,11 @@ impl Equation for ReactionDiffusion {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        vec![
-            Condition::new("initial", Edge::Start, Derivative::Value, |[x, _]| {
-                bell(x)[0]
-            }),
-            Condition::periodic(),
-        ]
+        periodic_from(bell)
     }
 
     fn ansatz(&self, [x, t]: Point) -> Option<Ansatz> {
-        Some(Ansatz {
-            offset: Jet::separable(bell(x), ONE),
-            factor: Jet::separable(ONE, linear(t)),
-        })
+        ansatz_from(bell(x), ONE, t)
     }
 
     fn solution(&self, points: &[Point]) -> Option<Vec<f64>> {

@@ -30,23 +30,27 @@ fn forward_by<T: Real, C: Curve>(
     vectorized(
         #[inline(always)]
         || {
-            let mut derivatives = [[T::zero(); PIECE]; 2];
+            let (mut first, mut second) = ([T::zero(); PIECE], [T::zero(); PIECE]);
             for start in (0..channel).step_by(PIECE) {
                 let len = PIECE.min(channel - start);
-                let piece = |c: usize| c * channel + start..c * channel + start + len;
-                let [first, second] = derivatives.each_mut().map(|all| &mut all[..len]);
-                let (z, a) = (&affine[piece(0)], &mut activated[piece(0)]);
+                let piece = |c: usize| &affine[c * channel + start..][..len];
+                let (first, second) = (&mut first[..len], &mut second[..len]);
+                let (z, a) = (piece(0), &mut activated[start..][..len]);
                 for i in 0..len {
-                    a[i] = C::value(z[i]);
-                    [first[i], second[i], _] = C::derivatives(z[i], a[i]);
+                    let value = C::value(z[i]);
+                    let derivatives = C::derivatives(z[i], value);
+                    a[i] = value;
+                    first[i] = derivatives[0];
+                    second[i] = derivatives[1];
                 }
                 for (c, order) in orders.by_input().into_iter().filter(|(_, k)| *k > 0) {
-                    let (z_x, a_x) = (&affine[piece(c)], &mut activated[piece(c)]);
+                    let z_x = piece(c);
+                    let (a_x, after) = activated[c * channel + start..].split_at_mut(len);
                     for i in 0..len {
                         a_x[i] = first[i] * z_x[i];
                     }
                     if order == 2 {
-                        let (z_xx, a_xx) = (&affine[piece(c + 1)], &mut activated[piece(c + 1)]);
+                        let (z_xx, a_xx) = (piece(c + 1), &mut after[channel - len..][..len]);
                         for i in 0..len {
                             let square = second[i] * z_x[i] * z_x[i];
                             a_xx[i] = first[i].mul_add(z_xx[i], square);
@@ -86,19 +90,24 @@ fn backward_by<T: Real, C: Curve>(
     vectorized(
         #[inline(always)]
         || {
-            let mut buffers = [[T::zero(); PIECE]; 4];
+            let (mut first, mut second) = ([T::zero(); PIECE], [T::zero(); PIECE]);
+            let (mut third, mut sum) = ([T::zero(); PIECE], [T::zero(); PIECE]);
             for start in (0..channel).step_by(PIECE) {
                 let len = PIECE.min(channel - start);
-                let piece = |c: usize| c * channel + start..c * channel + start + len;
-                let [first, second, third, sum] = buffers.each_mut().map(|all| &mut all[..len]);
-                let (z, a) = (&affine[piece(0)], &activated[piece(0)]);
-                let value = &adjoint[piece(0)];
+                let piece = |c: usize| &affine[c * channel + start..][..len];
+                let (first, second) = (&mut first[..len], &mut second[..len]);
+                let (third, sum) = (&mut third[..len], &mut sum[..len]);
+                let (z, a) = (piece(0), &activated[start..][..len]);
+                let value = &adjoint[start..][..len];
                 for i in 0..len {
-                    [first[i], second[i], third[i]] = C::derivatives(z[i], a[i]);
-                    sum[i] = first[i] * value[i];
+                    let derivatives = C::derivatives(z[i], a[i]);
+                    first[i] = derivatives[0];
+                    second[i] = derivatives[1];
+                    third[i] = derivatives[2];
+                    sum[i] = derivatives[0] * value[i];
                 }
                 for (c, order) in orders.by_input().into_iter().filter(|(_, k)| *k > 0) {
-                    let z_x = &affine[piece(c)];
+                    let z_x = piece(c);
                     let (x, after) = adjoint[c * channel + start..].split_at_mut(len);
                     if order == 1 {
                         for i in 0..len {
@@ -106,8 +115,7 @@ fn backward_by<T: Real, C: Curve>(
                             x[i] *= first[i];
                         }
                     } else {
-                        let (z_xx, xx) =
-                            (&affine[piece(c + 1)], &mut after[channel - len..][..len]);
+                        let (z_xx, xx) = (piece(c + 1), &mut after[channel - len..][..len]);
                         for i in 0..len {
                             let by_x = second[i] * z_x[i];
                             let curvature = second[i] * z_xx[i];
@@ -118,7 +126,7 @@ fn backward_by<T: Real, C: Curve>(
                         }
                     }
                 }
-                adjoint[piece(0)].copy_from_slice(sum);
+                adjoint[start..][..len].copy_from_slice(sum);
             }
         },
     );

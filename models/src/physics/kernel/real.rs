@@ -75,47 +75,55 @@ macro_rules! tanh {
     }};
 }
 
-impl Real for f32 {
-    type Vector<S: Simd> = S::f32s;
+/// The vector operations of one number type, by the names that `Simd` has for it.
+macro_rules! vectors {
+    ($vector:ident, $splat:ident, $mul_add:ident, $add:ident, $sum:ident) => {
+        type Vector<S: Simd> = S::$vector;
 
-    #[inline(always)]
-    fn splat<S: Simd>(simd: S, value: Self) -> S::f32s {
-        simd.splat_f32s(value)
-    }
-
-    #[inline(always)]
-    fn fused<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
-        simd.mul_add_f32s(a, b, c)
-    }
-
-    #[inline(always)]
-    fn plus<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
-        simd.add_f32s(a, b)
-    }
-
-    #[inline(always)]
-    fn sum<S: Simd>(simd: S, a: S::f32s) -> Self {
-        if cfg!(target_arch = "x86_64") {
-            return simd.reduce_sum_f32s(a);
+        #[inline(always)]
+        fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+            simd.$splat(value)
         }
-        // Elsewhere the library adds neighbours first.
-        let mut lanes = [0.0; 64];
-        let mut half = size_of::<S::f32s>() / size_of::<Self>();
-        // SAFETY: no vector is longer than 64 numbers, and any bits are a number.
-        unsafe { lanes.as_mut_ptr().cast::<S::f32s>().write_unaligned(a) };
-        while half > 1 {
-            half /= 2;
-            for i in 0..half {
-                lanes[i] += lanes[i + half];
+
+        #[inline(always)]
+        fn fused<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+            simd.$mul_add(a, b, c)
+        }
+
+        #[inline(always)]
+        fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+            simd.$add(a, b)
+        }
+
+        #[inline(always)]
+        fn sum<S: Simd>(simd: S, a: S::$vector) -> Self {
+            if cfg!(target_arch = "x86_64") {
+                return simd.$sum(a);
             }
+            // Elsewhere the library may add neighbours first.
+            let mut lanes = [0.0; 64];
+            let mut half = size_of::<S::$vector>() / size_of::<Self>();
+            // SAFETY: no vector has more than 64 lanes.
+            unsafe { lanes.as_mut_ptr().cast::<S::$vector>().write_unaligned(a) };
+            while half > 1 {
+                half /= 2;
+                for i in 0..half {
+                    lanes[i] += lanes[i + half];
+                }
+            }
+            lanes[0]
         }
-        lanes[0]
-    }
 
-    #[inline(always)]
-    fn mul_add(self, a: Self, b: Self) -> Self {
-        f32::mul_add(self, a, b)
-    }
+        #[inline(always)]
+        fn mul_add(self, a: Self, b: Self) -> Self {
+            // The type's own function, not this one.
+            Self::mul_add(self, a, b)
+        }
+    };
+}
+
+impl Real for f32 {
+    vectors!(f32s, splat_f32s, mul_add_f32s, add_f32s, reduce_sum_f32s);
 
     #[inline(always)]
     fn tanh(self) -> Self {
@@ -149,46 +157,7 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    type Vector<S: Simd> = S::f64s;
-
-    #[inline(always)]
-    fn splat<S: Simd>(simd: S, value: Self) -> S::f64s {
-        simd.splat_f64s(value)
-    }
-
-    #[inline(always)]
-    fn fused<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
-        simd.mul_add_f64s(a, b, c)
-    }
-
-    #[inline(always)]
-    fn plus<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
-        simd.add_f64s(a, b)
-    }
-
-    #[inline(always)]
-    fn sum<S: Simd>(simd: S, a: S::f64s) -> Self {
-        if cfg!(target_arch = "x86_64") {
-            return simd.reduce_sum_f64s(a);
-        }
-        // Elsewhere the library adds neighbours first.
-        let mut lanes = [0.0; 64];
-        let mut half = size_of::<S::f64s>() / size_of::<Self>();
-        // SAFETY: no vector is longer than 64 numbers, and any bits are a number.
-        unsafe { lanes.as_mut_ptr().cast::<S::f64s>().write_unaligned(a) };
-        while half > 1 {
-            half /= 2;
-            for i in 0..half {
-                lanes[i] += lanes[i + half];
-            }
-        }
-        lanes[0]
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: Self, b: Self) -> Self {
-        f64::mul_add(self, a, b)
-    }
+    vectors!(f64s, splat_f64s, mul_add_f64s, add_f64s, reduce_sum_f64s);
 
     #[inline(always)]
     fn tanh(self) -> Self {
