@@ -13,6 +13,7 @@ pub mod loss;
 mod model;
 mod options;
 mod pass;
+pub mod physics;
 mod precision;
 mod spec;
 mod summary;
