@@ -2,7 +2,8 @@
 //! dimension it has), and its time at the largest in passes of a sum of squares with its gradient.
 //! The passes and the function take turns, and each reports its fastest turn.
 //!
-//! `cargo bench -p bench-functions`, or with part of a name: `cargo bench -p bench-functions -- levy`.
+//! `cargo bench -p bench-functions`, or with part of a name: `cargo bench -p bench-functions --
+//! levy`.
 #![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;

@@ -11,21 +11,22 @@ pub(crate) fn sweep<const K: usize>(
     output: &mut [f64],
     f: impl Fn([f64; K]) -> (f64, f64),
 ) -> f64 {
-    let count = output.len();
-    let inputs = inputs.map(|input| &input[..count]);
+    let inputs = inputs.map(|input| input[..output.len()].as_chunks::<LANES>());
+    let (blocks, rest) = output.as_chunks_mut::<LANES>();
+    let whole = inputs.map(|(whole, _)| &whole[..blocks.len()]);
     let mut sums = [0.0; LANES];
-    let whole = count - count % LANES;
-    let (blocks, rest) = output.split_at_mut(whole);
-    for (block, out) in blocks.chunks_exact_mut(LANES).enumerate() {
-        let at = inputs.map(|input| &input[block * LANES..][..LANES]);
+    for (i, block) in blocks.iter_mut().enumerate() {
+        // Copies, so that the compiler knows that writing does not change what is read next.
+        let at = whole.map(|input| input[i]);
+        let results: [(f64, f64); LANES] =
+            std::array::from_fn(|lane| f(at.map(|input| input[lane])));
         for lane in 0..LANES {
-            let (term, value) = f(at.map(|input| input[lane]));
-            sums[lane] += term;
-            out[lane] = value;
+            sums[lane] += results[lane].0;
+            block[lane] = results[lane].1;
         }
     }
     for (i, out) in rest.iter_mut().enumerate() {
-        let (term, value) = f(inputs.map(|input| input[whole + i]));
+        let (term, value) = f(inputs.map(|(_, rest)| rest[i]));
         sums[i] += term;
         *out = value;
     }
@@ -36,17 +37,17 @@ pub(crate) fn sweep<const K: usize>(
 #[inline(always)]
 pub(crate) fn sum<const K: usize>(inputs: [&[f64]; K], f: impl Fn([f64; K]) -> f64) -> f64 {
     let count = inputs[0].len();
-    let inputs = inputs.map(|input| &input[..count]);
+    let inputs = inputs.map(|input| input[..count].as_chunks::<LANES>());
+    let whole = inputs.map(|(whole, _)| &whole[..count / LANES]);
     let mut sums = [0.0; LANES];
-    let whole = count - count % LANES;
-    for start in (0..whole).step_by(LANES) {
-        let at = inputs.map(|input| &input[start..][..LANES]);
+    for i in 0..count / LANES {
+        let at = whole.map(|input| &input[i]);
         for lane in 0..LANES {
             sums[lane] += f(at.map(|input| input[lane]));
         }
     }
-    for i in whole..count {
-        sums[i - whole] += f(inputs.map(|input| input[i]));
+    for i in 0..count % LANES {
+        sums[i] += f(inputs.map(|(_, rest)| rest[i]));
     }
     sums.iter().sum()
 }
@@ -58,8 +59,14 @@ pub(crate) fn map<const K: usize>(
     output: &mut [f64],
     f: impl Fn([f64; K]) -> f64,
 ) {
-    let inputs = inputs.map(|input| &input[..output.len()]);
-    for (i, out) in output.iter_mut().enumerate() {
-        *out = f(inputs.map(|input| input[i]));
+    let inputs = inputs.map(|input| input[..output.len()].as_chunks::<LANES>());
+    let (blocks, rest) = output.as_chunks_mut::<LANES>();
+    let whole = inputs.map(|(whole, _)| &whole[..blocks.len()]);
+    for (i, block) in blocks.iter_mut().enumerate() {
+        let at = whole.map(|input| input[i]);
+        *block = std::array::from_fn(|lane| f(at.map(|input| input[lane])));
+    }
+    for (i, out) in rest.iter_mut().enumerate() {
+        *out = f(inputs.map(|(_, rest)| rest[i]));
     }
 }

@@ -85,7 +85,6 @@ fn gallagher(instance: Instance, peaks: usize, best_condition: f64, width: f64) 
         for (j, by_z) in slopes.iter_mut().enumerate() {
             *by_z = factor * shape[j] * (z[j] - center[j]);
         }
-        gradient.fill(0.0);
         multiply_transposed(&q, &slopes, gradient);
         depth * depth + penalty(1.0, x, gradient)
     })

@@ -46,7 +46,6 @@ pub(crate) const F24: TestFunction = function(
                 *z = 10.0 * TAU * sine;
             }
             // The slopes of the waves by x̂, then those of the funnel, then all by x.
-            gradient.fill(0.0);
             multiply_transposed(&mixed, &z, gradient);
             for ((g, shifted), sign) in gradient.iter_mut().zip(&shifted).zip(&signs) {
                 *g += match better <= wider {

@@ -47,12 +47,12 @@ impl Instance {
         minimizer(self.dimension, self.seed + SECOND)
     }
 
-    /// The rotation Q, row by row.
+    /// The rotation Q, column by column.
     pub(super) fn rotation(self) -> Vec<f64> {
         rotation(self.dimension, self.seed)
     }
 
-    /// The rotation R, row by row, from the second seed.
+    /// The rotation R, column by column, from the second seed.
     pub(super) fn second_rotation(self) -> Vec<f64> {
         rotation(self.dimension, self.seed + SECOND)
     }
@@ -117,9 +117,8 @@ fn minimizer(dimension: usize, seed: i64) -> Vec<f64> {
     uniform(dimension, seed).into_iter().map(scale).collect()
 }
 
-/// A random rotation: normal numbers, made orthonormal column by column with Gram and Schmidt.
+/// A random rotation, column by column: normal numbers, made orthonormal with Gram and Schmidt.
 fn rotation(dimension: usize, seed: i64) -> Vec<f64> {
-    // The numbers fill the matrix column by column, so a column is contiguous here.
     let mut columns = normal(dimension * dimension, seed);
     for i in 0..dimension {
         let (before, own) = columns.split_at_mut(i * dimension);
@@ -135,7 +134,5 @@ fn rotation(dimension: usize, seed: i64) -> Vec<f64> {
             *a /= norm;
         }
     }
-    (0..dimension * dimension)
-        .map(|k| columns[(k % dimension) * dimension + k / dimension])
-        .collect()
+    columns
 }

@@ -47,9 +47,8 @@ pub(super) fn widening(dimension: usize) -> f64 {
 
 /// The x with widening · Qx = (½, …, ½).
 pub(super) fn half_diagonal(q: &[f64], dimension: usize) -> Vec<f64> {
-    let column = |j: usize| q[j..].iter().step_by(dimension).sum::<f64>();
-    (0..dimension)
-        .map(|j| 0.5 * column(j) / widening(dimension))
+    q.chunks_exact(dimension)
+        .map(|column| 0.5 * column.iter().sum::<f64>() / widening(dimension))
         .collect()
 }
 

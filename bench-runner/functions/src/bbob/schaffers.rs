@@ -27,11 +27,9 @@ fn schaffers(instance: Instance, condition: f64) -> Function {
     let d = instance.dimension;
     let minimizer = instance.minimizer();
     let mut conditioned = instance.rotation();
-    for (row, factor) in conditioned
-        .chunks_exact_mut(d)
-        .zip(powers(condition.sqrt(), d))
-    {
-        for entry in row {
+    let factors: Vec<f64> = powers(condition.sqrt(), d).collect();
+    for column in conditioned.chunks_exact_mut(d) {
+        for (entry, factor) in column.iter_mut().zip(&factors) {
             *entry *= factor;
         }
     }

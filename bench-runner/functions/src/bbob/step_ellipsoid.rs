@@ -40,7 +40,7 @@ pub(crate) const F7: TestFunction = TestFunction {
                 let slope = 1e-4 * first.abs();
                 if slope > sum {
                     // The first row of Λ¹⁰Q is that of Q.
-                    for (g, q) in gradient.iter_mut().zip(&q) {
+                    for (g, q) in gradient.iter_mut().zip(q.iter().step_by(d)) {
                         *g = 0.1 * 1e-4 * q * first.signum();
                     }
                 } else {

@@ -9,7 +9,7 @@ pub(super) enum Transform {
     Shift(Vec<f64>),
     /// Dx with a diagonal D.
     Scale(Vec<f64>),
-    /// Ax with a matrix A, row by row, and room for the result.
+    /// Ax with a matrix A, column by column, and room for the result.
     Linear(Vec<f64>, Vec<f64>),
     /// A function of each coordinate and its number: its value and its slope; and room for the
     /// slopes.
@@ -17,7 +17,7 @@ pub(super) enum Transform {
 }
 
 impl Transform {
-    /// Ax with a matrix row by row.
+    /// Ax with a matrix column by column.
     pub(super) fn linear(matrix: Vec<f64>, dimension: usize) -> Self {
         Self::Linear(matrix, vec![0.0; dimension])
     }
@@ -79,7 +79,6 @@ impl Transform {
                 }
             }
             Self::Linear(matrix, image) => {
-                image.fill(0.0);
                 multiply_transposed(matrix, gradient, image);
                 gradient.copy_from_slice(image);
             }
@@ -92,32 +91,34 @@ impl Transform {
     }
 }
 
-/// Writes Ax for a matrix given row by row.
+/// Writes Ax for a matrix given column by column. The terms of a sum are added in the columns'
+/// order, as COCO does: some functions magnify the last digit.
 pub(super) fn multiply(matrix: &[f64], x: &[f64], image: &mut [f64]) {
-    for (row, image) in matrix.chunks_exact(x.len()).zip(image) {
-        *image = sum([row, x], |[a, x]| a * x);
-    }
-}
-
-/// Adds Aᵀx for a matrix given row by row.
-pub(super) fn multiply_transposed(matrix: &[f64], x: &[f64], image: &mut [f64]) {
-    for (row, x) in matrix.chunks_exact(x.len()).zip(x) {
-        for (image, a) in image.iter_mut().zip(row) {
+    image.fill(0.0);
+    for (column, x) in matrix.chunks_exact(x.len()).zip(x) {
+        for (image, a) in image.iter_mut().zip(column) {
             *image += a * x;
         }
     }
 }
 
-/// The product A Λ B of matrices and the diagonal base^(i/(d − 1)).
+/// Writes Aᵀx for a matrix given column by column.
+pub(super) fn multiply_transposed(matrix: &[f64], x: &[f64], image: &mut [f64]) {
+    for (column, image) in matrix.chunks_exact(x.len()).zip(image) {
+        *image = sum([column, x], |[a, x]| a * x);
+    }
+}
+
+/// The product A Λ B of matrices given column by column and the diagonal base^(i/(d − 1)).
 pub(super) fn product(a: &[f64], base: f64, b: &[f64], dimension: usize) -> Vec<f64> {
     let mut product = vec![0.0; dimension * dimension];
     let factors: Vec<f64> = powers(base, dimension).collect();
-    for (row, a) in product
+    let columns = product
         .chunks_exact_mut(dimension)
-        .zip(a.chunks_exact(dimension))
-    {
-        for ((a, factor), b) in a.iter().zip(&factors).zip(b.chunks_exact(dimension)) {
-            for (entry, b) in row.iter_mut().zip(b) {
+        .zip(b.chunks_exact(dimension));
+    for (column, b) in columns {
+        for ((a, factor), b) in a.chunks_exact(dimension).zip(&factors).zip(b) {
+            for (entry, a) in column.iter_mut().zip(a) {
                 *entry += a * factor * b;
             }
         }
