@@ -15,7 +15,7 @@ pub struct TestFunction {
     pub citation: &'static str,
     /// The dimensions that it is defined for.
     pub dimensions: Dimensions,
-    /// The group in which COCO reports it; none outside [`bbob`].
+    /// The group in which COCO reports it; none outside [`bbob`](crate::bbob).
     pub group: Option<Group>,
     /// Whether the gradient is zero almost everywhere, so that no gradient method can move.
     pub gradient_vanishes: bool,

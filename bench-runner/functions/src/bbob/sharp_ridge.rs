@@ -5,7 +5,8 @@ use super::random::Instance;
 use super::transform::{Transform, product};
 use crate::{Group, TestFunction};
 
-/// f(x) = z₁² + 100 √(Σᵢ₌₂ zᵢ²) + f_opt, z = RΛ¹⁰Q(x − x_opt).
+/// f(x) = z₁² + 100 √(Σᵢ₌₂ zᵢ²) + f_opt, z = RΛ¹⁰Q(x − x_opt). Above 40
+/// dimensions the package `ioh` differs: it takes the generalized form of COCO's large-scale suite.
 pub(crate) const F13: TestFunction = function(
     "f13",
     "Sharp ridge function (f13)",

@@ -16,13 +16,14 @@ pub(crate) const COSINE: TestFunction = TestFunction::new(
 );
 
 fn evaluate(x: &[f64], gradient: &mut [f64]) -> f64 {
-    gradient[0] = 0.0;
-    let mut value = 0.0;
-    for i in 0..x.len() - 1 {
-        let (sine, cosine) = (x[i] * x[i] - 0.5 * x[i + 1]).sin_cos();
+    // `before` is the derivative of the term before by the variable.
+    let (mut value, mut before) = (0.0, 0.0);
+    for (g, pair) in gradient.iter_mut().zip(x.windows(2)) {
+        let (sine, cosine) = (pair[0] * pair[0] - 0.5 * pair[1]).sin_cos();
         value += cosine;
-        gradient[i] -= 2.0 * x[i] * sine;
-        gradient[i + 1] = 0.5 * sine;
+        *g = before - 2.0 * pair[0] * sine;
+        before = 0.5 * sine;
     }
+    gradient[x.len() - 1] = before;
     value
 }

@@ -25,16 +25,16 @@ pub(crate) const FREUDENSTEIN_ROTH: TestFunction = TestFunction::new(
 );
 
 fn evaluate(x: &[f64], gradient: &mut [f64]) -> f64 {
-    gradient[0] = 0.0;
-    let mut value = 0.0;
-    for i in 0..x.len() - 1 {
-        let (a, b) = (x[i], x[i + 1]);
+    // `before` is the derivative of the term before by the variable.
+    let (mut value, mut before) = (0.0, 0.0);
+    for (g, pair) in gradient.iter_mut().zip(x.windows(2)) {
+        let (a, b) = (pair[0], pair[1]);
         let r = a - 13.0 + ((5.0 - b) * b - 2.0) * b;
         let s = a - 29.0 + ((b + 1.0) * b - 14.0) * b;
         value += r * r + s * s;
-        gradient[i] += 2.0 * (r + s);
-        gradient[i + 1] =
-            2.0 * (r * ((10.0 - 3.0 * b) * b - 2.0) + s * ((3.0 * b + 2.0) * b - 14.0));
+        *g = before + 2.0 * (r + s);
+        before = 2.0 * (r * ((10.0 - 3.0 * b) * b - 2.0) + s * ((3.0 * b + 2.0) * b - 14.0));
     }
+    gradient[x.len() - 1] = before;
     value
 }

@@ -1,5 +1,6 @@
 //! Griewank (1981): a bowl with waves that fade as the dimension grows.
 
+use crate::lanes::sum;
 use crate::{Dimensions, Function, LARGEST, TestFunction, numbers};
 
 /// f(x) = 1 + Σ xᵢ²/4000 − Π cos(xᵢ/√i), minimum 0 at the origin.
@@ -13,15 +14,15 @@ pub(crate) const GRIEWANK: TestFunction = TestFunction::new(
         let mut sines = vec![0.0; d];
         let mut cosines = vec![0.0; d];
         let evaluate = move |x: &[f64], gradient: &mut [f64]| {
-            let mut squares = 0.0;
+            for i in 0..d {
+                (sines[i], cosines[i]) = (x[i] * rates[i]).sin_cos();
+            }
             // The product of the cosines before i, then times those after i: a division by the own
             // cosine would fail where that is zero.
             let mut before = 1.0;
-            for i in 0..d {
-                (sines[i], cosines[i]) = (x[i] * rates[i]).sin_cos();
-                squares += x[i] * x[i];
-                gradient[i] = before;
-                before *= cosines[i];
+            for (g, cosine) in gradient.iter_mut().zip(&cosines) {
+                *g = before;
+                before *= cosine;
             }
             let mut after = 1.0;
             for i in (0..d).rev() {
@@ -29,7 +30,7 @@ pub(crate) const GRIEWANK: TestFunction = TestFunction::new(
                 gradient[i] = x[i] / 2000.0 + others * sines[i] * rates[i];
                 after *= cosines[i];
             }
-            1.0 + squares / 4000.0 - before
+            1.0 + sum([x], |[x]| x * x) / 4000.0 - before
         };
         Function::new(vec![10.0; d], evaluate).with_minimum_at(0.0, vec![0.0; d])
     },
