@@ -5,9 +5,9 @@ use super::random::{Instance, round};
 use super::transform::{multiply, penalty, powers};
 use crate::{Group, TestFunction};
 
-/// f(x) = 0.1 max(|ẑ₁|/10⁴, Σ 10^(2(i−1)/(d−1)) zᵢ²) + Σ max(0, |xᵢ| − 5)² + f_opt, ẑ = Λ¹⁰Q(x −
-/// x_opt), z = R z̃ with z̃ᵢ = ẑᵢ rounded to a whole number where |ẑᵢ| > ½, otherwise to a tenth.
-/// The gradient is that of the plateau.
+/// f(x) = 0.1 max(|ẑ₁|/10⁴, Σ 10^(2(i−1)/(d−1)) zᵢ²) + Σ max(0, |xᵢ| − 5)² + f_opt,
+/// ẑ = Λ¹⁰Q(x − x_opt), z = R z̃ with z̃ᵢ = ẑᵢ rounded to a whole number where |ẑᵢ| > ½, otherwise
+/// to a tenth. The gradient is that of the plateau.
 pub(crate) const F7: TestFunction = TestFunction {
     gradient_vanishes: true,
     ..function(

@@ -3,8 +3,9 @@
 use crate::squares::Squares;
 use crate::{Dimensions, Function, TestFunction};
 
-/// f(x) = Σᵢ₌₁¹³ (x₃e^(−tᵢx₁) − x₄e^(−tᵢx₂) + x₆e^(−tᵢx₅) − yᵢ)², tᵢ = i/10, yᵢ = e^(−tᵢ) −
-/// 5e^(−10tᵢ) + 3e^(−4tᵢ). Minimum 0 at (1, 10, 1, 5, 4, 3), local minimum 5.65565·10⁻³.
+/// f(x) = Σᵢ₌₁¹³ (x₃e^(−tᵢx₁) − x₄e^(−tᵢx₂) + x₆e^(−tᵢx₅) − yᵢ)², tᵢ = i/10,
+/// yᵢ = e^(−tᵢ) − 5e^(−10tᵢ) + 3e^(−4tᵢ). Minimum 0 at (1, 10, 1, 5, 4, 3), local minimum
+/// 5.65565·10⁻³.
 pub(crate) const BIGGS: TestFunction = TestFunction::new(
     "biggs-exp6",
     "Biggs EXP6 function",

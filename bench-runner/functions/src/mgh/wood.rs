@@ -2,8 +2,8 @@
 
 use crate::{Dimensions, Function, TestFunction};
 
-/// f(x) = 100(x₂ − x₁²)² + (1 − x₁)² + 90(x₄ − x₃²)² + (1 − x₃)² + 10(x₂ + x₄ − 2)² + (x₂ −
-/// x₄)²/10, minimum 0 at (1, 1, 1, 1).
+/// f(x) = 100(x₂ − x₁²)² + (1 − x₁)² + 90(x₄ − x₃²)² + (1 − x₃)² + 10(x₂ + x₄ − 2)²
+/// plus (x₂ − x₄)²/10, minimum 0 at (1, 1, 1, 1).
 pub(crate) const WOOD: TestFunction = TestFunction::new(
     "wood",
     "Wood function",

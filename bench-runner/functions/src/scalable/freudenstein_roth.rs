@@ -2,8 +2,8 @@
 
 use crate::{Dimensions, Function, LARGEST, TestFunction};
 
-/// f(x) = Σᵢ₌₁^(d−1) (xᵢ − 13 + ((5 − xᵢ₊₁)xᵢ₊₁ − 2)xᵢ₊₁)² + (xᵢ − 29 + ((xᵢ₊₁ + 1)xᵢ₊₁ −
-/// 14)xᵢ₊₁)². For d = 2 minimum 0 at (5, 4), and a local one of 48.9842.
+/// f(x) = Σᵢ₌₁^(d−1) (xᵢ − 13 + ((5 − xᵢ₊₁)xᵢ₊₁ − 2)xᵢ₊₁)²
+/// plus (xᵢ − 29 + ((xᵢ₊₁ + 1)xᵢ₊₁ − 14)xᵢ₊₁)². For d = 2 minimum 0 at (5, 4), and a local one of 48.9842.
 pub(crate) const FREUDENSTEIN_ROTH: TestFunction = TestFunction::new(
     "freudenstein-roth",
     "Extended Freudenstein–Roth function (FREUROTH)",
