@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use bench_runner::sweep::DeviceSpec;
+use bench_experiment::sweep::DeviceSpec;
 use candle_core::{DType, Device, Tensor, Var};
 use models::language::{GptConfig, GptPreset};
 use models::vision::ResNetConfig;

@@ -4,35 +4,37 @@
 //! `scripts/loader_baseline.py` measures PyTorch's DataLoader on the same files.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-use bench_runner::data::{BatchOrder, ImageSet, Library, StreamOptions};
+use bench_data::{BatchOrder, ImageSet, Library, Silent, StreamOptions};
 use candle_core::{DType, Device, Tensor};
 use candle_datasets::Batcher;
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
 use optim::{Loss, Objective, Parameters};
 
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
 /// Epochs that are measured, after one to warm up.
 const EPOCHS: u64 = 5;
 /// Batches that the training step sees in an "epoch" of its own.
 const TRAINING_BATCHES: usize = 40;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
     let (catalogue, name, batch) = match &arguments[..] {
         [catalogue, name] => (catalogue, name, 128),
-        [catalogue, name, batch] => (catalogue, name, batch.parse().context("BATCH")?),
+        [catalogue, name, batch] => (catalogue, name, batch.parse()?),
         _ => {
             eprintln!("usage: loader CATALOGUE NAME [BATCH]");
             return Ok(());
         }
     };
-    let library = Library::from_env(Some(Path::new(catalogue)))?;
+    let library = Library::from_env(Some(Path::new(catalogue)), Arc::new(Silent))?;
     library.fetch(name)?;
     let start = Instant::now();
     let train = library.images(name)?.train;
@@ -116,7 +118,7 @@ struct Network {
 }
 
 impl Network {
-    fn new(set: &ImageSet) -> anyhow::Result<Self> {
+    fn new(set: &ImageSet) -> Result<Self> {
         let (channels, ..) = set.shape();
         let spec: ModelSpec = toml::from_str(&format!(
             "kind = \"resnet\"\nvariant = \"cifar\"\ndepth = 8\nin_channels = {channels}\nclasses = {}",
@@ -128,21 +130,21 @@ impl Network {
     }
 
     /// Loss and gradient on one batch, which is what an optimizer asks for in a step.
-    fn step(&self, (images, labels): &(Tensor, Tensor)) -> anyhow::Result<()> {
+    fn step(&self, (images, labels): &(Tensor, Tensor)) -> Result<()> {
         let pass = Pass::Train { seed: 0 };
         let mut objective = Loss::new(&self.parameters, || {
             cross_entropy(&self.model.forward(images, pass)?, labels)
         });
         let (loss, _) = objective.loss_and_gradient()?;
         if !loss.is_finite() {
-            bail!("the loss is {loss}");
+            return Err(format!("the loss is {loss}").into());
         }
         Ok(())
     }
 }
 
 /// The median over epochs, which is also the result, and the range.
-fn measure(what: &str, mut epoch: impl FnMut() -> anyhow::Result<usize>) -> anyhow::Result<f64> {
+fn measure(what: &str, mut epoch: impl FnMut() -> Result<usize>) -> Result<f64> {
     let mut rates = Vec::new();
     for number in 0..=EPOCHS {
         let start = Instant::now();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::synthetic;
-use bench_runner::report;
+use bench_report::Report;
 
 /// The first of `names` that is on the search path.
 fn program(names: &[&str]) -> Option<PathBuf> {
@@ -27,12 +27,10 @@ fn the_page_reacts_to_its_reader() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    report::write(
-        folder.path(),
-        &synthetic::results(5),
-        &synthetic::manifest(5),
-    )
-    .unwrap();
+    let (results, manifest) = (synthetic::results(5), synthetic::manifest(5));
+    Report::new(&results, &manifest)
+        .write(folder.path())
+        .unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/report.mjs");
     let output = Command::new(node)
         .arg(script)

@@ -3,20 +3,19 @@
 use std::fs;
 use std::path::Path;
 
-use bench_runner::claims::{
-    Build, Claim, Claims, Evidence, Judgement, Measured, Measurer, Verdict,
-};
-use bench_runner::data::Library;
-use bench_runner::problem::Environment;
-use bench_runner::run::{CellId, CurvePoint, Outcome, RunRecord};
-use bench_runner::spec::{Experiment, OptimizerConfig, Suite};
-use bench_runner::stats::{Bootstrap, exponent};
-use bench_runner::store::{CellStore, Results};
-use bench_runner::sweep;
+use bench_analysis::claims::{Claim, Claims, Judgement, Measured, Verdict};
+use bench_data::Library;
+use bench_experiment::optimizer::OptimizerConfig;
+use bench_experiment::probe::{Build, Evidence};
+use bench_experiment::problem::Environment;
+use bench_experiment::run::{CellId, CurvePoint, Outcome, RunRecord, plan};
+use bench_experiment::spec::{Experiment, Suite};
+use bench_experiment::store::{CellStore, Results};
+use bench_stats::{Bootstrap, exponent};
 use candle_core::Tensor;
 use optim::{
-    Criterion, Gradient, Objective, Optimizer, Oracle, Parameters, Phase, Step, VectorPasses,
-    state::State,
+    Criterion, FuseConfig, FusePvConfig, Gradient, LbfgsConfig, Objective, Optimizer, Oracle,
+    Parameters, Phase, Step, VectorPasses, state::State,
 };
 
 use crate::program;
@@ -32,16 +31,17 @@ fn claim(id: &str) -> Claim {
 /// The judgement on optimizers that `build` makes, and on a suite's results.
 fn judged(claim: &Claim, build: Build<'_>, results: Option<&Results>) -> Judgement {
     let environment = Environment {
-        library: Library::from_env(None).unwrap().into(),
+        library: Library::from_env(None, std::sync::Arc::new(bench_data::Silent))
+            .unwrap()
+            .into(),
         device: candle_core::Device::Cpu,
     };
-    let mut measurer = Measurer {
-        environment: &environment,
-        results: &mut |_| Ok(results.cloned().ok_or_else(|| "no results".into())),
-        build,
-        level: claims().level(),
+    let level = claims().level();
+    let measured = match results {
+        Some(results) => Measured::of_results(&claim.evidence, results, level),
+        None => Measured::of(claim.evidence.observe(build, &environment).unwrap(), level),
     };
-    Judgement::new(claim, &measurer.measure(claim).unwrap())
+    Judgement::new(claim, &measured.unwrap())
 }
 
 fn shipped(config: &OptimizerConfig, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
@@ -234,11 +234,9 @@ fn a_defect_in_the_two_loop_recursion_turns_the_gate_red() {
 fn a_defect_in_the_switch_criterion_turns_the_gate_red() {
     let build = |defect: fn(Criterion) -> Criterion| {
         move |config: &OptimizerConfig, parameters: &Parameters| {
-            let mut config = config.clone();
-            if let OptimizerConfig::FusePv(fuse) = &mut config {
-                fuse.criterion = defect(fuse.criterion.clone());
-            }
-            config.build(parameters)
+            let mut fuse = config.downcast::<FusePvConfig>().unwrap().clone();
+            fuse.criterion = defect(fuse.criterion);
+            OptimizerConfig::from(fuse).build(parameters)
         }
     };
     let defects: [fn(Criterion) -> Criterion; 4] = [
@@ -290,10 +288,8 @@ fn a_miscount_turns_the_gates_red() {
         Defective::boxed(Defect::Factor(d), config, parameters)
     };
     let factor_of_m = |config: &OptimizerConfig, parameters: &Parameters| {
-        let m = match config {
-            OptimizerConfig::Lbfgs(config) => config.history_size as u64,
-            _ => 2,
-        };
+        let lbfgs = config.downcast::<LbfgsConfig>();
+        let m = lbfgs.map_or(2, |config| config.history_size as u64);
         Defective::boxed(Defect::Factor(m), config, parameters)
     };
     let uncounted = |config: &OptimizerConfig, parameters: &Parameters| {
@@ -316,13 +312,13 @@ fn a_count_off_by_one_in_a_thousand_has_moved() {
 #[test]
 fn fuse_that_is_not_its_limit_turns_the_gates_red() {
     let blended = |config: &OptimizerConfig, parameters: &Parameters| {
-        let mut config = config.clone();
-        if let OptimizerConfig::Fuse(fuse) = &mut config
-            && let optim::Theta::Constant(theta) = &mut fuse.theta
-        {
+        let Some(mut fuse) = config.downcast::<FuseConfig>().cloned() else {
+            return config.build(parameters);
+        };
+        if let optim::Theta::Constant(theta) = &mut fuse.theta {
             *theta = 0.5 + 0.499_999 * (2.0 * *theta - 1.0);
         }
-        config.build(parameters)
+        OptimizerConfig::from(fuse).build(parameters)
     };
     turns_red("theta-1-is-adam", &blended);
     turns_red("theta-0-is-lbfgs", &blended);
@@ -409,7 +405,7 @@ fn a_planted_exponent_is_judged_by_the_band() {
 /// Made-up results of a suite: the cost to the target, and the final loss, of each run.
 fn planted(suite: &str, outcome: impl Fn(&CellId) -> (u64, f64)) -> Results {
     let experiment: Experiment = Suite::find(suite).unwrap().experiment().unwrap();
-    let records = sweep::plan(&experiment)
+    let records = plan(&experiment)
         .iter()
         .map(|cell| {
             let id = cell.id();
@@ -418,7 +414,7 @@ fn planted(suite: &str, outcome: impl Fn(&CellId) -> (u64, f64)) -> Results {
         })
         .collect();
     let dimensions = vec![10; experiment.problems.len()];
-    sweep::results(&experiment, &dimensions, records)
+    Results::new(&experiment, &dimensions, records)
 }
 
 fn record(cell: CellId, cost: u64, loss: f64) -> RunRecord {
@@ -547,7 +543,7 @@ fn intervals_are_wide_enough_for_all_claims_at_once() {
     let judged = judged(&gate, &shipped, Some(&winning(28)));
     assert_eq!(judged.level, Some(level));
     assert_eq!(judged.verdict, Verdict::Inconclusive, "{judged:?}");
-    let alone = bench_runner::stats::wilson(28, 40, 0.95).unwrap();
+    let alone = bench_stats::wilson(28, 40, 0.95).unwrap();
     assert_eq!(gate.judge(&alone.into()), Verdict::Reproduced);
 }
 
@@ -572,7 +568,10 @@ fn claims_files_that_cannot_be_judged_are_refused() {
         ("{ kind = \"vectors-per-pair\", more = 1 }", "more"),
     ] {
         let error = Claims::parse(&text(evidence), Path::new("mine.toml")).unwrap_err();
-        assert_eq!(error.exit_code(), 3);
+        assert!(matches!(
+            error,
+            bench_analysis::Error::Syntax { .. } | bench_analysis::Error::Claim { .. }
+        ));
         let error = error.to_string();
         assert!(
             error.contains("mine.toml") && error.contains(complaint),
@@ -752,7 +751,7 @@ fn runs_are_replayed_from_a_report_and_judged_by_tolerances_on_another_processor
     let folder = tiny();
     let report = folder.path().join("tiny");
     let from = ["--from", "tiny"];
-    let results = bench_runner::store::read(&report.join("results.parquet")).unwrap();
+    let results = bench_experiment::store::read(&report.join("results.parquet")).unwrap();
     let listed = fs::read_to_string(report.join("runs.csv")).unwrap();
     for run in &results.records {
         assert!(listed.contains(&run.digest()));
@@ -770,7 +769,7 @@ fn runs_are_replayed_from_a_report_and_judged_by_tolerances_on_another_processor
         let run = &mut results.records[0];
         run.curve.last_mut().unwrap().loss *= factor;
         let id = run.digest();
-        bench_runner::store::write(&report.join("results.parquet"), &results).unwrap();
+        bench_experiment::store::write(&report.join("results.parquet"), &results).unwrap();
         replay(folder.path(), &id[..12], &from)
     };
     let (code, text) = alter(1.001);

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::program;
-use bench_runner::run::Outcome;
-use bench_runner::store::{Results, read};
+use bench_experiment::run::Outcome;
+use bench_experiment::store::{Results, read};
 
 const EXPERIMENT: &str = r#"
 name = "tiny"

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use crate::program;
-use bench_runner::run::RunRecord;
-use bench_runner::store::Results;
+use bench_experiment::run::RunRecord;
+use bench_experiment::store::Results;
 
 const EXPERIMENT: &str = r#"
 name = "device"

@@ -6,13 +6,13 @@ use std::sync::atomic::AtomicBool;
 
 use crate::program;
 use crate::synthetic;
-use bench_runner::data::Library;
-use bench_runner::probe;
-use bench_runner::problem::Environment;
-use bench_runner::report::Report;
-use bench_runner::run::{Outcome, run};
-use bench_runner::spec::{Experiment, Suite};
-use bench_runner::store::{Circumstances, Manifest, Results, read, write};
+use bench_data::Library;
+use bench_experiment::probe;
+use bench_experiment::problem::Environment;
+use bench_experiment::run::{Outcome, run};
+use bench_experiment::spec::{Experiment, Suite};
+use bench_experiment::store::{Circumstances, Manifest, Results, read, write};
+use bench_report::Report;
 use candle_core::Device;
 use polars::prelude::{KeyValueMetadata, ParquetReader, ParquetWriter, SerReader};
 
@@ -43,7 +43,9 @@ fn folder_of(results: &Results, folder: &Path) {
 
 fn environment() -> Environment {
     Environment {
-        library: Library::from_env(None).unwrap().into(),
+        library: Library::from_env(None, std::sync::Arc::new(bench_data::Silent))
+            .unwrap()
+            .into(),
         device: Device::Cpu,
     }
 }
@@ -245,6 +247,7 @@ fn check_finds_a_changed_drawing_and_a_changed_result() {
     let results = quick();
     // Results are judged only where the reference is of a processor like this one.
     let here = Manifest::new(Circumstances {
+        command: Vec::new(),
         experiment: &Suite::find("quick").unwrap().experiment().unwrap(),
         threads: 1,
         jobs: 1,
@@ -406,7 +409,8 @@ fn paths_end_where_the_minimum_is() {
             .find(|entry| entry.label == label)
             .unwrap();
         for optimizer in [lbfgs, fuse] {
-            let path = probe::path(problem, optimizer, 0, &environment()).unwrap();
+            let paths = probe::paths(problem, &[optimizer], 0, &environment()).unwrap();
+            let path = &paths.paths[0];
             assert_eq!(path.points[0], start, "{label}");
             let end = path.points.last().unwrap();
             let miss = (end.0 - minimizer.0).hypot(end.1 - minimizer.1);
@@ -421,8 +425,8 @@ fn paths_end_where_the_minimum_is() {
         .iter()
         .find(|entry| entry.label.contains("=20"))
         .unwrap();
-    let error = probe::path(wide, lbfgs, 0, &environment()).unwrap_err();
-    assert!(error.to_string().contains("2 dimensions only"), "{error}");
+    let error = probe::paths(wide, &[lbfgs], 0, &environment()).unwrap_err();
+    assert!(error.to_string().contains("2 variables only"), "{error}");
 }
 
 #[test]
@@ -447,7 +451,7 @@ optimizer = [{ kind = "adam", learning_rate = 0.01 }]
         &mut |_| (),
     );
     let landscape = probe::landscape(problem, optimizer, 0, &environment, 0.5, 4).unwrap();
-    assert_eq!(landscape.places, [-0.5, -0.25, 0.0, 0.25, 0.5]);
+    assert_eq!(landscape.x, [-0.5, -0.25, 0.0, 0.25, 0.5]);
     assert_eq!(landscape.values[2][2], record.last().unwrap().loss);
     let distinct: std::collections::BTreeSet<u64> = landscape
         .values

@@ -9,22 +9,14 @@ mod synthetic;
 
 /// Calls of the program, and what they leave.
 mod program;
-/// A stand-in for the hub, and data files.
-mod support;
 
+mod architecture;
 mod browser;
-mod checkpoint;
 mod claims;
 mod cli;
-mod data_embedded;
-mod data_files;
-mod data_hub;
-mod data_processes;
-mod data_text;
 mod device;
 mod figures;
 mod plan;
 mod report;
 mod slurm;
-mod stats;
 mod steps;

@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::program::{bench_runner, results};
-use bench_runner::run::Outcome;
-use bench_runner::store::Results;
+use bench_experiment::run::Outcome;
+use bench_experiment::store::Results;
 
 const SLOW: &str = r#"
 [[problem]]
@@ -226,7 +226,7 @@ fn a_shard_that_is_stopped_or_killed_goes_on_where_it_stood() {
 fn runs_without_their_data_fail_with_the_reason_and_the_others_go_on() {
     let folder = folder();
     let path = folder.path();
-    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits.parquet");
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/assets/digits.parquet");
     std::fs::copy(&digits, path.join("mine.parquet")).unwrap();
     let catalogue = "[mine]\ntitle = \"Mine\"\nlayout = \"image-parquet\"\npath = \".\"\n\
          files.train = [{ path = \"mine.parquet\" }]\nfiles.test = [{ path = \"mine.parquet\" }]\n\
@@ -251,7 +251,7 @@ fn runs_without_their_data_fail_with_the_reason_and_the_others_go_on() {
     assert!(matches!(failed, Outcome::Failed { reason } if reason.contains("mine.parquet")));
 
     // With the data back, the failed runs are made; with other data in its place, they are not.
-    let moby = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/moby_dick.parquet");
+    let moby = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/assets/moby_dick.parquet");
     std::fs::copy(moby, path.join("mine.parquet")).unwrap();
     assert_eq!(refusal(&shard(path, "0/1").output().unwrap()).0, Some(1));
     assert_eq!(counts(path), [4, 0, 0, 4]);

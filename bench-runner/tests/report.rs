@@ -1,17 +1,16 @@
 //! Figures and reports of synthetic results.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::special;
 use crate::synthetic;
-use bench_runner::figure::{
-    self, Axis, Chart, Curve, Effect, Format, Grid, Metric, Panel, Point, Scale, Series,
-};
-use bench_runner::report::{self, Finding};
-use bench_runner::run::{Outcome, RunRecord};
-use bench_runner::store::Results;
-use bench_runner::sweep::{Choice, TuningSummary};
+use bench_analysis::{Quantity, curve};
+use bench_experiment::run::{Outcome, RunRecord};
+use bench_experiment::store::{Choice, TuningSummary};
+use bench_experiment::store::{Manifest, Results};
+use bench_report::figure::{self, Chart, Curve, Effect, Format, Grid, Panel, Point, Scale, Series};
+use bench_report::{Finding, Report, terminal_table};
 
 /// Every file below `folder` with its bytes.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -30,6 +29,27 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
+/// A function on `steps + 1` places per axis.
+fn sampled(x: [f64; 2], y: [f64; 2], steps: usize, f: impl Fn(f64, f64) -> f64) -> Grid {
+    let places = |[low, high]: [f64; 2]| -> Vec<f64> {
+        let place = |i| low + (high - low) * i as f64 / steps as f64;
+        (0..=steps).map(place).collect()
+    };
+    let (x, y) = (places(x), places(y));
+    let row = |&y: &f64| x.iter().map(|&x| f(x, y)).collect();
+    let values = y.iter().map(row).collect();
+    Grid { x, y, values }
+}
+
+/// Writes the whole report.
+fn write(
+    folder: &Path,
+    results: &Results,
+    manifest: &Manifest,
+) -> bench_report::Result<Vec<PathBuf>> {
+    Report::new(results, manifest).write(folder)
+}
+
 fn curves(chart: &Chart) -> &figure::Curves {
     match &chart.panels[0] {
         Panel::Curves(curves) => curves,
@@ -41,8 +61,8 @@ fn first_problem(results: &Results) -> Chart {
     figure::convergence(
         results,
         &results.problems[0],
-        Axis::GradientEvaluations,
-        Metric::Loss,
+        Quantity::GradientEvaluations,
+        Quantity::Loss,
     )
 }
 
@@ -58,7 +78,7 @@ fn a_report_is_complete_and_always_the_same() {
     let (results, manifest) = (synthetic::results(3), synthetic::manifest(3));
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     for folder in &folders {
-        let paths = report::write(folder.path(), &results, &manifest).unwrap();
+        let paths = write(folder.path(), &results, &manifest).unwrap();
         assert!(paths.iter().all(|path| path.is_file()));
         assert_eq!(paths[0].file_name().unwrap(), "index.html");
         assert_eq!(files(folder.path()).len(), paths.len());
@@ -68,7 +88,7 @@ fn a_report_is_complete_and_always_the_same() {
         assert_eq!(bytes, &second[name], "{name} differs between two writes");
     }
     for problem in &results.problems {
-        for axis in Axis::ALL {
+        for axis in Quantity::AXES {
             for extension in ["svg", "png", "pdf"] {
                 let name = format!("{}-loss-{}.{extension}", problem.label, axis.name());
                 assert!(first.contains_key(&name), "{name} is missing");
@@ -88,13 +108,12 @@ fn the_page_needs_no_network_and_escapes_its_input() {
         verdict: "holds".into(),
         evidence: "made up".into(),
     }];
-    report::write_with(
-        folder.path(),
-        &results,
-        &synthetic::manifest(2),
-        &findings,
-        &[],
-    )
+    let manifest = synthetic::manifest(2);
+    Report {
+        findings: &findings,
+        ..Report::new(&results, &manifest)
+    }
+    .write(folder.path())
     .unwrap();
     let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
     for outside in ["src=\"http", "href=\"http", "@import", "url("] {
@@ -116,20 +135,20 @@ fn the_page_needs_no_network_and_escapes_its_input() {
 fn texts() {
     let results = synthetic::results(5);
     let folder = tempfile::tempdir().unwrap();
-    report::write(folder.path(), &results, &synthetic::manifest(5)).unwrap();
+    write(folder.path(), &results, &synthetic::manifest(5)).unwrap();
     let files = files(folder.path());
     let text = |name: &str| String::from_utf8(files[name].clone()).unwrap();
     insta::assert_snapshot!("summary.md", text("summary.md"));
     insta::assert_snapshot!("summary.tex", text("summary.tex"));
     insta::assert_snapshot!("summary.csv", text("summary.csv"));
-    insta::assert_snapshot!("terminal", report::terminal_table(&results, 80));
+    insta::assert_snapshot!("terminal", terminal_table(&results, 80));
 }
 
 #[test]
 fn the_terminal_table_keeps_its_width() {
     let results = synthetic::results(2);
     for width in [30, 60, 80, 200] {
-        for line in report::terminal_table(&results, width).lines() {
+        for line in terminal_table(&results, width).lines() {
             assert!(line.chars().count() <= width, "{width}: {line}");
         }
     }
@@ -177,7 +196,7 @@ fn medians_and_quartiles_of_known_curves() {
     }
     let summary = |runs: &[RunRecord]| {
         let runs: Vec<&RunRecord> = runs.iter().collect();
-        figure::summarize(&runs, Axis::GradientEvaluations, Metric::Loss, 100)
+        curve::summarize(&runs, Quantity::GradientEvaluations, Quantity::Loss, 100)
     };
     for at in summary(&runs) {
         assert_eq!((at.low, at.median, at.high), (5.5, 10.0, 55.0));
@@ -210,7 +229,7 @@ fn values_between_measurements_lie_on_a_straight_line_in_the_logarithm() {
         }
     }
     let runs: Vec<&RunRecord> = runs.iter().collect();
-    let summary = figure::summarize(&runs, Axis::GradientEvaluations, Metric::Loss, 100);
+    let summary = curve::summarize(&runs, Quantity::GradientEvaluations, Quantity::Loss, 100);
     assert_eq!(summary.len(), 3);
     assert!((summary[1].median - 1e2).abs() < 1e-9, "{:?}", summary[1]);
 }
@@ -275,12 +294,16 @@ fn unusual_results_are_drawn_too() {
         let mut results = results;
         results.problems.truncate(1);
         let folder = tempfile::tempdir().unwrap();
-        let written = report::write(folder.path(), &results, &synthetic::manifest(2));
+        let written = write(folder.path(), &results, &synthetic::manifest(2));
         assert!(written.is_ok(), "{name}: {written:?}");
-        let _ = report::terminal_table(&results, 80);
+        let _ = terminal_table(&results, 80);
         for problem in &results.problems {
-            let chart =
-                figure::convergence(&results, problem, Axis::GradientEvaluations, Metric::Loss);
+            let chart = figure::convergence(
+                &results,
+                problem,
+                Quantity::GradientEvaluations,
+                Quantity::Loss,
+            );
             assert!(!chart.caption.is_empty() && !chart.alt.is_empty());
             if ["no runs", "empty curves", "not a number"].contains(&name) {
                 assert!(chart.svg().unwrap().contains("no data to show"), "{name}");
@@ -379,14 +402,14 @@ fn other_charts() -> Vec<Chart> {
         figure::trajectories(
             "trajectories",
             "Rosenbrock function (synthetic path)",
-            Grid::sample([-2.0, 2.0], [-1.0, 3.0], 80, rosenbrock),
+            sampled([-2.0, 2.0], [-1.0, 3.0], 80, rosenbrock),
             vec![Series::new("valley", 0, path)],
         ),
         figure::surface(
             "surface",
             "Loss surface (synthetic)",
             "loss",
-            Grid::sample([-1.0, 1.0], [-1.0, 1.0], 30, |x, y| {
+            sampled([-1.0, 1.0], [-1.0, 1.0], 30, |x, y| {
                 x * x + 2.0 * y * y + 0.3 * (6.0 * x).sin()
             }),
         ),
@@ -397,7 +420,7 @@ fn other_charts() -> Vec<Chart> {
 fn charts_of_every_kind_survive_their_own_serialisation_and_every_format() {
     let results = synthetic::results(2);
     let diverging = &results.problems[1];
-    let curves = figure::convergence(&results, diverging, Axis::Seconds, Metric::Loss);
+    let curves = figure::convergence(&results, diverging, Quantity::Seconds, Quantity::Loss);
     let noise = special::noise_grid();
     let faults = special::faults();
     let others = [
@@ -505,8 +528,13 @@ fn effects_of_faults_are_paired_changes_of_the_loss_ratio() {
 fn metrics_side_by_side_need_measurements_of_all() {
     let results = synthetic::results(2);
     let chart = |problem: usize| {
-        let metrics = [Metric::Loss, Metric::Accuracy];
-        figure::side_by_side(&results, &results.problems[problem], &metrics, Axis::Epochs)
+        let metrics = [Quantity::Loss, Quantity::Accuracy];
+        figure::side_by_side(
+            &results,
+            &results.problems[problem],
+            &metrics,
+            Quantity::Epoch,
+        )
     };
     assert!(chart(0).is_none());
     assert_eq!(chart(2).unwrap().panels.len(), 2);
@@ -572,7 +600,7 @@ fn the_page_lists_discrepancies_and_answers_the_checklist() {
     let mut results = special::faults();
     results.caveats = vec!["A limit of these results.".into()];
     let folder = tempfile::tempdir().unwrap();
-    report::write(folder.path(), &results, &synthetic::manifest(2)).unwrap();
+    write(folder.path(), &results, &synthetic::manifest(2)).unwrap();
     let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
     for id in 1..=16 {
         assert!(
@@ -609,7 +637,7 @@ fn the_page_shows_what_was_tried_and_chosen() {
         }],
     });
     let folder = tempfile::tempdir().unwrap();
-    report::write(folder.path(), &results, &synthetic::manifest(2)).unwrap();
+    write(folder.path(), &results, &synthetic::manifest(2)).unwrap();
     let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
     assert!(page.contains("12 runs, 3,400 evaluations"));
     assert!(page.contains("learning_rate=0.01: 0.500; learning_rate=10: ∞"));
@@ -641,7 +669,7 @@ fn several_suites_stand_side_by_side_as_arms() {
     assert_eq!(joined.runs(&label, "adam").count(), 2);
     assert!(joined.optimizers[0].config(&label).is_some());
     let folder = tempfile::tempdir().unwrap();
-    report::write(folder.path(), &joined, &synthetic::manifest(2)).unwrap();
+    write(folder.path(), &joined, &synthetic::manifest(2)).unwrap();
     let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
     assert!(page.contains("<legend>Arms</legend>"));
 }
@@ -651,7 +679,7 @@ fn a_full_page_of_the_size_of_quick_is_below_five_megabytes() {
     let results = synthetic::results(10);
     assert!(results.records.len() >= 168);
     let folder = tempfile::tempdir().unwrap();
-    report::write(folder.path(), &results, &synthetic::manifest(10)).unwrap();
+    write(folder.path(), &results, &synthetic::manifest(10)).unwrap();
     let size = std::fs::metadata(folder.path().join("index.html"))
         .unwrap()
         .len();

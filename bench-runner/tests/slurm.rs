@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::program;
-use bench_runner::store::Results;
+use bench_experiment::store::Results;
 
 /// Two Slurms at a time would share two processors.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use bench_runner::spec::Suite;
+use bench_experiment::spec::Suite;
 use candle_core::{DType, Device, Tensor};
 use models::loss::cross_entropy;
 use models::{ModelSpec, Pass};
@@ -31,7 +31,7 @@ struct Curve {
 
 /// The embedded digits in the order of their file, their pixels repeated to images of `side` × `side`.
 fn samples(side: usize) -> (Tensor, Tensor) {
-    let file = Cursor::new(include_bytes!("../assets/digits.parquet"));
+    let file = Cursor::new(include_bytes!("../data/assets/digits.parquet"));
     let frame = ParquetReader::new(file).finish().unwrap();
     let images = frame.column("image").unwrap().binary().unwrap();
     let labels = frame.column("label").unwrap().u32().unwrap();

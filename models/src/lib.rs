@@ -1,7 +1,5 @@
 //! Neural networks that train on [Candle](candle_core): right gradients, fast CPU kernels.
 
-#![warn(clippy::undocumented_unsafe_blocks)]
-
 mod checkpoint;
 pub mod dense;
 mod error;

@@ -4,24 +4,28 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use bench_analysis::claims::{Claim, Claims, Judgement, Measured, updated};
+use bench_data::{Library, atomic};
+use bench_experiment::optimizer::OptimizerConfig;
+use bench_experiment::session::{Event, Session};
+use bench_experiment::spec::Scale;
+use bench_report::{verdicts, write_files};
 use clap::Parser;
+use optim::Parameters;
 
+use super::options::options as session_options;
+use super::progress::Monitor;
 use super::replay::replay;
-use super::suites::Suites;
-use super::{print, spinner, write_files};
-use crate::claims::{Claim, Claims, Judgement, Measurer, updated};
-use crate::data::Library;
-use crate::problem::Environment;
-use crate::report::{self, Finding};
-use crate::spec::Scale;
-use crate::store::{Results, write_whole};
-use crate::{Error, Result};
+use super::store::DEFAULT as DEFAULT_STORE;
+use super::suites::{OfSuite, Suites};
+use super::terminal::{interruptible, print, spinner};
+use crate::error::{Error, Result};
 
 /// Where the repository keeps its claims.
 const FILE: &str = "reports/claims.toml";
 
 #[derive(Debug, Parser)]
-pub(super) struct ClaimsCommand {
+pub struct ClaimsCommand {
     /// The claims to judge; all by default
     ids: Vec<String>,
     /// End with an error if a verdict or a count differs from the recorded one
@@ -54,22 +58,18 @@ pub(super) struct ClaimsCommand {
     #[arg(long, value_name = "REPORT", requires = "replay")]
     from: Option<PathBuf>,
     /// Where runs are kept, so that none is made twice
-    #[arg(long, value_name = "DIR", default_value = super::store::DEFAULT)]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
     store: PathBuf,
     /// Threads in all [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) threads: Option<u16>,
+    pub threads: Option<u16>,
 }
 
 /// Measures and judges, or makes a recorded run again.
 ///
 /// # Errors
 /// When something cannot be measured or written, or, with `--check`, what moved; as [`replay`].
-pub(super) fn claims(
-    options: &ClaimsCommand,
-    library: &dyn Fn() -> Result<Library>,
-    out: &mut impl Write,
-) -> Result<()> {
+pub fn claims(options: &ClaimsCommand, library: Library, out: &mut impl Write) -> Result<()> {
     if let Some(id) = &options.replay {
         return replay(id, options.from.as_deref(), &options.store, library, out);
     }
@@ -91,29 +91,24 @@ pub(super) fn claims(
     if options.fast {
         selected.retain(|claim| claim.evidence.suite().is_none());
     }
-    let environment = Environment {
-        library: library()?.into(),
-        device: candle_core::Device::Cpu,
-    };
-    let mut suites = Suites {
-        store: &options.store,
-        threads: options.threads,
-        scale: Scale::Full,
+    let monitor = Monitor::new(false);
+    let observe = |event: Event<'_>| monitor.observe(event);
+    let session = Session::open(
+        session_options(&options.store, options.threads),
         library,
+        &observe,
+        interruptible(),
+    )?;
+    let mut suites = Suites {
+        session: Some(&session),
+        scale: Scale::Full,
         known: BTreeMap::new(),
-        only_known: false,
-    };
-    let mut measurer = Measurer {
-        environment: &environment,
-        results: &mut |suite| suites.results(suite),
-        build: &|config, parameters| config.build(parameters),
-        level: claims.level(),
     };
     let mut judgements = Vec::new();
     for claim in selected {
         // Suites show their own progress.
         let waiting = claim.evidence.suite().is_none().then(|| spinner(&claim.id));
-        let measured = measurer.measure(claim);
+        let measured = measured(claim, claims.level(), &session, &mut suites);
         if let Some(spinner) = waiting {
             spinner.finish_and_clear();
         }
@@ -132,7 +127,7 @@ pub(super) fn claims(
         print(out, &format!("{}\n", line.trim_end()))?;
         judgements.push(judged);
     }
-    write_files(&options.out, report::verdicts(&judgements, claims.level())?)?;
+    write_files(&options.out, verdicts(&judgements, claims.level())?)?;
     if let (true, Some(file)) = (options.update, file) {
         update(file, &judgements)?;
     }
@@ -143,24 +138,34 @@ pub(super) fn claims(
     Ok(())
 }
 
-/// What results say of the claims that rest on their suite, for its report.
-///
-/// # Errors
-/// When a statistic fails.
-pub(super) fn findings(results: &Results) -> Result<Vec<Finding>> {
-    let judgements = Claims::built_in()?.judged_by(results)?;
-    Ok(judgements.iter().map(Finding::from).collect())
+/// What is observed for a claim, or what its suite's results say.
+fn measured(
+    claim: &Claim,
+    level: f64,
+    session: &Session<'_>,
+    suites: &mut Suites<'_>,
+) -> Result<Measured> {
+    if let Some(suite) = claim.evidence.suite() {
+        return Ok(match suites.results(suite)? {
+            OfSuite::Known(results) => Measured::of_results(&claim.evidence, results, level)
+                .map_err(bench_analysis::Error::from)?,
+            OfSuite::Missing(reason) => Measured::Nothing(reason.clone()),
+        });
+    }
+    let build = |config: &OptimizerConfig, parameters: &Parameters| config.build(parameters);
+    let observed = claim.evidence.observe(&build, session.environment())?;
+    Ok(Measured::of(observed, level).map_err(bench_analysis::Error::from)?)
 }
 
 /// Writes what was found into a file of claims.
 fn update(file: &Path, judgements: &[Judgement]) -> Result<()> {
-    let failed = |reason: String| Error::Input {
+    use bench_report::Error as Report;
+    let text = std::fs::read_to_string(file).map_err(Report::io("read", file))?;
+    let text = updated(&text, judgements).map_err(|source| Error::Claims {
         path: file.into(),
-        reason,
-    };
-    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
-    let text = updated(&text, judgements).map_err(|error| failed(error.to_string()))?;
-    write_whole(file, text.as_bytes())
+        source: Box::new(source),
+    })?;
+    Ok(atomic::write(file, text.as_bytes()).map_err(Report::io("write", file))?)
 }
 
 fn explained(claim: &Claim) -> String {

@@ -2,15 +2,16 @@
 
 use std::io::Write;
 
+use bench_data::Library;
+use bench_experiment::spec::ProblemEntry;
 use clap::Parser;
 
-use super::{experiment, print, spinner};
-use crate::data::Library;
-use crate::spec::ProblemEntry;
-use crate::{Error, Result};
+use super::input::experiment;
+use super::terminal::{print, spinner};
+use crate::error::Result;
 
 #[derive(Debug, Parser)]
-pub(super) struct Describe {
+pub struct Describe {
     /// A built-in suite's name or an experiment file
     #[arg(value_name = "SUITE|FILE.toml")]
     experiment: String,
@@ -23,14 +24,14 @@ pub(super) struct Describe {
 ///
 /// # Errors
 /// When the experiment, a label or a dataset is unknown, or samples do not fit their network.
-pub(super) fn describe(options: &Describe, library: &Library, out: &mut impl Write) -> Result<()> {
+pub fn describe(options: &Describe, library: &Library, out: &mut impl Write) -> Result<()> {
     let experiment = experiment(&options.experiment)?;
     let problems: Vec<&ProblemEntry> = if options.problems.is_empty() {
         experiment.problems.iter().collect()
     } else {
         let labels = options.problems.iter();
         let problems = labels.map(|label| experiment.problem(label));
-        problems.collect::<Result<_>>()?
+        problems.collect::<bench_experiment::Result<_>>()?
     };
     for (i, problem) in problems.into_iter().enumerate() {
         let gap = if i == 0 { "" } else { "\n" };
@@ -38,8 +39,9 @@ pub(super) fn describe(options: &Describe, library: &Library, out: &mut impl Wri
         let spinner = spinner(&problem.label);
         let layers = problem.config.describe(library.catalogue());
         spinner.finish_and_clear();
-        let layers = layers.map_err(|error| Error::Problem {
-            message: format!("`{}`: {error}", problem.label),
+        let layers = layers.map_err(|source| bench_experiment::Error::Misfit {
+            problem: problem.label.clone(),
+            source: Box::new(source),
         })?;
         if let Some(layers) = layers {
             print(out, &format!("\n{layers}"))?;

@@ -3,25 +3,32 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use bench_data::Library;
+use bench_experiment::optimizer::OptimizerConfig;
+use bench_experiment::probe;
+use bench_experiment::session::{Event, Session};
+use bench_experiment::spec::{Experiment, Scale, Suite};
+use bench_experiment::store::{self, Manifest};
+use bench_report::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Size, StepCosts};
+use bench_report::figure::Format;
+use bench_report::{Drawn, Report, check_text, gallery, write_files};
 use clap::{Parser, ValueEnum};
 
-use super::suites::{Suites, or_reason};
-use super::{ablation, print, results_file, spinner, write_files};
-use crate::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Size, StepCosts};
-use crate::data::Library;
-use crate::figure::Format;
-use crate::problem::Environment;
-use crate::report::{self, Drawn, Report};
-use crate::spec::{Experiment, OptimizerConfig, Scale, Suite};
-use crate::store::Manifest;
-use crate::{Error, Result, probe, spec};
+use super::input::{results_file, scale};
+use super::options::options as session_options;
+use super::progress::Monitor;
+use super::store::DEFAULT as DEFAULT_STORE;
+use super::suites::{OfSuite, Suites};
+use super::terminal::{interruptible, open, print, spinner};
+use crate::error::{Error, Result};
 
 /// Where the committed reports are.
 const REFERENCE: &str = "reports/reference";
 
 #[derive(Debug, Parser)]
-pub(super) struct Figures {
+pub struct Figures {
     /// Figures and tables, or, with --check and --reference, suites [default: all]
     #[arg(value_name = "ID")]
     ids: Vec<String>,
@@ -50,17 +57,17 @@ pub(super) struct Figures {
     #[arg(long)]
     check: bool,
     /// How much of the suites is run; the page of the figures says so
-    #[arg(long, value_enum, default_value_t = Scale::Small, conflicts_with_all = ["check", "reference"])]
+    #[arg(long, value_parser = scale(), default_value = "small", conflicts_with_all = ["check", "reference"])]
     scale: Scale,
     /// Open the page of the figures in the browser
     #[arg(long)]
     open: bool,
     /// Where runs are kept, so that none is made twice
-    #[arg(long, value_name = "DIR", default_value = super::store::DEFAULT)]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
     store: PathBuf,
     /// Threads in all [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) threads: Option<u16>,
+    pub threads: Option<u16>,
 }
 
 /// A file format by its extension.
@@ -81,13 +88,13 @@ impl From<FileFormat> for Format {
     }
 }
 
-fn size(text: &str) -> Result<[u32; 2], String> {
+fn size(text: &str) -> Result<[u32; 2], &'static str> {
     let sides = text.split_once('x').and_then(|(width, height)| {
         Some([width.parse::<u32>().ok()?, height.parse::<u32>().ok()?])
     });
     match sides {
         Some(sides) if sides.iter().all(|side| (100..=10_000).contains(side)) => Ok(sides),
-        _ => Err("width and height from 100 to 10000, for example 640x400".into()),
+        _ => Err("width and height from 100 to 10000, for example 640x400"),
     }
 }
 
@@ -95,20 +102,13 @@ fn size(text: &str) -> Result<[u32; 2], String> {
 ///
 /// # Errors
 /// Whatever ends the command.
-pub(super) fn figures(
-    options: &Figures,
-    library: &dyn Fn() -> Result<Library>,
-    out: &mut impl Write,
-) -> Result<()> {
+pub fn figures(options: &Figures, library: Library, out: &mut impl Write) -> Result<()> {
     let catalogue = match &options.catalogue {
         Some(path) => Catalogue::read(path)?,
         None => Catalogue::built_in()?,
     };
-    if options.reference || options.check {
-        return reference(options, &catalogue, library, out);
-    }
-    let entries = catalogue.select(&options.ids)?;
     if options.list {
+        let entries = catalogue.select(&options.ids)?;
         let width = entries
             .iter()
             .map(|entry| entry.id.len())
@@ -117,16 +117,28 @@ pub(super) fn figures(
         let line = |entry: &&Entry| format!("{:<width$}  {}\n", entry.id, entry.about);
         return print(out, &entries.iter().map(line).collect::<String>());
     }
+    let monitor = Monitor::new(false);
+    let observe = |event: Event<'_>| monitor.observe(event);
+    let session = Session::open(
+        session_options(&options.store, options.threads),
+        library,
+        &observe,
+        interruptible(),
+    )?;
+    if options.reference || options.check {
+        return reference(options, &catalogue, &session, out);
+    }
+    let entries = catalogue.select(&options.ids)?;
     let folder = options
         .out
         .clone()
         .unwrap_or_else(|| "reports/figures".into());
-    let mut suites = suites(options, library)?;
+    let mut suites = suites(options, &session)?;
     let mut pages = Vec::new();
     let mut skipped = 0;
     for entry in entries {
-        let reason = match measured(options, entry, &mut suites, library)? {
-            Ok(measured) => match entry.pieces(&measured) {
+        let reason = match measured(options, entry, &mut suites, &session)? {
+            Drawable::From(measured) => match entry.pieces(&measured) {
                 pieces if pieces.is_empty() => "its results hold nothing to show".to_owned(),
                 pieces => {
                     pages.push(Drawn {
@@ -137,7 +149,7 @@ pub(super) fn figures(
                     continue;
                 }
             },
-            Err(reason) => reason,
+            Drawable::Not(reason) => reason,
         };
         if !options.from.is_empty() && options.ids.is_empty() {
             continue;
@@ -147,7 +159,7 @@ pub(super) fn figures(
     }
     let formats: Vec<Format> = options.format.iter().map(|&format| format.into()).collect();
     // The page that shows them comes first.
-    let files = report::gallery(&pages, &formats, options.size)?;
+    let files = gallery(&pages, &formats, options.size)?;
     let written = write_files(&folder, files)?;
     for path in &written {
         print(out, &format!("{}\n", path.display()))?;
@@ -158,96 +170,92 @@ pub(super) fn figures(
     if options.open
         && let Some(page) = written.first()
     {
-        super::open(page)?;
+        open(page)?;
     }
     Ok(())
 }
 
 /// The results of suites: those that `--from` names, or else completed ones.
-fn suites<'a>(
-    options: &'a Figures,
-    library: &'a dyn Fn() -> Result<Library>,
-) -> Result<Suites<'a>> {
+fn suites<'a>(options: &Figures, session: &'a Session<'a>) -> Result<Suites<'a>> {
     let mut known = BTreeMap::new();
     for path in &options.from {
-        let results = crate::store::read(&results_file(path))?;
+        let results = store::read(&results_file(path))?;
         // A suite at a smaller scale stands for the suite.
-        known.insert(Scale::suite_of(&results.suite).into(), Ok(results));
+        let suite = Scale::suite_of(&results.suite).to_owned();
+        known.insert(suite, OfSuite::Known(results));
     }
     Ok(Suites {
-        store: &options.store,
-        threads: options.threads,
+        session: options.from.is_empty().then_some(session),
         scale: options.scale,
-        library,
         known,
-        only_known: !options.from.is_empty(),
     })
 }
 
-/// What an entry is drawn from.
+/// What an entry is drawn from, or why it cannot be drawn.
+enum Drawable {
+    From(Measured),
+    Not(String),
+}
+
+/// Makes, reads or computes what an entry is drawn from.
 fn measured(
     options: &Figures,
     entry: &Entry,
     suites: &mut Suites<'_>,
-    library: &dyn Fn() -> Result<Library>,
-) -> Result<Result<Measured, String>> {
+    session: &Session<'_>,
+) -> Result<Drawable> {
     match entry.need() {
         Need::Results => {
             let mut sets = Vec::new();
             for suite in &entry.suites {
                 match suites.results(suite)? {
-                    Ok(results) => sets.push(results),
-                    Err(reason) => return Ok(Err(reason)),
+                    OfSuite::Known(results) => sets.push(results.clone()),
+                    OfSuite::Missing(reason) => return Ok(Drawable::Not(reason.clone())),
                 }
             }
-            Ok(Ok(Measured::Results(sets)))
+            Ok(Drawable::From(Measured::Results(sets)))
         }
         // With results given, nothing is computed but what is named.
-        Need::Probe if !options.from.is_empty() && options.ids.is_empty() => {
-            Ok(Err("it is computed, not drawn from results".into()))
-        }
+        Need::Probe if !options.from.is_empty() && options.ids.is_empty() => Ok(Drawable::Not(
+            "it is computed, not drawn from results".into(),
+        )),
         Need::Probe => {
             let spinner = spinner(&format!("computing {}", entry.id));
-            let measured = probe(entry, library);
+            let measured = computed(entry, session);
             spinner.finish_and_clear();
-            or_reason(measured)
+            match measured {
+                Ok(measured) => Ok(Drawable::From(measured)),
+                Err(error) if error.is_missing_data() => Ok(Drawable::Not(error.to_string())),
+                Err(error) => Err(error),
+            }
         }
     }
 }
 
 /// Computes what results do not hold: paths, landscapes, counted steps.
-fn probe(entry: &Entry, library: &dyn Fn() -> Result<Library>) -> Result<Measured> {
-    let environment = || -> Result<Environment> {
-        Ok(Environment {
-            library: library()?.into(),
-            device: candle_core::Device::Cpu,
-        })
-    };
+fn computed(entry: &Entry, session: &Session<'_>) -> Result<Measured> {
+    let environment = session.environment();
     let experiment = || -> Result<Experiment> {
         let suite = entry.suites.first().map_or("", String::as_str);
-        Ok(Suite::find(suite)?.experiment()?)
+        let suite = Suite::find(suite)?;
+        Ok(suite.experiment().map_err(bench_experiment::Error::from)?)
     };
     match &entry.draw {
         Drawing::Paths {
             problems,
             optimizers,
         } => {
-            let (experiment, environment) = (experiment()?, environment()?);
-            let paths = problems
-                .iter()
-                .map(|label| {
-                    let problem = experiment.problem(label)?;
-                    let paths = optimizers
-                        .iter()
-                        .map(|label| {
-                            let optimizer = experiment.optimizer(&problem.label, label)?;
-                            probe::path(problem, optimizer, experiment.seeds[0], &environment)
-                        })
-                        .collect::<Result<_>>()?;
-                    Ok((problem.clone(), paths))
-                })
-                .collect::<Result<_>>()?;
-            Ok(Measured::Paths(paths))
+            let experiment = experiment()?;
+            let seed = experiment.seeds[0];
+            let paths = problems.iter().map(|label| {
+                let problem = experiment.problem(label)?;
+                let optimizers = optimizers
+                    .iter()
+                    .map(|label| experiment.optimizer(&problem.label, label))
+                    .collect::<bench_experiment::Result<Vec<_>>>()?;
+                Ok(probe::paths(problem, &optimizers, seed, environment)?)
+            });
+            Ok(Measured::Paths(paths.collect::<Result<_>>()?))
         }
         Drawing::Landscape {
             problem: label,
@@ -260,7 +268,7 @@ fn probe(entry: &Entry, library: &dyn Fn() -> Result<Library>) -> Result<Measure
             let optimizer = experiment.optimizer(label, trained_by)?;
             let seed = experiment.seeds[0];
             let landscape =
-                probe::landscape(problem, optimizer, seed, &environment()?, *radius, *steps)?;
+                probe::landscape(problem, optimizer, seed, environment, *radius, *steps)?;
             let title = format!("{} after {trained_by}", problem.config.title());
             Ok(Measured::Landscape(title, landscape))
         }
@@ -282,7 +290,7 @@ fn costs(against: Size) -> Result<Vec<StepCosts>> {
         ..optim::LbfgsConfig::default()
     };
     let fuse = |criterion, history_size| {
-        OptimizerConfig::FusePv(optim::FusePvConfig {
+        OptimizerConfig::from(optim::FusePvConfig {
             criterion,
             lbfgs: lbfgs(history_size),
             ..optim::FusePvConfig::default()
@@ -290,9 +298,9 @@ fn costs(against: Size) -> Result<Vec<StepCosts>> {
     };
     let methods = |pairs: usize| {
         [
-            ("SGD", OptimizerConfig::Sgd(optim::SgdConfig::default())),
-            ("Adam", OptimizerConfig::Adam(optim::AdamConfig::default())),
-            ("L-BFGS", OptimizerConfig::Lbfgs(lbfgs(pairs))),
+            ("SGD", optim::SgdConfig::default().into()),
+            ("Adam", optim::AdamConfig::default().into()),
+            ("L-BFGS", lbfgs(pairs).into()),
             (
                 "FUSE-PV before the switch",
                 fuse(optim::Criterion::Never, pairs),
@@ -333,16 +341,17 @@ fn costs(against: Size) -> Result<Vec<StepCosts>> {
 fn reference(
     options: &Figures,
     catalogue: &Catalogue,
-    library: &dyn Fn() -> Result<Library>,
+    session: &Session<'_>,
     out: &mut impl Write,
 ) -> Result<()> {
     let known = &catalogue.reference.suites;
     if let Some(name) = options.ids.iter().find(|id| !known.contains(id)) {
-        return Err(spec::unknown("reference report", name, known.iter()));
+        let known = known.iter();
+        return Err(bench_experiment::Error::unknown("reference report", name, known).into());
     }
     let wanted = |suite: &&String| options.ids.is_empty() || options.ids.contains(suite);
     let folder = options.out.clone().unwrap_or_else(|| REFERENCE.into());
-    let mut suites = suites(options, library)?;
+    let mut suites = suites(options, session)?;
     suites.scale = Scale::Full;
     let (mut total, mut differing) = (0, Vec::new());
     for suite in known.iter().filter(wanted) {
@@ -355,15 +364,12 @@ fn reference(
                 differing.push(suite.clone());
             }
         } else {
-            let (results, manifest) = ablation::complete(
-                suite,
-                &options.store,
-                options.threads,
-                Scale::Full,
-                library()?,
-            )?;
+            let started = Instant::now();
+            let made = session.suite(suite, Scale::Full)?;
+            let (results, mut manifest) = (made.results, made.manifest);
+            manifest.wall_seconds = started.elapsed().as_secs_f64();
             write_files(&folder, Report::new(&results, &manifest).small_files()?)?;
-            crate::store::write(&folder.join("results.parquet"), &results)?;
+            store::write(&folder.join("results.parquet"), &results)?;
             manifest.write(&folder.join("manifest.json"))?;
             print(out, &format!("{}\n", folder.display()))?;
         }
@@ -382,7 +388,7 @@ fn check(
     suite: &str,
     folder: &Path,
 ) -> Result<(bool, String)> {
-    let results = crate::store::read(&folder.join("results.parquet"))?;
+    let results = store::read(&folder.join("results.parquet"))?;
     let manifest = Manifest::read(&folder.join("manifest.json"))?;
     let files = Report::new(&results, &manifest).small_files()?;
     let mut text = String::new();
@@ -401,13 +407,13 @@ fn check(
         text += &format!("{suite}: {} files drawn again, all the same\n", files.len());
     }
     let recomputed = match suites.results(suite)? {
-        Ok(recomputed) => recomputed,
-        Err(reason) => {
+        OfSuite::Known(recomputed) => recomputed,
+        OfSuite::Missing(reason) => {
             return Ok((false, format!("{text}{suite}: not recomputed: {reason}\n")));
         }
     };
-    let comparison = catalogue.reference.compare(&results, &recomputed);
-    text += &format!("{suite} recomputed: {}", comparison.text());
+    let comparison = catalogue.reference.compare(&results, recomputed);
+    text += &format!("{suite} recomputed: {}", check_text(&comparison));
     // Kernels choose by vector instructions, so that sums are added up in another order elsewhere; what
     // L-BFGS makes of that has no bound.
     let comparable = manifest.has_these_instruction_sets();

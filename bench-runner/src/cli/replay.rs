@@ -3,47 +3,55 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::{interruptible, print, spinner};
-use crate::catalogue::Catalogue;
-use crate::claims::Recorded;
-use crate::data::Library;
-use crate::problem::Environment;
-use crate::run::CurvePoint;
-use crate::store::CellStore;
-use crate::sweep::DeviceSpec;
-use crate::{Error, Result};
+use bench_analysis::replayed::Replayed;
+use bench_data::Library;
+use bench_experiment::Recorded;
+use bench_experiment::run::CurvePoint;
+use bench_experiment::session::{Event, Options, Session};
+use bench_experiment::store::CellStore;
+use bench_report::catalogue::Catalogue;
+use bench_report::replay_text;
+
+use super::options::options;
+use super::progress::Monitor;
+use super::terminal::{interruptible, print, spinner};
+use crate::error::{Error, Result};
 
 /// Makes the run again that `id` names, of a report's folder or else of the store.
 ///
 /// # Errors
 /// When there is no such run, it cannot be made, or its record is not confirmed.
-pub(super) fn replay(
+pub fn replay(
     id: &str,
     report: Option<&Path>,
     store: &Path,
-    library: &dyn Fn() -> Result<Library>,
+    library: Library,
     out: &mut impl Write,
 ) -> Result<()> {
     let recorded = match report {
         Some(folder) => Recorded::in_report(folder, id)?,
         None => Recorded::in_store(&CellStore::new(store), id)?,
     };
-    let environment = Environment {
-        library: library()?.into(),
-        device: recorded.device.parse::<DeviceSpec>()?.open_one()?,
-    };
     let tolerances = Catalogue::built_in()?.reference.tolerance;
     let cell = recorded.record.cell.to_string();
     let spinner = spinner(&cell);
-    let replayed = interruptible(|interrupted| {
-        let mut show = |point: &CurvePoint| {
-            spinner.set_message(format!("{cell}: step {}", point.step));
-        };
-        recorded.replay(&environment, &tolerances, interrupted, &mut show)
-    });
+    let show = |point: &CurvePoint| spinner.set_message(format!("{cell}: step {}", point.step));
+    let monitor = Monitor::of_points(true, &show);
+    let observe = |event: Event<'_>| monitor.observe(event);
+    let options = Options {
+        device: recorded.device.parse()?,
+        ..options(store, None)
+    };
+    let session = Session::open(options, library, &observe, interruptible())?;
+    let again = session.replay(&recorded);
     spinner.finish_and_clear();
-    let replayed = replayed?;
-    print(out, &format!("{cell}\n{}", replayed.text()))?;
+    let replayed = Replayed::new(
+        &recorded.record,
+        &again?,
+        recorded.same_processor(),
+        &tolerances,
+    );
+    print(out, &format!("{cell}\n{}", replay_text(&replayed)))?;
     if replayed.holds() {
         return Ok(());
     }

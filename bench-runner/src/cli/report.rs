@@ -1,17 +1,22 @@
 //! `report`: the report of results that are there already.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use bench_experiment::session::collected;
+use bench_experiment::store::{self, Manifest, Results};
+use bench_experiment::sweep::Plan;
+use bench_report::Report;
 use clap::Parser;
 
-use super::{plan_report, print, results_file};
-use crate::Result;
-use crate::report::Report;
-use crate::store::{Manifest, Results};
+use super::input::results_file;
+use super::publish::{findings, none_failed, publish, writable};
+use super::terminal::{open, print};
+use crate::error::{Error, Result};
 
 #[derive(Debug, Parser)]
-pub(super) struct ReportCommand {
+pub struct ReportCommand {
     /// Reports' folders, each with results.parquet and manifest.json, or one plan.json
     #[arg(value_name = "REPORT", required = true)]
     from: Vec<PathBuf>,
@@ -27,19 +32,19 @@ pub(super) struct ReportCommand {
 ///
 /// # Errors
 /// When results cannot be read or the report cannot be written.
-pub(super) fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
+pub fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
     if let [plan] = options.from.as_slice()
         && plan
             .extension()
             .is_some_and(|extension| extension == "json")
     {
-        return plan_report::report(plan, options.out.as_deref(), out);
+        return of_plan(plan, options.out.as_deref(), out);
     }
     let mut sets = Vec::new();
     let mut manifests = Vec::new();
     for folder in &options.from {
         let results = results_file(folder);
-        sets.push(crate::store::read(&results)?);
+        sets.push(store::read(&results)?);
         manifests.push(Manifest::read(&results.with_file_name("manifest.json"))?);
     }
     let several = sets.len() > 1;
@@ -52,21 +57,38 @@ pub(super) fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
         (None, Some(folder)) if !several && folder.is_dir() => folder.clone(),
         _ => PathBuf::from("reports").join(&results.suite),
     };
-    std::fs::create_dir_all(&folder).map_err(|error| crate::Error::Output {
-        path: folder.clone(),
-        reason: error.to_string(),
-    })?;
+    writable(&folder)?;
     Report {
-        findings: &super::claims::findings(&results)?,
+        findings: &findings(&results)?,
         ..Report::new(&results, &manifest)
     }
     .write(&folder)?;
-    crate::store::write(&folder.join("results.parquet"), &results)?;
+    store::write(&folder.join("results.parquet"), &results)?;
     manifest.write(&folder.join("manifest.json"))?;
     let page = folder.join("index.html");
     print(out, &format!("Report: {}\n", page.display()))?;
     if options.open {
-        super::open(&page)?;
+        open(&page)?;
     }
     Ok(())
+}
+
+/// Makes the report of a plan, from what is in the store. Runs that failed are in it with their reasons; those
+/// that are still to be made are not.
+fn of_plan(path: &Path, folder: Option<&Path>, out: &mut impl Write) -> Result<()> {
+    let started = Instant::now();
+    let plan = Plan::read(path)?;
+    let folder = folder.unwrap_or(path.parent().unwrap_or(Path::new(".")));
+    writable(folder)?;
+    let made = collected(path, &plan, std::env::args().collect())?;
+    let (done, total, failed) = (made.results.records.len(), made.planned, made.failed());
+    publish(folder, made, started, false, out)?;
+    if done < total {
+        return Err(Error::Unfinished {
+            plan: path.into(),
+            done,
+            total,
+        });
+    }
+    none_failed(failed, done)
 }

@@ -2,19 +2,25 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use bench_data::{Library, Tokens};
+use bench_experiment::Error as Experiment;
+use bench_experiment::run::{CurvePoint, Outcome};
+use bench_experiment::session::{Event, Options, Session, share};
+use bench_experiment::sweep::{Plan, Shard};
 use clap::Parser;
 
-use super::{experiment, interruptible, print, shard};
-use crate::data::{Library, Tokens};
-use crate::problem::Environment;
-use crate::run::{CurvePoint, Outcome};
-use crate::sweep::{DeviceSpec, Shard};
-use crate::{Error, Result};
+use super::input::experiment;
+use super::options::options as session_options;
+use super::progress::{Bars, Monitor};
+use super::store::DEFAULT as DEFAULT_STORE;
+use super::terminal::{interruptible, print};
+use crate::error::{Error, Result};
 
 #[derive(Debug, Parser)]
-pub(super) struct Run {
+pub struct Run {
     /// A built-in suite's name or an experiment file
     #[arg(value_name = "SUITE|FILE.toml", required_unless_present = "plan")]
     experiment: Option<String>,
@@ -48,7 +54,7 @@ pub(super) struct Run {
     shard: Option<Shard>,
     /// Threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) threads: Option<u16>,
+    pub threads: Option<u16>,
     /// Of a plan, runs at the same time [default: as many as threads, or one per GPU]
     #[arg(
         long,
@@ -64,16 +70,13 @@ pub(super) struct Run {
 ///
 /// # Errors
 /// Whatever ends the command; a run that fails ends it with its reason.
-pub(super) fn run(options: &Run, datasets: Option<&Path>, out: &mut impl Write) -> Result<()> {
+pub fn run(options: &Run, datasets: Option<&Path>, out: &mut (impl Write + Send)) -> Result<()> {
     let labels = (&options.experiment, &options.problem, &options.optimizer);
     match (labels, &options.plan, options.shard) {
         ((Some(experiment), Some(problem), Some(optimizer)), ..) => {
             one(options, [experiment, problem, optimizer], datasets, out)
         }
-        (_, Some(plan), Some(shard)) => {
-            let (threads, jobs) = (options.threads, options.jobs);
-            shard::run(plan, shard, threads, jobs, datasets)
-        }
+        (_, Some(plan), Some(shard)) => one_share(options, plan, shard, datasets),
         // The parser lets nothing else through.
         _ => Ok(()),
     }
@@ -83,21 +86,23 @@ fn one(
     options: &Run,
     [suite, problem, optimizer]: [&str; 3],
     datasets: Option<&Path>,
-    out: &mut impl Write,
+    out: &mut (impl Write + Send),
 ) -> Result<()> {
     let experiment = experiment(suite)?;
     let problem = experiment.problem(problem)?;
     let optimizer = experiment.optimizer(&problem.label, optimizer)?;
-    let environment = Environment {
-        library: Arc::new(Library::from_env(datasets)?),
-        device: options.device.parse::<DeviceSpec>()?.open_one()?,
+    let session_ = Options {
+        device: options.device.parse()?,
+        ..session_options(DEFAULT_STORE.as_ref(), options.threads)
     };
+    session_.device.open_one()?;
+    let library = Library::from_env(datasets, Arc::new(Bars))?;
     print(
         out,
         &format!(
             "{} with {}\n{:>8} {:>8} {:>11} {:>9} {:>12} {:>9} {:>9}  phase\n",
             problem.config.title(),
-            optimizer.config.settings(),
+            optimizer.config.line(),
             "step",
             "epoch",
             "evaluations",
@@ -107,33 +112,34 @@ fn one(
             "‖gradient‖"
         ),
     )?;
-    let mut closed = Ok(());
-    let record = interruptible(|interrupted| {
-        let mut show = |point: &CurvePoint| {
-            if closed.is_ok() {
-                closed = print(out, &line(point));
-            }
-        };
-        crate::run::run(
-            problem,
-            optimizer,
-            options.seed,
-            &environment,
-            None,
-            interrupted,
-            &mut show,
-        )
-    });
-    closed?;
+    let shown = Mutex::new((&mut *out, Ok(())));
+    let show = |point: &CurvePoint| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let (out, closed) = &mut *shown;
+        if closed.is_ok() {
+            *closed = print(out, &line(point));
+        }
+    };
+    let monitor = Monitor::of_points(false, &show);
+    let observe = |event: Event<'_>| monitor.observe(event);
+    let session = Session::open(session_, library, &observe, interruptible())?;
+    let record = session.one(problem, optimizer, options.seed);
+    shown
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .1?;
     let ending = match &record.outcome {
         Outcome::Completed { reason } => format!("completed: {reason}\n"),
         Outcome::Diverged { step, value } => format!("diverged at step {step}: loss {value}\n"),
         Outcome::Failed { reason } => {
-            return Err(Error::Problem {
-                message: format!("{} failed: {reason}", record.cell),
-            });
+            return Err(Error::Experiment(Experiment::RunFailed {
+                run: record.cell.to_string(),
+                reason: reason.clone(),
+            }));
         }
-        Outcome::Interrupted => return Err(Error::Interrupted { done: 0, total: 1 }),
+        Outcome::Interrupted => {
+            return Err(Experiment::Interrupted { done: 0, total: 1 }.into());
+        }
     };
     let switches = record.switches.iter().map(|switch| {
         format!(
@@ -153,6 +159,46 @@ fn one(
     });
     let text: String = switches.chain(perplexity).chain([ending]).collect();
     print(out, &text)
+}
+
+/// Makes the runs of a share of a plan that the store lacks.
+fn one_share(options: &Run, path: &Path, shard: Shard, datasets: Option<&Path>) -> Result<()> {
+    let started = Instant::now();
+    let plan = Plan::read(path)?;
+    let datasets = datasets.or(plan.datasets.as_deref());
+    let library = Library::from_env(datasets, Arc::new(Bars))?;
+    let monitor = Monitor::new(false);
+    let session = Options {
+        device: plan.device.parse()?,
+        jobs: options.jobs.map(usize::from),
+        ..session_options(&plan.store, options.threads)
+    };
+    let share = share(
+        session,
+        library,
+        path,
+        &plan,
+        shard,
+        &|event| monitor.observe(event),
+        interruptible(),
+    )?;
+    eprintln!(
+        "shard {shard}: {} runs, {} stored before, {} made, {} failed; trained {:.3} s of {:.3} s",
+        share.runs,
+        share.stored,
+        share.made,
+        share.failed,
+        share.trained.as_secs_f64(),
+        started.elapsed().as_secs_f64()
+    );
+    let (done, total) = (share.stored + share.made, share.runs);
+    if done + share.failed < total {
+        return Err(Experiment::Interrupted { done, total }.into());
+    }
+    match share.failed {
+        0 => Ok(()),
+        failed => Err(Error::RunsFailed { failed, total }),
+    }
 }
 
 fn line(point: &CurvePoint) -> String {

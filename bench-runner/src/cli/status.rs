@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use super::print;
-use crate::Result;
-use crate::store::CellStore;
-use crate::sweep::slurm::{Submitted, Task};
-use crate::sweep::{Attempt, Attempts, Plan, PlannedCell};
+use bench_experiment::store::CellStore;
+use bench_experiment::sweep::slurm::{Submitted, Task};
+use bench_experiment::sweep::{Attempt, Attempts, Plan, PlannedCell};
+
+use super::terminal::print;
+use crate::error::Result;
 
 /// Runs that failed or are under way are listed up to this many.
 const LISTED: usize = 20;
@@ -18,7 +19,7 @@ const LISTED: usize = 20;
 ///
 /// # Errors
 /// When the plan cannot be read.
-pub(super) fn status(path: &Path, out: &mut impl Write) -> Result<()> {
+pub fn status(path: &Path, out: &mut impl Write) -> Result<()> {
     let plan = Plan::read(path)?;
     let store = CellStore::new(&plan.store);
     let attempts = Attempts::beside(path).all();

@@ -3,17 +3,17 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use bench_experiment::store::CellStore;
 use clap::Subcommand;
 
-use super::print;
-use crate::Result;
-use crate::store::CellStore;
+use super::terminal::print;
+use crate::error::Result;
 
 /// Where runs are kept.
-pub(super) const DEFAULT: &str = "reports/store";
+pub const DEFAULT: &str = "reports/store";
 
 #[derive(Debug, Subcommand)]
-pub(super) enum StoreCommand {
+pub enum StoreCommand {
     /// List the runs
     List {
         /// The store
@@ -47,7 +47,7 @@ pub(super) enum StoreCommand {
 ///
 /// # Errors
 /// When a store cannot be read or written, or two contradict each other.
-pub(super) fn run(command: &StoreCommand, out: &mut impl Write) -> Result<()> {
+pub fn run(command: &StoreCommand, out: &mut impl Write) -> Result<()> {
     let text = match command {
         StoreCommand::List { store } => list(&CellStore::new(store))?,
         StoreCommand::Gc { store } => {

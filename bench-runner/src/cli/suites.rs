@@ -1,24 +1,30 @@
 //! Results of built-in suites for commands that need several: each is made or read once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use super::ablation;
-use crate::data::Library;
-use crate::spec::Scale;
-use crate::store::Results;
-use crate::{Error, Result};
+use bench_experiment::session::Session;
+use bench_experiment::spec::Scale;
+use bench_experiment::store::Results;
+
+use crate::error::{Error, Result};
+
+/// The results of a suite, or why there are none.
+#[derive(Debug, Clone)]
+pub enum OfSuite {
+    /// The results.
+    Known(Results),
+    /// Why they are not there.
+    Missing(String),
+}
 
 /// Results of suites: known, or completed through the store when first asked for.
-pub(super) struct Suites<'a> {
-    pub store: &'a Path,
-    pub threads: Option<u16>,
+pub struct Suites<'a> {
+    /// Who makes them; `None` where the known results are all there are to be.
+    pub session: Option<&'a Session<'a>>,
+    /// How much of each suite is run.
     pub scale: Scale,
-    pub library: &'a dyn Fn() -> Result<Library>,
-    /// By suite the results, or why its data are not there.
-    pub known: BTreeMap<String, Result<Results, String>>,
-    /// Whether the known results are all there are to be.
-    pub only_known: bool,
+    /// By suite.
+    pub known: BTreeMap<String, OfSuite>,
 }
 
 impl Suites<'_> {
@@ -26,32 +32,22 @@ impl Suites<'_> {
     ///
     /// # Errors
     /// Whatever ends the command; missing data do not.
-    pub fn results(&mut self, suite: &str) -> Result<Result<Results, String>> {
-        if let Some(known) = self.known.get(suite) {
-            return Ok(known.clone());
+    pub fn results(&mut self, suite: &str) -> Result<&OfSuite> {
+        if !self.known.contains_key(suite) {
+            let made = match self.session {
+                None => OfSuite::Missing(format!(
+                    "needs results of the suite `{suite}`, which --from does not name"
+                )),
+                Some(session) => match session.suite(suite, self.scale).map_err(Error::from) {
+                    Ok(made) => OfSuite::Known(made.results),
+                    Err(error) if error.is_missing_data() => {
+                        OfSuite::Missing(format!("suite `{suite}`: {error}"))
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            self.known.insert(suite.into(), made);
         }
-        if self.only_known {
-            return Ok(Err(format!(
-                "needs results of the suite `{suite}`, which --from does not name"
-            )));
-        }
-        let library = (self.library)();
-        let completed = library.and_then(|library| {
-            ablation::complete(suite, self.store, self.threads, self.scale, library)
-        });
-        let results = or_reason(completed)?
-            .map(|(results, _)| results)
-            .map_err(|reason| format!("suite `{suite}`: {reason}"));
-        self.known.insert(suite.into(), results.clone());
-        Ok(results)
-    }
-}
-
-/// Missing data as words, since they concern only what needs them; other errors as they are.
-pub(super) fn or_reason<T>(result: Result<T>) -> Result<Result<T, String>> {
-    match result {
-        Ok(value) => Ok(Ok(value)),
-        Err(Error::Data(error)) => Ok(Err(error.to_string())),
-        Err(error) => Err(error),
+        Ok(&self.known[suite])
     }
 }

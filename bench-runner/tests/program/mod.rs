@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use bench_runner::store::{Results, read};
+use bench_experiment::store::{Results, read};
 
 /// A call in a folder, with a cache for data of its own there.
 pub fn bench_runner(folder: &Path, arguments: &[&str]) -> Command {

@@ -1,8 +1,8 @@
 //! Made-up results with known comparisons: a grid of quadratics, and a network with a fault.
 
-use bench_runner::run::{Outcome, RunRecord};
-use bench_runner::spec::OptimizerConfig;
-use bench_runner::store::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
+use bench_experiment::optimizer::OptimizerConfig;
+use bench_experiment::run::{Outcome, RunRecord};
+use bench_experiment::store::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
 use optim::FusePvConfig;
 
 use crate::synthetic::{classifier, quadratic, results, run};
@@ -41,8 +41,8 @@ pub fn noise_grid() -> Results {
                 ..optim::AdamConfig::default()
             };
             let config = match method {
-                "adam" => OptimizerConfig::Adam(adam),
-                _ => OptimizerConfig::FusePv(FusePvConfig {
+                "adam" => OptimizerConfig::from(adam),
+                _ => OptimizerConfig::from(FusePvConfig {
                     adam,
                     ..FusePvConfig::default()
                 }),
@@ -105,12 +105,12 @@ pub fn faults() -> Results {
     let mut same_batch = FusePvConfig::as_shipped();
     same_batch.lbfgs.pairs = optim::PairSource::SameBatch;
     results.optimizers = [
-        ("adam", OptimizerConfig::Adam(optim::AdamConfig::default())),
+        ("adam", OptimizerConfig::from(optim::AdamConfig::default())),
         (
             "fuse-pv/as-shipped",
-            OptimizerConfig::FusePv(FusePvConfig::as_shipped()),
+            OptimizerConfig::from(FusePvConfig::as_shipped()),
         ),
-        ("fuse-pv/same-batch", OptimizerConfig::FusePv(same_batch)),
+        ("fuse-pv/same-batch", OptimizerConfig::from(same_batch)),
     ]
     .into_iter()
     .map(|(label, config)| OptimizerInfo {

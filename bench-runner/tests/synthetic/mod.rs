@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use bench_runner::problem::{ProblemConfig, QuadraticConfig};
-use bench_runner::run::{CellId, CurvePoint, Outcome, RunRecord, SwitchPoint};
-use bench_runner::spec::OptimizerConfig;
-use bench_runner::store::{Manifest, OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
+use bench_experiment::optimizer::OptimizerConfig;
+use bench_experiment::problem::{ProblemConfig, QuadraticConfig};
+use bench_experiment::run::{CellId, CurvePoint, Outcome, RunRecord, SwitchPoint};
+use bench_experiment::store::{Manifest, OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
 use optim::{Counts, Criterion, FusePvConfig, PairCounts, Phase};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -103,15 +103,15 @@ pub fn results(seeds: u64) -> Results {
 /// The settings behind a label.
 fn config(label: &str) -> OptimizerConfig {
     let fuse = |criterion| {
-        OptimizerConfig::FusePv(FusePvConfig {
+        OptimizerConfig::from(FusePvConfig {
             criterion,
             ..FusePvConfig::default()
         })
     };
     match label {
-        "sgd" => OptimizerConfig::Sgd(optim::SgdConfig::default()),
-        "adam" => OptimizerConfig::Adam(optim::AdamConfig::default()),
-        "lbfgs" => OptimizerConfig::Lbfgs(optim::LbfgsConfig::default()),
+        "sgd" => OptimizerConfig::from(optim::SgdConfig::default()),
+        "adam" => OptimizerConfig::from(optim::AdamConfig::default()),
+        "lbfgs" => OptimizerConfig::from(optim::LbfgsConfig::default()),
         "fuse-pv/grad-norm" => fuse(Criterion::GradNorm {
             threshold: 0.5,
             relative: false,
@@ -126,7 +126,7 @@ fn config(label: &str) -> OptimizerConfig {
 
 /// The settings of a quadratic.
 pub fn quadratic(dimension: usize, condition: f64, noise: f64) -> ProblemConfig {
-    ProblemConfig::Quadratic(QuadraticConfig {
+    ProblemConfig::from(QuadraticConfig {
         dimension,
         condition,
         noise,

@@ -4,11 +4,11 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use super::definition::{Condition, Domain, Equation, Residual};
 use super::spectral::{Basis, solve};
-use super::{
-    Ansatz, Condition, Domain, Equation, Jet, Orders, Point, Residual, Result, SYMMETRIC_DOMAIN,
-    ansatz_from, bump, check_positive, fixed_ends_from,
-};
+use super::terms::{SYMMETRIC_DOMAIN, ansatz_from, bump, check_positive, fixed_ends_from};
+use crate::error::Result;
+use crate::physics::jet::{Ansatz, Jet, Orders, Point};
 
 /// u_t = ν u_xx + ρ (u − u³) on (−1, 1) × (0, 1), u(x, 0) = x² cos πx, u(±1, t) = −1.
 ///

@@ -4,10 +4,10 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Ansatz, Condition, Domain, Equation, Jet, Orders, Point, Residual, Result, SYMMETRIC_DOMAIN,
-    ansatz_from, bump, fixed_ends_from, sine,
-};
+use super::definition::{Condition, Domain, Equation, Residual};
+use super::terms::{SYMMETRIC_DOMAIN, ansatz_from, bump, fixed_ends_from, sine};
+use crate::error::Result;
+use crate::physics::jet::{Ansatz, Jet, Orders, Point};
 
 /// u_t + u u_x = ν u_xx on (−1, 1) × (0, 1), u(x, 0) = −sin πx, u(±1, t) = 0.
 ///

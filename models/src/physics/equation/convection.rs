@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Ansatz, Condition, Domain, Equation, Jet, ONE, Orders, PERIODIC_DOMAIN, Point, Residual,
-    Result, ansatz_from, check_finite, periodic_from, sine,
-};
+use super::definition::{Condition, Domain, Equation, Residual};
+use super::terms::{ONE, PERIODIC_DOMAIN, ansatz_from, check_finite, periodic_from, sine};
+use crate::error::Result;
+use crate::physics::jet::{Ansatz, Jet, Orders, Point};
 
 /// u_t + β u_x = 0 on (0, 2π) × (0, 1), periodic in x, u(x, 0) = sin x; u = sin(x − β t).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

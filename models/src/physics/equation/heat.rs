@@ -4,10 +4,10 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Ansatz, Condition, Domain, Equation, Jet, Orders, Point, Residual, Result, UNIT_SQUARE,
-    ansatz_from, bump, check_positive, fixed_ends_from, sine,
-};
+use super::definition::{Condition, Domain, Equation, Residual};
+use super::terms::{UNIT_SQUARE, ansatz_from, bump, check_positive, fixed_ends_from, sine};
+use crate::error::Result;
+use crate::physics::jet::{Ansatz, Jet, Orders, Point};
 
 /// u_t = ν u_xx on the unit square, u(x, 0) = sin πx, u(0, t) = u(1, t) = 0;
 /// u = e^{−νπ²t} sin πx.

@@ -4,10 +4,10 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Ansatz, Condition, Derivative, Domain, Edge, Equation, Jet, Orders, Point, Residual, Result,
-    UNIT_SQUARE, bump, check_positive,
-};
+use super::definition::{Condition, Domain, Edge, Equation, Residual};
+use super::terms::{UNIT_SQUARE, bump, check_positive};
+use crate::error::Result;
+use crate::physics::jet::{Ansatz, Derivative, Jet, Orders, Point};
 
 /// u_xx + u_yy = −2 k²π² sin kπx sin kπy on the unit square, u = 0 on its edges;
 /// u = sin kπx sin kπy, which needs a whole k.

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::definition::{Condition, Domain, Equation, Residual};
 use super::spectral::{Basis, solve};
-use super::{
-    Ansatz, Condition, Domain, Equation, Jet, ONE, Orders, PERIODIC_DOMAIN, Point, Residual,
-    Result, ansatz_from, bell, check_finite, check_positive, periodic_from,
+use super::terms::{
+    ONE, PERIODIC_DOMAIN, ansatz_from, bell, check_finite, check_positive, periodic_from,
 };
+use crate::error::Result;
+use crate::physics::jet::{Ansatz, Jet, Orders, Point};
 
 /// u_t = ν u_xx + ρ u (1 − u) on (0, 2π) × (0, 1), periodic in x, u(x, 0) = h(x) with
 /// h(x) = exp(−(x − π)² / (2 (π/4)²)).

@@ -4,10 +4,10 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Ansatz, Condition, Derivative, Domain, Edge, Equation, Jet, ONE, Orders, Point, Residual,
-    Result, UNIT_SQUARE, bump, check_finite, sine,
-};
+use super::definition::{Condition, Domain, Edge, Equation, Residual};
+use super::terms::{ONE, UNIT_SQUARE, bump, check_finite, sine};
+use crate::error::Result;
+use crate::physics::jet::{Ansatz, Derivative, Jet, Orders, Point};
 
 /// u_tt = c² u_xx on the unit square, u(x, 0) = sin πx + ½ sin 5πx, u_t(x, 0) = 0,
 /// u(0, t) = u(1, t) = 0; u = sin πx cos cπt + ½ sin 5πx cos 5cπt.

@@ -7,6 +7,7 @@
 //! leaves. Tiles and leaves depend on the sizes of the network and of the batch alone: so do the bits.
 
 mod elementwise;
+mod parameters;
 mod product;
 pub(crate) mod real;
 mod scratch;
@@ -16,38 +17,12 @@ use std::ops::Range;
 use super::activation::Activation;
 use super::features::Inputs;
 use super::jet::Orders;
+use parameters::{Hidden, padded};
 use product::{Dots, Product, Start};
 use real::Real;
 use scratch::{Pool, Scratch};
 
-/// A network's parameters as the kernels read them.
-pub(crate) struct Parameters<T> {
-    activation: Activation,
-    features: usize,
-    hidden: Vec<Hidden<T>>,
-    /// One weight for each unit of the last hidden layer, padded.
-    output: Vec<T>,
-    output_bias: T,
-}
-
-/// A hidden layer.
-struct Hidden<T> {
-    inputs: usize,
-    outputs: usize,
-    /// The outputs whose weights' gradient is a matrix product with a column for each of them, padding
-    /// included; that of the rest has a row for each.
-    main: usize,
-    /// The weight from input k to output j at `k * padded(outputs) + j`.
-    forward: Vec<T>,
-    /// The same weight at `j * padded(inputs) + k`; not used in the first layer.
-    backward: Vec<T>,
-    bias: Vec<T>,
-}
-
-/// The number of columns that `units` take.
-fn padded<T: Real>(units: usize) -> usize {
-    units.next_multiple_of(T::PAD)
-}
+pub(crate) use parameters::Parameters;
 
 /// Points of one kind: which derivatives are needed, and what makes a loss of them.
 pub(crate) struct Batch<'a> {
@@ -393,51 +368,6 @@ impl<T: Real> Parameters<T> {
                 std::mem::swap(&mut scratch.adjoint, &mut scratch.adjoint_below);
             }
         }
-    }
-}
-
-impl<T: Real> Hidden<T> {
-    fn new(weight: &[T], bias: &[T], is_first: bool) -> Self {
-        let outputs = bias.len();
-        let inputs = weight.len() / outputs;
-        let (rows, columns) = (padded::<T>(inputs), padded::<T>(outputs));
-        let mut forward = vec![T::zero(); inputs * columns];
-        let mut backward = vec![T::zero(); outputs * rows];
-        for j in 0..outputs {
-            for k in 0..inputs {
-                let value = weight[j * inputs + k];
-                forward[k * columns + j] = value;
-                backward[j * rows + k] = value;
-            }
-        }
-        // Columns of which most are padding cost more than a few rows.
-        let rest = outputs % T::PAD;
-        let main = if is_first || rest > T::PAD / 4 {
-            columns
-        } else {
-            outputs - rest
-        };
-        let mut padded_bias = vec![T::zero(); columns];
-        padded_bias[..outputs].copy_from_slice(bias);
-        Self {
-            inputs,
-            outputs,
-            main,
-            forward,
-            backward,
-            bias: padded_bias,
-        }
-    }
-
-    /// The outputs beside [`main`](Self::main).
-    fn rest(&self) -> usize {
-        self.outputs.saturating_sub(self.main)
-    }
-
-    /// The elements of the gradient: `[inputs, main]`, `[rest, padded inputs]` and the bias.
-    fn gradient_len(&self) -> usize {
-        let rest = self.rest() * padded::<T>(self.inputs);
-        self.inputs * self.main + rest + padded::<T>(self.outputs)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::parameters::{Parameters, padded};
 use super::real::Real;
-use super::{Parameters, padded};
 use crate::physics::jet::Orders;
 
 /// The matrices of one tile.

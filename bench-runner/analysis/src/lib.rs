@@ -1,0 +1,20 @@
+//! From results to numbers: what the runs of experiments say, before anything is drawn. Nothing here trains,
+//! and nothing downstream sums runs up by itself.
+
+pub mod accuracy;
+pub mod claims;
+pub mod comparison;
+pub mod counted;
+pub mod curve;
+pub mod effects;
+mod error;
+pub mod profile;
+mod quantity;
+pub mod ranking;
+pub mod reference;
+pub mod replayed;
+pub mod sensitivity;
+pub mod summary;
+
+pub use error::{Error, Result};
+pub use quantity::Quantity;

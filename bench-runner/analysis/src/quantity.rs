@@ -1,0 +1,165 @@
+//! The quantities that runs are measured by: one list for tables, figures, checks and claims.
+
+use bench_experiment::run::{CurvePoint, SwitchPoint};
+use bench_experiment::store::ProblemInfo;
+use serde::Deserialize;
+
+/// A column of `results.parquet` that holds numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantity {
+    /// Optimizer steps.
+    Step,
+    /// Passes over the training data.
+    #[serde(alias = "epochs")]
+    Epoch,
+    /// Evaluations of loss and gradient.
+    #[serde(alias = "evaluations")]
+    GradientEvaluations,
+    /// Evaluations of the loss alone.
+    LossEvaluations,
+    /// Seconds of training.
+    Seconds,
+    /// The training objective.
+    Loss,
+    /// The mean loss over the test set.
+    #[serde(alias = "test-loss")]
+    TestLoss,
+    /// The share of test samples classified right.
+    Accuracy,
+    /// The perplexity per word on the test set.
+    #[serde(alias = "word-perplexity")]
+    WordPerplexity,
+    /// The norm of the last mini-batch gradient.
+    #[serde(alias = "gradient-norm")]
+    GradientNorm,
+}
+
+impl Quantity {
+    /// All of them, in the order of the columns.
+    pub const ALL: [Self; 10] = [
+        Self::Step,
+        Self::Epoch,
+        Self::GradientEvaluations,
+        Self::LossEvaluations,
+        Self::Seconds,
+        Self::Loss,
+        Self::TestLoss,
+        Self::Accuracy,
+        Self::WordPerplexity,
+        Self::GradientNorm,
+    ];
+
+    /// Those that a run's progress is drawn against.
+    pub const AXES: [Self; 3] = [Self::GradientEvaluations, Self::Seconds, Self::Epoch];
+
+    /// Those that say what a run reached, and not what it cost.
+    pub const REACHED: [Self; 5] = [
+        Self::Loss,
+        Self::TestLoss,
+        Self::Accuracy,
+        Self::WordPerplexity,
+        Self::GradientNorm,
+    ];
+
+    /// Its column.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Epoch => "epoch",
+            Self::GradientEvaluations => "gradient_evaluations",
+            Self::LossEvaluations => "loss_evaluations",
+            Self::Seconds => "seconds",
+            Self::Loss => "loss",
+            Self::TestLoss => "test_loss",
+            Self::Accuracy => "accuracy",
+            Self::WordPerplexity => "word_perplexity",
+            Self::GradientNorm => "gradient_norm",
+        }
+    }
+
+    /// Its part of a file name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Step => "steps",
+            Self::Epoch => "epochs",
+            Self::GradientEvaluations => "evaluations",
+            Self::LossEvaluations => "loss-evaluations",
+            Self::Seconds => "seconds",
+            Self::Loss => "loss",
+            Self::TestLoss => "test-loss",
+            Self::Accuracy => "accuracy",
+            Self::WordPerplexity => "word-perplexity",
+            Self::GradientNorm => "gradient-norm",
+        }
+    }
+
+    /// What it is, with its unit, where it does not depend on the problem.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Step => "optimizer steps",
+            Self::Epoch => "epochs",
+            Self::GradientEvaluations => "gradient evaluations",
+            Self::LossEvaluations => "evaluations of the loss alone",
+            Self::Seconds => "training time (s)",
+            Self::Loss => "loss",
+            Self::TestLoss => "mean loss on the test set",
+            Self::Accuracy => "test accuracy",
+            Self::WordPerplexity => "test perplexity per word",
+            Self::GradientNorm => "norm of the mini-batch gradient",
+        }
+    }
+
+    /// What it is on a problem, with its unit.
+    pub fn label(self, problem: &ProblemInfo) -> String {
+        match self {
+            Self::Loss => problem.loss_name.clone(),
+            other => other.title().to_owned(),
+        }
+    }
+
+    /// Whether it says what a run cost, not what it reached.
+    pub fn is_cost(self) -> bool {
+        !Self::REACHED.contains(&self)
+    }
+
+    /// The value that stands for a run that diverged or failed: worse than every other.
+    pub fn worst(self) -> f64 {
+        match self {
+            Self::Accuracy => 0.0,
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// Whether it spans orders of magnitude, so that a logarithmic scale suits it.
+    pub fn is_logarithmic(self) -> bool {
+        !self.is_cost() && self != Self::Accuracy
+    }
+
+    /// Its value at a measurement, where there is one.
+    pub fn of(self, point: &CurvePoint) -> Option<f64> {
+        match self {
+            Self::Step => Some(point.step as f64),
+            Self::Epoch => Some(point.epoch),
+            Self::GradientEvaluations => Some(point.gradient_evaluations as f64),
+            Self::LossEvaluations => Some(point.loss_evaluations as f64),
+            Self::Seconds => Some(point.seconds),
+            Self::Loss => Some(point.loss),
+            Self::TestLoss => point.test_loss,
+            Self::Accuracy => point.accuracy,
+            Self::WordPerplexity => point.word_perplexity,
+            Self::GradientNorm => point.gradient_norm,
+        }
+    }
+
+    /// Where a change of phase lies on it, if it is one of [`AXES`](Self::AXES) or steps.
+    pub fn of_switch(self, switch: &SwitchPoint) -> Option<f64> {
+        match self {
+            Self::Step => Some(switch.step as f64),
+            Self::Epoch => Some(switch.epoch),
+            Self::GradientEvaluations => Some(switch.gradient_evaluations as f64),
+            Self::Seconds => Some(switch.seconds),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What each optimizer reached on each problem, summed up over seeds.
+
+use bench_experiment::run::RunRecord;
+use bench_experiment::store::{ProblemInfo, Results};
+use bench_stats::{self as stats, Interval};
+
+use crate::counted;
+use crate::quantity::Quantity;
+
+/// A median over runs with its interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// The median.
+    pub median: f64,
+    /// The interval for the median; `None` for a single run.
+    pub interval: Option<Interval>,
+}
+
+impl Spread {
+    /// The median of `values` with its interval at 95 % or as near as their number allows; `None` for
+    /// no values.
+    fn of(values: &[f64]) -> Option<Self> {
+        let median = stats::median(values);
+        (!median.is_nan()).then(|| Self {
+            median,
+            interval: stats::median_interval(values, 0.95)
+                .ok()
+                .map(|estimate| estimate.interval),
+        })
+    }
+}
+
+/// One optimizer on one problem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The problem's label.
+    pub problem: String,
+    /// The optimizer's label.
+    pub optimizer: String,
+    /// All runs.
+    pub runs: usize,
+    /// Runs that diverged.
+    pub diverged: usize,
+    /// Runs that failed.
+    pub failed: usize,
+    /// Runs that were interrupted.
+    pub interrupted: usize,
+    /// The last measured loss.
+    pub loss: Option<Spread>,
+    /// The last measured test accuracy, from 0 to 1.
+    pub accuracy: Option<Spread>,
+    /// The last measured perplexity per word on the test set; `None` unless the data are text.
+    pub word_perplexity: Option<Spread>,
+    /// Gradient evaluations to the problem's target; `None` without a target.
+    pub to_target: Option<Spread>,
+    /// Runs that reached the target.
+    pub reached: usize,
+    /// Gradient evaluations in all.
+    pub evaluations: Option<Spread>,
+    /// Seconds of training.
+    pub seconds: Option<Spread>,
+}
+
+/// One row per problem and optimizer that has runs, in the experiment's order.
+pub fn summarize(results: &Results) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for problem in &results.problems {
+        for optimizer in &results.optimizers {
+            let runs: Vec<&RunRecord> = results.runs(&problem.label, &optimizer.label).collect();
+            if !runs.is_empty() {
+                rows.push(row(results, problem, &optimizer.label, &runs));
+            }
+        }
+    }
+    rows
+}
+
+fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRecord]) -> Row {
+    let count = |label: &str| {
+        runs.iter()
+            .filter(|run| run.outcome.label() == label)
+            .count()
+    };
+    let counting: Vec<&RunRecord> = counted::runs(results, &problem.label, optimizer).collect();
+    let last = |quantity: Quantity| {
+        let measured = |run: &&RunRecord| run.last().and_then(|p| quantity.of(p)).is_some();
+        // Where nobody measured it, runs that diverged have no worst value of it either.
+        if !counting.iter().any(measured) {
+            return None;
+        }
+        let values = counting
+            .iter()
+            .filter_map(|run| counted::last(run, quantity));
+        Spread::of(&values.collect::<Vec<_>>())
+    };
+    let of_runs = |value: &dyn Fn(&RunRecord) -> f64| {
+        Spread::of(&counting.iter().map(|run| value(run)).collect::<Vec<_>>())
+    };
+    Row {
+        problem: problem.label.clone(),
+        optimizer: optimizer.to_owned(),
+        runs: runs.len(),
+        diverged: count("diverged"),
+        failed: count("failed"),
+        interrupted: count("interrupted"),
+        loss: Spread::of(
+            &counting
+                .iter()
+                .map(|run| counted::final_loss(run))
+                .collect::<Vec<_>>(),
+        ),
+        accuracy: last(Quantity::Accuracy),
+        word_perplexity: last(Quantity::WordPerplexity),
+        to_target: problem
+            .target
+            .and_then(|target| of_runs(&|run| run.cost_to(target))),
+        reached: problem.target.map_or(0, |target| {
+            runs.iter()
+                .filter(|run| run.evaluations_to(target).is_some())
+                .count()
+        }),
+        evaluations: of_runs(&|run| run.counts.gradient_evaluations as f64),
+        seconds: of_runs(&|run| run.seconds),
+    }
+}
+
+/// One optimizer over all problems.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overview {
+    /// The optimizer's label.
+    pub optimizer: String,
+    /// Its mean rank by the median final loss, over the problems on which it ran; equal losses share the mean
+    /// of their ranks.
+    pub mean_rank: f64,
+    /// Problems on which it ran.
+    pub problems: usize,
+    /// Problems on which its loss is the lowest.
+    pub best: usize,
+    /// Runs that reached their problem's target.
+    pub reached: usize,
+    /// Runs on problems with a target.
+    pub with_target: usize,
+    /// Runs that diverged or failed.
+    pub lost: usize,
+    /// All runs.
+    pub runs: usize,
+    /// Seconds of training.
+    pub seconds: f64,
+}
+
+/// Each optimizer that has runs, over all problems.
+pub fn overview(results: &Results, rows: &[Row]) -> Vec<Overview> {
+    let loss = |row: &Row| row.loss.map_or(f64::INFINITY, |loss| loss.median);
+    let rank = |row: &Row| {
+        let others = || rows.iter().filter(|other| other.problem == row.problem);
+        let better = others().filter(|other| loss(other) < loss(row)).count() as f64;
+        let equal = others().filter(|other| loss(other) == loss(row)).count() as f64;
+        better + 0.5 * (equal + 1.0)
+    };
+    results
+        .optimizers
+        .iter()
+        .filter_map(|optimizer| {
+            let own: Vec<&Row> = rows
+                .iter()
+                .filter(|row| row.optimizer == optimizer.label)
+                .collect();
+            let ranks: Vec<f64> = own.iter().map(|row| rank(row)).collect();
+            let with_target = own.iter().filter(|row| row.to_target.is_some());
+            (!own.is_empty()).then(|| Overview {
+                optimizer: optimizer.label.clone(),
+                mean_rank: stats::mean(&ranks),
+                problems: own.len(),
+                best: ranks.iter().filter(|rank| **rank == 1.0).count(),
+                reached: own.iter().map(|row| row.reached).sum(),
+                with_target: with_target.map(|row| row.runs).sum(),
+                lost: own.iter().map(|row| row.diverged + row.failed).sum(),
+                runs: own.iter().map(|row| row.runs).sum(),
+                seconds: results
+                    .records
+                    .iter()
+                    .filter(|run| run.cell.optimizer == optimizer.label)
+                    .map(|run| run.seconds)
+                    .sum(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,192 @@
+//! The optimizers of the `optim` crate as kinds.
+
+use optim::{
+    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, Optimizer,
+    PairSource, Parameters, SgdConfig, SwitchAt,
+};
+
+use super::traits::{OptimizerConfig, OptimizerSettings};
+use crate::settings::Kind;
+
+/// The criteria of `fuse-pv`, as experiment files write them, with a description.
+pub const CRITERIA: &[(&str, &str)] = &[
+    ("{ epoch = 5 }", "from epoch 5 on (the paper's choice)"),
+    ("{ step = 100 }", "after 100 steps"),
+    (
+        "{ grad-norm = { threshold = 0.5 } }",
+        "the batch gradient's norm is at most 0.5",
+    ),
+    (
+        "{ loss-level = { threshold = 2.0 } }",
+        "the batch loss is below 2",
+    ),
+    (
+        "{ loss-decrease = { window = 20, min_relative_decrease = 0.01 } }",
+        "the mean loss of 20 steps is less than 1 % below that of the 20 before",
+    ),
+    (
+        "{ noise-scale = { threshold = 1.0 } }",
+        "the gradient's noise is no larger than its mean",
+    ),
+    (
+        "{ any-of = [ … ] }",
+        "at least one of several criteria holds",
+    ),
+    ("{ all-of = [ … ] }", "all of several criteria hold"),
+    ("\"immediately\"", "L-BFGS throughout"),
+    ("\"never\"", "Adam throughout"),
+];
+
+impl Kind for SgdConfig {
+    const NAME: &'static str = "sgd";
+    const ABOUT: &'static str = "stochastic gradient descent";
+}
+
+impl OptimizerSettings for SgdConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn vectors(&self) -> u64 {
+        1
+    }
+}
+
+impl Kind for AdamConfig {
+    const NAME: &'static str = "adam";
+    const ABOUT: &'static str = "Adam, AdamW and AMSGrad";
+}
+
+impl OptimizerSettings for AdamConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn vectors(&self) -> u64 {
+        2 + u64::from(self.amsgrad)
+    }
+}
+
+impl Kind for AdamSgdConfig {
+    const NAME: &'static str = "adam-sgd";
+    const ABOUT: &'static str = "Adam, then SGD from a fixed step or epoch on";
+}
+
+impl OptimizerSettings for AdamSgdConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate
+    }
+
+    fn vectors(&self) -> u64 {
+        self.adam.vectors() + 1
+    }
+
+    /// The authors switch at half the epochs, however many there are.
+    fn with_epochs(&self, share: f64) -> Option<OptimizerConfig> {
+        let SwitchAt::Epoch(epoch) = self.switch_at else {
+            return None;
+        };
+        let mut scaled = self.clone();
+        scaled.switch_at = SwitchAt::Epoch((epoch as f64 * share).round() as u64);
+        Some(scaled.into())
+    }
+}
+
+impl Kind for LbfgsConfig {
+    const NAME: &'static str = "lbfgs";
+    const ABOUT: &'static str = "L-BFGS with strong Wolfe line search";
+}
+
+impl OptimizerSettings for LbfgsConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    /// The first trial of a step.
+    fn learning_rate(&self) -> f64 {
+        self.lr
+    }
+
+    fn evaluations_per_step(&self) -> u64 {
+        self.max_eval()
+    }
+
+    /// Pairs, and a few: direction, the search's start, its gradients, the best point.
+    fn vectors(&self) -> u64 {
+        2 * self.history_size as u64 + 8
+    }
+
+    fn needs_overlap(&self) -> bool {
+        self.pairs == PairSource::Overlap
+    }
+}
+
+impl Kind for FuseConfig {
+    const NAME: &'static str = "fuse";
+    const ABOUT: &'static str = "a weighted mean of Adam's and L-BFGS's steps";
+}
+
+impl OptimizerSettings for FuseConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate
+    }
+
+    fn evaluations_per_step(&self) -> u64 {
+        self.lbfgs.max_eval()
+    }
+
+    fn vectors(&self) -> u64 {
+        self.adam.vectors() + self.lbfgs.vectors()
+    }
+
+    fn needs_overlap(&self) -> bool {
+        self.lbfgs.needs_overlap()
+    }
+}
+
+impl Kind for FusePvConfig {
+    const NAME: &'static str = "fuse-pv";
+    const ABOUT: &'static str = "Adam, then L-BFGS when a switch criterion holds";
+}
+
+impl OptimizerSettings for FusePvConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate
+    }
+
+    fn evaluations_per_step(&self) -> u64 {
+        self.lbfgs.max_eval()
+    }
+
+    fn vectors(&self) -> u64 {
+        self.adam.vectors() + self.lbfgs.vectors()
+    }
+
+    fn needs_overlap(&self) -> bool {
+        self.lbfgs.needs_overlap()
+    }
+
+    fn criterion(&self) -> Option<&Criterion> {
+        Some(&self.criterion)
+    }
+}

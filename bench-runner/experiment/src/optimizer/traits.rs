@@ -1,0 +1,52 @@
+//! What the settings of an optimizer are.
+
+use std::sync::Arc;
+
+use optim::{Criterion, Optimizer, Parameters};
+
+use crate::settings::{Configured, Kind, Settings};
+
+/// The settings of a kind of optimizer.
+pub trait OptimizerSettings: Settings {
+    /// The optimizer of `parameters`.
+    ///
+    /// # Errors
+    /// When a setting is out of range, naming it.
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>>;
+
+    /// The learning rate, of the first phase where there are two.
+    fn learning_rate(&self) -> f64;
+
+    /// Vectors of the parameters' dimension that the optimizer holds, at most.
+    fn vectors(&self) -> u64;
+
+    /// The limit of evaluations in one step.
+    fn evaluations_per_step(&self) -> u64 {
+        1
+    }
+
+    /// Whether it asks for the gradient of the samples that a batch shares with the one before.
+    fn needs_overlap(&self) -> bool {
+        false
+    }
+
+    /// The switch criterion, of methods that have one.
+    fn criterion(&self) -> Option<&Criterion> {
+        None
+    }
+
+    /// The settings for runs of `share` of the epochs, where they depend on how many there are.
+    fn with_epochs(&self, share: f64) -> Option<OptimizerConfig> {
+        let _ = share;
+        None
+    }
+}
+
+/// An optimizer in an experiment file.
+pub type OptimizerConfig = Configured<dyn OptimizerSettings>;
+
+impl<K: Kind + OptimizerSettings> From<K> for OptimizerConfig {
+    fn from(settings: K) -> Self {
+        Self::of::<K>(Arc::new(settings))
+    }
+}

@@ -1,0 +1,667 @@
+//! Image classification: a network, a dataset, mini-batches in a seeded order.
+
+use std::collections::BTreeMap;
+
+use bench_data::{
+    Augmentation, BatchOrder, Catalogue, ImageSet, Library, Normalisation, OrderOptions, Splits,
+    sha256,
+};
+use bench_stats::random::{Stream, stream};
+use candle_core::{D, DType, Device, Tensor};
+use models::loss::cross_entropy;
+use models::{Model, ModelSpec, Pass, Summary};
+use optim::{Loss, Objective, Parameters, Phase, Step};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::batch::{BatchLoss, check_order, check_share, shared};
+use super::fault::Fault;
+use super::precision::Precision;
+use super::traits::{Draw, Environment, Measurement, Problem, ProblemConfig, ProblemSettings};
+use crate::error::{Error, Result};
+use crate::settings::{Invalid, Kind};
+
+/// A classifier in an experiment file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassificationConfig {
+    /// The dataset, as `bench-runner data list` names it.
+    pub data: String,
+    /// The network.
+    pub model: ModelSpec,
+    /// The number format of the network.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
+    /// Samples per step.
+    pub batch_size: usize,
+    /// Training samples that are used at all, drawn at random, the same for every seed; all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// The share of the training samples, of each class, that is held out and measured in the test set's
+    /// place: for choosing settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
+    /// Training samples that each measurement uses, the first of the training set; all by default.
+    #[serde(default)]
+    pub measure_train: Option<usize>,
+    /// Test samples that each measurement uses, the first of the test set; all by default.
+    #[serde(default)]
+    pub measure_test: Option<usize>,
+    /// How pixel values are scaled.
+    #[serde(default, skip_serializing_if = "Scaling::is_standard")]
+    pub scaling: Scaling,
+    /// How batches are drawn.
+    #[serde(default, skip_serializing_if = "OrderOptions::is_default")]
+    pub order: OrderOptions,
+    /// How training images are varied; measurements see them as they are.
+    #[serde(default, skip_serializing_if = "Augmentation::is_none")]
+    pub augmentation: Augmentation,
+    /// Faults of the authors' training script to reproduce.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// How pixel values are scaled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scaling {
+    /// To the mean 0 and the standard deviation 1 of each channel, by the catalogue's values; to [0, 1] for
+    /// sets of which it has none.
+    #[default]
+    Standard,
+    /// To [0, 1], as the authors' code does for all sets but CIFAR-10.
+    Unit,
+    /// To [−1, 1], as the authors' code does for CIFAR-10.
+    Symmetric,
+}
+
+impl Scaling {
+    fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
+
+    fn apply(self, images: ImageSet) -> Result<ImageSet> {
+        let channels = images.shape().0;
+        Ok(match self {
+            Self::Standard => images,
+            Self::Unit => images.with_normalisation(Normalisation::unit(channels))?,
+            Self::Symmetric => {
+                images.with_normalisation(Normalisation::uniform(channels, 0.5, 0.5))?
+            }
+        })
+    }
+}
+
+impl Kind for ClassificationConfig {
+    const NAME: &'static str = "classification";
+    const ABOUT: &'static str = "a network on an image dataset";
+}
+
+impl ProblemSettings for ClassificationConfig {
+    fn check(&self) -> Result<(), Invalid> {
+        for (key, count) in [
+            ("batch_size", Some(self.batch_size)),
+            ("measure_train", self.measure_train),
+            ("measure_test", self.measure_test),
+            ("samples", self.samples),
+        ] {
+            if count == Some(0) {
+                return Err(Invalid::value(key, 0, "at least 1 is needed"));
+            }
+        }
+        check_share(self.validation)?;
+        check_order(self.batch_size, &self.order)?;
+        self.augmentation
+            .check_in_memory()
+            .map_err(|error| Invalid::new("augmentation", error))?;
+        let mut faults = self.faults.clone();
+        faults.sort();
+        if let Some(pair) = faults.windows(2).find(|pair| pair[0] == pair[1]) {
+            let reason = format!("{} is listed twice", pair[0]);
+            return Err(Invalid::new("faults", reason));
+        }
+        Ok(())
+    }
+
+    fn build(&self, draw: Draw<'_>, environment: &Environment) -> Result<Box<dyn Problem>> {
+        Ok(Box::new(ClassificationProblem::new(
+            self,
+            draw,
+            environment,
+        )?))
+    }
+
+    fn title(&self) -> String {
+        let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
+        let title = format!("{} on {}", self.model.title(), self.data);
+        let title = self.precision.title(title);
+        if faults.is_empty() {
+            title
+        } else {
+            format!("{title}, with faults {}", faults.join(", "))
+        }
+    }
+
+    fn loss_name(&self) -> &'static str {
+        if self.logs_steps() {
+            "logged cross-entropy (nats, mean over the epoch's steps)"
+        } else {
+            "training cross-entropy (nats)"
+        }
+    }
+
+    fn has_accuracy(&self) -> bool {
+        true
+    }
+
+    fn depends_on_optimizer(&self) -> bool {
+        self.has(Fault::UnpairedOrder)
+    }
+
+    fn has_overlap(&self) -> bool {
+        self.order.overlap > 0.0
+    }
+
+    fn describe(&self, catalogue: &Catalogue) -> Result<Option<Summary>> {
+        Ok(Some(match catalogue.get(&self.data)?.shape {
+            Some([channels, height, width]) => {
+                let shape = (1, channels, height, width);
+                let image = Tensor::zeros(shape, DType::F32, &Device::Cpu)?;
+                let model = self.model.build(0, DType::F32, &Device::Cpu)?;
+                Summary::new(&*model, &image)?
+            }
+            None => self.model.describe()?,
+        }))
+    }
+
+    fn held_out(&self, share: f64) -> Option<ProblemConfig> {
+        let validation = Some(share);
+        Some(
+            Self {
+                validation,
+                ..self.clone()
+            }
+            .into(),
+        )
+    }
+
+    fn sampled(&self, most: usize) -> Option<(Option<usize>, ProblemConfig)> {
+        let samples = Some(self.samples.map_or(most, |samples| samples.min(most)));
+        Some((
+            self.samples,
+            Self {
+                samples,
+                ..self.clone()
+            }
+            .into(),
+        ))
+    }
+
+    fn data(&self) -> Vec<String> {
+        vec![self.data.clone()]
+    }
+
+    fn data_sha256(&self, name: &str, library: &Library) -> Result<String> {
+        Ok(library.images(name)?.sha256())
+    }
+}
+
+impl ClassificationConfig {
+    /// The images that are used. What is drawn here is drawn from seed 0, so that all runs see the same.
+    fn split(&self, images: Splits<ImageSet>) -> Result<Splits<ImageSet>> {
+        let mut splits = images;
+        if let Some(samples) = self.samples.filter(|samples| *samples < splits.train.len()) {
+            splits.train = splits.train.sample(samples, 0)?;
+        }
+        if let Some(share) = self.validation {
+            let held = splits.hold_out(share, 0)?;
+            splits = Splits {
+                train: held.train,
+                test: held.validation.unwrap_or(held.test),
+                validation: None,
+            };
+        }
+        Ok(splits)
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.faults.contains(&fault)
+    }
+
+    /// Whether the reported loss is the mean of what the steps saw, as the authors' script logs it.
+    fn logs_steps(&self) -> bool {
+        self.has(Fault::LossDivisor) || self.has(Fault::LossAfterStep)
+    }
+}
+
+/// A classifier being trained.
+pub struct ClassificationProblem {
+    model: Box<dyn Model>,
+    parameters: Parameters,
+    data: Splits<ImageSet>,
+    order: BatchOrder,
+    measure_train: usize,
+    measure_test: usize,
+    device: Device,
+    seed: u64,
+    config: ClassificationConfig,
+    /// Sum and number of the losses that the steps of this epoch saw.
+    logged: (f64, u64),
+}
+
+/// The name of the logged losses in a problem's state; no network calls a buffer so.
+const LOGGED: &str = "logged losses";
+
+/// Samples in one forward pass of a measurement.
+const MEASURE_BATCH: usize = 512;
+
+impl ClassificationProblem {
+    /// Loads the data and initialises the network.
+    ///
+    /// # Errors
+    /// When the data is missing or the model's settings do not fit.
+    pub fn new(
+        config: &ClassificationConfig,
+        draw: Draw<'_>,
+        environment: &Environment,
+    ) -> Result<Self> {
+        let device = &environment.device;
+        let images = environment.library.images(&config.data)?;
+        let data = config.split(images)?;
+        let data = Splits {
+            train: config.scaling.apply(data.train)?,
+            validation: None,
+            test: config.scaling.apply(data.test)?,
+        };
+        let seed = draw.seed;
+        let start = if config.has(Fault::OneInitialisation) {
+            0
+        } else {
+            seed
+        };
+        let model = config
+            .model
+            .build(start, config.precision.dtype(), device)?;
+        let parameters = Parameters::new(model.tensors().parameters.clone())?;
+        let count = data.train.len();
+        let order = if config.has(Fault::UnpairedOrder) {
+            seed ^ label_hash(draw.optimizer)
+        } else {
+            seed
+        };
+        let measure_test = if config.has(Fault::FirstTestBatch) {
+            Fault::TEST_BATCH
+        } else {
+            config.measure_test.unwrap_or(usize::MAX)
+        };
+        Ok(Self {
+            model,
+            parameters,
+            order: BatchOrder::with_options(order, count, config.batch_size, &config.order)?,
+            measure_train: config.measure_train.unwrap_or(count).min(count),
+            measure_test: measure_test.min(data.test.len()),
+            data,
+            device: device.clone(),
+            seed,
+            config: config.clone(),
+            logged: (0.0, 0),
+        })
+    }
+
+    /// Mean loss and share of right answers over the first `count` samples.
+    fn evaluate(&self, images: &ImageSet, count: usize) -> Result<(f64, f64)> {
+        let (mut loss, mut right) = (0.0, 0.0);
+        for start in (0..count).step_by(MEASURE_BATCH) {
+            let end = count.min(start + MEASURE_BATCH);
+            let indices: Vec<u32> = (start as u32..end as u32).collect();
+            let (inputs, labels) =
+                images.batch(&indices, &self.device, self.config.precision.dtype())?;
+            let logits = self.model.forward(&inputs, Pass::Eval)?;
+            let share = indices.len() as f64;
+            loss += share * f64::from(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?);
+            let hits = logits.argmax(D::Minus1)?.eq(&labels)?;
+            right += f64::from(hits.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?);
+        }
+        Ok((loss / count as f64, right / count as f64))
+    }
+}
+
+/// A number that stands for a label.
+fn label_hash(label: &str) -> u64 {
+    u64::from_str_radix(&sha256(label.as_bytes())[..16], 16).unwrap_or_default()
+}
+
+impl Problem for ClassificationProblem {
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        self.order.batches_per_epoch() as u64
+    }
+
+    fn is_deterministic(&self) -> bool {
+        false
+    }
+
+    fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
+        let (epoch, batch) = self.order.at_step(step);
+        let indices = self.order.epoch(epoch).batch(batch);
+        let batch = self.data.train.augmented_batch(
+            &indices,
+            &self.config.augmentation,
+            (self.seed, epoch),
+            &self.device,
+            self.config.precision.dtype(),
+        )?;
+        let pass = if epoch > 0 && self.config.has(Fault::EvaluationMode) {
+            Pass::Eval
+        } else {
+            Pass::Train {
+                seed: stream(self.seed, Stream::Dropout, step).random(),
+            }
+        };
+        let loss = |(inputs, labels): (Tensor, Tensor)| {
+            let model = &self.model;
+            Loss::new(&self.parameters, move || -> candle_core::Result<Tensor> {
+                cross_entropy(&model.forward(&inputs, pass)?, &labels)
+            })
+        };
+        Ok(Box::new(BatchLoss {
+            shared: shared(&batch, self.order.overlap())?.map(loss),
+            batch: loss(batch),
+        }))
+    }
+
+    fn observe(&mut self, step: u64, made: &Step) {
+        if step.is_multiple_of(self.steps_per_epoch()) {
+            self.logged = (0.0, 0);
+        }
+        let after = self.config.has(Fault::LossAfterStep) && made.phase == Phase::SecondOrder;
+        let loss = made.final_loss.filter(|_| after).unwrap_or(made.loss);
+        self.logged = (self.logged.0 + loss, self.logged.1 + 1);
+    }
+
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut state = BTreeMap::new();
+        for (name, buffer) in &self.model.tensors().buffers {
+            state.insert(name.clone(), buffer.as_detached_tensor().copy()?);
+        }
+        let (sum, steps) = self.logged;
+        state.insert(
+            LOGGED.into(),
+            Tensor::new(&[sum, steps as f64], &Device::Cpu)?,
+        );
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let entry = |name: &str| {
+            state
+                .get(name)
+                .ok_or_else(|| Error::StateLacks { name: name.into() })
+        };
+        for (name, buffer) in &self.model.tensors().buffers {
+            buffer.set(&entry(name)?.to_device(&self.device)?)?;
+        }
+        if let [sum, steps] = entry(LOGGED)?.to_vec1::<f64>()?[..] {
+            self.logged = (sum, steps as u64);
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self) -> Result<Measurement> {
+        let loss = match self.logged {
+            (sum, steps) if steps > 0 && self.config.logs_steps() => {
+                sum / (steps + u64::from(self.config.has(Fault::LossDivisor))) as f64
+            }
+            _ => self.evaluate(&self.data.train, self.measure_train)?.0,
+        };
+        let (test_loss, accuracy) = self.evaluate(&self.data.test, self.measure_test)?;
+        Ok(Measurement {
+            loss,
+            test_loss: Some(test_loss),
+            accuracy: Some(accuracy),
+            word_perplexity: None,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use optim::StopReason;
+
+    use super::*;
+    use std::sync::Arc;
+
+    use bench_data::Silent;
+
+    fn problem(faults: &[Fault], optimizer: &str, seed: u64) -> ClassificationProblem {
+        let config = ClassificationConfig {
+            data: "digits".into(),
+            model: toml::from_str(
+                r#"kind = "resnet"
+                variant = "cifar"
+                depth = 8
+                width = 4
+                in_channels = 1
+                classes = 10"#,
+            )
+            .unwrap(),
+            precision: Precision::F32,
+            batch_size: 256,
+            samples: None,
+            validation: None,
+            measure_train: Some(64),
+            measure_test: Some(64),
+            scaling: Scaling::Standard,
+            order: OrderOptions::default(),
+            augmentation: Augmentation::default(),
+            faults: faults.to_vec(),
+        };
+        config.check().unwrap();
+        let environment = Environment {
+            library: Library::from_env(None, Arc::new(Silent)).unwrap().into(),
+            device: Device::Cpu,
+        };
+        let draw = Draw { seed, optimizer };
+        ClassificationProblem::new(&config, draw, &environment).unwrap()
+    }
+
+    fn start(problem: &ClassificationProblem) -> Vec<f32> {
+        let values = problem.parameters.snapshot().unwrap();
+        values
+            .iter()
+            .flat_map(|value| value.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            .collect()
+    }
+
+    /// The loss that a step begins with.
+    fn evaluate(problem: &mut ClassificationProblem, step: u64) -> f64 {
+        problem
+            .objective(step)
+            .unwrap()
+            .loss_and_gradient()
+            .unwrap()
+            .0
+    }
+
+    #[test]
+    fn the_gradient_of_shared_samples_is_the_same_from_both_batches() {
+        let mut problem = problem(&[], "a", 1);
+        let overlapping = problem.order.clone().with_overlap(0.25).unwrap();
+        problem.order = overlapping;
+        let count = problem.order.overlap();
+        let own: Vec<u32> = problem.order.epoch(0).batch(0);
+        let next: Vec<u32> = problem.order.epoch(0).batch(1);
+        assert_eq!(own[own.len() - count..], next[..count]);
+        let mut objective = problem.objective(1).unwrap();
+        let shared = objective.overlap_gradient().unwrap();
+        drop(objective);
+        let (inputs, labels) = problem
+            .data
+            .train
+            .batch(&next[..count], &Device::Cpu, DType::F32)
+            .unwrap();
+        let pass = Pass::Train { seed: 0 };
+        let mut alone = Loss::new(&problem.parameters, || {
+            cross_entropy(&problem.model.forward(&inputs, pass)?, &labels)
+        });
+        let alone = alone.loss_and_gradient().unwrap().1;
+        for (shared, alone) in shared.tensors().iter().zip(alone.tensors()) {
+            let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(flat(shared), flat(alone));
+        }
+    }
+
+    #[test]
+    fn one_initialisation_is_shared_by_all_seeds() {
+        let fault = [Fault::OneInitialisation];
+        assert_eq!(
+            start(&problem(&fault, "a", 1)),
+            start(&problem(&fault, "a", 2))
+        );
+        assert_ne!(start(&problem(&[], "a", 1)), start(&problem(&[], "a", 2)));
+    }
+
+    #[test]
+    fn scaling_maps_the_range_of_pixels_as_it_says() {
+        let library = Library::from_env(None, Arc::new(Silent)).unwrap();
+        let scaled = |scaling: Scaling| {
+            let images = scaling
+                .apply(library.images("digits").unwrap().train)
+                .unwrap();
+            let indices: Vec<u32> = (0..images.len() as u32).collect();
+            images.batch(&indices, &Device::Cpu, DType::F64).unwrap().0
+        };
+        let range = |scaling: Scaling| {
+            let pixels = scaled(scaling);
+            let ends = [pixels.min_all(), pixels.max_all()];
+            ends.map(|end| end.unwrap().to_scalar::<f64>().unwrap())
+        };
+        assert_eq!(range(Scaling::Unit), [0.0, 1.0]);
+        assert_eq!(range(Scaling::Symmetric), [-1.0, 1.0]);
+        let train = scaled(Scaling::Standard);
+        assert!(train.mean_all().unwrap().to_scalar::<f64>().unwrap().abs() < 5e-4);
+        let square = train.sqr().unwrap().mean_all().unwrap();
+        assert!((square.to_scalar::<f64>().unwrap() - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn images_are_varied_for_the_steps_alone_and_equally_for_all_optimizers() {
+        let varied = |optimizer: &str| {
+            let mut problem = problem(&[], optimizer, 1);
+            problem.config.augmentation = Augmentation {
+                flip: true,
+                crop_padding: 1,
+                random_resized_crop: false,
+            };
+            problem
+        };
+        let (mut plain, mut first, mut second) = (problem(&[], "a", 1), varied("a"), varied("b"));
+        assert_eq!(plain.measure().unwrap(), first.measure().unwrap());
+        assert_ne!(evaluate(&mut plain, 0), evaluate(&mut first, 0));
+        assert_eq!(evaluate(&mut first, 0), evaluate(&mut second, 0));
+        let epoch = first.steps_per_epoch();
+        assert_eq!(evaluate(&mut first, epoch), evaluate(&mut second, epoch));
+    }
+
+    #[test]
+    fn orders_and_augmentation_that_cannot_be_are_refused() {
+        let good = &problem(&[], "a", 1).config;
+        let order = |order| ClassificationConfig {
+            order,
+            ..good.clone()
+        };
+        let augmented = |augmentation| ClassificationConfig {
+            augmentation,
+            ..good.clone()
+        };
+        for (config, says) in [
+            (
+                order(OrderOptions {
+                    overlap: -0.1,
+                    ..OrderOptions::default()
+                }),
+                "`order`: overlap = -0.1",
+            ),
+            (
+                augmented(Augmentation {
+                    random_resized_crop: true,
+                    ..Augmentation::default()
+                }),
+                "`augmentation`: random_resized_crop = true",
+            ),
+            (
+                augmented(Augmentation {
+                    crop_padding: 1 << 20,
+                    ..Augmentation::default()
+                }),
+                "`augmentation`: crop_padding = 1048576",
+            ),
+        ] {
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn unpaired_batches_differ_from_optimizer_to_optimizer() {
+        let loss = |faults: &[Fault], optimizer| evaluate(&mut problem(faults, optimizer, 1), 0);
+        assert_eq!(loss(&[], "a"), loss(&[], "b"));
+        let fault = [Fault::UnpairedOrder];
+        assert_ne!(loss(&fault, "a"), loss(&fault, "b"));
+        assert_eq!(loss(&fault, "a"), loss(&fault, "a"));
+    }
+
+    #[test]
+    fn evaluation_mode_uses_running_statistics_from_the_second_epoch_on() {
+        let (mut right, mut wrong) = (
+            problem(&[], "a", 1),
+            problem(&[Fault::EvaluationMode], "a", 1),
+        );
+        assert_eq!(evaluate(&mut right, 0), evaluate(&mut wrong, 0));
+        let second_epoch = right.steps_per_epoch();
+        assert_ne!(
+            evaluate(&mut right, second_epoch),
+            evaluate(&mut wrong, second_epoch)
+        );
+    }
+
+    #[test]
+    fn accuracy_of_the_first_test_batch_overrides_the_measured_part() {
+        assert_eq!(problem(&[], "a", 1).measure_test, 64);
+        // The test set has fewer images than the authors' batch.
+        assert_eq!(problem(&[Fault::FirstTestBatch], "a", 1).measure_test, 359);
+    }
+
+    #[test]
+    fn the_logged_loss_is_what_the_steps_saw_over_one_batch_too_many() {
+        let made = |loss, final_loss, phase| Step {
+            loss,
+            final_loss,
+            gradient_norm: 1.0,
+            phase,
+            iterations: 1,
+            stop: StopReason::Updated,
+        };
+        let logged = |faults: &[Fault]| {
+            let mut problem = problem(faults, "a", 1);
+            // Losses of an epoch before do not count.
+            problem.observe(0, &made(100.0, None, Phase::FirstOrder));
+            let epoch = problem.steps_per_epoch();
+            problem.observe(epoch, &made(3.0, None, Phase::FirstOrder));
+            problem.observe(epoch + 1, &made(2.0, Some(1.0), Phase::SecondOrder));
+            problem.measure().unwrap().loss
+        };
+        assert_eq!(logged(&[Fault::LossDivisor]), (3.0 + 2.0) / 3.0);
+        assert_eq!(logged(&[Fault::LossAfterStep]), (3.0 + 1.0) / 2.0);
+        assert_eq!(
+            logged(&[Fault::LossDivisor, Fault::LossAfterStep]),
+            (3.0 + 1.0) / 3.0
+        );
+        let untrained = logged(&[]);
+        assert!((untrained - 10f64.ln()).abs() < 1.0, "{untrained}");
+    }
+}

@@ -1,0 +1,36 @@
+//! The number format of a network.
+
+use candle_core::DType;
+use serde::{Deserialize, Serialize};
+
+/// The number format of a network's parameters, activations and gradients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// bfloat16; losses, running statistics, and what optimizers keep beside the parameters are in f32.
+    Bf16,
+}
+
+impl Precision {
+    pub(super) fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+
+    pub(super) fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    /// A problem's title with the format, unless it is the usual one.
+    pub(super) fn title(self, title: String) -> String {
+        match self {
+            Self::F32 => title,
+            Self::Bf16 => format!("{title} in bf16"),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! One run: an optimizer on a problem within a budget, measured as it goes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use optim::{Meter, Optimizer, Oracle, PairCounts, Phase, Step, StopReason};
+
+use super::cell::CellId;
+use super::checkpoint::Checkpoint;
+use super::record::{CurvePoint, Outcome, RunRecord, SwitchPoint};
+use super::state::{LastStep, RunState};
+use crate::error::{Error, Result};
+use crate::problem::{Draw, Environment, Problem};
+use crate::spec::{OptimizerEntry, ProblemEntry};
+
+/// A loss beyond this counts as divergence, though it is finite: no method comes back from there.
+const DIVERGED: f64 = 1e30;
+
+/// What happens in a run.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A point of the curve was measured.
+    Measured(&'a CurvePoint),
+    /// The state could not be kept; the run goes on, at the risk of a longer way back.
+    NotKept(&'a Error),
+    /// The kept state could not be used; the run begins at its start.
+    NotResumed(&'a Error),
+}
+
+/// Runs one optimizer on one problem; `observe` is told what happens. Whatever happens,
+/// what was measured is in the record. With a `checkpoint`, the run goes on where an earlier one left
+/// it, to the same numbers as if it had never stopped.
+pub fn run(
+    problem: &ProblemEntry,
+    optimizer: &OptimizerEntry,
+    seed: u64,
+    environment: &Environment,
+    checkpoint: Option<&Checkpoint>,
+    interrupted: &AtomicBool,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> RunRecord {
+    let mut state = RunState::new(CellId::new(problem, optimizer, seed));
+    let build = |cell: &CellId| -> Result<_> {
+        let draw = Draw {
+            seed: cell.seed,
+            optimizer: &cell.optimizer,
+        };
+        let built = problem.config.build(draw, environment)?;
+        let optimizer = optimizer.config.build(built.parameters())?;
+        Ok((built, optimizer))
+    };
+    let outcome = build(&state.record.cell).and_then(|(built, optimizer)| {
+        let mut training = Training {
+            entry: problem,
+            build: &build,
+            problem: built,
+            optimizer,
+            meter: Meter::with_budget(problem.budget),
+            state: &mut state,
+            observe,
+        };
+        training.train(checkpoint, interrupted)
+    });
+    state.record.outcome = outcome.unwrap_or_else(|error| Outcome::Failed {
+        reason: reason(&error),
+    });
+    state.record
+}
+
+/// Why a run failed. CUDA says neither whose memory is full nor what to do about it.
+fn reason(error: &Error) -> String {
+    let text = error.to_string();
+    if text.contains("CUDA_ERROR_OUT_OF_MEMORY") {
+        return format!(
+            "{text}: the GPU's memory does not hold model, batch and optimizer; take a smaller batch or history, keep \
+             the history in bf16, or take a GPU with more memory that no other process uses"
+        );
+    }
+    text
+}
+
+/// Makes the problem and the optimizer of a run, at its start.
+type Build<'a> = &'a dyn Fn(&CellId) -> Result<(Box<dyn Problem>, Box<dyn Optimizer>)>;
+
+/// A run under way. Its clock, `state.record.seconds`, runs only while the optimizer works.
+struct Training<'a> {
+    entry: &'a ProblemEntry,
+    build: Build<'a>,
+    problem: Box<dyn Problem>,
+    optimizer: Box<dyn Optimizer>,
+    meter: Meter,
+    state: &'a mut RunState,
+    observe: &'a mut dyn FnMut(Event<'_>),
+}
+
+impl Training<'_> {
+    fn train(
+        &mut self,
+        checkpoint: Option<&Checkpoint>,
+        interrupted: &AtomicBool,
+    ) -> Result<Outcome> {
+        let resumed = match checkpoint {
+            Some(checkpoint) => self.resume(checkpoint)?,
+            None => false,
+        };
+        if !resumed {
+            self.state.next_point = self.interval();
+            self.measure()?;
+        }
+        let mut kept = Instant::now();
+        loop {
+            if let Some(reason) = self.spent() {
+                return self.finish(reason);
+            }
+            let stop = interrupted.load(Ordering::Relaxed);
+            if let Some(checkpoint) = checkpoint
+                && (stop || kept.elapsed() >= checkpoint.interval)
+            {
+                self.keep(checkpoint);
+                kept = Instant::now();
+            }
+            if stop {
+                self.measure()?;
+                return Ok(Outcome::Interrupted);
+            }
+            if let Some(outcome) = self.step()? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Writes the state.
+    fn keep(&mut self, checkpoint: &Checkpoint) {
+        let written = checkpoint.write(&*self.problem, &*self.optimizer, self.state);
+        if let Err(error) = written {
+            (self.observe)(Event::NotKept(&error));
+        }
+    }
+
+    /// Goes on from the kept state, if there is one that can be used; whether it did.
+    fn resume(&mut self, checkpoint: &Checkpoint) -> Result<bool> {
+        let cell = &self.state.record.cell;
+        let (problem, optimizer) = (&mut *self.problem, &mut *self.optimizer);
+        match checkpoint.read(cell, problem, optimizer) {
+            Ok(None) => Ok(false),
+            Ok(Some(state)) => {
+                self.meter = self.meter.resume(state.record.counts);
+                *self.state = state;
+                Ok(true)
+            }
+            Err(error) => {
+                (self.observe)(Event::NotResumed(&error));
+                // Some of it may have been restored before the fault was found.
+                (self.problem, self.optimizer) = (self.build)(&self.state.record.cell)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Makes one step, and the measurement that is due after it; the outcome if the run ends here.
+    fn step(&mut self) -> Result<Option<Outcome>> {
+        let before = (self.meter.counts(), self.state.record.seconds);
+        let started = Instant::now();
+        let step = self.state.steps;
+        let made = advance(
+            self.problem.as_mut(),
+            self.optimizer.as_mut(),
+            step,
+            &mut self.meter,
+        )?;
+        self.state.steps += 1;
+        self.state.record.seconds += started.elapsed().as_secs_f64();
+        self.state.record.counts = self.meter.counts();
+        let diagnostics = self.optimizer.diagnostics();
+        self.state.record.pairs = PairCounts::from(&diagnostics.counters);
+        self.problem.observe(step, &made);
+
+        let asked = diagnostics.criteria.last();
+        let last = LastStep {
+            gradient_norm: made.gradient_norm,
+            phase: made.phase,
+            criterion: asked
+                .filter(|record| record.step == step)
+                .map(|record| (record.value, record.threshold)),
+        };
+        let previous = self.state.last.replace(last);
+        if previous.is_some_and(|previous| previous.phase != made.phase) {
+            self.state.record.switches.push(SwitchPoint {
+                step,
+                epoch: self.epochs(step),
+                gradient_evaluations: before.0.gradient_evaluations,
+                seconds: before.1,
+                to: made.phase,
+            });
+        }
+
+        let loss = made.final_loss.unwrap_or(made.loss);
+        if !loss.is_finite() || loss.abs() > DIVERGED {
+            return Ok(Some(diverged(step, loss)));
+        }
+        let converged = match made.stop {
+            _ if !self.problem.is_deterministic() => None,
+            StopReason::GradientTolerance => Some("gradient tolerance reached"),
+            StopReason::ChangeTolerance => Some("change tolerance reached"),
+            _ => None,
+        };
+        if let Some(reason) = converged {
+            return self.finish(reason).map(Some);
+        }
+        let passed = match self.step_limit() {
+            Some(_) => self.state.steps,
+            None => self.meter.counts().evaluations(),
+        };
+        if passed >= self.state.next_point && self.spent().is_none() {
+            let interval = self.interval();
+            self.state.next_point = (passed / interval + 1) * interval;
+            let point = self.measure()?;
+            if !point.loss.is_finite() {
+                return Ok(Some(diverged(step, point.loss)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Steps in all epochs, if epochs are limited.
+    fn step_limit(&self) -> Option<u64> {
+        let epochs = self.entry.epochs?;
+        Some(epochs * self.problem.steps_per_epoch())
+    }
+
+    /// Evaluations, or steps, between points: they are spread over the limit that is sure to be met,
+    /// the epochs if there are any.
+    fn interval(&self) -> u64 {
+        self.step_limit()
+            .unwrap_or(self.entry.budget)
+            .div_ceil(self.entry.points)
+    }
+
+    /// Why no further step is made, if none is.
+    fn spent(&self) -> Option<&'static str> {
+        let too_late = |seconds| self.state.record.seconds >= seconds;
+        if self.meter.remaining() == 0 {
+            Some("budget spent")
+        } else if self
+            .step_limit()
+            .is_some_and(|limit| self.state.steps >= limit)
+        {
+            Some("all epochs passed")
+        } else if self.entry.seconds.is_some_and(too_late) {
+            Some("time spent")
+        } else {
+            None
+        }
+    }
+
+    fn epochs(&self, steps: u64) -> f64 {
+        steps as f64 / self.problem.steps_per_epoch() as f64
+    }
+
+    fn measure(&mut self) -> Result<CurvePoint> {
+        let measurement = self.problem.measure()?;
+        let (counts, last) = (self.meter.counts(), self.state.last);
+        let criterion = last.and_then(|last| last.criterion);
+        let point = CurvePoint {
+            step: self.state.steps,
+            epoch: self.epochs(self.state.steps),
+            gradient_evaluations: counts.gradient_evaluations,
+            loss_evaluations: counts.loss_evaluations,
+            seconds: self.state.record.seconds,
+            loss: measurement.loss,
+            test_loss: measurement.test_loss,
+            accuracy: measurement.accuracy,
+            word_perplexity: measurement.word_perplexity,
+            gradient_norm: last.map(|last| last.gradient_norm),
+            criterion: criterion.map(|(value, _)| value),
+            threshold: criterion.map(|(_, threshold)| threshold),
+            phase: last.map_or(Phase::FirstOrder, |last| last.phase),
+        };
+        self.state.record.curve.push(point);
+        (self.observe)(Event::Measured(&point));
+        Ok(point)
+    }
+
+    fn finish(&mut self, reason: &str) -> Result<Outcome> {
+        let point = self.measure()?;
+        Ok(if point.loss.is_finite() {
+            Outcome::Completed {
+                reason: reason.into(),
+            }
+        } else {
+            diverged(self.state.steps, point.loss)
+        })
+    }
+}
+
+/// One optimizer step on the objective of step `step`.
+///
+/// # Errors
+/// When the step's data cannot be had, or an evaluation fails.
+pub fn advance(
+    problem: &mut dyn Problem,
+    optimizer: &mut dyn Optimizer,
+    step: u64,
+    meter: &mut Meter,
+) -> Result<Step> {
+    let steps_per_epoch = problem.steps_per_epoch();
+    if step.is_multiple_of(steps_per_epoch) {
+        optimizer.start_epoch(step / steps_per_epoch);
+    }
+    let mut objective = problem.objective(step)?;
+    Ok(optimizer.step(&mut Oracle::new(objective.as_mut(), meter))?)
+}
+
+fn diverged(step: u64, loss: f64) -> Outcome {
+    Outcome::Diverged {
+        step,
+        value: loss.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_gpu_memory_is_told_with_what_to_do() {
+        // As cudarc 0.19 words it.
+        let cuda = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
+        let error = Error::from(candle_core::Error::Msg(cuda.into()));
+        let text = reason(&error);
+        assert!(
+            text.starts_with(cuda) && text.contains("smaller batch"),
+            "{text}"
+        );
+        let other = Error::from(candle_core::Error::Msg("no".into()));
+        assert_eq!(reason(&other), "no");
+    }
+}

@@ -1,0 +1,97 @@
+//! The rules that span several tables of an experiment file.
+
+use std::collections::BTreeMap;
+
+use super::experiment::{Experiment, OptimizerEntry};
+use super::locate::{SpecError, Table};
+
+/// Whether the tables of an experiment fit together.
+pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), SpecError> {
+    let valid_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && !name.starts_with('.')
+    };
+    if !valid_name(&experiment.name) {
+        return Err(root.error(format!(
+            "`name` = \"{}\": use letters, digits, `-`, `_` and `.`; it names the report's folder",
+            experiment.name
+        )));
+    }
+    fair(experiment, root)?;
+    for (scale, cut) in &experiment.scales {
+        if let Some(label) = cut.problems.iter().find(|label| {
+            !experiment
+                .problems
+                .iter()
+                .any(|problem| problem.label == **label)
+        }) {
+            return Err(root.error(format!("`scale.{scale}`: no problem is called `{label}`")));
+        }
+    }
+    for problem in &experiment.problems {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for entry in experiment.optimizers_for(&problem.label) {
+            *counts.entry(&entry.label).or_default() += 1;
+        }
+        if let Some(entry) = experiment
+            .optimizers_for(&problem.label)
+            .find(|entry| entry.config.needs_overlap() && !problem.config.has_overlap())
+        {
+            return Err(root.error(format!(
+                        "`{}` takes its curvature pairs from samples that batches share, and those of `{}` share none: \
+                         give the problem an `order = {{ overlap = … }}`, or the optimizer other `pairs`",
+                        entry.label, problem.label
+                    )));
+        }
+        if counts.is_empty() {
+            return Err(root.error(format!("no optimizer applies to `{}`", problem.label)));
+        }
+        if let Some((label, _)) = counts.iter().find(|(_, count)| **count > 1) {
+            return Err(root.error(format!(
+                "two `{label}` optimizers apply to `{}`: labels must be unique per problem",
+                problem.label
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The rules that make a choice of settings fair.
+fn fair(experiment: &Experiment, root: &Table<'_>) -> Result<(), SpecError> {
+    let searched = |entry: &&OptimizerEntry| !entry.trials.is_empty();
+    let Some(tuning) = &experiment.tuning else {
+        return match experiment.optimizers.iter().find(searched) {
+            Some(entry) => Err(root.error(format!(
+                "`{}` has a `search`, but there is no [tuning] to choose by",
+                entry.label
+            ))),
+            None => Ok(()),
+        };
+    };
+    if let Some(seed) = tuning
+        .seeds
+        .iter()
+        .find(|seed| experiment.seeds.contains(seed))
+    {
+        return Err(root.error(format!(
+            "seed {seed} is in `seeds` and in `tuning.seeds`: results would be reported on the seeds that chose them"
+        )));
+    }
+    let mut counts = experiment.optimizers.iter().map(|entry| entry.trials.len());
+    let first = counts.next().unwrap_or_default();
+    for (entry, count) in experiment.optimizers.iter().skip(1).zip(counts) {
+        if count != first {
+            return Err(root.error(format!(
+                "`{}` searches {count} settings and `{}` {first}: with [tuning] every optimizer needs as many",
+                entry.label, experiment.optimizers[0].label
+            )));
+        }
+    }
+    if first == 0 {
+        return Err(root.error("[tuning] needs a `search` table in every [[optimizer]]"));
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Experiment files: which problems, optimizers, seeds and budgets; read from TOML and checked
+//! before anything runs.
+
+mod check;
+mod executor;
+mod experiment;
+mod locate;
+mod parse;
+mod scale;
+mod scaled;
+mod suite;
+mod tuning;
+
+pub use executor::{ExecutorConfig, ExecutorKind};
+pub use experiment::{Experiment, OptimizerEntry, ProblemEntry, applies};
+pub use locate::SpecError;
+pub use scale::{Cut, Scale};
+pub use suite::{SUITES, Suite};
+pub use tuning::{Trial, Tuning};

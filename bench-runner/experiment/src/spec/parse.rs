@@ -1,0 +1,388 @@
+//! From the text of an experiment file to an [`Experiment`].
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Var};
+use optim::Parameters;
+
+use super::check;
+use super::executor::ExecutorConfig;
+use super::experiment::{Experiment, OptimizerEntry, ProblemEntry};
+use super::locate::{Source, SpecError, Table};
+use super::tuning::Trial;
+use super::{scale, tuning};
+use crate::error::{Error, Result};
+use crate::optimizer::OptimizerConfig;
+use crate::problem::ProblemConfig;
+use crate::settings::Invalid;
+
+impl Experiment {
+    /// Reads and checks an experiment file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not valid, with file, line, column and key.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        Ok(Self::parse(&text, path)?)
+    }
+
+    /// Parses and checks the text of an experiment file; `file` is for messages.
+    ///
+    /// # Errors
+    /// As [`Experiment::read`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self, SpecError> {
+        let mut root = Source { file, text }.parse()?;
+        let experiment = Self {
+            name: root.required("name")?,
+            description: root.optional("description")?.unwrap_or_default(),
+            caveats: root.optional("caveats")?.unwrap_or_default(),
+            seeds: tuning::seeds(&mut root)?,
+            tuning: tuning::parse(&mut root)?,
+            scales: scale::parse(&mut root)?,
+            problems: each(&mut root, "problem", problem)?,
+            optimizers: each(&mut root, "optimizer", optimizer)?,
+            executor: executor(&mut root)?,
+        };
+        check::check(&experiment, &root)?;
+        let known = [
+            "name",
+            "description",
+            "caveats",
+            "seeds",
+            "tuning",
+            "scale",
+            "problem",
+            "optimizer",
+            "executor",
+        ];
+        root.finish(&known)?;
+        Ok(experiment)
+    }
+}
+
+/// Reads every table of an array that must not be empty.
+fn each<T>(
+    root: &mut Table<'_>,
+    key: &str,
+    mut read: impl FnMut(&mut Table<'_>, &[T]) -> Result<T, SpecError>,
+) -> Result<Vec<T>, SpecError> {
+    let mut entries = Vec::new();
+    for table in root.tables(key)? {
+        for mut table in table.expand_grid()? {
+            let entry = read(&mut table, &entries)?;
+            entries.push(entry);
+        }
+    }
+    if entries.is_empty() {
+        return Err(root.error(format!("at least one [[{key}]] is needed")));
+    }
+    Ok(entries)
+}
+
+fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntry, SpecError> {
+    let kind = table.kind(ProblemConfig::kind_named)?;
+    let label: String = table.required("label")?;
+    if before.iter().any(|other| other.label == label) {
+        return Err(table.error(format!("`label` = \"{label}\" is used twice")));
+    }
+    let at_budget = table.error_at("budget", "");
+    let budget = positive(table, "budget")?
+        .ok_or_else(|| table.error("`budget` (evaluations per run) is missing"))?;
+    let points = positive(table, "points")?.unwrap_or(40);
+    if points > budget {
+        return Err(SpecError {
+            message: format!("`budget` = {budget} is less than `points` = {points}"),
+            ..at_budget
+        });
+    }
+    let epochs = positive(table, "epochs")?;
+    let at_seconds = table.error_at("seconds", "");
+    let seconds: Option<f64> = table.optional("seconds")?;
+    if let Some(seconds) = seconds.filter(|seconds| !seconds.is_finite() || *seconds <= 0.0) {
+        return Err(SpecError {
+            message: format!("`seconds` = {seconds}: a positive number is needed"),
+            ..at_seconds
+        });
+    }
+    let target = table.optional("target")?;
+    let places = table.places();
+    let config = table.read(|settings| kind.read(settings))?;
+    config
+        .check()
+        .map_err(|invalid| places.error(&invalid.key, invalid.to_string()))?;
+    Ok(ProblemEntry {
+        label,
+        budget,
+        epochs,
+        seconds,
+        target,
+        points,
+        config,
+    })
+}
+
+fn optimizer(
+    table: &mut Table<'_>,
+    _before: &[OptimizerEntry],
+) -> Result<OptimizerEntry, SpecError> {
+    let search = table.variants("search")?;
+    let listed = table.tables("trials")?;
+    if search.is_some() && !listed.is_empty() {
+        return Err(table.error("`search` and `trials`: give one of them"));
+    }
+    let (mut trials, mut first) = (Vec::new(), None);
+    for mut table in listed {
+        let setting = table.required("setting")?;
+        let config = entry(&mut table)?.config;
+        trials.push(Trial { setting, config });
+    }
+    for (mut table, setting) in search.into_iter().flatten() {
+        let entry = entry(&mut table)?;
+        trials.push(Trial {
+            setting,
+            config: entry.config.clone(),
+        });
+        first.get_or_insert(entry);
+    }
+    // What is searched may have no default, so that only its trials are whole.
+    let entry = match first {
+        Some(first) => first,
+        None => entry(table)?,
+    };
+    Ok(OptimizerEntry { trials, ..entry })
+}
+
+/// An optimizer with given settings.
+fn entry(table: &mut Table<'_>) -> Result<OptimizerEntry, SpecError> {
+    let kind = table.kind(OptimizerConfig::kind_named)?;
+    let label = table
+        .optional("label")?
+        .unwrap_or_else(|| kind.name.to_owned());
+    let problems = table.optional("problems")?.unwrap_or_default();
+    let here = table.error("");
+    let config = table.read(|settings| kind.read(settings))?;
+    check_settings(&config).map_err(|error| SpecError {
+        message: error.to_string(),
+        ..here
+    })?;
+    Ok(OptimizerEntry {
+        label,
+        problems,
+        trials: Vec::new(),
+        config,
+    })
+}
+
+fn executor(root: &mut Table<'_>) -> Result<Option<ExecutorConfig>, SpecError> {
+    let here = root.error_at("executor", "");
+    let Some(config) = root.optional::<ExecutorConfig>("executor")? else {
+        return Ok(None);
+    };
+    let message = match config.check() {
+        _ if config.kind.is_none() => "`executor.kind` is missing: local, plan or slurm".into(),
+        Err(invalid) => Invalid {
+            key: format!("executor.{}", invalid.key),
+            ..invalid
+        }
+        .to_string(),
+        Ok(()) => return Ok(Some(config)),
+    };
+    Err(SpecError { message, ..here })
+}
+
+/// Builds the optimizer for a parameter of one element, which checks every setting before any work starts.
+fn check_settings(config: &OptimizerConfig) -> optim::Result<()> {
+    let x = Var::zeros(1, DType::F64, &Device::Cpu)?;
+    config.build(&Parameters::new([("x", x)])?)?;
+    Ok(())
+}
+
+fn positive(table: &mut Table<'_>, key: &str) -> Result<Option<u64>, SpecError> {
+    let here = table.error_at(key, "");
+    match table.optional::<i64>(key)? {
+        None => Ok(None),
+        Some(value) => match u64::try_from(value) {
+            Ok(value) if value > 0 => Ok(Some(value)),
+            _ => Err(SpecError {
+                message: format!("`{key}` = {value}: a whole number of at least 1 is needed"),
+                ..here
+            }),
+        },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::spec::{ExecutorKind, SUITES};
+
+    const GOOD: &str = r#"
+name = "demo"
+seeds = 2
+
+[[problem]]
+label = "rosenbrock"
+kind = "function"
+function = "rosenbrock"
+budget = 100
+
+[[optimizer]]
+kind = "adam"
+learning_rate = 0.01
+"#;
+
+    fn error(text: &str) -> String {
+        Experiment::parse(text, Path::new("demo.toml"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn reads_a_minimal_file() {
+        let experiment = Experiment::parse(GOOD, Path::new("demo.toml")).unwrap();
+        assert_eq!(experiment.seeds, [0, 1]);
+        assert_eq!(experiment.optimizers[0].label, "adam");
+        assert_eq!(experiment.problems[0].points, 40);
+    }
+
+    #[test]
+    fn pairs_over_shared_samples_need_batches_that_share_some() {
+        let text = GOOD.replace(
+            "kind = \"adam\"\nlearning_rate = 0.01",
+            "kind = \"lbfgs\"\npairs = \"overlap\"",
+        );
+        let said = error(&text);
+        assert!(
+            said.contains("`lbfgs` takes its curvature pairs from samples that batches share"),
+            "{said}"
+        );
+        assert!(said.contains("those of `rosenbrock` share none"), "{said}");
+    }
+
+    #[test]
+    fn a_grid_makes_one_entry_per_combination() {
+        let text = GOOD
+            .replace(
+                "budget = 100",
+                "budget = 100\ngrid = { noise = [0.0, 0.1], dimension = [2, 3] }",
+            )
+            .replace(
+                "kind = \"adam\"\nlearning_rate = 0.01",
+                "kind = \"fuse-pv\"\nadam = { beta1 = 0.8 }\ngrid = { \"adam.learning_rate\" = [0.1, 0.01], criterion = [\"never\", { epoch = 3 }] }",
+            );
+        let experiment = Experiment::parse(&text, Path::new("demo.toml")).unwrap();
+        let problems: Vec<&str> = experiment
+            .problems
+            .iter()
+            .map(|p| p.label.as_str())
+            .collect();
+        assert_eq!(
+            problems,
+            [
+                "rosenbrock/noise=0.0/dimension=2",
+                "rosenbrock/noise=0.0/dimension=3",
+                "rosenbrock/noise=0.1/dimension=2",
+                "rosenbrock/noise=0.1/dimension=3",
+            ]
+        );
+        let labels = experiment.optimizer_labels();
+        assert_eq!(labels[0], "fuse-pv/learning_rate=0.1/criterion=never");
+        assert_eq!(
+            labels[3],
+            "fuse-pv/learning_rate=0.01/criterion={ epoch = 3 }"
+        );
+        let last = experiment.optimizers[3]
+            .config
+            .downcast::<optim::FusePvConfig>();
+        let last = last.unwrap();
+        assert_eq!(last.criterion, optim::Criterion::Epoch(3));
+        assert_eq!((last.adam.learning_rate, last.adam.beta1), (0.01, 0.8));
+    }
+
+    #[test]
+    fn errors_name_place_and_key_and_say_what_would_be_right() {
+        let cases = [
+            ("seeds = 2", "seeds = 0"),
+            ("seeds = 2", "seeds = [1, 1]"),
+            ("seeds = 2", "seed = 2"),
+            ("seeds = 2", "seeds = 2\nbudgets = 3"),
+            ("budget = 100", "budget = -100"),
+            ("budget = 100", "budget = 10"),
+            ("budget = 100", "budget = \"many\""),
+            ("budget = 100", "budget = 100\ndimensions = 3"),
+            ("budget = 100", "budget = 100\nnoise = -1.0"),
+            ("budget = 100", "budget = 100\ndimension = 1"),
+            ("function = \"rosenbrock\"", "function = \"rosenbrok\""),
+            ("kind = \"function\"", "kind = \"funtion\""),
+            ("kind = \"adam\"", "kind = \"adm\""),
+            ("kind = \"adam\"", ""),
+            ("learning_rate = 0.01", "learning_rte = 0.01"),
+            ("learning_rate = 0.01", "learning_rate = -0.01"),
+            ("learning_rate = 0.01", "problems = [\"other\"]"),
+            ("name = \"demo\"", "name = \"../demo\""),
+            ("[[optimizer]]", "[[optimizer"),
+            ("budget = 100", "budget = 100\nepochs = 0"),
+            ("budget = 100", "budget = 100\nseconds = 0"),
+            ("learning_rate = 0.01", "grid = { learning_rate = 0.01 }"),
+            ("learning_rate = 0.01", "grid = { learning_rate = [] }"),
+            (
+                "learning_rate = 0.01",
+                "grid = { learning_rate = [0.1, -0.1] }",
+            ),
+            ("learning_rate = 0.01", "grid = { rate = [0.1] }"),
+            ("learning_rate = 0.01", "grid = { \"kind.x\" = [0.1] }"),
+            ("learning_rate = 0.01", "grid = [0.1]"),
+            ("seeds = 2", "seeds = 2\nexecutor = { shards = 3 }"),
+            ("seeds = 2", "seeds = 2\nexecutor = { kind = \"slrm\" }"),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"slurm\", shrads = 3 }",
+            ),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"slurm\", time = \"4h\" }",
+            ),
+            (
+                "seeds = 2",
+                "seeds = 2\nexecutor = { kind = \"local\", array_limit = 3 }",
+            ),
+        ];
+        let messages: Vec<String> = cases
+            .iter()
+            .map(|(old, new)| {
+                let text = GOOD.replacen(old, new, 1);
+                assert_ne!(text, GOOD);
+                format!("{new:?}\n  {}", error(&text))
+            })
+            .collect();
+        insta::assert_snapshot!(messages.join("\n"));
+    }
+
+    #[test]
+    fn every_built_in_suite_is_valid() {
+        for suite in SUITES {
+            let experiment = suite.experiment().unwrap();
+            assert_eq!(experiment.name, suite.name);
+        }
+    }
+
+    #[test]
+    fn an_experiment_written_out_is_read_back_as_it_was() {
+        let mut experiments: Vec<Experiment> = SUITES
+            .iter()
+            .map(|suite| suite.experiment().unwrap())
+            .collect();
+        experiments[0].seeds = vec![3, 5];
+        experiments[0].executor = Some(ExecutorConfig {
+            kind: Some(ExecutorKind::Slurm),
+            shards: Some(4),
+            ..ExecutorConfig::default()
+        });
+        for experiment in experiments {
+            let text = toml::to_string(&experiment).unwrap();
+            let again = Experiment::parse(&text, Path::new("again.toml")).unwrap();
+            assert_eq!(again, experiment);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! An experiment cut to a smaller scale.
+
+use std::fmt;
+
+use super::experiment::Experiment;
+use super::scale::{Cut, Scale};
+
+impl Experiment {
+    /// The experiment at a smaller scale: its name and its caveats say what was cut.
+    #[must_use]
+    pub fn scaled(mut self, scale: Scale) -> Self {
+        if scale == Scale::Full {
+            return self;
+        }
+        let cut = self.scales.remove(&scale);
+        let cut = cut.unwrap_or_else(|| Cut::usual(scale));
+        // The others may name problems that go.
+        self.scales.clear();
+        let mut changes = Vec::new();
+        let mut note = |what: &str, from: &dyn fmt::Display, to: &dyn fmt::Display| {
+            let change = format!("{what} {from} → {to}");
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+        };
+        if let Some(seeds) = cut.seeds.filter(|seeds| *seeds < self.seeds.len()) {
+            note("seeds", &self.seeds.len(), &seeds);
+            self.seeds.truncate(seeds);
+        }
+        if !cut.problems.is_empty() && cut.problems.len() < self.problems.len() {
+            note("problems", &self.problems.len(), &cut.problems.len());
+            self.problems
+                .retain(|problem| cut.problems.contains(&problem.label));
+        }
+        let mut share = 1.0f64;
+        for problem in &mut self.problems {
+            if let (Some(most), Some(epochs)) = (cut.epochs, problem.epochs)
+                && most < epochs
+            {
+                note("epochs", &epochs, &most);
+                problem.epochs = Some(most);
+                share = share.min(most as f64 / epochs as f64);
+            }
+            if let Some(most) = cut.budget.filter(|most| *most < problem.budget) {
+                // A run that is limited by epochs is cut by epochs alone.
+                if problem.epochs.is_none() {
+                    note("evaluations", &problem.budget, &most);
+                    problem.budget = most;
+                }
+            }
+            problem.points = problem.points.min(problem.budget);
+            if let Some(most) = cut.samples
+                && let Some((samples, config)) = problem.config.sampled(most)
+                && samples.is_none_or(|samples| most < samples)
+            {
+                let from = samples.map_or("all".into(), |samples| samples.to_string());
+                note("training samples", &from, &most);
+                problem.config = config;
+            }
+        }
+        for entry in &mut self.optimizers {
+            if let Some(config) = entry.config.with_epochs(share) {
+                entry.config = config;
+            }
+        }
+        self.optimizers.retain(|entry| {
+            let mut problems = self.problems.iter();
+            problems.any(|problem| entry.applies_to(&problem.label))
+        });
+        self.name = scale.name_of(&self.name);
+        let caveat = if changes.is_empty() {
+            format!("At the {scale} scale, which cuts nothing.")
+        } else {
+            format!("Cut to the {scale} scale: {}.", changes.join(", "))
+        };
+        self.caveats.insert(0, caveat);
+        self
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::spec::SUITES;
+
+    #[test]
+    fn every_suite_at_every_scale_is_a_valid_experiment_that_says_so() {
+        for suite in SUITES {
+            for scale in [Scale::Tiny, Scale::Small, Scale::Full] {
+                let scaled = suite.experiment().unwrap().scaled(scale);
+                let text = toml::to_string(&scaled).unwrap();
+                let read = Experiment::parse(&text, Path::new("scaled.toml"));
+                let read = read.unwrap_or_else(|error| panic!("{} {scale}: {error}", suite.name));
+                assert_eq!(read, scaled, "{} {scale}", suite.name);
+                let says_so = scaled
+                    .caveats
+                    .first()
+                    .is_some_and(|c| c.contains(&format!("{scale} scale")));
+                assert_eq!(says_so, scale != Scale::Full, "{} {scale}", suite.name);
+                assert_eq!(Scale::suite_of(&scaled.name), suite.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The built-in suites.
+//!
+//! To add one: write its file in `bench-runner/experiment/suites/`, and add a line to [`SUITES`].
+
+use std::path::PathBuf;
+
+use super::experiment::Experiment;
+use super::locate::SpecError;
+use crate::error::{Error, Result};
+
+/// An experiment file that is built in.
+#[derive(Debug, Clone, Copy)]
+pub struct Suite {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// The suite whose file has this name.
+macro_rules! suite {
+    ($name:literal) => {
+        Suite {
+            name: $name,
+            text: include_str!(concat!("../../suites/", $name, ".toml")),
+        }
+    };
+}
+
+/// All built-in suites.
+pub const SUITES: &[Suite] = &[
+    suite!("quick"),
+    suite!("functions"),
+    suite!("criteria"),
+    suite!("noise"),
+    suite!("moby-dick"),
+    suite!("language"),
+    suite!("vision"),
+    suite!("scale"),
+    suite!("sensitivity"),
+    suite!("as-shipped"),
+    suite!("paper"),
+    suite!("corrected"),
+    suite!("faults"),
+];
+
+impl Suite {
+    /// The suite with a name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the nearest name.
+    pub fn find(name: &str) -> Result<Self> {
+        SUITES
+            .iter()
+            .find(|suite| suite.name == name)
+            .copied()
+            .ok_or_else(|| {
+                let known: Vec<String> = SUITES.iter().map(|suite| suite.name.into()).collect();
+                Error::unknown("suite", name, known.iter())
+            })
+    }
+
+    /// The suite, parsed.
+    ///
+    /// # Errors
+    /// When its text is not valid.
+    pub fn experiment(&self) -> Result<Experiment, SpecError> {
+        Experiment::parse(self.text, &PathBuf::from(format!("<suite {}>", self.name)))
+    }
+}

@@ -1,0 +1,17 @@
+//! Results on disk and in memory.
+
+mod cells;
+mod manifest;
+mod origin;
+mod parquet;
+mod processor;
+mod results;
+mod tuning;
+
+pub use cells::{CellStore, StoredRun};
+pub use manifest::{Circumstances, Manifest};
+pub use origin::{CODE, CODE_SOURCES, Origin};
+pub use parquet::{SCHEMA_VERSION, read, write};
+pub use processor::instruction_sets;
+pub use results::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
+pub use tuning::{Choice, TuningSummary};

@@ -1,0 +1,132 @@
+//! What a sweep will cost, from one timed and weighed evaluation of each problem.
+
+use std::time::Instant;
+
+use super::demand::Demand;
+use crate::error::Result;
+use crate::memory;
+use crate::problem::{Draw, Environment};
+use crate::run::Cell;
+use crate::spec::Experiment;
+
+/// The expected cost of a sweep.
+#[derive(Debug, Clone)]
+pub struct Estimate {
+    /// Per problem, in the experiment's order.
+    problems: Vec<ProblemCost>,
+    /// Runs in all.
+    pub runs: usize,
+    /// Evaluations in all, if every run uses its budget.
+    pub evaluations: u64,
+    /// Seconds of all runs, one after the other.
+    pub seconds: f64,
+}
+
+#[derive(Debug, Clone)]
+struct ProblemCost {
+    label: String,
+    dimension: u64,
+    steps_per_epoch: u64,
+    /// Seconds.
+    evaluation: f64,
+    /// Seconds.
+    measurement: f64,
+    /// Bytes of model, batches and what an evaluation or a measurement needs beside them.
+    bytes: u64,
+    /// Bytes of a vector of the optimizer's.
+    vector: u64,
+}
+
+impl Estimate {
+    /// Builds every problem once, and times and weighs, for those that `cells` has, one evaluation (the second:
+    /// the first fills caches) and one measurement; without `timed`, none. Building here also finds missing data and unfit
+    /// models before the sweep begins.
+    ///
+    /// # Errors
+    /// When a problem cannot be built or evaluated.
+    pub fn new(
+        experiment: &Experiment,
+        cells: &[Cell<'_>],
+        environment: &Environment,
+        timed: bool,
+    ) -> Result<Self> {
+        let mut problems = Vec::new();
+        for entry in &experiment.problems {
+            let draw = Draw {
+                seed: experiment.seeds[0],
+                optimizer: "",
+            };
+            let mut problem = entry.config.build(draw, environment)?;
+            let dimension = problem.parameters().element_count() as u64;
+            let element = problem.parameters().dtype().size_in_bytes() as u64;
+            let mut cost = ProblemCost {
+                label: entry.label.clone(),
+                dimension,
+                steps_per_epoch: problem.steps_per_epoch(),
+                evaluation: 0.0,
+                measurement: 0.0,
+                bytes: 0,
+                // The state of bf16 and f16 parameters is in f32.
+                vector: dimension * element.max(4),
+            };
+            if timed && cells.iter().any(|cell| cell.problem.label == entry.label) {
+                let (times, peak) = memory::peak(|| -> Result<_> {
+                    problem.objective(0)?.loss_and_gradient()?;
+                    let started = Instant::now();
+                    problem.objective(0)?.loss_and_gradient()?;
+                    let evaluation = started.elapsed().as_secs_f64();
+                    let started = Instant::now();
+                    problem.measure()?;
+                    Ok((evaluation, started.elapsed().as_secs_f64()))
+                });
+                (cost.evaluation, cost.measurement) = times?;
+                drop(problem);
+                // What is still there is shared: the data.
+                cost.bytes = peak.saturating_sub(memory::live());
+            }
+            problems.push(cost);
+        }
+        let mut estimate = Self {
+            problems,
+            runs: cells.len(),
+            evaluations: 0,
+            seconds: 0.0,
+        };
+        estimate.evaluations = cells.iter().map(|cell| estimate.evaluations_of(cell)).sum();
+        estimate.seconds = cells.iter().map(|cell| estimate.demand(cell).seconds).sum();
+        Ok(estimate)
+    }
+
+    fn cost(&self, cell: &Cell<'_>) -> Option<&ProblemCost> {
+        self.problems
+            .iter()
+            .find(|cost| cost.label == cell.problem.label)
+    }
+
+    /// Evaluations of a run, at most.
+    pub fn evaluations_of(&self, cell: &Cell<'_>) -> u64 {
+        let (budget, epochs) = (cell.problem.budget, cell.problem.epochs);
+        match (epochs, self.cost(cell)) {
+            (Some(epochs), Some(cost)) => budget
+                .min(epochs * cost.steps_per_epoch * cell.optimizer.config.evaluations_per_step()),
+            _ => budget,
+        }
+    }
+
+    /// What a run is expected to take.
+    pub fn demand(&self, cell: &Cell<'_>) -> Demand {
+        self.cost(cell).map_or(Demand::default(), |cost| Demand {
+            seconds: self.evaluations_of(cell) as f64 * cost.evaluation
+                + (cell.problem.points + 1) as f64 * cost.measurement,
+            bytes: match cost.bytes {
+                0 => 0,
+                bytes => bytes + cell.optimizer.config.vectors() * cost.vector,
+            },
+        })
+    }
+
+    /// The number of parameters of each problem, in the experiment's order.
+    pub fn dimensions(&self) -> Vec<u64> {
+        self.problems.iter().map(|cost| cost.dimension).collect()
+    }
+}

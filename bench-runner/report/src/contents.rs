@@ -1,0 +1,52 @@
+//! What a report is made of.
+
+use bench_experiment::store::{Manifest, Results};
+use serde::Serialize;
+
+use crate::figure::{Chart, Format};
+
+/// What the results say about one claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The claim.
+    pub claim: String,
+    /// Whether it holds here, in a word or two.
+    pub verdict: String,
+    /// The numbers behind the verdict.
+    pub evidence: String,
+}
+
+/// A report to be made: `index.html`, `summary.md`, `summary.tex`, `summary.csv` (one line per problem
+/// and optimizer), `runs.csv` (one line per run), and all charts under `figures/`.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// The results.
+    pub results: &'a Results,
+    /// How they came about.
+    pub manifest: &'a Manifest,
+    /// What they say about claims; may be empty.
+    pub findings: &'a [Finding],
+    /// Charts for the head of the page.
+    pub extra: &'a [Chart],
+    /// The formats of the charts' files.
+    pub formats: &'a [Format],
+}
+
+impl<'a> Report<'a> {
+    /// A report without findings and extra charts, with charts in all formats.
+    pub fn new(results: &'a Results, manifest: &'a Manifest) -> Self {
+        Self {
+            results,
+            manifest,
+            findings: &[],
+            extra: &[],
+            formats: &[Format::Svg, Format::Png, Format::Pdf],
+        }
+    }
+}
+
+/// What the numbers of the tables are; shown wherever a table is.
+pub(super) const READING: &str = "Numbers are medians over seeds; brackets hold the distribution-free interval \
+for the median from order statistics, at 95 % or at the highest level that the number of seeds \
+allows (50 % at 2, 75 % at 3, 94 % at 5 seeds). Runs that diverged or failed count as worse than \
+every other; interrupted runs do not count. A target that was not reached costs ∞.";

@@ -1,0 +1,382 @@
+//! Charts that compare optimizers: evaluations to target, profiles, rankings, effects, costs.
+
+use bench_analysis::{counted, profile};
+use bench_experiment::store::{ProblemInfo, Results};
+use bench_stats::Ecdf;
+
+use super::axis::tick_label;
+use super::chart::{
+    Chart, Contours, Coordinate, Curves, Grid, Interval, Intervals, Joint, Panel, Point, Scale,
+    Series, Surface,
+};
+use super::convergence::capitalized;
+use crate::name::file_stem;
+
+/// Evaluations to the problem's target, per optimizer the share of runs that have reached it: the
+/// empirical distribution function of the run time. `None` when the problem has no target.
+pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option<Chart> {
+    let target = problem.target?;
+    let series: Vec<(String, usize, Vec<f64>)> = results
+        .optimizers
+        .iter()
+        .enumerate()
+        .map(|(style, optimizer)| {
+            let costs = counted::costs(results, &problem.label, &optimizer.label, target);
+            (optimizer.label.clone(), style, costs)
+        })
+        .filter(|(_, _, costs): &(_, _, Vec<f64>)| !costs.is_empty())
+        .collect();
+    let reached = reached(series.iter().map(|(label, _, costs)| (label, costs)));
+    let end = problem.budget as f64;
+    Some(Chart {
+        name: format!("{}-to-target", file_stem(&problem.label)),
+        title: problem.title.clone(),
+        caption: format!(
+            "Share of runs that have reached a loss of at most {} after the given number of gradient \
+             evaluations. A curve that ends below 1 says that not all runs got there within the budget.",
+            tick_label(target, target)
+        ),
+        alt: format!(
+            "Step curves of the share of runs that reached the target. Reached: {reached}."
+        ),
+        panels: vec![Panel::Curves(Curves {
+            title: String::new(),
+            x: Coordinate::new("gradient evaluations", Scale::Linear).within(0.0, 1.04 * end),
+            y: Coordinate::new("share of runs at target", Scale::Linear).within(0.0, 1.04),
+            series: distribution(series, 0.0, end),
+            references: Vec::new(),
+        })],
+        size: None,
+    })
+}
+
+/// Evaluations to the target over all problems with one: for each optimizer the share of its runs that
+/// have reached their problem's target. `None` when no problem has a target.
+pub fn run_time_distribution(results: &Results) -> Option<Chart> {
+    let targets = counted::with_targets(results);
+    let costs = profile::costs_over_problems(results);
+    let groups: Vec<(String, usize, Vec<f64>)> = results
+        .optimizers
+        .iter()
+        .zip(costs)
+        .enumerate()
+        .map(|(style, (optimizer, costs))| (optimizer.label.clone(), style, costs))
+        .filter(|(_, _, costs): &(_, _, Vec<f64>)| !costs.is_empty())
+        .collect();
+    if groups.is_empty() {
+        return None;
+    }
+    let reached = reached(groups.iter().map(|(label, _, costs)| (label, costs)));
+    let budgets = targets.iter().map(|(problem, _)| problem.budget as f64);
+    let end = budgets.fold(10.0, f64::max);
+    Some(Chart {
+        name: "run-time-distribution".to_owned(),
+        title: "Share of runs at their target".to_owned(),
+        caption: format!(
+            "Empirical distribution of the evaluations to the target over all runs on the {} problems with \
+             a target. A curve that ends below 1 says that not all runs got there within the budget.",
+            targets.len()
+        ),
+        alt: format!("Step curves of the share of runs at their target. Reached: {reached}."),
+        panels: vec![Panel::Curves(Curves {
+            title: String::new(),
+            x: Coordinate::new("gradient evaluations", Scale::Log).within(1.0, 1.3 * end),
+            y: Coordinate::new("share of runs at target", Scale::Linear).within(0.0, 1.04),
+            series: distribution(groups, 1.0, end),
+            references: Vec::new(),
+        })],
+        size: None,
+    })
+}
+
+/// The performance profile (Dolan and Moré 2002) over problems with a target: for each optimizer the
+/// share of problems on which its median cost to the target is at most τ times the best one's.
+/// `None` with fewer than two such problems.
+pub fn performance_profile(results: &Results) -> Option<Chart> {
+    let profile::Performance {
+        problems,
+        costs,
+        profiles,
+    } = profile::performance(results)?;
+    let steps: Vec<Vec<(f64, f64)>> = profiles.iter().map(Ecdf::steps).collect();
+    let end = 1.3
+        * steps
+            .iter()
+            .flatten()
+            .map(|(ratio, _)| *ratio)
+            .fold(2.0, f64::max);
+    let series = results
+        .optimizers
+        .iter()
+        .zip(&steps)
+        .enumerate()
+        .map(|(style, (optimizer, steps))| staircase(&optimizer.label, style, steps, 1.0, end))
+        .collect();
+    let labels = results.optimizers.iter().map(|optimizer| &optimizer.label);
+    let solved = reached(labels.zip(&costs));
+    Some(Chart {
+        name: "performance-profile".to_owned(),
+        title: "Performance profile".to_owned(),
+        caption: format!(
+            "Share of the {} problems with a target on which the median cost to the target is at most τ \
+             times the lowest one. The value at τ = 1 is the share of problems won, the right end the \
+             share solved within the budget.",
+            problems
+        ),
+        alt: format!("Step curves of the performance profile. Problems solved: {solved}."),
+        panels: vec![Panel::Curves(Curves {
+            title: String::new(),
+            x: Coordinate::new("τ, cost relative to the best", Scale::Log).within(1.0, end),
+            y: Coordinate::new("share of problems", Scale::Linear).within(0.0, 1.04),
+            series,
+            references: Vec::new(),
+        })],
+        size: None,
+    })
+}
+
+/// For each label how many of its costs are finite, in words.
+fn reached<'a>(costs: impl Iterator<Item = (&'a String, &'a Vec<f64>)>) -> String {
+    costs
+        .map(|(label, costs)| {
+            let count = costs.iter().filter(|cost| cost.is_finite()).count();
+            format!("{label} {count} of {}", costs.len())
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn distribution(groups: Vec<(String, usize, Vec<f64>)>, start: f64, end: f64) -> Vec<Series> {
+    groups
+        .into_iter()
+        .filter_map(|(label, style, values)| {
+            let steps = Ecdf::new(&values).ok()?.steps();
+            Some(staircase(&label, style, &steps, start, end))
+        })
+        .collect()
+}
+
+/// The steps of a distribution function, from zero at `start` on to its last value at `end`.
+fn staircase(label: &str, style: usize, steps: &[(f64, f64)], start: f64, end: f64) -> Series {
+    let last = steps.last().map_or(0.0, |(_, share)| *share);
+    let points = std::iter::once((start, 0.0))
+        .chain(steps.iter().copied())
+        .chain([(end, last)])
+        .map(|(x, y)| Point { x, y })
+        .collect();
+    Series {
+        joint: Joint::Steps,
+        ..Series::new(label, style, points)
+    }
+}
+
+/// One estimated effect with its interval, for [`effects`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// What was changed, for example `S3 accuracy on the first batch only`.
+    pub label: String,
+    /// The effect.
+    pub estimate: Option<f64>,
+    /// The interval's ends.
+    pub interval: [f64; 2],
+}
+
+/// One-at-a-time effects with their intervals, one per row, such as how far each discrepancy of a
+/// published code moves a result; zero means none.
+pub fn effects(name: &str, title: &str, quantity: &str, effects: &[Effect]) -> Chart {
+    let clear = effects
+        .iter()
+        .filter(|effect| effect.interval[0] > 0.0 || effect.interval[1] < 0.0)
+        .map(|effect| effect.label.as_str())
+        .collect::<Vec<_>>();
+    Chart {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        caption: format!(
+            "{quantity} when one thing at a time is changed. Bars are intervals; one that crosses the \
+             dashed line at zero is compatible with no effect."
+        ),
+        alt: format!(
+            "Effects with intervals, {} rows. Clear of zero: {}.",
+            effects.len(),
+            if clear.is_empty() {
+                "none".to_owned()
+            } else {
+                clear.join(", ")
+            }
+        ),
+        panels: vec![Panel::Intervals(Intervals {
+            title: String::new(),
+            x: Coordinate::new(quantity, Scale::Linear),
+            rows: effects
+                .iter()
+                .map(|effect| Interval {
+                    label: effect.label.clone(),
+                    style: 0,
+                    estimate: effect.estimate,
+                    low: effect.interval[0],
+                    high: effect.interval[1],
+                })
+                .collect(),
+            neutral: Some(0.0),
+        })],
+        size: None,
+    }
+}
+
+/// A named curve with an optional interval, for [`cost`] and [`sensitivity`](super::sensitivity()).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// Its name.
+    pub label: String,
+    /// Its values: x, estimate, and the interval's ends where there is one.
+    pub values: Vec<(f64, f64, Option<[f64; 2]>)>,
+}
+
+/// The cost of one step against a size such as the dimension or the history.
+pub fn cost(name: &str, title: &str, size: &str, unit: &str, curves: &[Curve]) -> Chart {
+    let caption = format!(
+        "{} of one step against {size}, counted. Both axes are logarithmic: a straight line of slope p is \
+         a cost that grows as the p-th power of the size.",
+        capitalized(unit)
+    );
+    log_log(name, title, size, unit, &caption, curves)
+}
+
+pub(super) fn log_log(
+    name: &str,
+    title: &str,
+    x: &str,
+    y: &str,
+    caption: &str,
+    curves: &[Curve],
+) -> Chart {
+    let series: Vec<Series> = curves
+        .iter()
+        .enumerate()
+        .map(|(style, curve)| Series {
+            band: curve
+                .values
+                .iter()
+                .filter_map(|(x, _, interval)| {
+                    interval.map(|[low, high]| super::chart::Band { x: *x, low, high })
+                })
+                .collect(),
+            ..Series::new(
+                &curve.label,
+                style,
+                curve
+                    .values
+                    .iter()
+                    .map(|&(x, y, _)| Point { x, y })
+                    .collect(),
+            )
+        })
+        .collect();
+    let ends = series
+        .iter()
+        .filter_map(|series| {
+            let (first, last) = (series.points.first()?, series.points.last()?);
+            Some(format!(
+                "{} from {:.3e} to {:.3e}",
+                series.label, first.y, last.y
+            ))
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    Chart {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        caption: caption.to_owned(),
+        alt: format!("Line chart of {y} against {x}, both logarithmic: {ends}."),
+        panels: vec![Panel::Curves(Curves {
+            title: String::new(),
+            x: Coordinate::new(x, Scale::Log),
+            y: Coordinate::new(y, Scale::Log),
+            series,
+            references: Vec::new(),
+        })],
+        size: None,
+    }
+}
+
+/// Paths of optimizers over the level lines of a function of two variables, from start to end.
+pub fn trajectories(name: &str, title: &str, grid: Grid, paths: Vec<Series>) -> Chart {
+    let levels = levels(&grid, 12);
+    let ends = paths
+        .iter()
+        .filter_map(|path| {
+            let end = path.points.last()?;
+            Some(format!(
+                "{} ends at ({:.3}, {:.3})",
+                path.label, end.x, end.y
+            ))
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    let marked = if paths.iter().any(|path| !path.marks.is_empty()) {
+        " A hollow diamond marks the first change of phase."
+    } else {
+        ""
+    };
+    Chart {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        caption: format!(
+            "Paths from the start over lines of equal function value, spaced evenly in the logarithm of \
+             the height above the lowest value shown; darker is higher.{marked}"
+        ),
+        alt: format!("Contour plot with paths: {ends}."),
+        panels: vec![Panel::Contours(Contours {
+            title: String::new(),
+            x_label: "x₁".to_owned(),
+            y_label: "x₂".to_owned(),
+            grid,
+            levels,
+            paths,
+        })],
+        size: None,
+    }
+}
+
+/// A loss surface over two directions.
+pub fn surface(name: &str, title: &str, height: &str, grid: Grid) -> Chart {
+    Chart {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        caption: format!(
+            "{} over two random directions, normalised filter by filter (Li et al. 2018); the trained \
+             network is at (0, 0); darker is higher.",
+            capitalized(height)
+        ),
+        alt: format!("Surface of {height} over two directions."),
+        panels: vec![Panel::Surface(Surface {
+            title: String::new(),
+            x_label: "first direction".to_owned(),
+            y_label: "second direction".to_owned(),
+            z_label: height.to_owned(),
+            grid,
+        })],
+        size: None,
+    }
+}
+
+/// `count` levels between the lowest and the highest value, evenly spaced in the logarithm of the
+/// height above the lowest, over three decades.
+fn levels(grid: &Grid, count: usize) -> Vec<f64> {
+    let values = || {
+        grid.values
+            .iter()
+            .flatten()
+            .copied()
+            .filter(|value| value.is_finite())
+    };
+    let low = values().fold(f64::INFINITY, f64::min);
+    let high = values().fold(f64::NEG_INFINITY, f64::max);
+    if !(low < high) {
+        return Vec::new();
+    }
+    (0..count)
+        .map(|i| low + (high - low) * 10f64.powf(-3.0 * (count - i) as f64 / (count + 1) as f64))
+        .collect()
+}

@@ -1,0 +1,33 @@
+//! Charts, drawn by plotters in one style, as SVG, PNG and PDF.
+//!
+//! A chart is plain data ([`Chart`]); functions here make charts of results, and [`Chart::render`]
+//! draws any chart. The same chart always gives the same bytes.
+
+mod axis;
+mod chart;
+mod comparison;
+mod convergence;
+mod draw;
+mod error;
+mod export;
+mod faults;
+mod ranking;
+
+mod sensitivity;
+mod style;
+
+pub use chart::{
+    Band, Cell, Chart, Contours, Coordinate, Curves, Grid, Heat, Interval, Intervals, Joint, Panel,
+    Point, Reference, Scale, Series, Surface,
+};
+pub use comparison::{
+    Curve, Effect, cost, effects, evaluations_to_target, performance_profile,
+    run_time_distribution, surface, trajectories,
+};
+pub use convergence::{convergence, problems_side_by_side, scale, side_by_side};
+pub use error::{Error, Result};
+pub use export::Format;
+pub use faults::fault_effects;
+pub use ranking::{fault_ranks, ranking_map};
+pub use sensitivity::sensitivity;
+pub use style::{DASHES, PALETTE};

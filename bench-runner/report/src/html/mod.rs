@@ -1,0 +1,166 @@
+//! The HTML report: one file that needs no network, with static figures that a script makes
+//! interactive where there is one.
+
+mod data;
+mod methods;
+
+use bench_analysis::summary::Row;
+use bench_experiment::store::{Manifest, ProblemInfo, Results};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::contents::{Finding, READING, Report};
+use crate::error::Result;
+use crate::figure::Chart;
+use crate::name::file_stem;
+use crate::page::{STYLE, render};
+use crate::table::Table;
+use crate::{number, summary};
+
+const TEMPLATE: &str = include_str!("../../templates/report.html");
+const SCRIPT: &str = include_str!("../../templates/report.js");
+
+/// What the template is filled in with.
+#[derive(Serialize)]
+struct Page<'a> {
+    style: &'static str,
+    script: &'static str,
+    results: &'a Results,
+    manifest: &'a Manifest,
+    findings: &'a [Finding],
+    reading: &'static str,
+    formats: Vec<&'static str>,
+    criteria: Vec<String>,
+    arms: Vec<&'a str>,
+    discrepancies: Vec<methods::Listed>,
+    checklist: Vec<methods::Answer>,
+    choices: Vec<[String; 4]>,
+    overview: Table,
+    sections: Vec<Section>,
+    extra: Vec<Figure>,
+    common: String,
+    records: String,
+    command: String,
+}
+
+/// A problem's part of the page.
+#[derive(Serialize)]
+struct Section {
+    id: String,
+    label: String,
+    arm: String,
+    title: String,
+    goal: String,
+    loss_name: String,
+    dimension: String,
+    data: Vec<String>,
+    table: Table,
+    /// The first is drawn in the page, all are linked as files.
+    figures: Vec<Figure>,
+    curves: String,
+}
+
+#[derive(Serialize)]
+struct Figure {
+    name: String,
+    title: String,
+    caption: String,
+    /// Empty where the page only links to the files.
+    svg: String,
+}
+
+impl Figure {
+    fn drawn(chart: &Chart) -> Result<Self> {
+        Ok(Self {
+            svg: chart.svg()?,
+            ..Self::linked(chart)
+        })
+    }
+
+    fn linked(chart: &Chart) -> Self {
+        Self {
+            name: chart.name.clone(),
+            title: chart.title.clone(),
+            caption: chart.caption.clone(),
+            svg: String::new(),
+        }
+    }
+}
+
+/// Makes the page. `charts` holds each problem's own charts, in the order of the problems, `extra`
+/// those of the suite as a whole.
+pub(super) fn page(
+    report: &Report<'_>,
+    rows: &[Row],
+    charts: &[Vec<Chart>],
+    extra: &[Chart],
+) -> Result<String> {
+    let Report {
+        results,
+        manifest,
+        findings,
+        formats,
+        ..
+    } = *report;
+    let sections = results
+        .problems
+        .par_iter()
+        .zip(charts)
+        .map(|(problem, charts)| section(results, problem, rows, charts))
+        .collect::<Result<Vec<Section>>>()?;
+    let page = Page {
+        style: STYLE,
+        script: SCRIPT,
+        results,
+        manifest,
+        findings,
+        reading: READING,
+        formats: formats.iter().map(|format| format.extension()).collect(),
+        criteria: data::criteria(results),
+        arms: data::arms(results),
+        discrepancies: methods::discrepancies(results),
+        checklist: methods::checklist(report),
+        choices: summary::choices(results),
+        overview: summary::overview(results, rows),
+        sections,
+        extra: extra.iter().map(Figure::drawn).collect::<Result<_>>()?,
+        common: embedded(&data::common(results))?,
+        records: embedded(&data::runs(results))?,
+        command: manifest.command.join(" "),
+    };
+    render("report.html", TEMPLATE, &page)
+}
+
+fn section(
+    results: &Results,
+    problem: &ProblemInfo,
+    rows: &[Row],
+    charts: &[Chart],
+) -> Result<Section> {
+    let figures = charts
+        .iter()
+        .enumerate()
+        .map(|(index, chart)| match index {
+            0 => Figure::drawn(chart),
+            _ => Ok(Figure::linked(chart)),
+        })
+        .collect::<Result<_>>()?;
+    Ok(Section {
+        id: file_stem(&problem.label),
+        label: problem.label.clone(),
+        arm: problem.suite.clone(),
+        title: problem.title.clone(),
+        goal: summary::goal(problem),
+        loss_name: problem.loss_name.clone(),
+        dimension: number::whole(problem.dimension as f64),
+        data: problem.data.clone(),
+        table: summary::table(rows, problem),
+        figures,
+        curves: embedded(&data::curves(results, problem))?,
+    })
+}
+
+/// JSON for a `script` element, which only the text `</` could end.
+fn embedded(value: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string(value)?.replace("</", "<\\/"))
+}

@@ -1,0 +1,36 @@
+//! What people read: the HTML report, tables in Markdown, LaTeX and CSV, figures, and text for the terminal.
+//!
+//! Everything here is made of results and what the analysis says of them; the same input gives the same bytes.
+
+pub mod catalogue;
+mod comparison;
+mod contact_sheet;
+mod contents;
+mod csv;
+pub mod discrepancy;
+mod error;
+pub mod figure;
+mod files;
+mod gallery;
+mod html;
+mod name;
+pub mod number;
+mod page;
+mod reference;
+mod report;
+mod summary;
+mod table;
+mod terminal;
+mod verdicts;
+
+pub use comparison::comparison_text;
+pub use contact_sheet::contact_sheet;
+pub use contents::{Finding, Report};
+pub use error::{Error, Result};
+pub use files::write_files;
+pub use gallery::{Drawn, gallery};
+pub use name::file_stem;
+pub use reference::{check_text, replay_text};
+pub use table::Table;
+pub use terminal::terminal_table;
+pub use verdicts::verdicts;

@@ -1,0 +1,193 @@
+//! A report: tables, charts and the page, of one result set.
+
+use std::path::{Path, PathBuf};
+
+use bench_analysis::summary::{Row, summarize};
+use bench_analysis::{Quantity, counted};
+use bench_experiment::store::{ProblemInfo, Results};
+use rayon::prelude::*;
+
+use crate::contents::{READING, Report};
+use crate::error::Result;
+use crate::figure::{self, Chart, Format};
+use crate::files::write_files;
+use crate::name::file_stem;
+use crate::table::Table;
+use crate::{csv, html, summary};
+
+impl Report<'_> {
+    /// All files with their places in the report's folder, `index.html` first.
+    ///
+    /// # Errors
+    /// When a chart cannot be drawn or converted.
+    pub fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        let results = self.results;
+        let rows = summarize(results);
+        let charts: Vec<Vec<Chart>> = results
+            .problems
+            .iter()
+            .map(|problem| problem_charts(results, problem))
+            .collect();
+        let mut overall: Vec<Chart> = self.extra.to_vec();
+        overall.extend(figure::performance_profile(results));
+        let page = html::page(self, &rows, &charts, &overall)?;
+        let mut files: Vec<(PathBuf, Vec<u8>)> = [
+            ("index.html", page),
+            ("summary.md", markdown(self, &rows)),
+            ("summary.tex", latex(results, &rows)),
+            ("summary.csv", csv::summary(&rows)),
+            ("runs.csv", csv::runs(results)),
+        ]
+        .map(|(name, text)| (name.into(), text.into_bytes()))
+        .to_vec();
+        let all: Vec<&Chart> = overall.iter().chain(charts.iter().flatten()).collect();
+        let drawn: Vec<Vec<(String, Vec<u8>)>> = all
+            .par_iter()
+            .map(|chart| chart.files(self.formats))
+            .collect::<figure::Result<_>>()?;
+        let figures = Path::new("figures");
+        let drawn = drawn.into_iter().flatten();
+        files.extend(drawn.map(|(name, bytes)| (figures.join(name), bytes)));
+        Ok(files)
+    }
+
+    /// The files of a report that is to stay small, for a repository: the summaries, the list of runs, and
+    /// of each problem the chart that the summary shows, as SVG; from the results beside them
+    /// everything else can be made.
+    ///
+    /// # Errors
+    /// When a chart cannot be drawn.
+    pub fn small_files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        let small = Report {
+            formats: &[Format::Svg],
+            ..*self
+        };
+        let stems: Vec<String> = self
+            .results
+            .problems
+            .iter()
+            .map(|problem| main_chart(self.results, problem).name)
+            .collect();
+        let kept = |path: &Path| {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            match path.extension() {
+                Some(extension) if extension == "html" => false,
+                Some(extension) if extension == "svg" => stems.iter().any(|name| *name == stem),
+                _ => true,
+            }
+        };
+        let mut files = small.files()?;
+        files.retain(|(path, _)| kept(path));
+        Ok(files)
+    }
+
+    /// Writes all files into `folder` and returns their paths, `index.html` first.
+    ///
+    /// # Errors
+    /// When a chart cannot be drawn or a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        write_files(folder, self.files()?)
+    }
+}
+
+/// The chart of a problem that its summary shows.
+fn main_chart(results: &Results, problem: &ProblemInfo) -> Chart {
+    figure::convergence(
+        results,
+        problem,
+        Quantity::GradientEvaluations,
+        Quantity::Loss,
+    )
+}
+
+/// The charts of one problem: the loss over each cost, then what else was measured.
+fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
+    let has_gradient_norms = counted::is_measured(results, &problem.label, Quantity::GradientNorm);
+    let mut charts: Vec<Chart> = Quantity::AXES
+        .into_iter()
+        .map(|axis| figure::convergence(results, problem, axis, Quantity::Loss))
+        .collect();
+    let authors = [Quantity::Loss, Quantity::Accuracy];
+    charts.extend(figure::side_by_side(
+        results,
+        problem,
+        &authors,
+        Quantity::Epoch,
+    ));
+    if has_gradient_norms {
+        let axis = Quantity::GradientEvaluations;
+        charts.push(figure::convergence(
+            results,
+            problem,
+            axis,
+            Quantity::GradientNorm,
+        ));
+    }
+    charts.extend(figure::evaluations_to_target(results, problem));
+    charts
+}
+
+fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
+    let Report {
+        results, manifest, ..
+    } = *report;
+    let mut text = format!("# {}\n\n{}\n\n", results.suite, results.description);
+    for caveat in &results.caveats {
+        text.push_str(&format!("> **Note:** {caveat}\n\n"));
+    }
+    if !manifest.complete {
+        text.push_str("> **Note:** not all planned runs are in these results.\n\n");
+    }
+    text.push_str(READING);
+    text.push('\n');
+    for problem in &results.problems {
+        text.push_str(&format!(
+            "\n## {}\n\nLoss: {}. {} parameters. {}\n\n{}",
+            problem.title,
+            problem.loss_name,
+            problem.dimension,
+            summary::goal(problem),
+            summary::table(rows, problem).markdown()
+        ));
+        if report.formats.contains(&Format::Svg) {
+            let chart = main_chart(results, problem);
+            let alt = chart.alt.replace(['[', ']'], "");
+            text.push_str(&format!(
+                "\n![{alt}](figures/{}.svg)\n\n{}\n",
+                chart.name, chart.caption
+            ));
+        }
+    }
+    if let Some(tuning) = &results.tuning {
+        let headers = [
+            "problem",
+            "optimizer",
+            "chosen",
+            "trials: median final loss",
+        ];
+        let table = Table {
+            headers: headers.map(str::to_owned).to_vec(),
+            rows: summary::choices(results)
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+        };
+        text.push_str(&format!(
+            "\n## Settings that were chosen\n\n{}\n\n{}",
+            summary::effort(tuning),
+            table.markdown()
+        ));
+    }
+    text
+}
+
+fn latex(results: &Results, rows: &[Row]) -> String {
+    let mut text = String::from("% Needs \\usepackage{booktabs}.\n");
+    for problem in &results.problems {
+        let caption = format!("{}. {}", problem.title, summary::goal(problem));
+        let label = format!("tab:{}", file_stem(&problem.label));
+        text.push_str(&summary::table(rows, problem).latex(&caption, &label));
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,169 @@
+//! The tables of a report.
+
+use bench_analysis::summary::{Row, Spread};
+use bench_experiment::store::{ProblemInfo, Results, TuningSummary};
+
+use crate::number;
+use crate::table::Table;
+
+/// A median with its interval.
+fn spread_text(spread: Spread, number: fn(f64) -> String) -> String {
+    match spread.interval {
+        Some(interval) if interval.low == interval.high => number(spread.median),
+        Some(interval) => format!(
+            "{} [{}, {}]",
+            number(spread.median),
+            number(interval.low),
+            number(interval.high)
+        ),
+        None => number(spread.median),
+    }
+}
+
+/// The overview of the optimizers over all problems.
+pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
+    let headers = [
+        "optimizer",
+        "mean rank by final loss",
+        "problems",
+        "lowest loss on",
+        "runs that reached the target",
+        "runs that diverged or failed",
+        "training time (s)",
+    ];
+    let rows = bench_analysis::summary::overview(results, rows)
+        .into_iter()
+        .map(|own| {
+            vec![
+                own.optimizer,
+                format!("{:.2}", own.mean_rank),
+                own.problems.to_string(),
+                own.best.to_string(),
+                format!("{}/{}", own.reached, own.with_target),
+                format!("{}/{}", own.lost, own.runs),
+                number::short(own.seconds),
+            ]
+        })
+        .collect();
+    Table {
+        headers: headers.map(str::to_owned).to_vec(),
+        rows,
+    }
+}
+
+/// Whether any optimizer has a perplexity on `problem`.
+pub(super) fn has_perplexity(rows: &[Row], problem: &ProblemInfo) -> bool {
+    rows.iter()
+        .any(|row| row.problem == problem.label && row.word_perplexity.is_some())
+}
+
+/// What counts as solved, in words.
+pub(super) fn goal(problem: &ProblemInfo) -> String {
+    let budget = number::whole(problem.budget as f64);
+    match problem.target {
+        Some(target) => format!(
+            "Target: a loss of at most {}. Budget: {budget} evaluations.",
+            number::short(target)
+        ),
+        None => format!("No target. Budget: {budget} evaluations."),
+    }
+}
+
+/// The summary of one problem as a table.
+pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
+    let mut headers = vec!["optimizer", "final loss"];
+    if problem.has_accuracy {
+        headers.push("test accuracy");
+    }
+    let has_perplexity = has_perplexity(rows, problem);
+    if has_perplexity {
+        headers.push("perplexity per word");
+    }
+    if problem.target.is_some() {
+        headers.extend(["evaluations to target", "reached"]);
+    }
+    headers.extend(["gradient evaluations", "time (s)", "diverged"]);
+    let text = |spread: &Option<Spread>, number: fn(f64) -> String| {
+        spread.map_or_else(|| "–".to_owned(), |spread| spread_text(spread, number))
+    };
+    let rows = rows
+        .iter()
+        .filter(|row| row.problem == problem.label)
+        .map(|row| {
+            let mut cells = vec![row.optimizer.clone(), text(&row.loss, number::short)];
+            if problem.has_accuracy {
+                cells.push(text(&row.accuracy, number::percent));
+            }
+            if has_perplexity {
+                cells.push(text(&row.word_perplexity, number::short));
+            }
+            if problem.target.is_some() {
+                cells.push(text(&row.to_target, number::whole));
+                cells.push(format!("{}/{}", row.reached, row.runs));
+            }
+            cells.push(
+                row.evaluations
+                    .map_or_else(|| "–".to_owned(), |spread| number::whole(spread.median)),
+            );
+            cells.push(
+                row.seconds
+                    .map_or_else(|| "–".to_owned(), |spread| number::short(spread.median)),
+            );
+            cells.push(unfinished(row));
+            cells
+        })
+        .collect();
+    Table {
+        headers: headers.into_iter().map(str::to_owned).collect(),
+        rows,
+    }
+}
+
+/// The choices of settings: problem, optimizer, what was chosen, and every trial with what it was judged
+/// by. Empty where nothing was chosen.
+pub(super) fn choices(results: &Results) -> Vec<[String; 4]> {
+    let choices = results.tuning.iter().flat_map(|tuning| &tuning.choices);
+    choices
+        .map(|choice| {
+            let trials: Vec<String> = choice
+                .trials
+                .iter()
+                .map(|(setting, loss)| {
+                    format!(
+                        "{setting}: {}",
+                        number::short(loss.unwrap_or(f64::INFINITY))
+                    )
+                })
+                .collect();
+            [
+                choice.problem.clone(),
+                choice.optimizer.clone(),
+                choice.setting.clone(),
+                trials.join("; "),
+            ]
+        })
+        .collect()
+}
+
+/// What choosing the settings took.
+pub(super) fn effort(tuning: &TuningSummary) -> String {
+    format!(
+        "Every optimizer tried the same number of settings, with seeds of their own, judged on training data held out \
+         for it: {} runs, {} evaluations, {} s of training beside those reported.",
+        number::whole(tuning.runs as f64),
+        number::whole(tuning.evaluations as f64),
+        number::short(tuning.seconds)
+    )
+}
+
+/// How many runs did not complete, by kind.
+pub(super) fn unfinished(row: &Row) -> String {
+    let mut text = format!("{}/{}", row.diverged, row.runs);
+    if row.failed > 0 {
+        text.push_str(&format!(" + {} failed", row.failed));
+    }
+    if row.interrupted > 0 {
+        text.push_str(&format!(" + {} interrupted", row.interrupted));
+    }
+    text
+}

@@ -1,0 +1,160 @@
+//! The summary for the terminal.
+
+use bench_analysis::summary::{Row, Spread, summarize};
+use bench_analysis::{Quantity, curve};
+use bench_experiment::run::RunRecord;
+use bench_experiment::store::{ProblemInfo, Results};
+
+use crate::table::Table;
+use crate::{number, summary};
+
+/// Characters of a sparkline.
+const SPARK: usize = 12;
+
+/// The summary of all problems in lines of at most `width` characters: for each optimizer the median
+/// final loss, accuracy, perplexity per word, evaluations to the target, runs that diverged, and the median loss over
+/// gradient evaluations as a sparkline.
+pub fn terminal_table(results: &Results, width: usize) -> String {
+    let rows = summarize(results);
+    let mut text = String::new();
+    for problem in &results.problems {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        for line in wrapped(
+            &format!("{}. {}", problem.title, summary::goal(problem)),
+            width,
+        ) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text.push_str(&table(results, problem, &rows).plain(width));
+    }
+    for caveat in &results.caveats {
+        for line in wrapped(&format!("Note: {caveat}"), width) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
+    let mut headers = vec!["optimizer", "final loss"];
+    if problem.has_accuracy {
+        headers.push("accuracy");
+    }
+    let has_perplexity = summary::has_perplexity(rows, problem);
+    if has_perplexity {
+        headers.push("per word");
+    }
+    if problem.target.is_some() {
+        headers.extend(["to target", "reached"]);
+    }
+    headers.extend(["diverged", "loss curve"]);
+    let median = |spread: Option<Spread>, number: fn(f64) -> String| {
+        spread.map_or_else(|| "–".to_owned(), |spread| number(spread.median))
+    };
+    let curves: Vec<Vec<f64>> = rows
+        .iter()
+        .filter(|row| row.problem == problem.label)
+        .map(|row| loss_curve(results, row))
+        .collect();
+    let positive = || {
+        curves
+            .iter()
+            .flatten()
+            .copied()
+            .filter(|y| *y > 0.0 && y.is_finite())
+    };
+    let low = positive().fold(f64::INFINITY, f64::min);
+    // A curve that diverges must not flatten the others.
+    let start = curves
+        .iter()
+        .filter_map(|curve| curve.first().copied())
+        .fold(0.0, f64::max);
+    let high = positive().fold(0.0, f64::max).min(10.0 * start);
+    let rows = rows
+        .iter()
+        .filter(|row| row.problem == problem.label)
+        .zip(&curves)
+        .map(|(row, curve)| {
+            let mut cells = vec![row.optimizer.clone(), median(row.loss, number::short)];
+            if problem.has_accuracy {
+                cells.push(median(row.accuracy, number::percent));
+            }
+            if has_perplexity {
+                cells.push(median(row.word_perplexity, number::short));
+            }
+            if problem.target.is_some() {
+                cells.push(median(row.to_target, number::whole));
+                cells.push(format!("{}/{}", row.reached, row.runs));
+            }
+            cells.push(summary::unfinished(row));
+            cells.push(sparkline(curve, low, high));
+            cells
+        })
+        .collect();
+    Table {
+        headers: headers.into_iter().map(str::to_owned).collect(),
+        rows,
+    }
+}
+
+/// The median loss at [`SPARK`] evenly spaced measurements.
+fn loss_curve(results: &Results, row: &Row) -> Vec<f64> {
+    let runs: Vec<&RunRecord> = results.runs(&row.problem, &row.optimizer).collect();
+    curve::summarize(&runs, Quantity::GradientEvaluations, Quantity::Loss, SPARK)
+        .into_iter()
+        .map(|at| at.median)
+        .collect()
+}
+
+/// The values as blocks of eight heights, on a log scale from `low` to `high`;
+/// `!` stands for a value that is not finite.
+fn sparkline(values: &[f64], low: f64, high: f64) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    values
+        .iter()
+        .map(|&y| {
+            if !y.is_finite() {
+                return '!';
+            }
+            let height = match y {
+                _ if low >= high => 0.5,
+                y if y > 0.0 => (y / low).ln() / (high / low).ln(),
+                _ => 0.0,
+            };
+            BLOCKS[((height * 7.0).round() as usize).min(7)]
+        })
+        .collect()
+}
+
+/// Breaks `text` between words into lines of at most `width` characters.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sparklines_span_the_common_range() {
+        assert_eq!(
+            sparkline(&[1e4, 1e2, 1.0, f64::INFINITY, 0.0], 1.0, 1e4),
+            "█▅▁!▁"
+        );
+        assert_eq!(sparkline(&[3.0, 3.0], 3.0, 3.0), "▅▅");
+    }
+}

@@ -1,0 +1,38 @@
+//! What a command line names: experiments, reports, scales.
+
+use std::path::{Path, PathBuf};
+
+use bench_experiment::spec::{Experiment, Scale, Suite};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::error::Result;
+
+/// A built-in suite by its name, or an experiment file.
+pub fn experiment(name: &str) -> Result<Experiment> {
+    let path = Path::new(name);
+    let is_toml = path
+        .extension()
+        .is_some_and(|extension| extension == "toml");
+    Ok(if is_toml || path.is_file() {
+        Experiment::read(path)?
+    } else {
+        Suite::find(name)?
+            .experiment()
+            .map_err(bench_experiment::Error::from)?
+    })
+}
+
+/// The result file of a report's folder, or the file itself.
+pub fn results_file(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join("results.parquet")
+    } else {
+        path.into()
+    }
+}
+
+/// Parses `--scale`.
+pub fn scale() -> impl TypedValueParser<Value = Scale> {
+    let values = Scale::ALL.map(|(scale, about)| PossibleValue::new(scale.name()).help(about));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Scale>())
+}

@@ -1,0 +1,27 @@
+//! The options that several commands make a session of.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bench_experiment::memory;
+use bench_experiment::session::Options;
+use bench_experiment::sweep::DeviceSpec;
+
+use super::terminal::cores;
+
+/// The time between two checkpoints of a run, unless the user says otherwise.
+pub const CHECKPOINT_SECONDS: u64 = 60;
+
+/// A session on the CPU with the usual settings.
+pub fn options(store: &Path, threads: Option<u16>) -> Options {
+    Options {
+        command: std::env::args().collect(),
+        device: DeviceSpec::cpu(),
+        threads: threads.map_or_else(cores, usize::from),
+        jobs: None,
+        memory: memory::budget(),
+        store: store.into(),
+        checkpoint: Some(Duration::from_secs(CHECKPOINT_SECONDS)),
+        fresh: false,
+    }
+}
