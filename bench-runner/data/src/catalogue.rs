@@ -186,8 +186,8 @@ impl Catalogue {
     /// The datasets of the project's `datasets.toml`.
     ///
     /// ```
-    /// # fn main() -> bench_runner::data::Result<()> {
-    /// let catalogue = bench_runner::data::Catalogue::built_in()?;
+    /// # fn main() -> bench_data::Result<()> {
+    /// let catalogue = bench_data::Catalogue::built_in()?;
     /// assert_eq!(catalogue.get("cifar10")?.shape, Some([3, 32, 32]));
     /// let error = catalogue.get("cifar-10").unwrap_err().to_string();
     /// assert!(error.contains("did you mean `cifar10`?"));

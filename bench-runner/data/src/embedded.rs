@@ -16,7 +16,7 @@ const MOBY_DICK: &[u8] = include_bytes!("../assets/moby_dick.parquet");
 /// images), the others to train (1438). Pixel values are scaled to [0, 1].
 ///
 /// ```
-/// let digits = bench_runner::data::digits().unwrap();
+/// let digits = bench_data::digits().unwrap();
 /// assert_eq!((digits.train.len(), digits.test.len()), (1438, 359));
 /// assert_eq!(digits.train.shape(), (1, 8, 8));
 /// ```
@@ -49,7 +49,7 @@ pub fn digits() -> Result<Splits<ImageSet>> {
 /// 5 % to validate, the rest to test.
 ///
 /// ```
-/// let text = bench_runner::data::moby_dick().unwrap();
+/// let text = bench_data::moby_dick().unwrap();
 /// assert!(text.train.starts_with("CHAPTER 1. Loomings.\n\nCall me Ishmael."));
 /// assert!(text.test.contains("rolled on as it rolled five thousand years ago"));
 /// ```

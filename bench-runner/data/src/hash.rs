@@ -13,7 +13,7 @@ use crate::{Error, Result};
 ///
 /// ```
 /// assert_eq!(
-///     bench_runner::data::sha256(b"abc"),
+///     bench_data::sha256(b"abc"),
 ///     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // FIPS 180-2, B.1
 /// );
 /// ```

@@ -21,8 +21,8 @@ use crate::{
 /// The catalogue with access to its files.
 ///
 /// ```
-/// # fn main() -> bench_runner::data::Result<()> {
-/// use bench_runner::data::{Catalogue, Hub, Library};
+/// # fn main() -> bench_data::Result<()> {
+/// use bench_data::{Catalogue, Hub, Library};
 ///
 /// let library = Library::new(Catalogue::built_in()?, Hub::from_env()?);
 /// let digits = library.images("digits")?;

@@ -12,9 +12,9 @@ use bench_stats::random::{Stream, shuffle, stream, subset};
 /// can resume at any step.
 ///
 /// ```
-/// use bench_runner::data::BatchOrder;
+/// use bench_data::BatchOrder;
 ///
-/// # fn main() -> bench_runner::data::Result<()> {
+/// # fn main() -> bench_data::Result<()> {
 /// let order = BatchOrder::new(0, 10, 4, false)?;
 /// assert_eq!(order.batches_per_epoch(), 3);
 /// let epoch = order.epoch(7);

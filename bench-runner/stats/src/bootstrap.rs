@@ -21,14 +21,14 @@ use crate::{Error, Estimate, Interval, Result};
 /// [`median_interval`](crate::median_interval) there.
 ///
 /// ```
-/// use bench_runner::stats::{Bootstrap, median};
+/// use bench_stats::{Bootstrap, median};
 ///
 /// let bootstrap = Bootstrap::default();
 /// let estimate = bootstrap.percentile(&[3.0, 1.0, 2.0, f64::INFINITY, 2.5], median)?;
 /// assert_eq!(estimate.value, 2.5);
 /// assert_eq!(estimate.interval.low, 1.0);
 /// assert_eq!(estimate.interval.high, f64::INFINITY);
-/// # Ok::<(), bench_runner::stats::Error>(())
+/// # Ok::<(), bench_stats::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {
@@ -139,13 +139,13 @@ impl Bootstrap {
     /// it says how the statistic varies over seeds, for these tasks.
     ///
     /// ```
-    /// use bench_runner::stats::{Bootstrap, interquartile_mean};
+    /// use bench_stats::{Bootstrap, interquartile_mean};
     ///
     /// let tasks = [vec![0.91, 0.93, 0.92], vec![0.64, 0.70, 0.67]];
     /// let iqm = |tasks: &[Vec<f64>]| interquartile_mean(&tasks.concat());
     /// let estimate = Bootstrap::default().stratified(&tasks, iqm)?;
     /// assert!(estimate.interval.contains(estimate.value));
-    /// # Ok::<(), bench_runner::stats::Error>(())
+    /// # Ok::<(), bench_stats::Error>(())
     /// ```
     ///
     /// # Errors

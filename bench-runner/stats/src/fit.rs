@@ -69,13 +69,13 @@ pub fn least_squares(x: &[f64], y: &[f64]) -> Result<Line> {
 /// the exponent.
 ///
 /// ```
-/// use bench_runner::stats::{Bootstrap, exponent};
+/// use bench_stats::{Bootstrap, exponent};
 ///
 /// let sizes = [16.0, 32.0, 64.0, 128.0];
 /// let costs = sizes.map(|n: f64| vec![2.9 * n * n, 3.0 * n * n, 3.1 * n * n]);
 /// let fit = exponent(&sizes, &costs, &Bootstrap::default())?;
 /// assert!((fit.value - 2.0).abs() < 1e-12);
-/// # Ok::<(), bench_runner::stats::Error>(())
+/// # Ok::<(), bench_stats::Error>(())
 /// ```
 ///
 /// # Errors
@@ -138,7 +138,7 @@ pub enum Verdict {
 /// a NaN end is inconclusive.
 ///
 /// ```
-/// use bench_runner::stats::{Interval, Verdict, judge};
+/// use bench_stats::{Interval, Verdict, judge};
 ///
 /// let interval = Interval { low: 0.97, high: 1.04, level: 0.95 };
 /// assert_eq!(judge(&interval, 0.9..=1.1), Verdict::Reproduced);

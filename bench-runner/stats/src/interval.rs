@@ -114,11 +114,11 @@ pub fn wilson(successes: u64, trials: u64, level: f64) -> Result<Estimate> {
 /// and its lower `level` says so; state it beside the interval.
 ///
 /// ```
-/// use bench_runner::stats::median_interval;
+/// use bench_stats::median_interval;
 ///
 /// let at_three_seeds = median_interval(&[0.61, 0.64, 0.58], 0.95)?;
 /// assert_eq!(at_three_seeds.interval.level, 0.75);
-/// # Ok::<(), bench_runner::stats::Error>(())
+/// # Ok::<(), bench_stats::Error>(())
 /// ```
 ///
 /// # Errors

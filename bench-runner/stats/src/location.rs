@@ -50,7 +50,7 @@ pub fn median_or_infinite(values: &[f64]) -> f64 {
 /// infinite. NaN for no values, a NaN among them, or `q` outside [0, 1].
 ///
 /// ```
-/// use bench_runner::stats::quantile;
+/// use bench_stats::quantile;
 ///
 /// let costs = [120.0, f64::INFINITY, 80.0];
 /// assert_eq!(quantile(&costs, 0.5), 120.0);

@@ -23,13 +23,13 @@ const LARGEST_EFFECT: f64 = 1000.0;
 /// d_z), the differences being normal.
 ///
 /// ```
-/// use bench_runner::stats::{Alternative, Design};
+/// use bench_stats::{Alternative, Design};
 ///
 /// let three_seeds = Design { pairs: 3, significance: 0.05, alternative: Alternative::TwoSided };
 /// assert_eq!(three_seeds.smallest_p_value(), 0.25);
 /// assert!(three_seeds.t_detectable_effect(0.8)? > 3.0);
 /// assert!(three_seeds.sign_flip_detectable_effect(0.8, 1000, 0).is_err());
-/// # Ok::<(), bench_runner::stats::Error>(())
+/// # Ok::<(), bench_stats::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Design {

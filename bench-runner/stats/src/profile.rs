@@ -10,13 +10,13 @@ use crate::{Error, Result};
 /// al. 2021), without its simulated restarts: a miss stays a miss.
 ///
 /// ```
-/// use bench_runner::stats::Ecdf;
+/// use bench_stats::Ecdf;
 ///
 /// let runtimes = Ecdf::new(&[200.0, f64::INFINITY, 50.0, 200.0])?;
 /// assert_eq!(runtimes.at(199.0), 0.25);
 /// assert_eq!(runtimes.at(f64::INFINITY), 0.75);
 /// assert_eq!(runtimes.steps(), [(50.0, 0.25), (200.0, 0.75)]);
-/// # Ok::<(), bench_runner::stats::Error>(())
+/// # Ok::<(), bench_stats::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ecdf {
