@@ -16,6 +16,7 @@ const SOURCES: &[&str] = &[
     "../../optim/src",
     "../../scripts/compile_kernels.rs",
     "../data/src",
+    "../functions/src",
     "../stats/src/location.rs",
     "../stats/src/random.rs",
     "src/error.rs",

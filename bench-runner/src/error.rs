@@ -41,6 +41,19 @@ pub enum Error {
         skipped: usize,
     },
 
+    /// None of the figures could be drawn.
+    #[error("nothing was drawn, so that nothing was written")]
+    NothingDrawn,
+
+    /// An argument cannot be used in files, scripts and reports.
+    #[error("argument {argument:?}: {reason}")]
+    Argument {
+        /// The argument, with signs in place of what is no text.
+        argument: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+
     /// Verdicts or counts are no longer the recorded ones.
     #[error("{} of the claims moved:\n  {}", .moved.len(), .moved.join("\n  "))]
     ClaimsMoved {
@@ -148,9 +161,12 @@ impl Error {
     /// data, 7 missing or refusing scheduler, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Flag { .. } => 2,
+            Self::Flag { .. } | Self::Argument { .. } => 2,
             Self::Output(_) | Self::Claims { .. } => 4,
-            Self::FiguresSkipped { .. } | Self::Data(_) | Self::DataDamaged { .. } => 6,
+            Self::FiguresSkipped { .. }
+            | Self::NothingDrawn
+            | Self::Data(_)
+            | Self::DataDamaged { .. } => 6,
             Self::Browser { .. }
             | Self::ClaimsMoved { .. }
             | Self::ReplayDiffers { .. }
@@ -177,7 +193,10 @@ fn of_experiment(error: &bench_experiment::Error) -> u8 {
         | Error::Plan { .. }
         | Error::Unfit { .. }
         | Error::Misfit { .. } => 3,
-        Error::Io { .. } | Error::Store { .. } | Error::Damaged { .. } => 4,
+        Error::Io { .. }
+        | Error::Store { .. }
+        | Error::NotAStore { .. }
+        | Error::Damaged { .. } => 4,
         Error::Device { .. } => 5,
         Error::Data(_) | Error::OtherData { .. } => 6,
         Error::Scheduler { .. } => 7,

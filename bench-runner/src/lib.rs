@@ -4,6 +4,7 @@
 mod cli;
 mod error;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use bench_experiment::memory::Counted;
@@ -17,15 +18,34 @@ static ALLOCATOR: Counted<mimalloc::MiMalloc> = Counted(mimalloc::MiMalloc);
 /// Runs the command line with these kinds of problems and optimizers, and returns the process's exit code.
 pub fn main(registry: Registry) -> ExitCode {
     registry.install();
-    let cli = cli::Cli::parse();
-    set_threads(cli::threads(&cli));
-    match cli::run(cli, &mut std::io::stdout()) {
+    let result = usable_arguments(std::env::args_os()).and_then(|()| {
+        let cli = cli::Cli::parse();
+        set_threads(cli::threads(&cli));
+        cli::run(cli, &mut std::io::stdout())
+    });
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bench-runner: {error}");
+            eprintln!("bench-runner: {}", cli::harmless(&error.to_string()));
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Whether all arguments are text on one line: they are written into manifests, scripts and reports.
+fn usable_arguments(arguments: impl Iterator<Item = OsString>) -> error::Result<()> {
+    for argument in arguments {
+        let reason = match argument.to_str() {
+            None => "it is not UTF-8",
+            Some(text) if text.contains(char::is_control) => "it has control characters in it",
+            Some(_) => continue,
+        };
+        return Err(error::Error::Argument {
+            argument: argument.to_string_lossy().into_owned(),
+            reason,
+        });
+    }
+    Ok(())
 }
 
 /// Tells Candle and rayon how many threads to use. Candle's own pool spins between operations and

@@ -18,5 +18,6 @@ mod device;
 mod figures;
 mod plan;
 mod report;
+mod robustness;
 mod slurm;
 mod steps;

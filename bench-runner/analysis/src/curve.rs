@@ -128,21 +128,47 @@ pub fn first_switch(runs: &[&RunRecord], axis: Quantity) -> f64 {
     median(&first)
 }
 
-/// The median place of the first change of phase, on the median curve.
-pub fn switch_mark(
-    runs: &[&RunRecord],
-    axis: Quantity,
-    summary: &[CurveSummary],
-) -> Option<(f64, f64)> {
-    let x = first_switch(runs, axis);
+/// The height at `x` of the line that joins the medians, which is straight on a logarithmic or a linear
+/// axis; `None` where no line is drawn.
+pub fn height_at(x: f64, summary: &[CurveSummary], logarithmic: bool) -> Option<f64> {
+    let drawn = |y: f64| y.is_finite() && (y > 0.0 || !logarithmic);
     let after = summary.partition_point(|at| at.x < x);
-    let right = summary.get(after)?;
-    let y = match after.checked_sub(1).and_then(|before| summary.get(before)) {
-        Some(left) if right.x > left.x && left.median > 0.0 && right.median > 0.0 => {
-            let share = (x - left.x) / (right.x - left.x);
-            (left.median.ln() + share * (right.median.ln() - left.median.ln())).exp()
+    let right = summary.get(after).filter(|right| drawn(right.median))?;
+    if right.x == x {
+        return Some(right.median);
+    }
+    let left = summary.get(after.checked_sub(1)?)?;
+    if !drawn(left.median) {
+        return None;
+    }
+    let share = (x - left.x) / (right.x - left.x);
+    Some(if logarithmic {
+        (left.median.ln() + share * (right.median.ln() - left.median.ln())).exp()
+    } else {
+        left.median + share * (right.median - left.median)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_lie_on_the_line_as_it_is_drawn() {
+        let at = |x, median| CurveSummary {
+            x,
+            median,
+            low: median,
+            high: median,
+        };
+        let curve = [at(0.0, 100.0), at(10.0, 1.0), at(20.0, f64::INFINITY)];
+        // Halfway, on a logarithmic axis, is the geometric mean.
+        let height = height_at(5.0, &curve, true).unwrap_or_default();
+        assert!((height - 10.0).abs() < 1e-12, "{height}");
+        assert_eq!(height_at(5.0, &curve, false), Some(50.5));
+        assert_eq!(height_at(10.0, &curve, true), Some(1.0));
+        for outside in [-1.0, 15.0, 30.0, f64::NAN] {
+            assert_eq!(height_at(outside, &curve, true), None, "{outside}");
         }
-        _ => right.median,
-    };
-    (x.is_finite() && y.is_finite()).then_some((x, y))
+    }
 }

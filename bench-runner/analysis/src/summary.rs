@@ -3,6 +3,7 @@
 use bench_experiment::run::RunRecord;
 use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::{self as stats, Interval};
+use optim::Phase;
 
 use crate::counted;
 use crate::quantity::Quantity;
@@ -47,6 +48,8 @@ pub struct Row {
     pub interrupted: usize,
     /// The last measured loss.
     pub loss: Option<Spread>,
+    /// The lowest loss that was measured on the way.
+    pub lowest_loss: Option<Spread>,
     /// The last measured test accuracy, from 0 to 1.
     pub accuracy: Option<Spread>,
     /// The last measured perplexity per word on the test set; `None` unless the data are text.
@@ -55,6 +58,10 @@ pub struct Row {
     pub to_target: Option<Spread>,
     /// Runs that reached the target.
     pub reached: usize,
+    /// Of these, those that reached it in their first-order and in their second-order phase.
+    pub reached_by_phase: [usize; 2],
+    /// Runs whose last loss is at the target: those that reached it and did not lose it again.
+    pub held: usize,
     /// Gradient evaluations in all.
     pub evaluations: Option<Spread>,
     /// Seconds of training.
@@ -96,6 +103,12 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
     let of_runs = |value: &dyn Fn(&RunRecord) -> f64| {
         Spread::of(&counting.iter().map(|run| value(run)).collect::<Vec<_>>())
     };
+    let reached: Vec<Phase> = problem.target.map_or_else(Vec::new, |target| {
+        runs.iter()
+            .filter_map(|run| Some(run.first_at(target)?.phase))
+            .collect()
+    });
+    let in_phase = |phase: Phase| reached.iter().filter(|own| **own == phase).count();
     Row {
         problem: problem.label.clone(),
         optimizer: optimizer.to_owned(),
@@ -109,15 +122,16 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
                 .map(|run| counted::final_loss(run))
                 .collect::<Vec<_>>(),
         ),
+        lowest_loss: of_runs(&|run| run.lowest_loss().unwrap_or(f64::INFINITY)),
         accuracy: last(Quantity::Accuracy),
         word_perplexity: last(Quantity::WordPerplexity),
         to_target: problem
             .target
             .and_then(|target| of_runs(&|run| run.cost_to(target))),
-        reached: problem.target.map_or(0, |target| {
-            runs.iter()
-                .filter(|run| run.evaluations_to(target).is_some())
-                .count()
+        reached: reached.len(),
+        reached_by_phase: [in_phase(Phase::FirstOrder), in_phase(Phase::SecondOrder)],
+        held: problem.target.map_or(0, |target| {
+            runs.iter().filter(|run| run.held(target)).count()
         }),
         evaluations: of_runs(&|run| run.counts.gradient_evaluations as f64),
         seconds: of_runs(&|run| run.seconds),
@@ -138,6 +152,8 @@ pub struct Overview {
     pub best: usize,
     /// Runs that reached their problem's target.
     pub reached: usize,
+    /// Runs that are there at their end.
+    pub held: usize,
     /// Runs on problems with a target.
     pub with_target: usize,
     /// Runs that diverged or failed.
@@ -173,6 +189,7 @@ pub fn overview(results: &Results, rows: &[Row]) -> Vec<Overview> {
                 problems: own.len(),
                 best: ranks.iter().filter(|rank| **rank == 1.0).count(),
                 reached: own.iter().map(|row| row.reached).sum(),
+                held: own.iter().map(|row| row.held).sum(),
                 with_target: with_target.map(|row| row.runs).sum(),
                 lost: own.iter().map(|row| row.diverged + row.failed).sum(),
                 runs: own.iter().map(|row| row.runs).sum(),

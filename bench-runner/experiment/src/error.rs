@@ -57,6 +57,19 @@ pub enum Error {
         source: Box<Error>,
     },
 
+    /// A folder is not a store of runs, so that nothing in it may be removed.
+    #[error(
+        "{} is not a store: it holds {} and no file `bench-runner-store`; nothing was removed",
+        .folder.display(),
+        .foreign.display()
+    )]
+    NotAStore {
+        /// The folder.
+        folder: PathBuf,
+        /// What a store does not hold.
+        foreign: PathBuf,
+    },
+
     /// A file does not hold what it should.
     #[error("cannot read {}: {source}", .path.display())]
     Damaged {
@@ -252,4 +265,19 @@ impl Error {
             known: known.cloned().collect(),
         }
     }
+}
+
+/// An error's text without the frames of a backtrace, which Candle appends where `RUST_BACKTRACE` asks
+/// for one: results say the same in every environment.
+pub(crate) fn without_backtrace(text: &str) -> String {
+    // `Backtrace` writes lines `   0: function` and `             at file:line:column`.
+    let is_frame = |line: &str| {
+        let rest = line.trim_start();
+        let numbered = rest.split_once(": ").is_some_and(|(number, _)| {
+            !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
+        });
+        rest.len() < line.len() && (numbered || rest.starts_with("at "))
+    };
+    let lines: Vec<&str> = text.lines().filter(|line| !is_frame(line)).collect();
+    lines.join("\n")
 }

@@ -11,7 +11,8 @@ use toml::de::ValueDeserializer;
 
 use crate::optimizer::OptimizerSettings;
 use crate::problem::{
-    ClassificationConfig, FunctionConfig, LanguageConfig, ProblemSettings, QuadraticConfig,
+    BbobConfig, ClassificationConfig, FiniteSumConfig, FunctionConfig, LanguageConfig, MghConfig,
+    ProblemSettings, QuadraticConfig, ScalableConfig,
 };
 use crate::settings::{Configured, Kind, Settings, TAG};
 
@@ -67,9 +68,13 @@ impl Registry {
             optimizers: Vec::new(),
         };
         registry.problem::<QuadraticConfig>();
+        registry.problem::<FiniteSumConfig>();
         registry.problem::<ClassificationConfig>();
         registry.problem::<LanguageConfig>();
         registry.problem::<FunctionConfig>();
+        registry.problem::<MghConfig>();
+        registry.problem::<BbobConfig>();
+        registry.problem::<ScalableConfig>();
         registry.optimizer::<SgdConfig>();
         registry.optimizer::<AdamConfig>();
         registry.optimizer::<AdamSgdConfig>();

@@ -146,3 +146,45 @@ fn a_checkpoint_that_is_damaged_or_of_another_run_is_not_used() {
     let damaged = make(&cells[0], Some(&checkpoint), usize::MAX);
     assert_eq!(damaged.without_times(), undisturbed);
 }
+
+#[test]
+fn a_flipped_bit_in_a_checkpoint_changes_no_number() {
+    let experiment = Experiment::parse(EXPERIMENT, Path::new("stops.toml")).unwrap();
+    let cell = plan(&experiment)[0];
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = Checkpoint {
+        path: folder.path().join("checkpoint"),
+        interval: Duration::from_secs(3600),
+    };
+    let undisturbed = make(&cell, None, usize::MAX).without_times();
+    make(&cell, Some(&checkpoint), 3);
+    let whole = fs::read(&checkpoint.path).unwrap();
+    for byte in (0..whole.len()).step_by(whole.len() / 300) {
+        let mut flipped = whole.clone();
+        flipped[byte] ^= 1 << (byte % 8);
+        fs::write(&checkpoint.path, &flipped).unwrap();
+        let resumed = make(&cell, Some(&checkpoint), usize::MAX).without_times();
+        assert_eq!(resumed, undisturbed, "byte {byte} of {}", whole.len());
+    }
+}
+
+#[test]
+fn logged_losses_are_recorded_at_the_ends_of_epochs_only() {
+    // 10 epochs of 6 steps, and a half.
+    let text = EXPERIMENT.replace("budget = 60", "budget = 63");
+    let experiment = Experiment::parse(&text, Path::new("stops.toml")).unwrap();
+    let cells = plan(&experiment);
+    let of_resnet = cells.iter().find(|cell| cell.problem.label == "resnet");
+    let record = make(of_resnet.unwrap(), None, usize::MAX);
+    let [start, points @ .., end] = &record.curve[..] else {
+        panic!("too few points: {record:?}");
+    };
+    assert_eq!(start.step, 0);
+    assert!(
+        points.iter().all(|point| point.epoch.fract() == 0.0),
+        "{points:?}"
+    );
+    assert!(points.len() >= 3, "{points:?}");
+    // The budget ends within an epoch, of which nothing was logged.
+    assert!(end.epoch.fract() != 0.0 && end.loss == points[points.len() - 1].loss);
+}

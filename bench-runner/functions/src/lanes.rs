@@ -70,3 +70,12 @@ pub(crate) fn map<const K: usize>(
         *out = f(inputs.map(|(_, rest)| rest[i]));
     }
 }
+
+/// aᵀb.
+///
+/// # Panics
+/// If `b` is shorter than `a`.
+#[inline]
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    sum([a, b], |[a, b]| a * b)
+}

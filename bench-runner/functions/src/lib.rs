@@ -41,7 +41,7 @@ pub mod bbob;
 pub mod classic;
 mod error;
 mod function;
-mod lanes;
+pub mod lanes;
 pub mod mgh;
 pub mod scalable;
 mod squares;

@@ -49,4 +49,7 @@ impl<'a> Report<'a> {
 pub(super) const READING: &str = "Numbers are medians over seeds; brackets hold the distribution-free interval \
 for the median from order statistics, at 95 % or at the highest level that the number of seeds \
 allows (50 % at 2, 75 % at 3, 94 % at 5 seeds). Runs that diverged or failed count as worse than \
-every other; interrupted runs do not count. A target that was not reached costs ∞.";
+every other; interrupted runs do not count. A target that was not reached costs ∞. The lowest loss is the \
+best that was measured on the way to the final one. Of the runs that reached the target, `by phase` counts \
+those that did so in their first-order + in their second-order phase, and `held` those that were still there \
+at the end.";

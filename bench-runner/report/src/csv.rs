@@ -3,6 +3,7 @@
 use bench_analysis::summary::{Row, Spread};
 use bench_experiment::run::Outcome;
 use bench_experiment::store::Results;
+use optim::Phase;
 
 /// One line per problem and optimizer.
 pub(super) fn summary(rows: &[Row]) -> String {
@@ -14,11 +15,15 @@ pub(super) fn summary(rows: &[Row]) -> String {
         "failed",
         "interrupted",
         "reached_target",
+        "reached_first_order",
+        "reached_second_order",
+        "held_target",
     ]
     .map(Into::into)
     .to_vec();
     for quantity in [
         "loss",
+        "lowest_loss",
         "accuracy",
         "word_perplexity",
         "evaluations_to_target",
@@ -39,9 +44,13 @@ pub(super) fn summary(rows: &[Row]) -> String {
             row.failed.to_string(),
             row.interrupted.to_string(),
             row.reached.to_string(),
+            row.reached_by_phase[0].to_string(),
+            row.reached_by_phase[1].to_string(),
+            row.held.to_string(),
         ];
         for spread in [
             row.loss,
+            row.lowest_loss,
             row.accuracy,
             row.word_perplexity,
             row.to_target,
@@ -86,12 +95,21 @@ pub(super) fn runs(results: &Results) -> String {
             "word_perplexity",
             "switches",
             "first_switch_step",
+            "lowest_loss",
+            "evaluations_to_target",
+            "phase_at_target",
+            "held_target",
             "digest",
         ]
         .map(Into::into),
     );
     for run in &results.records {
         let last = run.last();
+        let problems = results.problems.iter();
+        let target = problems
+            .filter(|problem| problem.label == run.cell.problem)
+            .find_map(|problem| problem.target);
+        let reached = target.and_then(|target| run.first_at(target));
         let reason = match &run.outcome {
             Outcome::Completed { reason } | Outcome::Failed { reason } => reason.clone(),
             Outcome::Diverged { step, value } => format!("loss {value} at step {step}"),
@@ -116,10 +134,21 @@ pub(super) fn runs(results: &Results) -> String {
             run.switches
                 .first()
                 .map_or_else(String::new, |switch| switch.step.to_string()),
+            optional(run.lowest_loss()),
+            reached.map_or_else(String::new, |at| at.gradient_evaluations.to_string()),
+            reached.map_or("", |at| phase(at.phase)).to_owned(),
+            target.map_or_else(String::new, |target| run.held(target).to_string()),
             run.digest(),
         ]));
     }
     text
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::FirstOrder => "first-order",
+        Phase::SecondOrder => "second-order",
+    }
 }
 
 fn optional(value: Option<f64>) -> String {
@@ -131,7 +160,17 @@ pub(super) fn line(cells: &[String]) -> String {
     format!("{}\n", cells.join(","))
 }
 
+/// Whether a spreadsheet would take the cell for a formula. Numbers and intervals may begin with a sign.
+fn is_formula(cell: &str) -> bool {
+    let of_numbers = |c: char| c.is_ascii_digit() || " .,-[]eE%∞".contains(c);
+    cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !cell.chars().all(of_numbers)
+}
+
 fn quoted(cell: &str) -> String {
+    if is_formula(cell) {
+        // An apostrophe before it makes it text.
+        return format!("\"'{}\"", cell.replace('"', "\"\""));
+    }
     if cell.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
@@ -142,6 +181,23 @@ fn quoted(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn formulas_are_made_texts_and_numbers_stay() {
+        for formula in [
+            "=1+1",
+            "+cmd|' /C calc'!A0",
+            "-1+cmd|x",
+            "@SUM(A1)",
+            "-2+3",
+            "\t=1",
+        ] {
+            assert_eq!(line(&[formula.into()]), format!("\"'{formula}\"\n"));
+        }
+        for number in ["-1.5", "-1e-5", "-∞", "-3.0 [-4.0 -2.0]", "–", "a=b"] {
+            assert_eq!(line(&[number.into()]), format!("{number}\n"));
+        }
+    }
 
     #[test]
     fn separators_and_quotes_are_quoted() {

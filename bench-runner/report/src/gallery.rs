@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::catalogue::{Entry, Piece, PieceContent};
 use crate::error::Result;
 use crate::figure::{Chart, Format};
-use crate::name::file_stem;
 use crate::page::{STYLE, render};
 use crate::table::Table;
 
@@ -107,7 +106,7 @@ fn shown(
             (chart.files(formats)?, chart.svg()?, chart.caption, None)
         }
         PieceContent::Table(table, caption) => {
-            let label = format!("tab:{}", file_stem(&piece.name));
+            let label = format!("tab:{}", piece.name);
             let texts = [
                 ("md", table.markdown()),
                 ("tex", table.latex(caption, &label)),

@@ -29,7 +29,7 @@ pub use contents::{Finding, Report};
 pub use error::{Error, Result};
 pub use files::write_files;
 pub use gallery::{Drawn, gallery};
-pub use name::file_stem;
+pub use name::Names;
 pub use reference::{check_text, replay_text};
 pub use table::Table;
 pub use terminal::terminal_table;

@@ -11,8 +11,8 @@ use crate::contents::{READING, Report};
 use crate::error::Result;
 use crate::figure::{self, Chart, Format};
 use crate::files::write_files;
-use crate::name::file_stem;
-use crate::table::Table;
+use crate::name::Names;
+use crate::table::{Table, markdown_text};
 use crate::{csv, html, summary};
 
 impl Report<'_> {
@@ -131,9 +131,13 @@ fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
     let Report {
         results, manifest, ..
     } = *report;
-    let mut text = format!("# {}\n\n{}\n\n", results.suite, results.description);
+    let mut text = format!(
+        "# {}\n\n{}\n\n",
+        markdown_text(&results.suite),
+        markdown_text(&results.description)
+    );
     for caveat in &results.caveats {
-        text.push_str(&format!("> **Note:** {caveat}\n\n"));
+        text.push_str(&format!("> **Note:** {}\n\n", markdown_text(caveat)));
     }
     if !manifest.complete {
         text.push_str("> **Note:** not all planned runs are in these results.\n\n");
@@ -143,18 +147,19 @@ fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
     for problem in &results.problems {
         text.push_str(&format!(
             "\n## {}\n\nLoss: {}. {} parameters. {}\n\n{}",
-            problem.title,
-            problem.loss_name,
+            markdown_text(&problem.title),
+            markdown_text(&problem.loss_name),
             problem.dimension,
             summary::goal(problem),
             summary::table(rows, problem).markdown()
         ));
         if report.formats.contains(&Format::Svg) {
             let chart = main_chart(results, problem);
-            let alt = chart.alt.replace(['[', ']'], "");
+            let alt = markdown_text(&chart.alt).replace(['[', ']'], "");
             text.push_str(&format!(
                 "\n![{alt}](figures/{}.svg)\n\n{}\n",
-                chart.name, chart.caption
+                chart.name,
+                markdown_text(&chart.caption)
             ));
         }
     }
@@ -183,9 +188,10 @@ fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
 
 fn latex(results: &Results, rows: &[Row]) -> String {
     let mut text = String::from("% Needs \\usepackage{booktabs}.\n");
+    let names = Names::of_problems(results);
     for problem in &results.problems {
         let caption = format!("{}. {}", problem.title, summary::goal(problem));
-        let label = format!("tab:{}", file_stem(&problem.label));
+        let label = format!("tab:{}", names.name(&problem.label));
         text.push_str(&summary::table(rows, problem).latex(&caption, &label));
         text.push('\n');
     }

@@ -28,6 +28,7 @@ pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
         "problems",
         "lowest loss on",
         "runs that reached the target",
+        "runs at the target at their end",
         "runs that diverged or failed",
         "training time (s)",
     ];
@@ -40,6 +41,7 @@ pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
                 own.problems.to_string(),
                 own.best.to_string(),
                 format!("{}/{}", own.reached, own.with_target),
+                format!("{}/{}", own.held, own.with_target),
                 format!("{}/{}", own.lost, own.runs),
                 number::short(own.seconds),
             ]
@@ -71,7 +73,7 @@ pub(super) fn goal(problem: &ProblemInfo) -> String {
 
 /// The summary of one problem as a table.
 pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
-    let mut headers = vec!["optimizer", "final loss"];
+    let mut headers = vec!["optimizer", "final loss", "lowest loss"];
     if problem.has_accuracy {
         headers.push("test accuracy");
     }
@@ -80,7 +82,7 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
         headers.push("perplexity per word");
     }
     if problem.target.is_some() {
-        headers.extend(["evaluations to target", "reached"]);
+        headers.extend(["evaluations to target", "reached", "by phase", "held"]);
     }
     headers.extend(["gradient evaluations", "time (s)", "diverged"]);
     let text = |spread: &Option<Spread>, number: fn(f64) -> String| {
@@ -90,7 +92,11 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
         .iter()
         .filter(|row| row.problem == problem.label)
         .map(|row| {
-            let mut cells = vec![row.optimizer.clone(), text(&row.loss, number::short)];
+            let mut cells = vec![
+                row.optimizer.clone(),
+                text(&row.loss, number::short),
+                text(&row.lowest_loss, number::short),
+            ];
             if problem.has_accuracy {
                 cells.push(text(&row.accuracy, number::percent));
             }
@@ -100,6 +106,9 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
             if problem.target.is_some() {
                 cells.push(text(&row.to_target, number::whole));
                 cells.push(format!("{}/{}", row.reached, row.runs));
+                let [first, second] = row.reached_by_phase;
+                cells.push(format!("{first} + {second}"));
+                cells.push(format!("{}/{}", row.held, row.runs));
             }
             cells.push(
                 row.evaluations

@@ -17,7 +17,7 @@ impl Table {
         let line = |cells: &[String]| {
             let cells: Vec<String> = cells
                 .iter()
-                .map(|cell| cell.replace('|', "\\|").replace('\n', " "))
+                .map(|cell| markdown_text(cell).replace('|', "\\|"))
                 .collect();
             format!("| {} |\n", cells.join(" | "))
         };
@@ -97,6 +97,13 @@ impl Table {
     }
 }
 
+/// Text on one line of Markdown, in which no HTML element and no link begins.
+pub(super) fn markdown_text(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+        .replace('<', "&lt;")
+        .replace("](", "]\\(")
+}
+
 /// Text with LaTeX's special characters escaped.
 fn latex_text(text: &str) -> String {
     text.chars()
@@ -133,6 +140,12 @@ mod tests {
             table().markdown(),
             "| optimizer | loss | notes |\n|:---|---:|---:|\n| a\\|b | ∞ | 5 % |\n| fuse_pv | 1.0 |  |\n"
         );
+    }
+
+    #[test]
+    fn markdown_holds_no_element_and_no_link_of_a_label() {
+        let text = markdown_text("<script>\n[x](https://example.org)");
+        assert_eq!(text, "&lt;script> [x]\\(https://example.org)");
     }
 
     #[test]

@@ -9,11 +9,11 @@ use crate::table::Table;
 use crate::{number, summary};
 
 /// Characters of a sparkline.
-const SPARK: usize = 12;
+const SPARK: usize = 8;
 
 /// The summary of all problems in lines of at most `width` characters: for each optimizer the median
-/// final loss, accuracy, perplexity per word, evaluations to the target, runs that diverged, and the median loss over
-/// gradient evaluations as a sparkline.
+/// final loss, accuracy, perplexity per word, evaluations to the target, runs that reached it and that held it to
+/// their end, runs that diverged, and the median loss over gradient evaluations as a sparkline.
 pub fn terminal_table(results: &Results, width: usize) -> String {
     let rows = summarize(results);
     let mut text = String::new();
@@ -49,9 +49,9 @@ fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
         headers.push("per word");
     }
     if problem.target.is_some() {
-        headers.extend(["to target", "reached"]);
+        headers.extend(["to target", "reached", "held"]);
     }
-    headers.extend(["diverged", "loss curve"]);
+    headers.extend(["diverged", "curve"]);
     let median = |spread: Option<Spread>, number: fn(f64) -> String| {
         spread.map_or_else(|| "–".to_owned(), |spread| number(spread.median))
     };
@@ -89,6 +89,7 @@ fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
             if problem.target.is_some() {
                 cells.push(median(row.to_target, number::whole));
                 cells.push(format!("{}/{}", row.reached, row.runs));
+                cells.push(format!("{}/{}", row.held, row.runs));
             }
             cells.push(summary::unfinished(row));
             cells.push(sparkline(curve, low, high));

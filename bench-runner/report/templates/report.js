@@ -154,9 +154,14 @@
         open = inside;
       });
       draw(svg, "path", { d: path || "M0 0", fill: "none", stroke: color(s.style), "stroke-width": 2, "stroke-dasharray": dash(s.style) });
-      const at = s.x.findIndex((v) => s.switch !== null && v >= s.switch);
-      if (at >= 0 && y.holds(s.median[at])) {
-        const [cx, cy] = [px(s.switch), py(s.median[at])];
+      // The diamond lies on the line as it is drawn, straight between two points.
+      const after = s.x.findIndex((v) => s.switch !== null && v >= s.switch);
+      const before = s.x[after] === s.switch ? after : after - 1;
+      const drawn = (i) => i >= 0 && y.holds(s.median[i]) && s.median[i] <= cap;
+      if (drawn(after) && drawn(before)) {
+        const share = before === after ? 0 : (s.switch - s.x[before]) / (s.x[after] - s.x[before]);
+        const [low, high] = [py(s.median[before]), py(s.median[after])];
+        const [cx, cy] = [px(s.switch), low + share * (high - low)];
         draw(svg, "path", { d: `M${cx} ${cy - 6}l6 6l-6 6l-6 -6Z`, fill: "#fff", stroke: color(s.style), "stroke-width": 2 });
       }
     }

@@ -14,7 +14,7 @@ use indicatif::HumanBytes;
 
 use super::executor::ExecutorFlags;
 use super::input::{experiment, scale};
-use super::options::CHECKPOINT_SECONDS;
+use super::options::{CHECKPOINT_SECONDS, MOST_THREADS};
 use super::progress::{Monitor, announcement};
 use super::publish::{none_failed, publish, writable};
 use super::store::DEFAULT as DEFAULT_STORE;
@@ -36,10 +36,10 @@ pub struct Ablation {
     #[arg(long, value_parser = scale(), default_value = "full")]
     scale: Scale,
     /// Threads in all [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub threads: Option<u16>,
     /// Runs at the same time; threads are divided among them [default: as many as threads]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     jobs: Option<u16>,
     /// Memory that runs may take together, in GiB [default: 90 % of what is free, where that is known]
     #[arg(long, value_name = "GIB", value_parser = gibibytes)]
@@ -59,6 +59,9 @@ pub struct Ablation {
     /// Print the plan and its cost, and run nothing
     #[arg(long)]
     dry_run: bool,
+    /// Replace the report that is there even by a less complete one, which otherwise goes to its folder `partial`
+    #[arg(long)]
+    replace: bool,
     /// Open the report in the browser
     #[arg(long)]
     open: bool,
@@ -141,6 +144,7 @@ pub fn ablation(
         executor: &executor,
         datasets,
         folder: &folder,
+        replace: options.replace,
         quiet: options.quiet,
     };
     elsewhere.distribute(&experiment, out)
@@ -177,7 +181,7 @@ fn local(
     session.complete(experiment, &mut |stage, made| -> Result<()> {
         let folder = stage_folder(folder, stage);
         (failed, total) = (failed + made.failed(), total + made.results.records.len());
-        publish(&folder, made, started, options.quiet, out)?;
+        let folder = publish(&folder, made, started, options.replace, options.quiet, out)?;
         started = Instant::now();
         match options.open {
             true => open(&folder.join("index.html")),
@@ -225,6 +229,7 @@ struct Elsewhere<'a> {
     executor: &'a ExecutorConfig,
     datasets: Option<&'a Path>,
     folder: &'a Path,
+    replace: bool,
     quiet: bool,
 }
 
@@ -246,7 +251,7 @@ impl Elsewhere<'_> {
                 let made: Made = self.session.run(sweep, stage)?;
                 let records = made.results.records.clone();
                 (failed, total) = (failed + made.failed(), total + records.len());
-                publish(&folder, made, started, self.quiet, out)?;
+                publish(&folder, made, started, self.replace, self.quiet, out)?;
                 return Ok(Some(records));
             }
             let (of_trials, counts) = (

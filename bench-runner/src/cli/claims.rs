@@ -13,7 +13,7 @@ use bench_report::{verdicts, write_files};
 use clap::Parser;
 use optim::Parameters;
 
-use super::options::options as session_options;
+use super::options::{MOST_THREADS, options as session_options};
 use super::progress::Monitor;
 use super::replay::replay;
 use super::store::DEFAULT as DEFAULT_STORE;
@@ -61,7 +61,7 @@ pub struct ClaimsCommand {
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
     store: PathBuf,
     /// Threads in all [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub threads: Option<u16>,
 }
 

@@ -17,8 +17,9 @@ use bench_report::{Drawn, Report, check_text, gallery, write_files};
 use clap::{Parser, ValueEnum};
 
 use super::input::{results_file, scale};
-use super::options::options as session_options;
+use super::options::{MOST_THREADS, options as session_options};
 use super::progress::Monitor;
+use super::publish::destination;
 use super::store::DEFAULT as DEFAULT_STORE;
 use super::suites::{OfSuite, Suites};
 use super::terminal::{interruptible, open, print, spinner};
@@ -59,6 +60,9 @@ pub struct Figures {
     /// How much of the suites is run; the page of the figures says so
     #[arg(long, value_parser = scale(), default_value = "small", conflicts_with_all = ["check", "reference"])]
     scale: Scale,
+    /// With --reference, replace a committed report even by a less complete one
+    #[arg(long, requires = "reference")]
+    replace: bool,
     /// Open the page of the figures in the browser
     #[arg(long)]
     open: bool,
@@ -66,7 +70,7 @@ pub struct Figures {
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
     store: PathBuf,
     /// Threads in all [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub threads: Option<u16>,
 }
 
@@ -156,6 +160,13 @@ pub fn figures(options: &Figures, library: Library, out: &mut impl Write) -> Res
         }
         skipped += 1;
         print(out, &format!("skipped {}: {reason}\n", entry.id))?;
+    }
+    if pages.is_empty() {
+        // The page and the figures that may be there stay.
+        return Err(match options.ids.is_empty() {
+            true => Error::NothingDrawn,
+            false => Error::FiguresSkipped { skipped },
+        });
     }
     let formats: Vec<Format> = options.format.iter().map(|&format| format.into()).collect();
     // The page that shows them comes first.
@@ -367,6 +378,7 @@ fn reference(
             let started = Instant::now();
             let made = session.suite(suite, Scale::Full)?;
             let (results, mut manifest) = (made.results, made.manifest);
+            let folder = destination(&folder, &results, made.planned, options.replace);
             manifest.wall_seconds = started.elapsed().as_secs_f64();
             write_files(&folder, Report::new(&results, &manifest).small_files()?)?;
             store::write(&folder.join("results.parquet"), &results)?;

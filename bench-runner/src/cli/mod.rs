@@ -21,3 +21,4 @@ mod suites;
 mod terminal;
 
 pub use command::{Cli, run, threads};
+pub use terminal::harmless;

@@ -9,6 +9,9 @@ use bench_experiment::sweep::DeviceSpec;
 
 use super::terminal::cores;
 
+/// The most threads, and runs at the same time, that can be asked for.
+pub const MOST_THREADS: i64 = 1024;
+
 /// The time between two checkpoints of a run, unless the user says otherwise.
 pub const CHECKPOINT_SECONDS: u64 = 60;
 

@@ -1,7 +1,7 @@
 //! Reports of sweeps, written and shown.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bench_analysis::claims::Claims;
@@ -24,7 +24,36 @@ pub fn writable(folder: &Path) -> Result<()> {
     Ok(std::fs::remove_file(&probe).map_err(Error::io("remove", &probe))?)
 }
 
-/// Writes the report of a sweep into a folder, and the table to `out` unless `quiet`.
+/// The folder inside a report's for a report that is less complete.
+const PARTIAL: &str = "partial";
+
+/// Where a report goes: into its folder, but if it lacks planned runs and there is one with more
+/// complete runs already, into a folder of its own inside, unless it is to `replace` whatever is there.
+pub fn destination(folder: &Path, results: &Results, planned: usize, replace: bool) -> PathBuf {
+    let complete = |results: &Results| {
+        let records = results.records.iter();
+        records.filter(|run| run.outcome.is_final()).count()
+    };
+    let ours = complete(results);
+    let there = folder.join("results.parquet");
+    if replace || ours >= planned || !there.exists() {
+        return folder.into();
+    }
+    let reason = match store::read(&there).as_ref().map(complete) {
+        Ok(theirs) if theirs <= ours => return folder.into(),
+        Ok(theirs) => format!("{} has {theirs} complete runs", folder.display()),
+        Err(error) => error.to_string(),
+    };
+    let partial = folder.join(PARTIAL);
+    eprintln!(
+        "the report of {ours} complete runs of {planned} goes to {}: {reason}, and stays; --replace replaces it",
+        partial.display()
+    );
+    partial
+}
+
+/// Writes the report of a sweep into a folder, or [inside](destination), and the table to `out` unless
+/// `quiet`; returns the folder it is in.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -32,25 +61,27 @@ pub fn publish(
     folder: &Path,
     made: Made,
     started: Instant,
+    replace: bool,
     quiet: bool,
     out: &mut impl Write,
-) -> Result<()> {
+) -> Result<PathBuf> {
     let Made {
         results,
         mut manifest,
-        ..
+        planned,
     } = made;
+    let folder = destination(folder, &results, planned, replace);
     store::write(&folder.join("results.parquet"), &results)?;
     manifest.wall_seconds = started.elapsed().as_secs_f64();
     Report {
         findings: &findings(&results)?,
         ..Report::new(&results, &manifest)
     }
-    .write(folder)?;
+    .write(&folder)?;
     manifest.wall_seconds = started.elapsed().as_secs_f64();
     manifest.write(&folder.join("manifest.json"))?;
     if quiet {
-        return Ok(());
+        return Ok(folder);
     }
     print(out, &terminal_table(&results, 80))?;
     let report = folder.join("index.html");
@@ -58,7 +89,8 @@ pub fn publish(
     print(
         out,
         &format!("\nReport: {} ({seconds:.1} s)\n", report.display()),
-    )
+    )?;
+    Ok(folder)
 }
 
 /// What results say of the claims that rest on their suite, for its report.

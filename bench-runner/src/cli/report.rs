@@ -11,7 +11,7 @@ use bench_report::Report;
 use clap::Parser;
 
 use super::input::results_file;
-use super::publish::{findings, none_failed, publish, writable};
+use super::publish::{destination, findings, none_failed, publish, writable};
 use super::terminal::{open, print};
 use crate::error::{Error, Result};
 
@@ -23,6 +23,9 @@ pub struct ReportCommand {
     /// Where the report goes [default: the first report's folder; of several, reports/NAMES]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Replace the report that is there even by a less complete one, which otherwise goes to its folder `partial`
+    #[arg(long)]
+    replace: bool,
     /// Open it in the browser
     #[arg(long)]
     open: bool,
@@ -38,7 +41,7 @@ pub fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
             .extension()
             .is_some_and(|extension| extension == "json")
     {
-        return of_plan(plan, options.out.as_deref(), out);
+        return of_plan(plan, options, out);
     }
     let mut sets = Vec::new();
     let mut manifests = Vec::new();
@@ -58,6 +61,9 @@ pub fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
         _ => PathBuf::from("reports").join(&results.suite),
     };
     writable(&folder)?;
+    // What was planned is not recorded as a number: a report is whole, or lacks at least one run.
+    let planned = results.records.len() + usize::from(!manifest.complete);
+    let folder = destination(&folder, &results, planned, options.replace);
     Report {
         findings: &findings(&results)?,
         ..Report::new(&results, &manifest)
@@ -75,14 +81,15 @@ pub fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
 
 /// Makes the report of a plan, from what is in the store. Runs that failed are in it with their reasons; those
 /// that are still to be made are not.
-fn of_plan(path: &Path, folder: Option<&Path>, out: &mut impl Write) -> Result<()> {
+fn of_plan(path: &Path, options: &ReportCommand, out: &mut impl Write) -> Result<()> {
     let started = Instant::now();
     let plan = Plan::read(path)?;
-    let folder = folder.unwrap_or(path.parent().unwrap_or(Path::new(".")));
+    let beside = path.parent().unwrap_or(Path::new("."));
+    let folder = options.out.as_deref().unwrap_or(beside);
     writable(folder)?;
     let made = collected(path, &plan, std::env::args().collect())?;
     let (done, total, failed) = (made.results.records.len(), made.planned, made.failed());
-    publish(folder, made, started, false, out)?;
+    publish(folder, made, started, options.replace, false, out)?;
     if done < total {
         return Err(Error::Unfinished {
             plan: path.into(),

@@ -13,7 +13,7 @@ use bench_experiment::sweep::{Plan, Shard};
 use clap::Parser;
 
 use super::input::experiment;
-use super::options::options as session_options;
+use super::options::{MOST_THREADS, options as session_options};
 use super::progress::{Bars, Monitor};
 use super::store::DEFAULT as DEFAULT_STORE;
 use super::terminal::{interruptible, print};
@@ -53,7 +53,7 @@ pub struct Run {
     )]
     shard: Option<Shard>,
     /// Threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub threads: Option<u16>,
     /// Of a plan, runs at the same time [default: as many as threads, or one per GPU]
     #[arg(
@@ -61,7 +61,7 @@ pub struct Run {
         value_name = "N",
         requires = "plan",
         conflicts_with = "experiment",
-        value_parser = clap::value_parser!(u16).range(1..)
+        value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS)
     )]
     jobs: Option<u16>,
 }

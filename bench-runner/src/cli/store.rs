@@ -82,7 +82,7 @@ fn list(store: &CellStore) -> Result<String> {
         );
     }
     for path in &damaged {
-        text += &format!("damaged: {}\n", path.display());
+        text += &format!("damaged, or of another version: {}\n", path.display());
     }
     let current = runs.values().filter(|run| run.is_current()).count();
     text += &format!(

@@ -52,9 +52,18 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Writes to `out`; a closed pipe ends the output, not the command.
+/// Text without signs that a terminal acts upon: names may come from files of others.
+pub fn harmless(text: &str) -> String {
+    let acts = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.replace(acts, "\u{fffd}")
+}
+
+/// Writes [harmless] text to `out`; a closed pipe ends the output, not the command.
 pub fn print(out: &mut impl Write, text: &str) -> Result<()> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out
+        .write_all(harmless(text).as_bytes())
+        .and_then(|()| out.flush())
+    {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(()),
     }

@@ -28,6 +28,8 @@ pub enum Stream {
     Subset = 8,
     /// Directions in which a loss is looked at; the index is the direction's number.
     Direction = 9,
+    /// Samples of synthetic data.
+    Data = 10,
 }
 
 /// The generator of a purpose at an index.

@@ -15,11 +15,18 @@ const FLOORS: &[(&str, &str, &[&str])] = &[
     ("optim", "optim", &[]),
     ("models", "models", &[]),
     ("bench-stats", "bench-runner/stats", &[]),
+    ("bench-functions", "bench-runner/functions", &[]),
     ("bench-data", "bench-runner/data", &["bench-stats"]),
     (
         "bench-experiment",
         "bench-runner/experiment",
-        &["optim", "models", "bench-stats", "bench-data"],
+        &[
+            "optim",
+            "models",
+            "bench-stats",
+            "bench-functions",
+            "bench-data",
+        ],
     ),
     (
         "bench-analysis",
@@ -159,7 +166,12 @@ fn all_code_that_makes_numbers_is_in_the_address_of_a_stored_run() {
             missing.push(file);
         }
     }
-    for folder in ["optim/src", "models/src", "bench-runner/data/src"] {
+    for folder in [
+        "optim/src",
+        "models/src",
+        "bench-runner/functions/src",
+        "bench-runner/data/src",
+    ] {
         let folder = root().join(folder);
         for file in Crate::read(&folder).files.into_keys() {
             if !is_hashed(&folder.join(&file)) {

@@ -24,5 +24,5 @@ pub(super) fn quadratic(dimension: usize, condition: f64, noise: f64) -> Quadrat
 
 /// A quadratic of 10 variables, from the start of a seed.
 pub(super) fn problem(condition: f64, noise: f64, seed: u64) -> Result<FunctionProblem> {
-    FunctionProblem::quadratic(&quadratic(10, condition, noise), seed, &Device::Cpu)
+    quadratic(10, condition, noise).problem(seed, &Device::Cpu)
 }

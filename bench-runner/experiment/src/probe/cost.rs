@@ -7,7 +7,7 @@ use optim::{Meter, Optimizer, Parameters, VectorPasses};
 
 use crate::error::Result;
 use crate::optimizer::OptimizerConfig;
-use crate::problem::{FunctionProblem, Problem, QuadraticConfig};
+use crate::problem::{Problem, QuadraticConfig};
 use crate::run::advance;
 
 /// What one step costs, as the mean over the counted steps.
@@ -51,7 +51,7 @@ pub fn step_cost_on(
     build: &dyn Fn(&Parameters) -> optim::Result<Box<dyn Optimizer>>,
     steps: Range<u64>,
 ) -> Result<StepCost> {
-    let mut problem = FunctionProblem::quadratic(config, 0, &Device::Cpu)?;
+    let mut problem = config.problem(0, &Device::Cpu)?;
     let mut optimizer = build(problem.parameters())?;
     let mut meter = Meter::new();
     let total = |passes: VectorPasses| (passes.reads + passes.writes) as f64;

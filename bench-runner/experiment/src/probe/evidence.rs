@@ -9,7 +9,7 @@ use super::descents::{self, Descent, Descents, inverse_targets};
 use super::steps;
 use crate::error::Result;
 use crate::optimizer::OptimizerConfig;
-use crate::problem::{Environment, FunctionConfig, FunctionProblem, Problem, ProblemSettings};
+use crate::problem::{Environment, FunctionConfig, Problem, ProblemSettings};
 use crate::settings::Invalid;
 
 /// What is measured.
@@ -276,7 +276,7 @@ impl Evidence {
             } => exponent(&Descents {
                 optimizer,
                 sizes: inverse_targets(*first_target),
-                problem: &|_, seed| FunctionProblem::new(function, seed, &Device::Cpu),
+                problem: &|_, seed| function.problem(seed, &Device::Cpu),
                 rate: &|size| Some(rate_per_square / (size * size)),
                 error: &|problem| problem.gradient_norm(),
                 target: &f64::recip,
@@ -292,7 +292,7 @@ impl Evidence {
                 sizes: conditions.clone(),
                 problem: &|condition, seed| {
                     let config = quadratic(*dimension, condition, 0.0);
-                    FunctionProblem::quadratic(&config, seed, &Device::Cpu)
+                    config.problem(seed, &Device::Cpu)
                 },
                 rate: &|_| None,
                 error: &|problem| Ok(problem.measure()?.loss),

@@ -245,8 +245,18 @@ pub struct ClassificationProblem {
     device: Device,
     seed: u64,
     config: ClassificationConfig,
-    /// Sum and number of the losses that the steps of this epoch saw.
-    logged: (f64, u64),
+    logged: Logged,
+}
+
+/// The losses that the steps saw, as the authors' script logs them: once per epoch, at its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Logged {
+    /// Sum over the steps of the epoch under way.
+    sum: f64,
+    /// Its steps so far.
+    steps: u64,
+    /// What was logged at the end of the last complete epoch.
+    last: Option<f64>,
 }
 
 /// The name of the logged losses in a problem's state; no network calls a buffer so.
@@ -304,7 +314,7 @@ impl ClassificationProblem {
             device: device.clone(),
             seed,
             config: config.clone(),
-            logged: (0.0, 0),
+            logged: Logged::default(),
         })
     }
 
@@ -318,9 +328,9 @@ impl ClassificationProblem {
                 images.batch(&indices, &self.device, self.config.precision.dtype())?;
             let logits = self.model.forward(&inputs, Pass::Eval)?;
             let share = indices.len() as f64;
-            loss += share * f64::from(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?);
+            loss += share * Precision::number(&cross_entropy(&logits, &labels)?)?;
             let hits = logits.argmax(D::Minus1)?.eq(&labels)?;
-            right += f64::from(hits.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?);
+            right += Precision::number(&hits.to_dtype(DType::F32)?.sum_all()?)?;
         }
         Ok((loss / count as f64, right / count as f64))
     }
@@ -342,6 +352,10 @@ impl Problem for ClassificationProblem {
 
     fn is_deterministic(&self) -> bool {
         false
+    }
+
+    fn samples_per_evaluation(&self) -> u64 {
+        self.order.batch_size() as u64
     }
 
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
@@ -373,13 +387,24 @@ impl Problem for ClassificationProblem {
         }))
     }
 
+    fn reports_epochs(&self) -> bool {
+        self.config.logs_steps()
+    }
+
     fn observe(&mut self, step: u64, made: &Step) {
-        if step.is_multiple_of(self.steps_per_epoch()) {
-            self.logged = (0.0, 0);
-        }
         let after = self.config.has(Fault::LossAfterStep) && made.phase == Phase::SecondOrder;
         let loss = made.final_loss.filter(|_| after).unwrap_or(made.loss);
-        self.logged = (self.logged.0 + loss, self.logged.1 + 1);
+        let steps_per_epoch = self.steps_per_epoch();
+        let logged = &mut self.logged;
+        if step.is_multiple_of(steps_per_epoch) {
+            (logged.sum, logged.steps) = (0.0, 0);
+        }
+        logged.sum += loss;
+        logged.steps += 1;
+        if (step + 1).is_multiple_of(steps_per_epoch) {
+            let extra = u64::from(self.config.has(Fault::LossDivisor));
+            logged.last = Some(logged.sum / (logged.steps + extra) as f64);
+        }
     }
 
     fn state(&self) -> Result<BTreeMap<String, Tensor>> {
@@ -387,10 +412,11 @@ impl Problem for ClassificationProblem {
         for (name, buffer) in &self.model.tensors().buffers {
             state.insert(name.clone(), buffer.as_detached_tensor().copy()?);
         }
-        let (sum, steps) = self.logged;
+        let Logged { sum, steps, last } = self.logged;
+        let numbers: Vec<f64> = [sum, steps as f64].into_iter().chain(last).collect();
         state.insert(
             LOGGED.into(),
-            Tensor::new(&[sum, steps as f64], &Device::Cpu)?,
+            Tensor::new(numbers.as_slice(), &Device::Cpu)?,
         );
         Ok(state)
     }
@@ -404,18 +430,21 @@ impl Problem for ClassificationProblem {
         for (name, buffer) in &self.model.tensors().buffers {
             buffer.set(&entry(name)?.to_device(&self.device)?)?;
         }
-        if let [sum, steps] = entry(LOGGED)?.to_vec1::<f64>()?[..] {
-            self.logged = (sum, steps as u64);
+        if let [sum, steps, ref last @ ..] = entry(LOGGED)?.to_vec1::<f64>()?[..] {
+            self.logged = Logged {
+                sum,
+                steps: steps as u64,
+                last: last.first().copied(),
+            };
         }
         Ok(())
     }
 
     fn measure(&mut self) -> Result<Measurement> {
-        let loss = match self.logged {
-            (sum, steps) if steps > 0 && self.config.logs_steps() => {
-                sum / (steps + u64::from(self.config.has(Fault::LossDivisor))) as f64
-            }
-            _ => self.evaluate(&self.data.train, self.measure_train)?.0,
+        let logged = self.logged.last.filter(|_| self.config.logs_steps());
+        let loss = match logged {
+            Some(loss) => loss,
+            None => self.evaluate(&self.data.train, self.measure_train)?.0,
         };
         let (test_loss, accuracy) = self.evaluate(&self.data.test, self.measure_test)?;
         Ok(Measurement {
@@ -607,6 +636,44 @@ mod tests {
     }
 
     #[test]
+    fn in_f64_gradients_are_those_of_f32_and_differences_of_the_loss() {
+        let mut single = problem(&[], "a", 1);
+        let config = ClassificationConfig {
+            precision: Precision::F64,
+            ..single.config.clone()
+        };
+        let environment = Environment {
+            library: Library::from_env(None, Arc::new(Silent)).unwrap().into(),
+            device: Device::Cpu,
+        };
+        let draw = Draw {
+            seed: 1,
+            optimizer: "a",
+        };
+        let mut double = ClassificationProblem::new(&config, draw, &environment).unwrap();
+        let pair = [single.measure().unwrap(), double.measure().unwrap()];
+        assert!((pair[0].loss / pair[1].loss - 1.0).abs() < 1e-5, "{pair:?}");
+        let evaluate = |problem: &mut ClassificationProblem| {
+            problem.objective(0).unwrap().loss_and_gradient().unwrap()
+        };
+        let (_, gradient) = evaluate(&mut double);
+        // A central difference along the gradient, which f32 could not tell from rounding.
+        let square: f64 = gradient.norm().unwrap().powi(2);
+        let start = double.parameters.snapshot().unwrap();
+        let mut along = |h: f64| {
+            let moved: Vec<Tensor> = start
+                .iter()
+                .zip(gradient.tensors())
+                .map(|(x, g)| (x + (g * (h / square)).unwrap()).unwrap())
+                .collect();
+            double.parameters.restore(&moved).unwrap();
+            evaluate(&mut double).0
+        };
+        let difference = (along(1e-5) - along(-1e-5)) / 2e-5;
+        assert!((difference - 1.0).abs() < 1e-4, "{difference}");
+    }
+
+    #[test]
     fn unpaired_batches_differ_from_optimizer_to_optimizer() {
         let loss = |faults: &[Fault], optimizer| evaluate(&mut problem(faults, optimizer, 1), 0);
         assert_eq!(loss(&[], "a"), loss(&[], "b"));
@@ -648,20 +715,30 @@ mod tests {
         };
         let logged = |faults: &[Fault]| {
             let mut problem = problem(faults, "a", 1);
-            // Losses of an epoch before do not count.
-            problem.observe(0, &made(100.0, None, Phase::FirstOrder));
             let epoch = problem.steps_per_epoch();
-            problem.observe(epoch, &made(3.0, None, Phase::FirstOrder));
-            problem.observe(epoch + 1, &made(2.0, Some(1.0), Phase::SecondOrder));
-            problem.measure().unwrap().loss
+            // Losses of an epoch before do not count.
+            for step in 0..epoch {
+                problem.observe(step, &made(100.0, None, Phase::FirstOrder));
+            }
+            let first = problem.measure().unwrap().loss;
+            for step in epoch..2 * epoch {
+                // Nothing is logged before the epoch's end.
+                assert_eq!(problem.measure().unwrap().loss, first);
+                let step_made = match step == epoch {
+                    true => made(3.0, None, Phase::FirstOrder),
+                    false => made(2.0, Some(1.0), Phase::SecondOrder),
+                };
+                problem.observe(step, &step_made);
+            }
+            (epoch as f64, problem.measure().unwrap().loss)
         };
-        assert_eq!(logged(&[Fault::LossDivisor]), (3.0 + 2.0) / 3.0);
-        assert_eq!(logged(&[Fault::LossAfterStep]), (3.0 + 1.0) / 2.0);
-        assert_eq!(
-            logged(&[Fault::LossDivisor, Fault::LossAfterStep]),
-            (3.0 + 1.0) / 3.0
-        );
-        let untrained = logged(&[]);
+        let (steps, divided) = logged(&[Fault::LossDivisor]);
+        assert_eq!(divided, (3.0 + 2.0 * (steps - 1.0)) / (steps + 1.0));
+        let after = logged(&[Fault::LossAfterStep]).1;
+        assert_eq!(after, (3.0 + (steps - 1.0)) / steps);
+        let both = logged(&[Fault::LossDivisor, Fault::LossAfterStep]).1;
+        assert_eq!(both, (3.0 + (steps - 1.0)) / (steps + 1.0));
+        let untrained = logged(&[]).1;
         assert!((untrained - 10f64.ln()).abs() < 1.0, "{untrained}");
     }
 }

@@ -244,8 +244,8 @@ impl LanguageProblem {
         let mut loss = 0.0;
         for chunk in indices.chunks(16) {
             let windows = tokens.batch(chunk, self.context, &self.device)?;
-            let mean = self.loss(&windows, Pass::Eval)?.to_scalar::<f32>()?;
-            loss += f64::from(mean) * chunk.len() as f64;
+            let mean = Precision::number(&self.loss(&windows, Pass::Eval)?)?;
+            loss += mean * chunk.len() as f64;
         }
         Ok(loss / count as f64)
     }
@@ -262,6 +262,10 @@ impl Problem for LanguageProblem {
 
     fn is_deterministic(&self) -> bool {
         false
+    }
+
+    fn samples_per_evaluation(&self) -> u64 {
+        self.order.batch_size() as u64
     }
 
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
@@ -400,6 +404,19 @@ mod tests {
         small.check().unwrap();
         let error = problem(&small, cache.path()).err().unwrap().to_string();
         assert!(error.contains("the tokenizer's 81 tokens"), "{error}");
+    }
+
+    #[test]
+    fn in_f64_a_measurement_is_that_of_f32() {
+        let cache = tempfile::tempdir().unwrap();
+        let [single, double] = ["", "precision = \"f64\""].map(|settings| {
+            let mut problem = problem(&config(settings, 256), cache.path()).unwrap();
+            let dtype = problem.parameters.dtype();
+            problem.objective(0).unwrap().loss_and_gradient().unwrap();
+            (dtype, problem.measure().unwrap().loss)
+        });
+        assert_eq!((single.0, double.0), (DType::F32, DType::F64));
+        assert!((single.1 / double.1 - 1.0).abs() < 1e-5);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What is minimized: test functions, image classification, language modelling. Each problem gives
-//! an objective for every step and a measurement that costs the optimizer nothing.
+//! What is minimized: test functions, finite sums, image classification, language modelling. Each
+//! problem gives an objective for every step and a measurement that costs the optimizer nothing.
 //!
 //! To add a kind of problem: write its file beside these, give its settings the traits
 //! [`Kind`](crate::settings::Kind) and [`ProblemSettings`], and add it to
@@ -9,14 +9,20 @@
 mod batch;
 mod classification;
 mod fault;
-pub mod function;
+mod finite_sum;
+mod function;
 mod language;
 mod precision;
+mod start;
 mod traits;
+mod values;
 
 pub use classification::{ClassificationConfig, ClassificationProblem, Scaling};
 pub use fault::Fault;
-pub use function::{FunctionConfig, FunctionProblem, QuadraticConfig};
+pub use finite_sum::{FiniteSumConfig, FiniteSumProblem, SampleLoss};
+pub use function::{
+    BbobConfig, FunctionConfig, FunctionProblem, MghConfig, QuadraticConfig, ScalableConfig,
+};
 pub use language::{LanguageConfig, LanguageProblem};
 pub use precision::Precision;
 pub use traits::{Draw, Environment, Measurement, Plane, Problem, ProblemConfig, ProblemSettings};

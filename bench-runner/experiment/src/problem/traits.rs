@@ -22,11 +22,22 @@ pub trait Problem {
     /// Whether the objective is the same at every step, so that reaching a tolerance ends the run.
     fn is_deterministic(&self) -> bool;
 
+    /// Sample gradients that an evaluation costs; 1 where the objective is no mean over samples.
+    fn samples_per_evaluation(&self) -> u64 {
+        1
+    }
+
     /// The objective of step `step` (from 0), fixed within the step.
     ///
     /// # Errors
     /// When the step's data cannot be had.
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>>;
+
+    /// Whether the loss it reports is known at the ends of epochs only, so that points are measured
+    /// there and nowhere between.
+    fn reports_epochs(&self) -> bool {
+        false
+    }
 
     /// Told after each step what it did.
     fn observe(&mut self, step: u64, made: &Step) {

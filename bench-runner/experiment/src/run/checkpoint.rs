@@ -4,9 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bench_data::sha256;
 use candle_core::{Device, Tensor};
 use optim::Optimizer;
 use optim::state::State;
+use safetensors::View;
 
 use super::cell::CellId;
 use super::state::RunState;
@@ -27,6 +29,19 @@ pub struct Checkpoint {
 const PROBLEM: &str = "problem/";
 /// The tensor that holds [`RunState`], in CBOR: JSON need not keep the last digit of a number.
 const RUN: &str = "progress";
+/// The metadata entry with the SHA-256 of all others and of the tensors.
+const CHECKSUM: &str = "sha256";
+
+/// The SHA-256 of everything in a state: a line for the kind, the metadata and each tensor.
+fn checksum(state: &State) -> Result<String> {
+    let mut lines = format!("{}\n{}\n", state.kind, state.metadata);
+    for (name, tensor) in &state.tensors {
+        let tensor = tensor.to_device(&Device::Cpu)?;
+        let bytes = sha256(&View::data(&&tensor));
+        lines += &format!("{name} {:?} {:?} {bytes}\n", tensor.dtype(), tensor.dims());
+    }
+    Ok(sha256(lines.as_bytes()))
+}
 
 impl Checkpoint {
     /// Writes the states of a problem, its optimizer and their run.
@@ -49,6 +64,8 @@ impl Checkpoint {
         let length = bytes.len();
         let run = Tensor::from_vec(bytes, length, &Device::Cpu)?;
         state.tensors.insert(RUN.into(), run);
+        let checksum = checksum(&state)?;
+        state.set(CHECKSUM, checksum)?;
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
@@ -68,6 +85,13 @@ impl Checkpoint {
         }
         let damaged = |reason: String| Error::damaged(&self.path)(reason);
         let mut state = State::load(&self.path)?;
+        let recorded: String = state.get(CHECKSUM)?;
+        if let Some(metadata) = state.metadata.as_object_mut() {
+            metadata.remove(CHECKSUM);
+        }
+        if checksum(&state)? != recorded {
+            return Err(damaged("its checksum is not that of its content".into()));
+        }
         let run = state
             .tensors
             .remove(RUN)

@@ -170,12 +170,26 @@ impl RunRecord {
         }
     }
 
+    /// The lowest loss that was measured; `None` where none was a number.
+    pub fn lowest_loss(&self) -> Option<f64> {
+        let losses = self.curve.iter().map(|point| point.loss);
+        losses.filter(|loss| !loss.is_nan()).min_by(f64::total_cmp)
+    }
+
+    /// The first point whose loss is at or below `target`; its phase is the one that reached it.
+    pub fn first_at(&self, target: f64) -> Option<&CurvePoint> {
+        self.curve.iter().find(|point| point.loss <= target)
+    }
+
+    /// Whether the last loss is at or below `target`, so that what was reached was not lost again.
+    pub fn held(&self, target: f64) -> bool {
+        self.final_loss() <= target
+    }
+
     /// Gradient evaluations until the loss was first measured at or below `target`; `None` when it
     /// never was.
     pub fn evaluations_to(&self, target: f64) -> Option<u64> {
-        self.curve
-            .iter()
-            .find(|point| point.loss <= target)
+        self.first_at(target)
             .map(|point| point.gradient_evaluations)
     }
 

@@ -9,7 +9,7 @@ use super::cell::CellId;
 use super::checkpoint::Checkpoint;
 use super::record::{CurvePoint, Outcome, RunRecord, SwitchPoint};
 use super::state::{LastStep, RunState};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, without_backtrace};
 use crate::problem::{Draw, Environment, Problem};
 use crate::spec::{OptimizerEntry, ProblemEntry};
 
@@ -69,7 +69,7 @@ pub fn run(
 
 /// Why a run failed. CUDA says neither whose memory is full nor what to do about it.
 fn reason(error: &Error) -> String {
-    let text = error.to_string();
+    let text = without_backtrace(&error.to_string());
     if text.contains("CUDA_ERROR_OUT_OF_MEMORY") {
         return format!(
             "{text}: the GPU's memory does not hold model, batch and optimizer; take a smaller batch or history, keep \
@@ -211,7 +211,11 @@ impl Training<'_> {
             Some(_) => self.state.steps,
             None => self.meter.counts().evaluations(),
         };
-        if passed >= self.state.next_point && self.spent().is_none() {
+        // Where the loss is that of epochs, a point that is due waits for the end of its epoch.
+        let steps_per_epoch = self.problem.steps_per_epoch();
+        let known =
+            !self.problem.reports_epochs() || self.state.steps.is_multiple_of(steps_per_epoch);
+        if passed >= self.state.next_point && known && self.spent().is_none() {
             let interval = self.interval();
             self.state.next_point = (passed / interval + 1) * interval;
             let point = self.measure()?;
@@ -225,7 +229,7 @@ impl Training<'_> {
     /// Steps in all epochs, if epochs are limited.
     fn step_limit(&self) -> Option<u64> {
         let epochs = self.entry.epochs?;
-        Some(epochs * self.problem.steps_per_epoch())
+        Some(epochs.saturating_mul(self.problem.steps_per_epoch()))
     }
 
     /// Evaluations, or steps, between points: they are spread over the limit that is sure to be met,
@@ -334,5 +338,17 @@ mod tests {
         );
         let other = Error::from(candle_core::Error::Msg("no".into()));
         assert_eq!(reason(&other), "no");
+    }
+
+    #[test]
+    fn reasons_are_the_same_whether_backtraces_are_asked_for_or_not() {
+        let plain = || candle_core::Error::Msg("cannot gather\nat index 9".into());
+        let traced = candle_core::Error::WithBacktrace {
+            inner: Box::new(plain()),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        let traced = Error::from(optim::Error::from(traced));
+        assert_ne!(traced.to_string(), plain().to_string());
+        assert_eq!(reason(&traced), reason(&Error::from(plain())));
     }
 }

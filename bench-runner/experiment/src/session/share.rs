@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::event::{Event, Observer};
 use super::options::{Options, unwritable};
 use super::work::Session;
-use crate::error::Result;
+use crate::error::{Result, without_backtrace};
 use crate::run::{Cell, Checkpoint, Outcome, RunRecord, plan};
 use crate::store::{CellStore, Origin};
 use crate::sweep::{self, Attempt, Attempts, Demand, Plan, Resources, Shard, execute};
@@ -82,7 +82,7 @@ pub fn share(
         observe,
     };
     let session = Session::open(options, library, observe, interrupted).inspect_err(|error| {
-        let reason = error.to_string();
+        let reason = without_backtrace(&error.to_string());
         missing.iter().for_each(|run| log.not_started(run, &reason));
     })?;
     let (missing, unfit) = with_right_data(missing, plan_file, &session.environment().library);
@@ -156,7 +156,7 @@ fn with_right_data<'m>(
         let config = &run.cell.problem.config;
         let reason = config.data().into_iter().find_map(|name| {
             let check = || match config.data_sha256(&name, library) {
-                Err(error) => Some(error.to_string()),
+                Err(error) => Some(without_backtrace(&error.to_string())),
                 Ok(hash) if plan_file.data_sha256.get(&name) == Some(&hash) => None,
                 Ok(_) => Some(format!(
                     "dataset `{name}` is not the one that was planned with: restore it, or plan again"

@@ -104,10 +104,10 @@ impl<'a> Session<'a> {
     }
 
     /// The runs of an experiment, those that are stored among them. Building the problems here also finds
-    /// missing data and unfit models before anything is run.
+    /// missing data before anything is run.
     ///
     /// # Errors
-    /// When data is missing, or a problem cannot be built or evaluated.
+    /// When data is missing.
     pub fn prepare<'e>(&self, experiment: &'e Experiment) -> Result<Sweep<'e>> {
         let started = SystemTime::now();
         let cells = plan(experiment);

@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use super::experiment::{Experiment, OptimizerEntry};
 use super::locate::{SpecError, Table};
 
+/// Runs of an experiment, at most.
+const MOST_RUNS: usize = 1_000_000;
+/// Letters in an experiment's name, at most.
+const LONGEST_NAME: usize = 100;
+
 /// Whether the tables of an experiment fit together.
 pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), SpecError> {
     let valid_name = |name: &str| {
-        !name.is_empty()
+        (1..=LONGEST_NAME).contains(&name.len())
             && name
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
@@ -16,10 +21,11 @@ pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), Spe
     };
     if !valid_name(&experiment.name) {
         return Err(root.error(format!(
-            "`name` = \"{}\": use letters, digits, `-`, `_` and `.`; it names the report's folder",
+            "`name` = \"{}\": use up to {LONGEST_NAME} letters, digits, `-`, `_` and `.`; it names the report's folder",
             experiment.name
         )));
     }
+    countable(experiment, root)?;
     fair(experiment, root)?;
     for (scale, cut) in &experiment.scales {
         if let Some(label) = cut.problems.iter().find(|label| {
@@ -53,6 +59,34 @@ pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), Spe
             return Err(root.error(format!(
                 "two `{label}` optimizers apply to `{}`: labels must be unique per problem",
                 problem.label
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the runs are few enough to be planned, in the comparison and in the trials before it.
+fn countable(experiment: &Experiment, root: &Table<'_>) -> Result<(), SpecError> {
+    let pairs = experiment.problems.iter().map(|problem| {
+        let entries = experiment.optimizers_for(&problem.label);
+        let sizes = entries.map(|entry| (1, entry.trials.len()));
+        sizes.fold((0, 0), |(entries, trials), (entry, own)| {
+            (entries + entry, trials + own)
+        })
+    });
+    let (entries, trials) = pairs.fold((0_usize, 0_usize), |(entries, trials), (entry, own)| {
+        (entries + entry, trials + own)
+    });
+    let tuning = experiment.tuning.as_ref();
+    for (count, seeds) in [
+        (entries, experiment.seeds.len()),
+        (trials, tuning.map_or(0, |tuning| tuning.seeds.len())),
+    ] {
+        let runs = count.saturating_mul(seeds);
+        if runs > MOST_RUNS {
+            return Err(root.error(format!(
+                "{count} settings of optimizers on problems, each with {seeds} seeds, are {runs} runs: \
+                 at most {MOST_RUNS} are possible"
             )));
         }
     }

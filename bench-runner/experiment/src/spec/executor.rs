@@ -128,15 +128,18 @@ impl ExecutorConfig {
             );
         }
         for option in &self.sbatch {
-            let name = option.split(['=', ' ']).next().unwrap_or(option);
-            if !name.starts_with("--") || option.contains(char::is_control) {
+            let name = option.split('=').next().unwrap_or(option);
+            let signs = |c: char| c.is_whitespace() || c.is_control() || "'\"\\".contains(c);
+            if !name.starts_with("--") || option.contains(signs) {
                 return bad(
                     "sbatch",
-                    option,
-                    "one long option of sbatch is needed, for example --account=physics",
+                    &format!("{option:?}"),
+                    "one long option of sbatch is needed, without spaces and quotes, for example \
+                     --account=physics",
                 );
             }
-            if OWN_OPTIONS.contains(&name) {
+            // sbatch takes the beginning of a name for the name.
+            if OWN_OPTIONS.iter().any(|own| own.starts_with(name)) {
                 return bad("sbatch", option, "this option is set by the program itself");
             }
         }
@@ -218,6 +221,40 @@ mod tests {
             ..ExecutorConfig::default()
         };
         assert_eq!(local.or(Some(&file)), local);
+    }
+
+    #[test]
+    fn options_of_sbatch_are_one_each_and_not_the_programs_own() {
+        for option in [
+            "--array=0-9",
+            "--arr=0-9",
+            "--outp=x",
+            "--a=0-9",
+            "--",
+            "--account=a --array=0-9",
+            "--account a",
+            "--comment=\"a",
+            "-o",
+            "--comment=a\trm",
+        ] {
+            let config = ExecutorConfig {
+                sbatch: vec![option.into()],
+                ..slurm()
+            };
+            let invalid = config.check().map_err(|invalid| invalid.key);
+            assert_eq!(invalid, Err("sbatch".into()), "{option}");
+        }
+        let usual = [
+            "--account=physics",
+            "--qos=long",
+            "--exclusive",
+            "--nodelist=n[1-4]",
+        ];
+        let config = ExecutorConfig {
+            sbatch: usual.map(str::to_owned).to_vec(),
+            ..slurm()
+        };
+        assert_eq!(config.check(), Ok(()));
     }
 
     #[test]

@@ -228,6 +228,16 @@ impl<'a> Table<'a> {
         };
         let mut lists: Vec<_> = grid.into_iter().collect();
         lists.sort_by_key(|(name, _)| name.span().start);
+        let combinations = lists.iter().try_fold(1_usize, |product, (_, values)| {
+            let count = values.get_ref().as_array().map_or(1, |values| values.len());
+            product.checked_mul(count)
+        });
+        if combinations.is_none_or(|count| count > MOST_VARIANTS) {
+            let message = format!(
+                "`{key}`: its lists make more than {MOST_VARIANTS} combinations, the most that are possible"
+            );
+            return Err(self.source.error(span, message));
+        }
         let mut variants = vec![(self.entries.clone(), String::new())];
         for (key_of_list, values) in lists {
             let span = values.span();
@@ -321,6 +331,9 @@ impl<'a> Table<'a> {
         ))
     }
 }
+
+/// Combinations that the lists of a grid or a search may make.
+const MOST_VARIANTS: usize = 10_000;
 
 /// Puts a value at a dotted path, making tables on the way; or the part of the path that is no table.
 fn insert<'a>(

@@ -81,7 +81,7 @@ fn each<T>(
 
 fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntry, SpecError> {
     let kind = table.kind(ProblemConfig::kind_named)?;
-    let label: String = table.required("label")?;
+    let label = label(table)?.ok_or_else(|| table.error("`label` is missing"))?;
     if before.iter().any(|other| other.label == label) {
         return Err(table.error(format!("`label` = \"{label}\" is used twice")));
     }
@@ -104,11 +104,18 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
             ..at_seconds
         });
     }
-    let target = table.optional("target")?;
+    let at_target = table.error_at("target", "");
+    let target: Option<f64> = table.optional("target")?;
+    if let Some(target) = target.filter(|target| !target.is_finite()) {
+        return Err(SpecError {
+            message: format!("`target` = {target}: a finite number is needed"),
+            ..at_target
+        });
+    }
     let places = table.places();
     let config = table.read(|settings| kind.read(settings))?;
-    config
-        .check()
+    check_sizes(&config)
+        .and_then(|()| config.check())
         .map_err(|invalid| places.error(&invalid.key, invalid.to_string()))?;
     Ok(ProblemEntry {
         label,
@@ -155,9 +162,7 @@ fn optimizer(
 /// An optimizer with given settings.
 fn entry(table: &mut Table<'_>) -> Result<OptimizerEntry, SpecError> {
     let kind = table.kind(OptimizerConfig::kind_named)?;
-    let label = table
-        .optional("label")?
-        .unwrap_or_else(|| kind.name.to_owned());
+    let label = label(table)?.unwrap_or_else(|| kind.name.to_owned());
     let problems = table.optional("problems")?.unwrap_or_default();
     let here = table.error("");
     let config = table.read(|settings| kind.read(settings))?;
@@ -190,6 +195,43 @@ fn executor(root: &mut Table<'_>) -> Result<Option<ExecutorConfig>, SpecError> {
     Err(SpecError { message, ..here })
 }
 
+/// The most that a size in a problem's settings may be: a dimension, a width, a number of samples.
+const LARGEST_SIZE: i64 = 100_000_000;
+/// Entries of a list in a problem's settings, at most.
+const LONGEST_LIST: usize = 1_000;
+
+/// Whether all sizes of a problem, of whatever kind, can be counted with, before anything is built of them.
+fn check_sizes(config: &ProblemConfig) -> Result<(), Invalid> {
+    fn check(key: &str, value: &toml::Value) -> Result<(), Invalid> {
+        match value {
+            toml::Value::Integer(size) if *size > LARGEST_SIZE => {
+                let reason = format!("at most {LARGEST_SIZE} is possible");
+                Err(Invalid::value(key, size, reason))
+            }
+            toml::Value::Array(list) if list.len() > LONGEST_LIST => {
+                let reason = format!("at most {LONGEST_LIST} entries are possible");
+                Err(Invalid::value(
+                    key,
+                    format!("{} entries", list.len()),
+                    reason,
+                ))
+            }
+            toml::Value::Array(list) => list.iter().try_for_each(|value| check(key, value)),
+            toml::Value::Table(table) => table
+                .iter()
+                .try_for_each(|(inner, value)| check(&format!("{key}.{inner}"), value)),
+            _ => Ok(()),
+        }
+    }
+    let settings = toml::Value::try_from(config)
+        .map_err(|error| Invalid::new("kind", format!("its settings: {error}")))?;
+    let settings = settings.as_table().into_iter().flatten();
+    for (key, value) in settings {
+        check(key, value)?;
+    }
+    Ok(())
+}
+
 /// Builds the optimizer for a parameter of one element, which checks every setting before any work starts.
 fn check_settings(config: &OptimizerConfig) -> optim::Result<()> {
     let x = Var::zeros(1, DType::F64, &Device::Cpu)?;
@@ -197,12 +239,58 @@ fn check_settings(config: &OptimizerConfig) -> optim::Result<()> {
     Ok(())
 }
 
+/// Takes a label, which reports, tables and file names show.
+fn label(table: &mut Table<'_>) -> Result<Option<String>, SpecError> {
+    let here = table.error_at("label", "");
+    let label: Option<String> = table.optional("label")?;
+    match label.as_deref().map(check_text) {
+        Some(Err(reason)) => Err(SpecError {
+            message: format!("`label`: {reason}"),
+            ..here
+        }),
+        _ => Ok(label),
+    }
+}
+
+/// Letters in a label, at most.
+const LONGEST_LABEL: usize = 200;
+
+/// What is wrong with a label, and what would be right.
+pub(super) fn check_text(label: &str) -> Result<(), String> {
+    // Signs that change the direction of writing make one label look like another.
+    let hidden =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let length = label.chars().count();
+    if label.contains(hidden) {
+        Err(format!("{label:?} has control characters in it"))
+    } else if label.trim().is_empty() {
+        Err("at least one letter is needed".into())
+    } else if length > LONGEST_LABEL {
+        Err(format!("{length} letters: use {LONGEST_LABEL} or fewer"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The most that a count of evaluations, epochs or points may be; its products fit into 64 bits.
+const LARGEST_COUNT: u64 = 1_000_000_000_000;
+/// Measured points of a run, at most.
+const MOST_POINTS: u64 = 100_000;
+
 fn positive(table: &mut Table<'_>, key: &str) -> Result<Option<u64>, SpecError> {
     let here = table.error_at(key, "");
+    let most = match key {
+        "points" => MOST_POINTS,
+        _ => LARGEST_COUNT,
+    };
     match table.optional::<i64>(key)? {
         None => Ok(None),
         Some(value) => match u64::try_from(value) {
-            Ok(value) if value > 0 => Ok(Some(value)),
+            Ok(value) if (1..=most).contains(&value) => Ok(Some(value)),
+            Ok(value) if value > most => Err(SpecError {
+                message: format!("`{key}` = {value}: at most {most} is possible"),
+                ..here
+            }),
             _ => Err(SpecError {
                 message: format!("`{key}` = {value}: a whole number of at least 1 is needed"),
                 ..here
@@ -324,6 +412,17 @@ learning_rate = 0.01
             ("[[optimizer]]", "[[optimizer"),
             ("budget = 100", "budget = 100\nepochs = 0"),
             ("budget = 100", "budget = 100\nseconds = 0"),
+            ("budget = 100", "budget = 100\ntarget = nan"),
+            ("budget = 100", "budget = 1000000000001"),
+            ("budget = 100", "budget = 1000000\npoints = 100001"),
+            ("budget = 100", "budget = 100\ndimension = 100000001"),
+            ("seeds = 2", "seeds = 10001"),
+            ("label = \"rosenbrock\"", "label = \"a\\u001bb\""),
+            ("label = \"rosenbrock\"", "label = \" \""),
+            (
+                "learning_rate = 0.01",
+                "grid = { learning_rate = [1, 2], beta1 = [3] }\nlabel = \"x\\ny\"",
+            ),
             ("learning_rate = 0.01", "grid = { learning_rate = 0.01 }"),
             ("learning_rate = 0.01", "grid = { learning_rate = [] }"),
             (
@@ -357,6 +456,39 @@ learning_rate = 0.01
             })
             .collect();
         insta::assert_snapshot!(messages.join("\n"));
+    }
+
+    #[test]
+    fn what_is_too_many_or_too_long_is_refused_before_it_is_made() {
+        let long = "x".repeat(300);
+        let text = GOOD.replace("label = \"rosenbrock\"", &format!("label = \"{long}\""));
+        assert!(error(&text).contains("`label`: 300 letters: use 200 or fewer"));
+        let text = GOOD.replace("name = \"demo\"", &format!("name = \"{long}\""));
+        assert!(error(&text).contains("up to 100 letters"));
+        // 60 to the power of 4 combinations.
+        let list: Vec<String> = (1..=60).map(|i| format!("{i}e-3")).collect();
+        let lists = ["learning_rate", "beta1", "beta2", "epsilon"]
+            .map(|key| format!("{key} = [{}]", list.join(", ")));
+        let grid = format!("grid = {{ {} }}", lists.join(", "));
+        let text = GOOD.replace("learning_rate = 0.01", &grid);
+        assert!(error(&text).contains("more than 10000 combinations"));
+        // 3,600 optimizers with 1,000 seeds.
+        let grid = format!("grid = {{ {} }}", lists[..2].join(", "));
+        let text = GOOD
+            .replace("learning_rate = 0.01", &grid)
+            .replace("seeds = 2", "seeds = 1000");
+        let text = error(&text);
+        assert!(text.contains("3600000 runs: at most 1000000"), "{text}");
+        let classes = r#"kind = "classification"
+data = "digits"
+batch_size = 1
+model = { kind = "mlp", inputs = 64, hidden = [8], classes = 1000000000000 }"#;
+        let text = GOOD.replace("kind = \"function\"\nfunction = \"rosenbrock\"", classes);
+        let text = error(&text);
+        assert!(
+            text.contains("`model.classes` = 1000000000000: at most"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub const SUITES: &[Suite] = &[
     suite!("functions"),
     suite!("criteria"),
     suite!("noise"),
+    suite!("map"),
     suite!("moby-dick"),
     suite!("language"),
     suite!("vision"),

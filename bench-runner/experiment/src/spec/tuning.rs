@@ -44,6 +44,9 @@ pub(super) fn parse(root: &mut Table<'_>) -> Result<Option<Tuning>, SpecError> {
     Ok(Some(Tuning { seeds, validation }))
 }
 
+/// The most seeds of an experiment.
+pub(super) const MOST_SEEDS: usize = 10_000;
+
 /// Takes `seeds`: a count, or a list of different seeds, in ascending order.
 pub(super) fn seeds(root: &mut Table<'_>) -> Result<Vec<u64>, SpecError> {
     #[derive(Deserialize)]
@@ -56,7 +59,13 @@ pub(super) fn seeds(root: &mut Table<'_>) -> Result<Vec<u64>, SpecError> {
         "seeds",
         "`seeds` must be a number of at least 1, or a list of different seeds",
     );
+    let too_many = |count: &dyn std::fmt::Display| SpecError {
+        message: format!("`seeds`: {count} are too many, at most {MOST_SEEDS} are possible"),
+        ..here.clone()
+    };
     let mut seeds = match root.required("seeds").map_err(|_| here.clone())? {
+        Seeds::Count(count) if count > MOST_SEEDS as u64 => return Err(too_many(&count)),
+        Seeds::List(list) if list.len() > MOST_SEEDS => return Err(too_many(&list.len())),
         Seeds::Count(count) => (0..count).collect(),
         Seeds::List(list) => list,
     };

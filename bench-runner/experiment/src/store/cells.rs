@@ -3,17 +3,31 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use bench_data::atomic;
 use serde::{Deserialize, Serialize};
 
 use super::origin::{CODE, FORMAT, Origin};
+use super::sealed::{seal, unseal};
 use crate::error::{Error, Result};
 use crate::run::RunRecord;
 
 /// The folder of the states of runs under way.
 const CHECKPOINTS: &str = "checkpoints";
+
+/// The file that makes a folder a store.
+const MARKER: &str = "bench-runner-store";
+
+/// What the marker says to whoever opens it.
+const MARKER_TEXT: &str =
+    "Runs of bench-runner, a file each; `bench-runner store list` lists them.\n";
+
+/// Letters of an address: a SHA-256 in hexadecimal.
+const ADDRESS: usize = 64;
+/// Letters that make a temporary file's name unique, as [`atomic::unique`] makes it.
+const UNIQUE: usize = 16;
 
 /// A stored run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,11 +83,21 @@ impl CellStore {
         (stored.origin.address() == address).then_some(stored.record)
     }
 
+    /// Marks the folder as a store, which is created where it is missing.
+    fn mark(&self) -> Result<()> {
+        let marker = self.folder.join(MARKER);
+        match marker.exists() {
+            true => Ok(()),
+            false => write(&marker, MARKER_TEXT.as_bytes()),
+        }
+    }
+
     /// Checks that runs can be kept, before any is made.
     ///
     /// # Errors
     /// When the folder cannot be created or written to.
     pub fn writable(&self) -> Result<()> {
+        self.mark()?;
         let probe = self.folder.join("00").join(atomic::unique("probe"));
         write(&probe, b"probe")?;
         fs::remove_file(&probe).map_err(Error::io("remove", &probe))
@@ -97,7 +121,8 @@ impl CellStore {
             what: record.cell.to_string(),
             source: error.into(),
         })?;
-        write(&path, &bytes)?;
+        self.mark()?;
+        write(&path, &seal(&bytes))?;
         // The run is complete: nothing goes on from its checkpoint.
         let _ = fs::remove_file(self.checkpoint(&origin.address()));
         Ok(())
@@ -110,48 +135,80 @@ impl CellStore {
             .join(format!("{address}.safetensors"))
     }
 
-    /// All readable runs by address, and the files that are not runs.
+    /// All readable runs by address, and the files that should be runs and are not. Files under names
+    /// that a store does not make are passed over.
     ///
     /// # Errors
     /// When a folder cannot be listed.
     pub fn runs(&self) -> Result<(BTreeMap<String, StoredRun>, Vec<PathBuf>)> {
         let (mut runs, mut damaged) = (BTreeMap::new(), Vec::new());
-        let is_runs = |folder: &PathBuf| !folder.ends_with(CHECKPOINTS);
-        for folder in list(&self.folder)?.into_iter().filter(is_runs) {
-            for path in list(&folder)? {
-                let address = path.file_stem().unwrap_or_default().to_string_lossy();
-                match read(&path) {
-                    Ok(run) if run.origin.address() == address => {
-                        runs.insert(address.into_owned(), run);
-                    }
-                    _ => damaged.push(path.clone()),
+        for file in self.files()?.filter(|file| file.kind == FileKind::Run) {
+            match read(&file.path) {
+                Ok(run) if run.origin.address() == file.address => {
+                    runs.insert(file.address, run);
                 }
+                _ => damaged.push(file.path),
             }
         }
         Ok((runs, damaged))
     }
 
-    /// Removes the runs of other code, files that are not runs, and the states of runs that nobody
-    /// has gone on with for 30 days; returns how many.
+    /// Removes the runs of other code, files that should be runs and are not, and the states and
+    /// temporary files that nobody has gone on with for 30 days; returns how many. What is not a
+    /// store's stays, and so does what a sweep at the same time may be writing.
     ///
     /// # Errors
-    /// When a file cannot be removed.
+    /// When the folder is not a store, or a file cannot be removed.
     pub fn collect_garbage(&self) -> Result<usize> {
+        if let Some(foreign) = self.foreign()? {
+            return Err(Error::NotAStore {
+                folder: self.folder.clone(),
+                foreign,
+            });
+        }
         let (runs, mut stale) = self.runs()?;
         stale.extend(
             runs.iter()
                 .filter(|(_, run)| !run.is_current())
                 .map(|(address, _)| self.path(address)),
         );
-        stale.extend(
-            list(&self.folder.join(CHECKPOINTS))?
-                .into_iter()
-                .filter(is_old),
-        );
+        let unfinished = self.files()?.filter(|file| file.kind != FileKind::Run);
+        stale.extend(unfinished.map(|file| file.path).filter(is_old));
+        let mut removed = 0;
         for path in &stale {
-            fs::remove_file(path).map_err(Error::io("remove", path))?;
+            match fs::remove_file(path) {
+                Ok(()) => removed += 1,
+                // Somebody else was faster.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("remove", path)(error)),
+            }
         }
-        Ok(stale.len())
+        Ok(removed)
+    }
+
+    /// What makes the folder no store: an entry that a store does not make, unless there is a marker.
+    fn foreign(&self) -> Result<Option<PathBuf>> {
+        if self.folder.join(MARKER).is_file() {
+            return Ok(None);
+        }
+        let own =
+            |path: &PathBuf| is_folder(path) && (is_of_runs(path) || path.ends_with(CHECKPOINTS));
+        Ok(list(&self.folder)?.into_iter().find(|path| !own(path)))
+    }
+
+    /// The files under names that a store makes, in order. Links are not followed.
+    fn files(&self) -> Result<impl Iterator<Item = StoreFile>> {
+        let mut files = Vec::new();
+        for folder in list(&self.folder)?.into_iter().filter(is_folder) {
+            let kinds: &[FileKind] = match () {
+                () if folder.ends_with(CHECKPOINTS) => &[FileKind::State, FileKind::Temporary],
+                () if is_of_runs(&folder) => &[FileKind::Run, FileKind::Temporary],
+                () => continue,
+            };
+            let own = |path| StoreFile::of(path).filter(|file| kinds.contains(&file.kind));
+            files.extend(list(&folder)?.into_iter().filter_map(own));
+        }
+        Ok(files.into_iter())
     }
 
     /// Copies the runs of `other` that are missing here; returns how many.
@@ -161,6 +218,7 @@ impl CellStore {
     pub fn merge(&self, other: &Self) -> Result<usize> {
         let (mine, _) = self.runs()?;
         let (theirs, _) = other.runs()?;
+        self.mark()?;
         for (address, run) in &theirs {
             if mine
                 .get(address)
@@ -183,30 +241,108 @@ impl CellStore {
     }
 }
 
+/// What a file in a store is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    /// A run.
+    Run,
+    /// The state of a run under way.
+    State,
+    /// What a writer has not finished, or has left when it was killed.
+    Temporary,
+}
+
+/// A file under a name that a store makes.
+struct StoreFile {
+    path: PathBuf,
+    kind: FileKind,
+    /// The address in its name; of a probe, none.
+    address: String,
+}
+
+impl StoreFile {
+    /// The file at a path in one of a store's folders, if its name is one that a store makes:
+    /// `ADDRESS.cbor`, `ADDRESS.safetensors`, `ADDRESS.UNIQUE.tmp`, `UNIQUE.probe`, `UNIQUE.UNIQUE.tmp`,
+    /// or `ADDRESS.safetensors.PROCESS-NUMBER.partial`, as `optim` writes states.
+    fn of(path: PathBuf) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let parts: Vec<&str> = name.split('.').collect();
+        let address = |text: &str| is_hex(text, ADDRESS);
+        let unique = |text: &str| is_hex(text, UNIQUE);
+        let kind = match parts.as_slice() {
+            [run, "cbor"] if address(run) && is_in_its_folder(&path, run) => FileKind::Run,
+            [run, "safetensors"] if address(run) => FileKind::State,
+            [run, own, "tmp"] if (address(run) || unique(run)) && unique(own) => {
+                FileKind::Temporary
+            }
+            [own, "probe"] if unique(own) => FileKind::Temporary,
+            [run, "safetensors", own, "partial"] if address(run) && is_process(own) => {
+                FileKind::Temporary
+            }
+            _ => return None,
+        };
+        let address = parts[0].to_owned();
+        fs::symlink_metadata(&path).ok()?.is_file().then_some(Self {
+            path,
+            kind,
+            address,
+        })
+    }
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    text.len() == length && text.chars().all(digit)
+}
+
+/// Whether a text is two numbers joined by a dash.
+fn is_process(text: &str) -> bool {
+    let number = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    text.split_once('-')
+        .is_some_and(|(process, count)| number(process) && number(count))
+}
+
+/// Whether a run stands in the folder that is named by the beginning of its address.
+fn is_in_its_folder(path: &Path, address: &str) -> bool {
+    path.parent()
+        .is_some_and(|folder| folder.ends_with(&address[..2]))
+}
+
+/// Whether a folder's name is one of those that runs are divided among.
+fn is_of_runs(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| is_hex(name, 2))
+}
+
+fn is_folder(path: &PathBuf) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
 /// Writes a file atomically; of several writers the last one wins, on whatever machines they are.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     atomic::write(path, bytes).map_err(Error::io("write", path))
 }
 
-/// Days after which the state of a run under way is garbage.
-const CHECKPOINT_DAYS: u64 = 30;
+/// Days after which the state of a run under way, or a temporary file, is garbage.
+const UNFINISHED_DAYS: u64 = 30;
 
 fn is_old(path: &PathBuf) -> bool {
     let age = fs::metadata(path)
         .and_then(|metadata| metadata.modified())
         .map(|time| time.elapsed().unwrap_or_default());
-    age.is_ok_and(|age| age.as_secs() > CHECKPOINT_DAYS * 24 * 3600)
+    age.is_ok_and(|age| age.as_secs() > UNFINISHED_DAYS * 24 * 3600)
 }
 
 fn read(path: &Path) -> Result<StoredRun> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    ciborium::from_reader(bytes.as_slice()).map_err(Error::damaged(path))
+    let content = unseal(&bytes).map_err(Error::damaged(path))?;
+    ciborium::from_reader(content).map_err(Error::damaged(path))
 }
 
 /// The entries of a folder, in order; none if it does not exist.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(Error::io("list", folder))?,
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -320,6 +456,71 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
         store.save(&old, &record(0)).unwrap();
         assert_eq!(store.collect_garbage().unwrap(), 2);
         assert_eq!(store.runs().unwrap().0.len(), origins.len() - 1);
+    }
+
+    #[test]
+    fn garbage_is_collected_in_stores_only_and_under_their_own_names_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let docs = folder.path().join("docs");
+        fs::create_dir(&docs).unwrap();
+        fs::write(docs.join("thesis.txt"), "x").unwrap();
+        let store = CellStore::new(folder.path());
+        let refused = store.collect_garbage().unwrap_err();
+        assert!(matches!(&refused, Error::NotAStore { foreign, .. } if *foreign == docs));
+        let origin = &origins()[0];
+        let address = origin.address();
+        let runs = folder.path().join(&address[..2]);
+        let unique = "0123456789abcdef";
+        store.save(origin, &record(0)).unwrap();
+        fs::write(runs.join("notes.cbor"), "x").unwrap();
+        fs::write(runs.join(format!("{address}.{unique}.tmp")), "half").unwrap();
+        let checkpoints = folder.path().join(CHECKPOINTS);
+        fs::create_dir(&checkpoints).unwrap();
+        fs::write(checkpoints.join("notes.txt"), "x").unwrap();
+        let partial = checkpoints.join(format!("{address}.safetensors.12-0.partial"));
+        fs::write(&partial, "half").unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(&docs, folder.path().join("ab")).unwrap();
+        fs::write(docs.join(format!("ab{}.cbor", "0".repeat(62))), "x").unwrap();
+        // It is a store now, and a writer may be at work on the temporary files.
+        assert_eq!(store.collect_garbage().unwrap(), 0);
+        let long_ago = std::time::SystemTime::now()
+            - std::time::Duration::from_secs((UNFINISHED_DAYS + 1) * 24 * 3600);
+        let file = fs::File::options().append(true).open(&partial).unwrap();
+        file.set_modified(long_ago).unwrap();
+        assert_eq!(store.collect_garbage().unwrap(), 1);
+        assert!(!partial.exists());
+    }
+
+    #[test]
+    fn a_store_without_a_marker_is_known_by_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CellStore::new(folder.path());
+        let [first, second, ..] = &origins()[..] else {
+            panic!("too few runs");
+        };
+        store.save(first, &record(0)).unwrap();
+        fs::remove_file(folder.path().join(MARKER)).unwrap();
+        fs::write(store.path(&first.address()), "from an older version").unwrap();
+        assert_eq!(store.collect_garbage().unwrap(), 1);
+        store.save(second, &record(0)).unwrap();
+        assert_eq!(store.runs().unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn a_flipped_bit_in_a_stored_run_makes_it_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CellStore::new(folder.path());
+        let origin = &origins()[0];
+        store.save(origin, &record(0)).unwrap();
+        let path = store.path(&origin.address());
+        let whole = fs::read(&path).unwrap();
+        for byte in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[byte] ^= 1 << (byte % 8);
+            fs::write(&path, flipped).unwrap();
+            assert_eq!(store.load(origin), None, "byte {byte}");
+        }
     }
 
     #[test]

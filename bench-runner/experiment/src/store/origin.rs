@@ -15,7 +15,7 @@ use crate::run::{Cell, CellId};
 use crate::spec::{OptimizerEntry, ProblemEntry};
 
 /// The version of the files in a store.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// SHA-256 of the sources that a run's numbers come from, dependencies and compiler included.
 pub const CODE: &str = env!("CODE_SHA256");

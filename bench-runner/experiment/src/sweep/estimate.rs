@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::demand::Demand;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory;
 use crate::problem::{Draw, Environment};
 use crate::run::Cell;
-use crate::spec::Experiment;
+use crate::spec::{Experiment, ProblemEntry};
 
 /// The expected cost of a sweep.
 #[derive(Debug, Clone)]
@@ -37,13 +37,67 @@ struct ProblemCost {
     vector: u64,
 }
 
+impl ProblemCost {
+    fn unknown(label: &str) -> Self {
+        Self {
+            label: label.into(),
+            dimension: 0,
+            steps_per_epoch: 0,
+            evaluation: 0.0,
+            measurement: 0.0,
+            bytes: 0,
+            vector: 0,
+        }
+    }
+
+    /// Fills in what building the problem tells, and where it is to be timed an evaluation and a
+    /// measurement.
+    fn find(
+        &mut self,
+        entry: &ProblemEntry,
+        seed: u64,
+        timed: bool,
+        environment: &Environment,
+    ) -> Result<()> {
+        let draw = Draw {
+            seed,
+            optimizer: "",
+        };
+        let mut problem = entry.config.build(draw, environment)?;
+        self.dimension = problem.parameters().element_count() as u64;
+        self.steps_per_epoch = problem.steps_per_epoch();
+        let element = problem.parameters().dtype().size_in_bytes() as u64;
+        // The state of bf16 and f16 parameters is in f32.
+        self.vector = self.dimension * element.max(4);
+        if !timed {
+            return Ok(());
+        }
+        let (times, peak) = memory::peak(|| -> Result<_> {
+            problem.objective(0)?.loss_and_gradient()?;
+            let started = Instant::now();
+            problem.objective(0)?.loss_and_gradient()?;
+            let evaluation = started.elapsed().as_secs_f64();
+            let started = Instant::now();
+            problem.measure()?;
+            Ok((evaluation, started.elapsed().as_secs_f64()))
+        });
+        (self.evaluation, self.measurement) = times?;
+        drop(problem);
+        // What is still there is shared: the data.
+        self.bytes = peak.saturating_sub(memory::live());
+        Ok(())
+    }
+}
+
 impl Estimate {
-    /// Builds every problem once, and times and weighs, for those that `cells` has, one evaluation (the second:
-    /// the first fills caches) and one measurement; without `timed`, none. Building here also finds missing data and unfit
-    /// models before the sweep begins.
+    /// Builds every problem once, and times and weighs, for those that `cells` has, one evaluation (the
+    /// second: the first fills caches) and one measurement; without `timed`, none. Building here also
+    /// finds missing data before the sweep begins. Of a problem that cannot be built or evaluated for
+    /// another reason, as of a model that does not fit its data, nothing is known: its runs will fail
+    /// with that reason, and the others go on.
     ///
     /// # Errors
-    /// When a problem cannot be built or evaluated.
+    /// When data is missing.
     pub fn new(
         experiment: &Experiment,
         cells: &[Cell<'_>],
@@ -52,39 +106,13 @@ impl Estimate {
     ) -> Result<Self> {
         let mut problems = Vec::new();
         for entry in &experiment.problems {
-            let draw = Draw {
-                seed: experiment.seeds[0],
-                optimizer: "",
-            };
-            let mut problem = entry.config.build(draw, environment)?;
-            let dimension = problem.parameters().element_count() as u64;
-            let element = problem.parameters().dtype().size_in_bytes() as u64;
-            let mut cost = ProblemCost {
-                label: entry.label.clone(),
-                dimension,
-                steps_per_epoch: problem.steps_per_epoch(),
-                evaluation: 0.0,
-                measurement: 0.0,
-                bytes: 0,
-                // The state of bf16 and f16 parameters is in f32.
-                vector: dimension * element.max(4),
-            };
-            if timed && cells.iter().any(|cell| cell.problem.label == entry.label) {
-                let (times, peak) = memory::peak(|| -> Result<_> {
-                    problem.objective(0)?.loss_and_gradient()?;
-                    let started = Instant::now();
-                    problem.objective(0)?.loss_and_gradient()?;
-                    let evaluation = started.elapsed().as_secs_f64();
-                    let started = Instant::now();
-                    problem.measure()?;
-                    Ok((evaluation, started.elapsed().as_secs_f64()))
-                });
-                (cost.evaluation, cost.measurement) = times?;
-                drop(problem);
-                // What is still there is shared: the data.
-                cost.bytes = peak.saturating_sub(memory::live());
+            let mut cost = ProblemCost::unknown(&entry.label);
+            let has_runs = cells.iter().any(|cell| cell.problem.label == entry.label);
+            let seed = experiment.seeds[0];
+            match cost.find(entry, seed, timed && has_runs, environment) {
+                Err(error @ Error::Data(_)) => return Err(error),
+                Ok(()) | Err(_) => problems.push(cost),
             }
-            problems.push(cost);
         }
         let mut estimate = Self {
             problems,
@@ -107,8 +135,10 @@ impl Estimate {
     pub fn evaluations_of(&self, cell: &Cell<'_>) -> u64 {
         let (budget, epochs) = (cell.problem.budget, cell.problem.epochs);
         match (epochs, self.cost(cell)) {
-            (Some(epochs), Some(cost)) => budget
-                .min(epochs * cost.steps_per_epoch * cell.optimizer.config.evaluations_per_step()),
+            (Some(epochs), Some(cost)) => epochs
+                .saturating_mul(cost.steps_per_epoch)
+                .saturating_mul(cell.optimizer.config.evaluations_per_step())
+                .min(budget),
             _ => budget,
         }
     }

@@ -144,11 +144,31 @@ impl JobArray<'_> {
         }
     }
 
+    /// Whether the paths can stand in a script: a line break would begin a command, and what sbatch makes
+    /// of quotes in its own lines is not the shell's way.
+    fn check_paths(&self) -> Result<()> {
+        let unusable = |c: char| c.is_control() || c == '"' || c == '\\';
+        for path in [self.plan, self.program] {
+            let usable = path.to_str().is_some_and(|text| !text.contains(unusable));
+            if !usable {
+                return Err(Error::Plan {
+                    path: self.plan.into(),
+                    reason: format!(
+                        "{path:?} cannot stand in a batch script: use a path without line breaks and other \
+                         control characters, `\"` and `\\`"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the script and the logs' folder.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When a path cannot stand in a script, or they cannot be written.
     pub fn write(&self) -> Result<()> {
+        self.check_paths()?;
         let logs = self.plan.with_file_name("logs");
         std::fs::create_dir_all(&logs).map_err(Error::io("create", &logs))?;
         let script = self.script_path();
@@ -391,6 +411,25 @@ mod tests {
             config: &config,
         };
         insta::assert_snapshot!(array.script());
+    }
+
+    #[test]
+    fn paths_that_would_be_commands_or_break_an_option_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = ExecutorConfig::default();
+        for name in ["a\ntouch x", "a\"b", "a\\b", "a\rb"] {
+            let plan = folder.path().join(name).join("plan.json");
+            let array = JobArray {
+                name: "demo",
+                plan: &plan,
+                program: Path::new("/opt/bench-runner"),
+                shards: 2,
+                config: &config,
+            };
+            let error = array.write().unwrap_err().to_string();
+            assert!(error.contains("cannot stand in a batch script"), "{error}");
+            assert!(!array.script_path().exists());
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod rastrigin;
 mod rosenbrock;
 mod styblinski_tang;
 
-pub use quadratic::quadratic;
+pub use quadratic::{check_quadratic, quadratic};
 
 use crate::TestFunction;
 

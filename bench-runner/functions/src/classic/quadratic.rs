@@ -10,9 +10,22 @@ const DIMENSIONS: Dimensions = Dimensions::range(1, usize::MAX);
 /// start (1, …, 1), at distance √d.
 ///
 /// # Errors
+/// As [`check_quadratic`].
+pub fn quadratic(dimension: usize, condition: f64) -> Result<Function> {
+    check_quadratic(dimension, condition)?;
+    let quadratic = Quadratic::new(dimension, condition);
+    Ok(Function::new(vec![1.0; dimension], move |x, gradient| {
+        quadratic.evaluate(x, gradient)
+    })
+    .with_minimum_at(0.0, vec![0.0; dimension]))
+}
+
+/// Whether there is such a [`quadratic`]. Costs nothing.
+///
+/// # Errors
 /// [`Error::Dimension`] for dimension 0, [`Error::Condition`] unless κ = `condition` is finite and
 /// at least 1.
-pub fn quadratic(dimension: usize, condition: f64) -> Result<Function> {
+pub fn check_quadratic(dimension: usize, condition: f64) -> Result<()> {
     if !DIMENSIONS.contains(dimension) {
         return Err(Error::Dimension {
             function: "quadratic",
@@ -23,11 +36,7 @@ pub fn quadratic(dimension: usize, condition: f64) -> Result<Function> {
     if !(condition >= 1.0 && condition.is_finite()) {
         return Err(Error::Condition(condition));
     }
-    let quadratic = Quadratic::new(dimension, condition);
-    Ok(Function::new(vec![1.0; dimension], move |x, gradient| {
-        quadratic.evaluate(x, gradient)
-    })
-    .with_minimum_at(0.0, vec![0.0; dimension]))
+    Ok(())
 }
 
 struct Quadratic {

@@ -8,7 +8,7 @@ use super::entry::{Drawing, Entry, Size};
 use super::measured::{Measured, Piece, PieceContent, StepCosts};
 use super::tables;
 use crate::figure::{self, Chart, Curve, Grid, Point, Series};
-use crate::name::file_stem;
+use crate::name::Names;
 use crate::table::Table;
 
 impl Entry {
@@ -18,8 +18,9 @@ impl Entry {
         match measured {
             Measured::Results(sets) => self.of_results(sets),
             Measured::Paths(problems) => {
+                let names = Names::new(problems.iter().map(|drawn| drawn.problem.as_str()));
                 let charts = problems.iter();
-                let charts = charts.map(|drawn| (file_stem(&drawn.problem), paths_chart(drawn)));
+                let charts = charts.map(|drawn| (names.name(&drawn.problem), paths_chart(drawn)));
                 self.charts(charts.collect())
             }
             Measured::Landscape(title, landscape) => {
@@ -42,11 +43,12 @@ impl Entry {
         };
         let per_problem =
             |results: &Results, chart: &dyn Fn(&Results, &ProblemInfo) -> Option<Chart>| {
+                let names = Names::of_problems(results);
                 results
                     .problems
                     .iter()
                     .filter_map(|problem| {
-                        Some((file_stem(&problem.label), chart(results, problem)?))
+                        Some((names.name(&problem.label), chart(results, problem)?))
                     })
                     .collect::<Vec<_>>()
             };
@@ -161,6 +163,7 @@ fn arms(sets: &[Results], axis: Quantity, metric: Quantity) -> Vec<(String, Char
     let Some(joined) = Results::joined(sets.to_vec()) else {
         return Vec::new();
     };
+    let names = Names::of_problems(first);
     let labels = first.problems.iter().map(|problem| problem.label.as_str());
     labels
         .filter_map(|label| {
@@ -173,7 +176,7 @@ fn arms(sets: &[Results], axis: Quantity, metric: Quantity) -> Vec<(String, Char
                 .collect();
             (panels.len() == sets.len()).then(|| {
                 (
-                    file_stem(label),
+                    names.name(label),
                     figure::problems_side_by_side(&joined, &panels, axis, metric),
                 )
             })

@@ -4,13 +4,13 @@ use bench_analysis::{counted, profile};
 use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::Ecdf;
 
-use super::axis::tick_label;
 use super::chart::{
     Chart, Contours, Coordinate, Curves, Grid, Interval, Intervals, Joint, Panel, Point, Scale,
     Series, Surface,
 };
 use super::convergence::capitalized;
-use crate::name::file_stem;
+use crate::name::of_problem;
+use crate::number;
 
 /// Evaluations to the problem's target, per optimizer the share of runs that have reached it: the
 /// empirical distribution function of the run time. `None` when the problem has no target.
@@ -29,12 +29,12 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
     let reached = reached(series.iter().map(|(label, _, costs)| (label, costs)));
     let end = problem.budget as f64;
     Some(Chart {
-        name: format!("{}-to-target", file_stem(&problem.label)),
+        name: format!("{}-to-target", of_problem(results, &problem.label)),
         title: problem.title.clone(),
         caption: format!(
             "Share of runs that have reached a loss of at most {} after the given number of gradient \
              evaluations. A curve that ends below 1 says that not all runs got there within the budget.",
-            tick_label(target, target)
+            number::short(target)
         ),
         alt: format!(
             "Step curves of the share of runs that reached the target. Reached: {reached}."
@@ -278,8 +278,10 @@ pub(super) fn log_log(
         .filter_map(|series| {
             let (first, last) = (series.points.first()?, series.points.last()?);
             Some(format!(
-                "{} from {:.3e} to {:.3e}",
-                series.label, first.y, last.y
+                "{} from {} to {}",
+                series.label,
+                number::short(first.y),
+                number::short(last.y)
             ))
         })
         .collect::<Vec<_>>()

@@ -4,9 +4,9 @@ use bench_analysis::{Quantity, counted, curve};
 use bench_experiment::run::RunRecord;
 use bench_experiment::store::{ProblemInfo, Results};
 
-use super::axis::tick_label;
 use super::chart::{Band, Chart, Coordinate, Curves, Panel, Point, Reference, Scale, Series};
-use crate::name::file_stem;
+use crate::name::of_problem;
+use crate::number;
 
 /// The curves of all optimizers on one problem: medians over seeds, quartile bands, and a diamond at
 /// each optimizer's median first change of phase.
@@ -26,12 +26,12 @@ pub fn convergence(
     Chart {
         name: format!(
             "{}-{}-{}",
-            file_stem(&problem.label),
+            of_problem(results, &problem.label),
             metric.name(),
             axis.name()
         ),
         title: problem.title.clone(),
-        alt: alt(problem, axis, metric, &panel),
+        alt: alt(results, problem, axis, metric),
         caption,
         panels: vec![Panel::Curves(panel)],
         size: None,
@@ -56,16 +56,15 @@ pub fn side_by_side(
         .map(|&metric| panel(results, problem, axis, metric))
         .collect();
     let names: Vec<&str> = metrics.iter().map(|metric| metric.name()).collect();
-    let alt = panels
+    let alt = metrics
         .iter()
-        .zip(metrics)
-        .map(|(panel, &metric)| alt(problem, axis, metric, panel))
+        .map(|&metric| alt(results, problem, axis, metric))
         .collect::<Vec<_>>();
     let labels: Vec<String> = metrics.iter().map(|metric| metric.label(problem)).collect();
     Some(Chart {
         name: format!(
             "{}-{}-{}",
-            file_stem(&problem.label),
+            of_problem(results, &problem.label),
             names.join("-"),
             axis.name()
         ),
@@ -98,8 +97,7 @@ pub fn problems_side_by_side(
         .collect();
     let alt: Vec<String> = problems
         .iter()
-        .zip(&panels)
-        .map(|(problem, panel)| alt(problem, axis, metric, panel))
+        .map(|problem| alt(results, problem, axis, metric))
         .collect();
     let mut readings: Vec<String> = Vec::new();
     for problem in problems {
@@ -125,6 +123,7 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
     const PLACES: usize = 100;
     let mut start = f64::NEG_INFINITY;
     let mut series = Vec::new();
+    let mut switches = Vec::new();
     for (style, optimizer) in results.optimizers.iter().enumerate() {
         let runs: Vec<&RunRecord> = results.runs(&problem.label, &optimizer.label).collect();
         if runs.is_empty() {
@@ -137,10 +136,7 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
         series.push(Series {
             label: optimizer.label.clone(),
             style,
-            marks: curve::switch_mark(&runs, axis, &summary)
-                .map(|(x, y)| Point { x, y })
-                .into_iter()
-                .collect(),
+            marks: Vec::new(),
             points: summary
                 .iter()
                 .map(|at| Point {
@@ -162,6 +158,7 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
             },
             joint: Default::default(),
         });
+        switches.push((curve::first_switch(&runs, axis), summary));
     }
     let mut y = Coordinate::new(metric.label(problem), scale(metric));
     // A log axis would hide what lies below zero; zero itself may be left out.
@@ -171,10 +168,15 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
     if series.iter().any(negative) {
         y.scale = Scale::Linear;
     }
+    // The lines between the points are straight on the axis as it is drawn.
+    for (series, (x, summary)) in series.iter_mut().zip(&switches) {
+        let height = curve::height_at(*x, summary, y.scale == Scale::Log);
+        series.marks = height.map(|y| Point { x: *x, y }).into_iter().collect();
+    }
     let references = match (metric, problem.target) {
         (Quantity::Loss, Some(target)) => vec![Reference {
             y: target,
-            label: format!("target {}", tick_label(target, target)),
+            label: format!("target {}", number::short(target)),
         }],
         _ => Vec::new(),
     };
@@ -253,13 +255,20 @@ fn reading(results: &Results, problem: &ProblemInfo) -> String {
     text
 }
 
-fn alt(problem: &ProblemInfo, axis: Quantity, metric: Quantity, panel: &Curves) -> String {
-    let ends: Vec<String> = panel
-        .series
+/// The chart in words, with the last values as the tables have them.
+fn alt(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quantity) -> String {
+    let text = match metric {
+        Quantity::Accuracy => number::percent,
+        _ => number::short,
+    };
+    let ends: Vec<String> = results
+        .optimizers
         .iter()
-        .map(|series| match series.points.last() {
-            Some(last) if last.y.is_finite() => format!("{} {:.3e}", series.label, last.y),
-            _ => format!("{} no finite value", series.label),
+        .filter_map(|optimizer| {
+            let runs = counted::runs(results, &problem.label, &optimizer.label);
+            let last: Vec<f64> = runs.filter_map(|run| counted::last(run, metric)).collect();
+            let median = bench_stats::median(&last);
+            (!last.is_empty()).then(|| format!("{} {}", optimizer.label, text(median)))
         })
         .collect();
     format!(

@@ -5,7 +5,7 @@ use bench_experiment::store::{ProblemInfo, Results};
 
 use super::chart::Chart;
 use super::comparison::{Curve, log_log};
-use crate::name::file_stem;
+use crate::name::of_problem;
 
 /// The final loss against the learning rate, one curve for each method that was run at two or more on
 /// this problem: a wide flat valley is robust. `None` without such a method.
@@ -25,7 +25,7 @@ pub fn sensitivity(results: &Results, problem: &ProblemInfo) -> Option<Chart> {
                    wide flat valley means that the choice hardly matters. Rates at which the median run \
                    diverged have no point.";
     Some(log_log(
-        &format!("{}-sensitivity", file_stem(&problem.label)),
+        &format!("{}-sensitivity", of_problem(results, &problem.label)),
         &problem.title,
         "learning rate",
         &problem.loss_name,

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::contents::{Finding, READING, Report};
 use crate::error::Result;
 use crate::figure::Chart;
-use crate::name::file_stem;
+use crate::name::of_problem;
 use crate::page::{STYLE, render};
 use crate::table::Table;
 use crate::{number, summary};
@@ -146,7 +146,8 @@ fn section(
         })
         .collect::<Result<_>>()?;
     Ok(Section {
-        id: file_stem(&problem.label),
+        // The page has ids of its own, which a problem may be called by.
+        id: format!("problem-{}", of_problem(results, &problem.label)),
         label: problem.label.clone(),
         arm: problem.suite.clone(),
         title: problem.title.clone(),
@@ -160,7 +161,8 @@ fn section(
     })
 }
 
-/// JSON for a `script` element, which only the text `</` could end.
+/// JSON for a `script` element. Without a `<` there is no tag or comment in it that could end the
+/// element or keep it from ending; in JSON the sign stands in strings only.
 fn embedded(value: &impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string(value)?.replace("</", "<\\/"))
+    Ok(serde_json::to_string(value)?.replace('<', "\\u003c"))
 }

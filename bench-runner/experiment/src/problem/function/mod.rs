@@ -1,21 +1,21 @@
-//! Test functions with known minima, in f64, with optional gradient noise.
+//! Functions in closed form, in f64, with optional gradient noise. What they compute is in the crate
+//! `bench_functions`; here are their settings, one file for each kind.
+//!
+//! To add a kind of functions that are chosen by name: write its settings beside [`ScalableConfig`]
+//! with the trait `Listed`.
 
-mod ackley;
-mod beale;
-mod booth;
-mod config;
-mod goldstein_price;
-mod himmelblau;
-mod kind;
-mod list;
+mod bbob;
+mod classic;
+mod listed;
+mod mgh;
 mod problem;
 mod quadratic;
-mod rastrigin;
-mod rosenbrock;
-mod styblinski_tang;
-mod test_function;
+mod scalable;
+mod steps;
 
-pub use config::{FunctionConfig, QuadraticConfig};
-pub use list::FUNCTIONS;
+pub use bbob::BbobConfig;
+pub use classic::FunctionConfig;
+pub use mgh::MghConfig;
 pub use problem::FunctionProblem;
-pub use test_function::TestFunction;
+pub use quadratic::QuadraticConfig;
+pub use scalable::ScalableConfig;

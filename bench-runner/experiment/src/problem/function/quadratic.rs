@@ -1,45 +1,81 @@
-//! Convex quadratics with a chosen spectrum.
+//! Convex quadratics with a chosen condition number.
 
-/// f(x) = ½ xᵀHx with H = QΛQ: eigenvalues spaced geometrically from 1 down to 1/κ, and the
-/// Householder reflection Q = I − 2vvᵀ/‖v‖², v = (1, 2, …, d), so that the axes are no eigenvectors
-/// and diagonal methods gain nothing from the coordinates. Costs O(d).
-pub(super) struct Quadratic {
-    eigenvalues: Vec<f64>,
-    reflector: Vec<f64>,
+use bench_functions::classic;
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use super::listed::{ABOVE_MINIMUM, invalid};
+use super::problem::FunctionProblem;
+use super::steps::{Steps, check_size, per_epoch};
+use crate::error::Result;
+use crate::problem::start::shifted;
+use crate::problem::traits::{Draw, Environment, Problem, ProblemSettings};
+use crate::settings::{Invalid, Kind};
+
+/// A convex quadratic in an experiment file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuadraticConfig {
+    /// The dimension d.
+    pub dimension: usize,
+    /// The condition number κ ≥ 1; the eigenvalues are spaced geometrically from 1/κ to 1.
+    pub condition: f64,
+    /// The gradient noise σ: a step sees f(x) + ξᵀx with E‖ξ‖² = σ².
+    #[serde(default)]
+    pub noise: f64,
+    /// Steps that count as an epoch, for criteria in epochs.
+    #[serde(default = "per_epoch")]
+    pub steps_per_epoch: u64,
 }
 
-impl Quadratic {
-    pub(super) fn new(dimension: usize, condition: f64) -> Self {
-        let last = (dimension.max(2) - 1) as f64;
-        let eigenvalues = (0..dimension)
-            .map(|i| condition.powf(-(i as f64) / last))
-            .collect();
-        let norm = (1..=dimension).map(|i| (i * i) as f64).sum::<f64>().sqrt();
-        let reflector = (1..=dimension).map(|i| i as f64 / norm).collect();
-        Self {
-            eigenvalues,
-            reflector,
-        }
+impl QuadraticConfig {
+    /// The quadratic, started at distance √d from its minimum, or for seeds other than 0 near that
+    /// point.
+    ///
+    /// # Errors
+    /// When a setting cannot be used, or the device refuses the parameters.
+    pub fn problem(&self, seed: u64, device: &Device) -> Result<FunctionProblem> {
+        self.check()?;
+        let function = classic::quadratic(self.dimension, self.condition).map_err(invalid)?;
+        let start = shifted(function.start.clone(), seed);
+        FunctionProblem::new(function, start, self.steps(), seed, device)
     }
 
-    pub(super) fn evaluate(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
-        gradient.copy_from_slice(x);
-        self.reflect(gradient);
-        for (g, eigenvalue) in gradient.iter_mut().zip(&self.eigenvalues) {
-            *g *= eigenvalue;
+    fn steps(&self) -> Steps {
+        Steps {
+            noise: self.noise,
+            per_epoch: self.steps_per_epoch,
         }
-        self.reflect(gradient);
-        0.5 * x
-            .iter()
-            .zip(gradient.iter())
-            .map(|(x, g)| x * g)
-            .sum::<f64>()
+    }
+}
+
+impl Kind for QuadraticConfig {
+    const NAME: &'static str = "quadratic";
+    const ABOUT: &'static str =
+        "convex quadratic with a chosen condition number and gradient noise";
+}
+
+impl ProblemSettings for QuadraticConfig {
+    fn check(&self) -> Result<(), Invalid> {
+        check_size(self.dimension)?;
+        classic::check_quadratic(self.dimension, self.condition).map_err(invalid)?;
+        self.steps().check()
     }
 
-    fn reflect(&self, x: &mut [f64]) {
-        let product: f64 = x.iter().zip(&self.reflector).map(|(x, v)| x * v).sum();
-        for (x, v) in x.iter_mut().zip(&self.reflector) {
-            *x -= 2.0 * product * v;
-        }
+    fn build(&self, draw: Draw<'_>, environment: &Environment) -> Result<Box<dyn Problem>> {
+        Ok(Box::new(self.problem(draw.seed, &environment.device)?))
+    }
+
+    fn title(&self) -> String {
+        format!(
+            "Quadratic, {}-D, condition number {:e}{}",
+            self.dimension,
+            self.condition,
+            self.steps().title()
+        )
+    }
+
+    fn loss_name(&self) -> &'static str {
+        ABOVE_MINIMUM
     }
 }
