@@ -72,7 +72,7 @@ fn figures_are_drawn_from_given_results_and_always_the_same() {
     }
     let page = std::fs::read_to_string(path.join("a/index.html")).unwrap();
     for id in ["loss-evaluations", "performance-profile", "accuracy-digits"] {
-        assert!(page.contains(&format!("<h2 id=\"{id}\">")), "{id}");
+        assert!(page.contains(&format!("<h2 id=\"figure-{id}\">")), "{id}");
     }
     let table = std::fs::read_to_string(path.join("a/accuracy-digits.md")).unwrap();
     assert_eq!(table.lines().count(), 2 + synthetic::OPTIMIZERS.len());

@@ -311,11 +311,11 @@ fn a_store_that_cannot_be_written_to_ends_the_task_and_leaves_the_runs_pending()
         eprintln!("skipped: mounting a file system is not allowed here");
         return;
     };
-    // Room for the probe, and for two runs, each of which takes a page, or for none.
+    // Room for the store's marker, the probe, and two runs, each of which takes a page, or for none.
     for (options, file, reason) in [
-        ("ro", "store/00", "Read-only file system"),
-        ("size=8k", ".cbor", "No space left on device"),
-        ("nr_inodes=3", ".cbor", "No space left on device"),
+        ("ro", "store/bench-runner-store", "Read-only file system"),
+        ("size=12k", ".cbor", "No space left on device"),
+        ("nr_inodes=4", ".cbor", "No space left on device"),
     ] {
         let (code, error) = refusal(&on_small_disk(path, options, mode).unwrap());
         assert_eq!(code, Some(4), "{options}: {error}");

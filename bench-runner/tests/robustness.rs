@@ -257,7 +257,7 @@ fn labels_that_differ_in_odd_signs_only_keep_their_own_files_and_anchors() {
     for (text, mark) in [(&page, "<h2 id=\""), (&latex, "\\label{")] {
         let marks: Vec<&str> = text.split(mark).skip(1).collect();
         let ends = |mark: &&str| mark.split(['"', '}']).next().map(str::to_owned);
-        let different: BTreeSet<Option<String>> = marks.iter().map(|mark| ends(mark)).collect();
+        let different: BTreeSet<Option<String>> = marks.iter().map(ends).collect();
         assert_eq!(different.len(), marks.len());
     }
 }

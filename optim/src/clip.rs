@@ -16,7 +16,7 @@ pub enum Clip {
     /// The Euclidean norm of the whole gradient; a longer one is scaled down to it (Pascanu,
     /// Mikolov & Bengio, arXiv 1211.5063).
     Norm(f64),
-    /// The absolute value of each component; a larger one is set to it, with its sign.
+    /// The absolute value of each component; a larger one is set to it, with its sign. NaN stays.
     Value(f64),
 }
 
@@ -46,7 +46,11 @@ impl Clip {
                 }
                 gradient.map(|tensor| scaled(tensor, bound, norm))
             }
-            Self::Value(bound) => gradient.map(|tensor| tensor.clamp(-bound, bound)),
+            Self::Value(bound) => gradient.map(|tensor| {
+                let clipped = tensor.clamp(-bound, bound)?;
+                // On CUDA devices the clamped NaN is a bound, which would make a step.
+                tensor.eq(tensor)?.where_cond(&clipped, tensor)
+            }),
         }
     }
 }

@@ -39,6 +39,7 @@
 
 pub mod bbob;
 pub mod classic;
+mod dimensions;
 mod error;
 mod function;
 pub mod lanes;
@@ -46,6 +47,7 @@ pub mod mgh;
 pub mod scalable;
 mod squares;
 
+pub use dimensions::Dimensions;
 pub use error::{Error, Result};
 use function::numbers;
-pub use function::{Dimensions, Function, Group, LARGEST, Minimum, TestFunction, find};
+pub use function::{Function, Group, LARGEST, Minimum, TestFunction, find};

@@ -1,7 +1,8 @@
 //! What problems with mini-batches share.
 
 use bench_data::{BatchOrder, OrderOptions};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use models::Tensors;
 use optim::{Gradient, Objective};
 
 use crate::settings::Invalid;
@@ -18,7 +19,7 @@ pub(super) fn check_share(validation: Option<f64>) -> Result<(), Invalid> {
     }
 }
 
-/// The mean loss over a batch, and over those of its samples that the batch before has too.
+/// The loss of a batch, and of the samples that it shares with the batch before.
 pub(super) struct BatchLoss<L> {
     pub(super) batch: L,
     pub(super) shared: Option<L>,
@@ -37,6 +38,57 @@ impl<L: Objective> Objective for BatchLoss<L> {
         let shared = self.shared.as_mut().ok_or(optim::Error::NoOverlap)?;
         Ok(shared.loss_and_gradient()?.1)
     }
+}
+
+/// An objective that leaves the network's buffers as they were where the loss or a running statistic is
+/// not finite: no optimizer goes on from such a point.
+pub(super) struct FiniteBuffers<'a, O> {
+    pub(super) objective: O,
+    pub(super) tensors: &'a Tensors,
+}
+
+impl<O: Objective> FiniteBuffers<'_, O> {
+    /// What an evaluation gives; the number that `loss` finds in it is judged.
+    fn evaluate<R>(
+        &mut self,
+        evaluation: impl FnOnce(&mut O) -> optim::Result<R>,
+        loss: impl FnOnce(&R) -> f64,
+    ) -> optim::Result<R> {
+        let before = self.tensors.snapshot_buffers()?;
+        let result = evaluation(&mut self.objective)?;
+        if !(loss(&result).is_finite() && all_finite(self.tensors)?) {
+            self.tensors.restore_buffers(&before)?;
+        }
+        Ok(result)
+    }
+}
+
+impl<O: Objective> Objective for FiniteBuffers<'_, O> {
+    fn loss(&mut self) -> optim::Result<f64> {
+        self.evaluate(O::loss, |loss| *loss)
+    }
+
+    fn loss_and_gradient(&mut self) -> optim::Result<(f64, Gradient)> {
+        self.evaluate(O::loss_and_gradient, |(loss, _)| *loss)
+    }
+
+    fn overlap_gradient(&mut self) -> optim::Result<Gradient> {
+        self.evaluate(O::overlap_gradient, |_| 0.0)
+    }
+}
+
+/// Whether all buffers hold finite numbers only.
+pub(super) fn all_finite(tensors: &Tensors) -> candle_core::Result<bool> {
+    let buffers = tensors.buffers.iter();
+    let flat: Vec<Tensor> = buffers
+        .map(|(_, buffer)| buffer.as_detached_tensor().flatten_all())
+        .collect::<candle_core::Result<_>>()?;
+    if flat.is_empty() {
+        return Ok(true);
+    }
+    let values = Tensor::cat(&flat, 0)?.to_dtype(DType::F64)?;
+    let values = values.to_vec1::<f64>()?;
+    Ok(values.iter().all(|value| value.is_finite()))
 }
 
 /// The first samples of a batch that it shares with the batch before, in the tensors of inputs and answers.
