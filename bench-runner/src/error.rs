@@ -129,7 +129,7 @@ pub enum Error {
 
     /// An experiment cannot be run.
     #[error(transparent)]
-    Experiment(#[from] bench_experiment::Error),
+    Experiment(bench_experiment::Error),
 
     /// Results cannot be analysed.
     #[error(transparent)]
@@ -138,6 +138,19 @@ pub enum Error {
     /// Something cannot be drawn or written for people.
     #[error(transparent)]
     Report(#[from] bench_report::Error),
+}
+
+impl From<bench_experiment::Error> for Error {
+    fn from(error: bench_experiment::Error) -> Self {
+        match error {
+            bench_experiment::Error::TooManyTasks { shards, .. } => Self::Flag {
+                flag: "shards".into(),
+                value: shards.to_string(),
+                reason: error.to_string(),
+            },
+            _ => Self::Experiment(error),
+        }
+    }
 }
 
 impl Error {

@@ -229,6 +229,9 @@ CUresult cuDeviceGetCount(int *count) { return *count = CARDS, CUDA_SUCCESS; }
 CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute, CUdevice) {
     return *value = 1, CUDA_SUCCESS;
 }
+CUresult cuDeviceGetName(char *name, int length, CUdevice) {
+    return snprintf(name, size_t(length), "host"), CUDA_SUCCESS;
+}
 CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
     static int contexts[CARDS];
     *context = reinterpret_cast<CUcontext>(&contexts[device]);

@@ -133,8 +133,8 @@ pub enum Error {
 
     /// The scheduler allows only smaller job arrays.
     #[error(
-        "`shards` = {shards}: this Slurm allows {most} tasks in an array (MaxArraySize in slurm.conf): use {most} \
-         or fewer; each task then makes more runs"
+        "this Slurm allows {most} tasks in an array, not {shards} (MaxArraySize in slurm.conf): use {most} or fewer; \
+         each task then makes more runs"
     )]
     TooManyTasks {
         /// Tasks asked for.

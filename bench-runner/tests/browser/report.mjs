@@ -224,7 +224,8 @@ try {
   console.error(error.message);
   process.exitCode = 1;
 } finally {
+  // Its helpers may write a little longer than it lives.
   browser.kill();
   await new Promise((done) => browser.once("exit", done));
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
 }
