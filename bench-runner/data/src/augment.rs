@@ -45,11 +45,11 @@ impl Augmentation {
         *self == Self::default()
     }
 
-    /// Whether the settings can be used on images in memory.
+    /// Whether the settings can be used at all.
     ///
     /// # Errors
-    /// When padding is beyond all images, or resized crops are asked for, which need streamed images.
-    pub fn check_in_memory(&self) -> Result<()> {
+    /// When padding is beyond all images.
+    pub fn check(&self) -> Result<()> {
         if self.crop_padding > MAX_PADDING {
             return Err(Error::setting(
                 "crop_padding",
@@ -57,6 +57,15 @@ impl Augmentation {
                 format!("at most {MAX_PADDING} pixels"),
             ));
         }
+        Ok(())
+    }
+
+    /// Whether the settings can be used on images in memory.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and when resized crops are asked for, which need streamed images.
+    pub fn check_in_memory(&self) -> Result<()> {
+        self.check()?;
         if self.random_resized_crop {
             return Err(Error::setting(
                 "random_resized_crop",

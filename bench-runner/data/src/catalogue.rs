@@ -1,15 +1,25 @@
 //! The catalogue of datasets: `datasets.toml` and the users' own files of the same form.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use reqwest::Url;
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{Error, Normalisation, Result};
 
 const BUILT_IN: &str = include_str!("../../../datasets.toml");
+
+/// The most that a catalogue can ask for; each is far beyond all published sets, and small enough that a slip
+/// of the pen cannot exhaust the memory.
+const MAX_SHARDS: usize = 100_000;
+const MAX_CLASSES: usize = 1 << 20;
+const MAX_FEATURES: usize = 1 << 28;
+const MAX_SIDE: usize = 1 << 14;
+/// The longest name of a dataset, which also names files.
+const MAX_NAME: usize = 64;
 
 /// How the files of a dataset are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -23,9 +33,10 @@ pub enum Layout {
     Idx,
     /// A folder per part with a folder of image files per class; only with `path`.
     ImageFolder,
-    /// Parquet with a column of strings, which are joined as they are.
+    /// Parquet with a column of strings. Each is a line: of several, those that do not end one get a line
+    /// break, empty ones too, so that words never run together and WikiText has as many lines as published.
     TextParquet,
-    /// Plain UTF-8 text.
+    /// Plain UTF-8 text; a line break is added between files where the first does not end with one.
     Text,
     /// Sparse rows `label index:value …`, indices from 1.
     Libsvm,
@@ -354,6 +365,14 @@ fn explain(message: &str) -> String {
 type Checked<T> = std::result::Result<T, (&'static str, String)>;
 
 fn check(name: &str, raw: RawEntry, folder: &Path) -> Checked<Entry> {
+    if !file_name(name) || name.chars().count() > MAX_NAME {
+        return Err((
+            "name",
+            format!(
+                "expected at most {MAX_NAME} letters, digits, `-`, `_` and `.`, beginning with a letter or digit"
+            ),
+        ));
+    }
     let location = location(&raw, folder)?;
     let layout = raw.layout;
     if (layout == Layout::Embedded) && !["digits", "moby-dick"].contains(&name) {
@@ -382,6 +401,9 @@ fn check(name: &str, raw: RawEntry, folder: &Path) -> Checked<Entry> {
     };
     let classes = match raw.classes {
         None => Vec::new(),
+        Some(RawClasses::Count(count)) if count > MAX_CLASSES => {
+            return Err(("classes", format!("expected at most {MAX_CLASSES} classes")));
+        }
         Some(RawClasses::Count(count)) => (0..count).map(|class| class.to_string()).collect(),
         Some(RawClasses::Names(names)) => names,
     };
@@ -411,23 +433,63 @@ fn check(name: &str, raw: RawEntry, folder: &Path) -> Checked<Entry> {
         ));
     }
     if let Some([channels, height, width]) = entry.shape {
-        if ![1, 3].contains(&channels) || height == 0 || width == 0 || height.max(width) > 1 << 14 {
+        if ![1, 3].contains(&channels) || height == 0 || width == 0 || height.max(width) > MAX_SIDE
+        {
             return Err((
                 "shape",
-                "expected [channels, height, width] with 1 or 3 channels".into(),
+                format!(
+                    "expected [channels, height, width] with 1 or 3 channels and 1 to {MAX_SIDE} pixels a side"
+                ),
             ));
         }
-        if entry.resize.is_some_and(|side| side < height.max(width)) {
-            return Err(("resize", "expected at least height and width".into()));
+        if entry
+            .resize
+            .is_some_and(|side| !(height.max(width)..=MAX_SIDE).contains(&side))
+        {
+            return Err((
+                "resize",
+                format!("expected at least height and width, and at most {MAX_SIDE}"),
+            ));
+        }
+    }
+    if let Some((part, rows)) = entry
+        .rows
+        .iter()
+        .flat_map(Parts::iter)
+        .find(|(_, rows)| **rows == 0 || u32::try_from(**rows).is_err())
+    {
+        return Err((
+            "rows",
+            format!("{part} = {rows}: expected 1 to {}", u32::MAX),
+        ));
+    }
+    if layout == Layout::ImageFolder {
+        let mut seen = BTreeSet::new();
+        let wrong = entry.classes.iter().find(|class| {
+            let plain = Path::new(class).components().count() == 1
+                && Path::new(class)
+                    .file_name()
+                    .is_some_and(|n| n == class.as_str());
+            !plain || !seen.insert(*class)
+        });
+        if let Some(class) = wrong {
+            return Err((
+                "classes",
+                format!("`{class}`: expected the name of a folder, each once"),
+            ));
         }
     }
     if images && entry.classes.len() < 2 {
         return Err(("classes", "expected at least two classes".into()));
     }
-    if entry.kind() == Kind::Sparse && entry.features.is_none_or(|n| n == 0) {
+    if entry.kind() == Kind::Sparse
+        && !entry
+            .features
+            .is_some_and(|n| (1..=MAX_FEATURES).contains(&n))
+    {
         return Err((
             "features",
-            "missing: expected the number of features".into(),
+            format!("expected the number of features, 1 to {MAX_FEATURES}"),
         ));
     }
     let normalisation = match (raw.mean, raw.std, entry.shape) {
@@ -473,7 +535,8 @@ fn location(raw: &RawEntry, folder: &Path) -> Checked<Location> {
             })
         }
         (None, Some(url), None) if !embedded => {
-            if !(url.starts_with("https://") || url.starts_with("http://")) {
+            let whole = Url::parse(url).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
+            if !whole {
                 return Err(("url", "expected an address that starts with https://".into()));
             }
             Ok(Location::Url(url.trim_end_matches('/').into()))
@@ -494,25 +557,39 @@ fn plain(part: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
+/// Whether a name can be that of a file, in any language's letters.
+fn file_name(name: &str) -> bool {
+    name.starts_with(char::is_alphanumeric)
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
+}
+
 fn hexadecimal(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// A relative path as its parts, joined by `/`; `None` when it leads upwards or elsewhere, or has characters
+/// that no name should have.
+fn plain_path(path: &str) -> Option<String> {
+    let parts = Path::new(path).components().map(|part| match part {
+        Component::Normal(part) => part.to_str(),
+        _ => None,
+    });
+    let parts = parts.collect::<Option<Vec<&str>>>()?;
+    let plain =
+        !parts.is_empty() && !path.contains(['\\', '\0']) && !path.contains(char::is_control);
+    plain.then(|| parts.join("/"))
 }
 
 fn expand(files: Vec<RawFile>, layout: Layout) -> Checked<Vec<FileEntry>> {
     let mut entries = Vec::new();
     for file in files {
-        let relative = Path::new(&file.path)
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_)));
-        if file.path.is_empty() || !relative {
-            return Err((
-                "files",
-                format!(
-                    "path `{}`: expected a relative path without `..`",
-                    file.path
-                ),
-            ));
-        }
+        let path = plain_path(&file.path).ok_or_else(|| {
+            let path = file.path.escape_debug();
+            let problem = format!("path `{path}`: expected a relative path without `..`");
+            ("files", problem)
+        })?;
         let sha256 = match file.sha256.as_str() {
             "unpinned" => None,
             hash if hexadecimal(hash, 64) => Some(hash.to_ascii_lowercase()),
@@ -528,20 +605,24 @@ fn expand(files: Vec<RawFile>, layout: Layout) -> Checked<Vec<FileEntry>> {
         };
         match file.shards {
             None => entries.push(FileEntry {
-                path: file.path,
+                path,
                 bytes: file.bytes,
                 sha256,
             }),
             Some(shards) => {
-                if !file.path.contains("{shard}") || sha256.is_some() || file.bytes.is_some() {
+                if !path.contains("{shard}") || sha256.is_some() || file.bytes.is_some() {
                     return Err((
                         "files",
                         "`shards` needs `{shard}` in the path, and takes neither bytes nor sha256"
                             .into(),
                     ));
                 }
+                if shards > MAX_SHARDS {
+                    let problem = format!("shards = {shards}: expected at most {MAX_SHARDS}");
+                    return Err(("files", problem));
+                }
                 entries.extend((0..shards).map(|shard| FileEntry {
-                    path: file.path.replace("{shard}", &format!("{shard:05}")),
+                    path: path.replace("{shard}", &format!("{shard:05}")),
                     bytes: None,
                     sha256: None,
                 }));

@@ -1,8 +1,13 @@
 //! From encoded images (PNG, JPEG) to pixel values, channels first.
 
-use image::imageops::FilterType;
-use image::{DynamicImage, GenericImageView, ImageDecoder, ImageReader, RgbImage};
+use std::fmt::Display;
 use std::io::Cursor;
+
+use image::imageops::FilterType;
+use image::metadata::Orientation;
+use image::{DynamicImage, GenericImageView, GrayImage, ImageDecoder, ImageReader, RgbImage};
+
+use crate::guarded;
 
 /// Channels, height and width.
 pub(crate) type Shape = (usize, usize, usize);
@@ -10,52 +15,125 @@ pub(crate) type Shape = (usize, usize, usize);
 /// Why an image could not be used, without its place.
 type Decoded<T> = std::result::Result<T, String>;
 
-/// Larger images are refused before they are decoded: a damaged header must not exhaust the memory.
-const MAX_SIDE: u32 = 1 << 15;
+/// Larger images are refused before they are decoded: a few kilobytes can claim gigabytes. The number is the
+/// one from which Pillow warns of a "decompression bomb"; ImageNet's largest image has 61 million pixels.
+const MAX_PIXELS: u64 = 89_478_485;
 
-/// Decodes an image of any size; grey where `channels` is 1, else RGB. Grey images serve as RGB, as in
-/// ImageNet; colour images do not serve as grey ones.
-pub(crate) fn decode(bytes: &[u8], channels: usize) -> Decoded<DynamicImage> {
+/// What the header of an image says, and the decoder of the rest.
+struct Header<'a> {
+    decoder: Box<dyn ImageDecoder + 'a>,
+    orientation: Orientation,
+    /// Width and height as shown, after the orientation.
+    dimensions: (u32, u32),
+}
+
+/// Reads the header of a PNG or JPEG.
+fn header(bytes: &[u8]) -> Decoded<Header<'_>> {
     if bytes.is_empty() {
         return Err("no image: the bytes are empty".into());
     }
-    if is_cut_off(bytes) {
-        return Err("not a readable PNG or JPEG image: its end is missing".into());
-    }
-    let damaged = |error: image::ImageError| format!("not a readable PNG or JPEG image: {error}");
-    let decoder = ImageReader::new(Cursor::new(bytes))
+    let reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
-        .map_err(|error| error.to_string())?
-        .into_decoder()
-        .map_err(damaged)?;
+        .map_err(|error| error.to_string())?;
+    let mut decoder: Box<dyn ImageDecoder + '_> = match guarded(|| reader.into_decoder()) {
+        Some(Ok(decoder)) => Box::new(decoder),
+        Some(Err(error)) => return Err(damaged(error)),
+        None => return Err(damaged("its header is damaged")),
+    };
     let (width, height) = decoder.dimensions();
-    if width.max(height) > MAX_SIDE {
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(format!(
-            "{width}×{height} pixels, expected at most {MAX_SIDE} a side"
+            "{width}×{height} pixels, expected at most {MAX_PIXELS} in all"
         ));
     }
-    let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    // As Python's `datasets` does; a damaged note about it is no reason to refuse the image.
+    let orientation = guarded(|| decoder.as_mut().orientation().ok()).flatten();
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let turned = matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    );
+    Ok(Header {
+        decoder,
+        orientation,
+        dimensions: if turned {
+            (height, width)
+        } else {
+            (width, height)
+        },
+    })
+}
+
+fn damaged(problem: impl Display) -> String {
+    format!("not a readable PNG or JPEG image: {problem}")
+}
+
+/// Decodes an image of any size; grey where `channels` is 1, else RGB. Grey images serve as RGB, as in
+/// ImageNet; colour images do not serve as grey ones, unless all their pixels are grey.
+pub(crate) fn decode(bytes: &[u8], channels: usize) -> Decoded<DynamicImage> {
+    pixels(header(bytes)?, bytes, channels)
+}
+
+fn pixels(header: Header, bytes: &[u8], channels: usize) -> Decoded<DynamicImage> {
+    if bytes.starts_with(&JPEG) && !has_end(bytes) {
+        return Err(damaged("its end is missing"));
+    }
+    let mut image = match guarded(|| DynamicImage::from_decoder(header.decoder)) {
+        Some(Ok(image)) => image,
+        Some(Err(error)) => return Err(damaged(error)),
+        None => return Err(damaged("its data are damaged")),
+    };
+    image.apply_orientation(header.orientation);
     match (channels, image.color().has_color()) {
         (1, false) => Ok(DynamicImage::ImageLuma8(image.into_luma8())),
-        (1, true) => Err("a colour image, expected grey".into()),
+        (1, true) => grey(&image.into_rgb8()),
         _ => Ok(DynamicImage::ImageRgb8(image.into_rgb8())),
     }
 }
 
-/// Whether a JPEG's last scan has no end. The decoder fills in what is missing at the end; within a scan,
-/// no byte pair looks like a marker.
-fn is_cut_off(bytes: &[u8]) -> bool {
-    let marker = |pair: &[u8]| pair[0] == 0xff && [0xd9, 0xda].contains(&pair[1]);
-    bytes.starts_with(&[0xff, 0xd8])
-        && bytes
-            .windows(2)
-            .rfind(|pair| marker(pair))
-            .is_none_or(|last| last[1] == 0xda)
+/// An image that is stored in colour (or with a palette) but shows only grey.
+fn grey(image: &RgbImage) -> Decoded<DynamicImage> {
+    let (width, height) = image.dimensions();
+    let values = image.pixels().map(|pixel| {
+        let [red, green, blue] = pixel.0;
+        (red == green && green == blue).then_some(red)
+    });
+    values
+        .collect::<Option<Vec<u8>>>()
+        .and_then(|values| GrayImage::from_raw(width, height, values))
+        .map(DynamicImage::ImageLuma8)
+        .ok_or_else(|| "a colour image, expected grey".into())
+}
+
+/// How the formats begin.
+const PNG: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n'];
+const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
+
+/// Whether a JPEG has its end marker: the decoder makes up what is missing. Segments are passed over by
+/// their length, since thumbnails within them have ends of their own, and what follows the end is ignored.
+fn has_end(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[mark, kind]) = bytes.get(at..at + 2) {
+        at += match (mark, kind) {
+            (0xff, 0xd9) => return true,
+            (0xff, 0xc0..=0xcf | 0xda..=0xfe) => match bytes.get(at + 2..at + 4) {
+                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])),
+                _ => return false,
+            },
+            // A marker without a segment, or a byte of a scan that is no marker.
+            (0xff, 0x00..=0xfe) => 2,
+            _ => 1,
+        };
+    }
+    false
 }
 
 /// Decodes an image of exactly `shape`, or, with `resize`, of any size: its shorter side is scaled to
-/// `resize` and its centre taken. Bytes that are no known image format but have the length of raw pixels
-/// are taken as such.
+/// `resize` and its centre taken. Bytes that are neither PNG nor JPEG but have the length of raw pixels are
+/// taken as such.
 pub(crate) fn decode_into(
     bytes: &[u8],
     shape: Shape,
@@ -63,22 +141,40 @@ pub(crate) fn decode_into(
     target: &mut [u8],
 ) -> Decoded<()> {
     let (channels, height, width) = shape;
-    if bytes.len() == target.len() && image::guess_format(bytes).is_err() {
+    let raw = bytes.len() == target.len();
+    // Pixels may begin like a JPEG by chance, but then make no header of one.
+    let header = if raw && !bytes.starts_with(&PNG) && !bytes.starts_with(&JPEG) {
+        None
+    } else {
+        match header(bytes) {
+            Err(_) if raw && bytes.starts_with(&JPEG) => None,
+            found => Some(found?),
+        }
+    };
+    let Some(header) = header else {
         target.copy_from_slice(bytes);
         return Ok(());
-    }
-    let image = decode(bytes, channels)?;
-    let image = match resize {
-        Some(side) => centre(&image, side as u32, height as u32, width as u32),
-        None => image,
     };
-    if image.dimensions() != (width as u32, height as u32) {
+    let (w, h) = header.dimensions;
+    let wanted = (width as u32, height as u32);
+    if resize.is_none() && (w, h) != wanted {
         return Err(format!(
-            "{} rows of {} pixels, expected {height} of {width}",
-            image.height(),
-            image.width()
+            "{h} rows of {w} pixels, expected {height} of {width}"
         ));
     }
+    if let Some(side) = resize {
+        let (side, long, short) = (side as u64, u64::from(w.max(h)), u64::from(w.min(h)));
+        if short == 0 || side * side * long / short > MAX_PIXELS {
+            return Err(format!(
+                "{w}×{h} pixels, too long to be scaled to {side} at the shorter side"
+            ));
+        }
+    }
+    let image = pixels(header, bytes, channels)?;
+    let image = match resize {
+        Some(side) => centre(&image, side as u32, wanted.1, wanted.0),
+        None => image,
+    };
     planes(&image, target);
     Ok(())
 }

@@ -32,6 +32,7 @@ pub fn digits() -> Result<Splits<ImageSet>> {
         resize: None,
         classes: &classes,
         pixel_max: 16,
+        count: &|_| Ok(()),
         progress: &Silent,
     };
     let all = from_parquet(&[file], &expected)?;

@@ -30,14 +30,8 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub(crate) fn sha256_file(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        let read = file.read(&mut buffer).map_err(Error::io("read", path))?;
-        if read == 0 {
-            return Ok(hasher.finish());
-        }
-        hasher.update(&buffer[..read]);
-    }
+    hasher.read(&mut file).map_err(Error::io("read", path))?;
+    Ok(hasher.finish())
 }
 
 /// A SHA-256 in the making.
@@ -50,6 +44,18 @@ impl Hasher {
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+
+    /// Takes in all that is left to read, in pieces.
+    pub(crate) fn read(&mut self, reader: &mut impl Read) -> std::io::Result<()> {
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let read = reader.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.update(&buffer[..read]);
+        }
     }
 
     pub(crate) fn finish(self) -> String {

@@ -1,32 +1,45 @@
 //! Files from the Hugging Face hub or a web address: downloaded once, verified, kept in the hub's cache.
 //!
-//! hf-hub decides where the cache lies and what is in it, so files that Python's client fetched are found and
-//! the other way round. It neither resumes nor checks what it downloads, so the bytes are fetched here: by
-//! range, with retries, hashed on arrival, and given their final name only when they are right.
+//! hf-hub says where the cache lies, and the layout is its own and that of Python's client, so each finds what
+//! the others fetched. It neither resumes nor checks what it downloads, so the bytes are fetched here: by
+//! range, with retries, and given their final name only when the file that was written is right.
+//!
+//! Nothing outside the cache is written or removed, whatever symbolic links lie in it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use hf_hub::HFClientSync;
-use reqwest::StatusCode;
+use flate2::read::MultiGzDecoder;
 use reqwest::blocking::{Client, Response};
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE,
+    RETRY_AFTER, TRANSFER_ENCODING,
+};
+use reqwest::{StatusCode, Url, Version};
 
 use crate::catalogue::{FileEntry, Location};
-use crate::hash::{Hasher, sha256, sha256_file};
-use crate::lock::{LockFile, Record};
+use crate::hash::{sha256, sha256_file};
+use crate::lock::{LockFile, Record, exclusive, remove_link};
 use crate::progress::{Progress, Silent, Task, Unit};
-use crate::{Error, Result};
+use crate::{Error, Result, atomic};
 
 /// The longest wait that a server can ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// How to reach the hub.
-#[derive(Debug, Clone)]
+/// A server that sends fewer bytes than this within [`SLOW_TIMEOUTS`] timeouts is as good as silent, and an
+/// attempt that brings fewer is none that succeeded in part.
+const LEAST_BYTES: u64 = 4096;
+const SLOW_TIMEOUTS: u32 = 4;
+
+/// Where the hub is when nothing else is said.
+const HUB: &str = "https://huggingface.co";
+
+/// How to reach the hub. What may hold secrets (token, address) is never shown.
+#[derive(Clone)]
 pub struct HubOptions {
     /// The hub's address.
     pub endpoint: String,
@@ -47,46 +60,79 @@ pub struct HubOptions {
 }
 
 impl HubOptions {
-    /// The settings of the environment, as the hub's other clients read them: `HF_ENDPOINT`, `HF_HOME`,
-    /// `HF_HUB_CACHE`, `HF_TOKEN` (or the file `token` in `HF_HOME`), `HF_HUB_OFFLINE`.
-    ///
-    /// # Errors
-    /// When hf-hub refuses the settings.
-    pub fn from_env() -> Result<Self> {
-        let client = hf_hub::HFClient::new().map_err(|error| {
-            Error::setting(
-                "HF_ENDPOINT",
-                std::env::var("HF_ENDPOINT").unwrap_or_default(),
-                format!("the address of a hub ({error})"),
-            )
-        })?;
-        let cache = client.cache_dir().to_path_buf();
+    /// The settings of the environment, as Python's client reads them: `HF_ENDPOINT`, `HF_HOME`,
+    /// `HF_HUB_CACHE`, `HF_TOKEN` (or the file that `HF_TOKEN_PATH` names, or `token` in `HF_HOME`),
+    /// `HF_HUB_DISABLE_IMPLICIT_TOKEN`, `HF_HUB_OFFLINE`. Address and token are judged when a file has to be
+    /// fetched: a run that needs none is not stopped by them.
+    pub fn from_env() -> Self {
         let variable = |name| {
             std::env::var(name)
                 .ok()
                 .filter(|value| !value.trim().is_empty())
         };
-        let token = variable("HF_TOKEN").or_else(|| {
-            let file = match (variable("HF_TOKEN_PATH"), variable("HF_HOME")) {
-                (Some(path), _) => PathBuf::from(path),
-                (None, Some(home)) => Path::new(&home).join("token"),
-                (None, None) => cache.parent()?.join("token"),
-            };
-            fs::read_to_string(file).ok()
-        });
-        Ok(Self {
-            endpoint: client.endpoint().trim_end_matches('/').into(),
-            cache,
-            token: token.map(|token| token.trim().into()),
-            offline: variable("HF_HUB_OFFLINE").is_some_and(|value| {
+        let on = |name| {
+            variable(name).is_some_and(|value| {
                 ["1", "on", "yes", "true"].contains(&value.to_lowercase().as_str())
-            }),
+            })
+        };
+        let token_file = variable("HF_TOKEN_PATH")
+            .map_or_else(|| hf_hub::hf_home().join("token"), PathBuf::from);
+        let token = variable("HF_TOKEN")
+            .or_else(|| variable("HUGGING_FACE_HUB_TOKEN"))
+            .or_else(|| fs::read_to_string(token_file).ok())
+            .map(|token| token.trim().to_owned())
+            .filter(|token| !token.is_empty() && !on("HF_HUB_DISABLE_IMPLICIT_TOKEN"));
+        Self {
+            endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| HUB.into()),
+            cache: hf_hub::resolve_cache_dir(),
+            token,
+            offline: on("HF_HUB_OFFLINE"),
             attempts: 6,
             backoff: Duration::from_secs(1),
             timeout: Duration::from_secs(30),
             progress: Arc::new(Silent),
-        })
+        }
     }
+}
+
+impl std::fmt::Debug for HubOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HubOptions")
+            .field("endpoint", &shown(&self.endpoint))
+            .field("cache", &self.cache)
+            .field("token", &self.token.as_ref().map(|_| "not shown"))
+            .field("offline", &self.offline)
+            .field("attempts", &self.attempts)
+            .field("backoff", &self.backoff)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An address without what may be secret in it: user name, password and query.
+fn shown(address: &str) -> String {
+    let Ok(mut url) = Url::parse(address) else {
+        return "an address that cannot be read".into();
+    };
+    let secret = !url.username().is_empty() || url.password().is_some() || url.query().is_some();
+    if !secret {
+        return address.into();
+    }
+    // Addresses that cannot have a user name have none to remove.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.as_str().trim_end_matches('/').into()
+}
+
+/// The address of what lies at `path` below `base`, each part percent-encoded.
+fn address<'a>(base: &str, path: impl IntoIterator<Item = &'a str>) -> Option<Url> {
+    let mut url = Url::parse(base).ok()?;
+    if !["http", "https"].contains(&url.scheme()) {
+        return None;
+    }
+    url.path_segments_mut().ok()?.pop_if_empty().extend(path);
+    Some(url)
 }
 
 /// Access to datasets' files.
@@ -126,6 +172,9 @@ enum Failure {
 /// One file to be had: where from, where to, and what it must be.
 struct Target<'a> {
     file: &'a FileEntry,
+    /// Where it is; `None` when the hub's address is none.
+    address: Option<Url>,
+    /// The address for people, without secrets.
     url: String,
     /// `datasets/owner/name@revision/path`: its key in the lock file.
     key: String,
@@ -144,11 +193,13 @@ impl Hub {
     }
 
     /// Access with the settings of the environment.
-    ///
-    /// # Errors
-    /// As [`HubOptions::from_env`].
-    pub fn from_env() -> Result<Self> {
-        Ok(Self::new(HubOptions::from_env()?))
+    pub fn from_env() -> Self {
+        Self::new(HubOptions::from_env())
+    }
+
+    /// The hub's address, without what may be secret in it.
+    pub fn endpoint(&self) -> String {
+        shown(&self.options.endpoint)
     }
 
     /// The settings.
@@ -166,7 +217,7 @@ impl Hub {
     /// # Errors
     /// When it cannot be had, or is not what the catalogue or the lock file says.
     pub fn fetch(&self, location: &Location, file: &FileEntry) -> Result<PathBuf> {
-        let Some(target) = self.target(location, file)? else {
+        let Some(target) = self.target(location, file) else {
             return self.local(location, file);
         };
         let records = self.lock_file();
@@ -184,14 +235,16 @@ impl Hub {
                 advice: "HF_HUB_OFFLINE is set: unset it, or run `bench-runner data fetch` where there is a network and copy the cache".into(),
             });
         }
-        let guard = self.exclusive(&target)?;
+        self.inside(&target)?;
+        let lock = format!("{}.lock", sha256(target.key.as_bytes()));
+        let guard = exclusive(&self.options.cache.join(".locks").join(lock))?;
         // Another process may have fetched it while this one waited.
         match self.state(&target, &records, false)? {
             State::Verified | State::Recorded => return Ok(target.pointer),
             State::Missing => {}
-            State::Damaged { .. } => remove(&target.pointer)?,
+            State::Damaged { .. } => self.remove(&target.pointer)?,
         }
-        self.download(&target, &records)?;
+        self.download(&target, &records, guard.is_some())?;
         drop(guard);
         Ok(target.pointer)
     }
@@ -201,7 +254,7 @@ impl Hub {
     /// # Errors
     /// When the cache cannot be read.
     pub fn verify(&self, location: &Location, file: &FileEntry) -> Result<State> {
-        match self.target(location, file)? {
+        match self.target(location, file) {
             Some(target) => self.state(&target, &self.lock_file(), true),
             None => match self.local(location, file) {
                 Ok(_) => Ok(State::Verified),
@@ -215,14 +268,11 @@ impl Hub {
     }
 
     /// Where a file lies once it is fetched; `None` for embedded data.
-    ///
-    /// # Errors
-    /// When a setting makes no address.
-    pub fn path(&self, location: &Location, file: &FileEntry) -> Result<Option<PathBuf>> {
-        match (self.target(location, file)?, location) {
-            (Some(target), _) => Ok(Some(target.pointer)),
-            (None, Location::Path(folder)) => Ok(Some(folder.join(&file.path))),
-            (None, _) => Ok(None),
+    pub fn path(&self, location: &Location, file: &FileEntry) -> Option<PathBuf> {
+        match (self.target(location, file), location) {
+            (Some(target), _) => Some(target.pointer),
+            (None, Location::Path(folder)) => Some(folder.join(&file.path)),
+            (None, _) => None,
         }
     }
 
@@ -255,7 +305,7 @@ impl Hub {
         Ok(path)
     }
 
-    fn target<'a>(&self, location: &Location, file: &'a FileEntry) -> Result<Option<Target<'a>>> {
+    fn target<'a>(&self, location: &Location, file: &'a FileEntry) -> Option<Target<'a>> {
         let Self { options, .. } = self;
         let cache = &options.cache;
         match location {
@@ -274,68 +324,31 @@ impl Hub {
                     ("models", "")
                 };
                 let folder = cache.join(format!("{plural}--{}", repository.replace('/', "--")));
-                Ok(Some(Target {
+                let below = format!("{route}{repository}/resolve/{revision}/{}", file.path);
+                Some(Target {
                     file,
-                    url: format!(
-                        "{}/{route}{repository}/resolve/{revision}/{}",
-                        options.endpoint, file.path
-                    ),
+                    address: address(&options.endpoint, below.split('/')),
+                    url: format!("{}/{below}", self.endpoint().trim_end_matches('/')),
                     key: format!("{route}{repository}@{revision}/{}", file.path),
-                    pointer: self
-                        .cached(dataset, repository, revision, &file.path)
-                        .unwrap_or_else(|| {
-                            folder.join("snapshots").join(revision).join(&file.path)
-                        }),
+                    pointer: folder.join("snapshots").join(revision).join(&file.path),
                     folder,
                     hub: true,
-                }))
+                })
             }
             Location::Url(base) => {
                 let folder = cache.join(format!("urls--{}", &sha256(base.as_bytes())[..16]));
-                Ok(Some(Target {
+                let url = format!("{}/{}", shown(base), file.path);
+                Some(Target {
                     file,
-                    url: format!("{base}/{}", file.path),
-                    key: format!("{base}/{}", file.path),
+                    address: address(base, file.path.split('/')),
+                    key: url.clone(),
+                    url,
                     pointer: folder.join("snapshots").join("main").join(&file.path),
                     folder,
                     hub: false,
-                }))
+                })
             }
-            Location::Path(_) | Location::Embedded => Ok(None),
-        }
-    }
-
-    /// The file in the cache, as hf-hub finds it.
-    fn cached(
-        &self,
-        dataset: bool,
-        repository: &str,
-        revision: &str,
-        path: &str,
-    ) -> Option<PathBuf> {
-        let (owner, name) = repository.split_once('/')?;
-        let client = hf_hub::HFClient::builder()
-            .endpoint(&self.options.endpoint)
-            .cache_dir(&self.options.cache)
-            .build()
-            .ok()?;
-        let client = HFClientSync::from_inner(client).ok()?;
-        macro_rules! lookup {
-            ($repository:expr) => {
-                $repository
-                    .download_file()
-                    .filename(path)
-                    .revision(revision)
-                    .local_files_only(true)
-                    .send()
-                    .ok()
-            };
-        }
-        // The two repositories are of different types.
-        if dataset {
-            lookup!(client.dataset(owner, name))
-        } else {
-            lookup!(client.model(owner, name))
+            Location::Path(_) | Location::Embedded => None,
         }
     }
 
@@ -379,132 +392,238 @@ impl Hub {
         }
     }
 
-    /// Waits until no other process fetches the same file. The lock ends with the returned file.
-    fn exclusive(&self, target: &Target) -> Result<File> {
-        let folder = self.options.cache.join(".locks");
-        fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-        let path = folder.join(format!("{}.lock", sha256(target.key.as_bytes())));
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
-        file.lock().map_err(Error::io("lock", &path))?;
-        Ok(file)
+    /// Refuses to write where a symbolic link leads out of the cache.
+    fn inside(&self, target: &Target) -> Result<()> {
+        let cache = &self.options.cache;
+        fs::create_dir_all(cache).map_err(Error::io("create", cache))?;
+        let root = fs::canonicalize(cache).map_err(Error::io("find", cache))?;
+        let pointers = target
+            .pointer
+            .parent()
+            .unwrap_or(cache.as_path())
+            .to_path_buf();
+        for folder in [pointers, target.folder.join("blobs"), cache.join(".locks")] {
+            let nearest = folder
+                .ancestors()
+                .find_map(|folder| fs::canonicalize(folder).ok());
+            if let Some(existing) = nearest.filter(|existing| !existing.starts_with(&root)) {
+                return Err(Error::malformed(
+                    folder.display().to_string(),
+                    format!(
+                        "leads out of the cache to {}: expected a folder within {}, where alone files are written and removed",
+                        existing.display(),
+                        cache.display()
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
-    fn download(&self, target: &Target, records: &LockFile) -> Result<()> {
+    /// Removes a damaged file: the pointer, and, where it lies within the cache, what it points to.
+    fn remove(&self, pointer: &Path) -> Result<()> {
+        let link = fs::symlink_metadata(pointer).is_ok_and(|found| found.is_symlink());
+        if link
+            && let Ok(blob) = fs::canonicalize(pointer)
+            && let Ok(root) = fs::canonicalize(&self.options.cache)
+            && blob.starts_with(root)
+        {
+            fs::remove_file(&blob).map_err(Error::io("remove", &blob))?;
+        }
+        match fs::remove_file(pointer) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("remove", pointer)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is said of a file that could not be had.
+    fn refused(target: &Target, problem: impl Into<String>, advice: impl Into<String>) -> Error {
+        Error::Download {
+            url: target.url.clone(),
+            problem: problem.into(),
+            advice: advice.into(),
+        }
+    }
+
+    /// Fetches a file into the cache. Without a lock, what arrives has a name that no other process uses.
+    fn download(&self, target: &Target, records: &LockFile, locked: bool) -> Result<()> {
+        let Some(address) = &target.address else {
+            return Err(Error::setting(
+                if target.hub { "HF_ENDPOINT" } else { "url" },
+                &target.url,
+                format!("an address, such as {HUB}"),
+            ));
+        };
         let blobs = target.folder.join("blobs");
         fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
-        let partial_path = blobs.join(format!("{}.incomplete", sha256(target.key.as_bytes())));
+        let name = sha256(target.key.as_bytes());
+        let partial_path = blobs.join(if locked {
+            format!("{name}.incomplete")
+        } else {
+            atomic::unique("incomplete")
+        });
         let expected = match &target.file.sha256 {
             Some(pinned) => Some(pinned.clone()),
             None => records.get(&target.key)?.map(|record| record.sha256),
         };
+        let arrived = self.arrive(target, address, &partial_path, expected.as_deref());
+        if arrived.is_err() && !locked {
+            // Nobody would know it again.
+            let _ = fs::remove_file(&partial_path);
+        }
+        let record = arrived?;
+        let blob = blobs.join(&record.sha256);
+        fs::rename(&partial_path, &blob).map_err(Error::io("rename", &partial_path))?;
+        // The mark of what the partial file was a part of is of no more use.
+        let _ = fs::remove_file(tag_path(&partial_path));
+        point(&target.pointer, &target.folder, &blob, link)?;
+        records.set(&target.key, record)
+    }
+
+    /// Brings all bytes to the file at `partial_path`, in as many attempts as it takes, and says what it then
+    /// holds.
+    fn arrive(
+        &self,
+        target: &Target,
+        address: &Url,
+        partial_path: &Path,
+        expected: Option<&str>,
+    ) -> Result<Record> {
         let task = self
             .options
             .progress
             .start(&target.file.path, Unit::Bytes, target.file.bytes);
         let mut failures = 0;
         let mut wrong = 0;
-        let hash = loop {
-            let mut partial = Partial::open(&partial_path)?;
+        loop {
+            let mut partial = Partial::open(partial_path)?;
             let before = partial.len;
-            let result = self.attempt(target, &mut partial, &*task).and_then(|()| {
-                partial
-                    .file
-                    .sync_all()
-                    .map_err(Error::io("write", &partial_path))
-                    .map_err(Failure::Final)?;
-                let hash = std::mem::replace(&mut partial.hasher, Hasher::new()).finish();
-                let problem = match &expected {
-                    Some(expected) if *expected != hash => Some(format!(
-                        "the SHA-256 of what arrived is {hash}, expected {expected}"
-                    )),
-                    Some(_) => None,
-                    None => plausible(&partial_path, &target.file.path).err(),
-                };
-                match problem {
-                    None => Ok(hash),
-                    Some(problem) => {
-                        wrong += 1;
-                        partial.restart().map_err(Failure::Final)?;
-                        Err(Failure::Transient {
-                            problem,
-                            wait: None,
-                        })
+            let result = self
+                .attempt(target, address, &mut partial, expected.is_some(), &*task)
+                .and_then(|()| partial.finish().map_err(Failure::Final))
+                .and_then(|record| {
+                    let hash = &record.sha256;
+                    let problem = match expected {
+                        Some(expected) if expected != hash => Some(format!(
+                            "the SHA-256 of what arrived is {hash}, expected {expected}"
+                        )),
+                        Some(_) => None,
+                        None => plausible(partial_path, &target.file.path).err(),
+                    };
+                    match problem {
+                        None => Ok(record),
+                        Some(problem) => {
+                            wrong += 1;
+                            partial.restart().map_err(Failure::Final)?;
+                            Err(transient(problem))
+                        }
                     }
-                }
-            });
+                });
             let (problem, wait) = match result {
-                Ok(hash) => break hash,
-                Err(Failure::Final(error)) => {
-                    return Err(error);
-                }
+                Ok(record) => return Ok(record),
+                Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Transient { problem, wait }) => (problem, wait),
             };
-            failures = if partial.len > before {
+            failures = if partial.len >= before.saturating_add(LEAST_BYTES) {
                 1
             } else {
                 failures + 1
             };
             if wrong == 2 || failures >= self.options.attempts {
-                return Err(Error::Download {
-                    url: target.url.clone(),
-                    problem,
-                    advice: if wrong == 2 {
-                        "nothing of it was kept; the file on the server differs from the one that was pinned, or something on the way changes it".into()
-                    } else {
-                        format!(
-                            "gave up after {failures} attempts; what arrived is kept, and the next run resumes there"
-                        )
-                    },
-                });
+                let advice = if wrong == 2 {
+                    "nothing of it was kept; the file on the server differs from the one that was pinned, or something on the way changes it".into()
+                } else {
+                    format!(
+                        "gave up after {failures} attempts; what arrived is kept, and the next run resumes there"
+                    )
+                };
+                return Err(Self::refused(target, problem, advice));
             }
             let backoff = self.options.backoff * 2u32.saturating_pow((failures - 1).min(16));
             let wait = wait.unwrap_or(backoff).min(LONGEST_WAIT);
             task.note(&format!("{problem}; trying again"));
             std::thread::sleep(wait);
-        };
-        let blob = blobs.join(&hash);
-        fs::rename(&partial_path, &blob).map_err(Error::io("rename", &partial_path))?;
-        point(&target.pointer, &blob)?;
-        let found = fs::metadata(&target.pointer).map_err(Error::io("find", &target.pointer))?;
-        records.set(&target.key, Record::describe(&found, hash))
+        }
     }
 
-    /// One request for all bytes that are still missing.
+    /// One request for all bytes that are still missing. `sure` says that the hash of the whole is known.
     fn attempt(
         &self,
         target: &Target,
+        address: &Url,
         partial: &mut Partial,
+        sure: bool,
         task: &dyn Task,
     ) -> std::result::Result<(), Failure> {
         let expected = target.file.bytes;
-        if expected.is_some_and(|bytes| partial.len > bytes) {
+        // Without a hash, only the server's mark tells whether the rest belongs to what is here.
+        let unmarked = !sure && partial.tag.is_none();
+        if unmarked || expected.is_some_and(|bytes| partial.len > bytes) {
             partial.restart().map_err(Failure::Final)?;
         }
         if expected == Some(partial.len) {
             return Ok(());
         }
-        let response = self.request(target, partial.len)?;
-        let total = self.accept(target, &response, partial)?;
-        if let (Some(total), Some(expected)) = (total, expected)
+        let response = self.request(target, address, partial)?;
+        let body = self.accept(target, &response, partial)?;
+        if let (Some(total), Some(expected)) = (body.total, expected)
             && total != expected
         {
             return Err(transient(format!(
                 "the server offers {total} bytes, expected {expected}"
             )));
         }
-        task.reached(partial.len, total);
-        self.receive(response, partial, total.or(expected), task)
+        if body.total.is_none() && expected.is_none() && !body.framed && !sure {
+            return Err(Failure::Final(Self::refused(
+                target,
+                "the server does not say how long the file is, so that a part of it would pass for the whole",
+                "pin `bytes` or `sha256` in the catalogue",
+            )));
+        }
+        task.reached(partial.len, body.total);
+        let whole = body.total.or(expected);
+        if !body.packed {
+            return self.receive(response, partial, whole, task);
+        }
+        let received = self.receive(MultiGzDecoder::new(response), partial, whole, task);
+        if received.is_err() {
+            // Ranges of a packed body count other bytes than the file has.
+            partial.restart().map_err(Failure::Final)?;
+        }
+        received
     }
 
-    fn request(&self, target: &Target, from: u64) -> std::result::Result<Response, Failure> {
-        let mut request = self.client().map_err(Failure::Final)?.get(&target.url);
-        if from > 0 {
-            request = request.header(RANGE, format!("bytes={from}-"));
+    fn request(
+        &self,
+        target: &Target,
+        address: &Url,
+        partial: &Partial,
+    ) -> std::result::Result<Response, Failure> {
+        let client = self.client().map_err(Failure::Final)?;
+        let mut request = client
+            .get(address.clone())
+            .header(ACCEPT_ENCODING, "identity");
+        if partial.len > 0 {
+            request = request.header(RANGE, format!("bytes={}-", partial.len));
+            if let Some(tag) = &partial.tag {
+                request = request.header(IF_RANGE, tag);
+            }
         }
         if let Some(token) = self.options.token.as_ref().filter(|_| target.hub) {
+            if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(Failure::Final(Error::setting(
+                    "HF_TOKEN",
+                    "(not shown)",
+                    "a token without spaces, line breaks and characters other than ASCII",
+                )));
+            }
             request = request.bearer_auth(token);
         }
-        request.send().map_err(|error| transient(causes(&error)))
+        request
+            .send()
+            .map_err(|error| transient(causes(&error.without_url())))
     }
 
     fn client(&self) -> Result<&Client> {
@@ -517,34 +636,30 @@ impl Hub {
             .user_agent(concat!("bench-runner/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Error::Download {
-                url: self.options.endpoint.clone(),
-                problem: causes(&error),
+                url: self.endpoint(),
+                problem: causes(&error.without_url()),
                 advice: "check the proxy settings of the environment".into(),
             })?;
         Ok(self.client.get_or_init(|| client))
     }
 
-    /// Checks an answer's head, brings the partial file to where its body begins, and gives the size of the
-    /// whole file where the server tells it.
+    /// Checks an answer's head, and brings the partial file to where its body begins.
     fn accept(
         &self,
         target: &Target,
         response: &Response,
         partial: &mut Partial,
-    ) -> std::result::Result<Option<u64>, Failure> {
+    ) -> std::result::Result<Body, Failure> {
         let header = |name| {
             response
                 .headers()
                 .get(name)
                 .and_then(|value| value.to_str().ok())
         };
+        let asked_to_wait = || header(RETRY_AFTER).and_then(|value| retry_after(value, Utc::now()));
         let status = response.status();
         let refuse = |problem: String, advice: &str| {
-            Err(Failure::Final(Error::Download {
-                url: target.url.clone(),
-                problem,
-                advice: advice.into(),
-            }))
+            Err(Failure::Final(Self::refused(target, problem, advice)))
         };
         match status {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => {}
@@ -573,11 +688,14 @@ impl Hub {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
                 return Err(Failure::Transient {
                     problem: format!("the server is busy ({status})"),
-                    wait: header(RETRY_AFTER).and_then(|value| retry_after(value, Utc::now())),
+                    wait: asked_to_wait(),
                 });
             }
             status if status.is_server_error() => {
-                return Err(transient(format!("the server failed ({status})")));
+                return Err(Failure::Transient {
+                    problem: format!("the server failed ({status})"),
+                    wait: asked_to_wait(),
+                });
             }
             status => return refuse(format!("unexpected answer ({status})"), "check the address"),
         }
@@ -587,62 +705,116 @@ impl Hub {
                 "a proxy or log-in page may stand between; check HF_ENDPOINT and the network",
             );
         }
-        if status == StatusCode::OK {
-            // The server ignores ranges, or none was asked for.
+        let encoding = header(CONTENT_ENCODING).unwrap_or("identity");
+        let packed = match encoding.to_ascii_lowercase().as_str() {
+            "identity" | "" => false,
+            // Servers that know files by their names call those that are gzip anyway so.
+            "gzip" | "x-gzip" => !target.file.path.ends_with(".gz"),
+            _ => {
+                return refuse(
+                    format!("the server packs the file as `{encoding}`, which was not asked for"),
+                    "check the address, and what stands between",
+                );
+            }
+        };
+        // A weak mark may be the same for other bytes.
+        let tag = header(ETAG)
+            .filter(|tag| tag.starts_with('"'))
+            .map(str::to_owned);
+        if packed && status != StatusCode::OK {
             partial.restart().map_err(Failure::Final)?;
-            return Ok(response.content_length());
+            return Err(transient("the server sent a part of a packed file".into()));
+        }
+        if status == StatusCode::OK {
+            // The server ignores ranges, has another file by now, or none was asked for.
+            partial.restart().map_err(Failure::Final)?;
+            partial.mark(tag).map_err(Failure::Final)?;
+            let chunked = header(TRANSFER_ENCODING).is_some_and(|value| value.contains("chunked"));
+            return Ok(Body {
+                total: response.content_length().filter(|_| !packed),
+                framed: packed || chunked || response.version() >= Version::HTTP_2,
+                packed,
+            });
         }
         let range = header(CONTENT_RANGE).and_then(|value| {
             let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
             let first: u64 = range.split_once('-')?.0.parse().ok()?;
             Some((first, total.parse::<u64>().ok()))
         });
-        match range {
-            Some((first, total)) if first == partial.len => Ok(total),
-            _ => {
-                partial.restart().map_err(Failure::Final)?;
-                Err(transient(
-                    "the server sent another range than asked for".into(),
-                ))
+        let same = tag.is_none() || partial.tag.is_none() || tag == partial.tag;
+        let problem = match range {
+            _ if !same => "the file on the server has changed",
+            Some((first, total)) if first == partial.len => {
+                return Ok(Body {
+                    total,
+                    framed: true,
+                    packed: false,
+                });
             }
-        }
+            _ => "the server sent another range than asked for",
+        };
+        partial.restart().map_err(Failure::Final)?;
+        Err(transient(problem.into()))
     }
 
+    /// Takes in a body, up to the size that is known, as long as it does not arrive too slowly.
     fn receive(
         &self,
-        mut response: Response,
+        mut body: impl Read,
         partial: &mut Partial,
         total: Option<u64>,
         task: &dyn Task,
     ) -> std::result::Result<(), Failure> {
         let mut buffer = vec![0; 1 << 16];
+        let of = total.map_or(String::new(), |total| format!(" of {total}"));
         let cut = |received: u64, cause: String| {
-            let total = total
-                .map(|total| format!(" of {total}"))
-                .unwrap_or_default();
             transient(format!(
-                "the connection ended after {received}{total} bytes{cause}"
+                "the connection ended after {received}{of} bytes{cause}"
             ))
         };
+        let window = self.options.timeout * SLOW_TIMEOUTS;
+        let (mut since, mut then) = (Instant::now(), partial.len);
         loop {
-            match response.read(&mut buffer) {
+            let read = match body.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(read) => partial.append(&buffer[..read]).map_err(Failure::Final)?,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(cut(partial.len, format!(": {}", causes(&error)))),
+            };
+            if let Some(total) = total.filter(|total| partial.len + read as u64 > *total) {
+                partial.restart().map_err(Failure::Final)?;
+                return Err(transient(format!(
+                    "the server sends more than the {total} bytes that were expected"
+                )));
             }
+            partial.append(&buffer[..read]).map_err(Failure::Final)?;
             task.reached(partial.len, total);
+            if since.elapsed() >= window {
+                let arrived = partial.len - then;
+                if arrived < LEAST_BYTES {
+                    let seconds = window.as_secs_f64();
+                    return Err(transient(format!(
+                        "only {arrived} bytes arrived within {seconds} seconds"
+                    )));
+                }
+                (since, then) = (Instant::now(), partial.len);
+            }
         }
         match total {
             Some(total) if partial.len < total => Err(cut(partial.len, String::new())),
-            Some(total) if partial.len > total => {
-                let len = partial.len;
-                partial.restart().map_err(Failure::Final)?;
-                Err(transient(format!("{len} bytes arrived, expected {total}")))
-            }
             _ => Ok(()),
         }
     }
+}
+
+/// What is known of an answer's body before it is read.
+struct Body {
+    /// The size of the whole file, where the server tells it.
+    total: Option<u64>,
+    /// Whether the body's end can be told from a broken connection.
+    framed: bool,
+    /// Whether it is gzip although that was not asked for.
+    packed: bool,
 }
 
 /// The wait that a `Retry-After` header asks for: seconds, or a date in HTTP's form
@@ -677,16 +849,23 @@ fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A download in the making, hashed as it grows.
+/// A download in the making.
 struct Partial {
     file: File,
     path: PathBuf,
     len: u64,
-    hasher: Hasher,
+    /// The server's mark (`ETag`) of the file that this is a part of.
+    tag: Option<String>,
+}
+
+/// Where the mark of a partial file is kept.
+fn tag_path(partial: &Path) -> PathBuf {
+    partial.with_extension("etag")
 }
 
 impl Partial {
     fn open(path: &Path) -> Result<Self> {
+        remove_link(path)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -694,22 +873,14 @@ impl Partial {
             .truncate(false)
             .open(path)
             .map_err(Error::io("open", path))?;
-        let mut hasher = Hasher::new();
-        let mut len = 0;
-        let mut buffer = vec![0; 1 << 18];
-        loop {
-            let read = file.read(&mut buffer).map_err(Error::io("read", path))?;
-            if read == 0 {
-                break;
-            }
-            hasher.update(&buffer[..read]);
-            len += read as u64;
-        }
+        let len = file
+            .seek(SeekFrom::End(0))
+            .map_err(Error::io("read", path))?;
         Ok(Self {
             file,
             path: path.to_path_buf(),
             len,
-            hasher,
+            tag: fs::read_to_string(tag_path(path)).ok(),
         })
     }
 
@@ -717,8 +888,17 @@ impl Partial {
         self.file
             .write_all(bytes)
             .map_err(Error::io("write", &self.path))?;
-        self.hasher.update(bytes);
         self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Remembers what this is a part of, for another run as well.
+    fn mark(&mut self, tag: Option<String>) -> Result<()> {
+        let path = tag_path(&self.path);
+        if let Some(tag) = &tag {
+            atomic::write(&path, tag.as_bytes()).map_err(Error::io("write", &path))?;
+        }
+        self.tag = tag;
         Ok(())
     }
 
@@ -727,9 +907,24 @@ impl Partial {
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)))
             .map_err(Error::io("write", &self.path))?;
-        self.hasher = Hasher::new();
+        match fs::remove_file(tag_path(&self.path)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", tag_path(&self.path))(error));
+            }
+            _ => self.tag = None,
+        }
         self.len = 0;
         Ok(())
+    }
+
+    /// What the file holds now. It is the file that is hashed, not what was received: another process may have
+    /// written to it. The time is taken before, so that later changes are seen.
+    fn finish(&mut self) -> Result<Record> {
+        self.file
+            .sync_all()
+            .map_err(Error::io("write", &self.path))?;
+        let found = fs::metadata(&self.path).map_err(Error::io("find", &self.path))?;
+        Ok(Record::describe(&found, sha256_file(&self.path)?))
     }
 }
 
@@ -761,44 +956,40 @@ fn plausible(path: &Path, name: &str) -> std::result::Result<(), String> {
     }
 }
 
-/// Removes a damaged file: the pointer, and what it points to.
-fn remove(pointer: &Path) -> Result<()> {
-    if let Ok(blob) = fs::canonicalize(pointer)
-        && blob != pointer
-    {
-        fs::remove_file(&blob).map_err(Error::io("remove", &blob))?;
-    }
-    match fs::remove_file(pointer) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", pointer)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Makes `pointer` lead to `blob`, in one step that other processes see whole.
-fn point(pointer: &Path, blob: &Path) -> Result<()> {
-    let folder = pointer.parent().unwrap_or(Path::new("."));
+/// Makes `pointer` lead to `blob`, in one step that other processes see whole. Where `link` cannot make
+/// symbolic links, the blob itself takes the pointer's place, as with Python's client.
+fn point(
+    pointer: &Path,
+    repository: &Path,
+    blob: &Path,
+    link: impl Fn(&Path, &Path) -> std::io::Result<()>,
+) -> Result<()> {
+    let folder = pointer.parent().unwrap_or(repository);
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    let temporary = folder.join(format!(
-        ".{}.{}",
-        std::process::id(),
-        sha256(pointer.as_os_str().as_encoded_bytes())
-    ));
-    let _ = fs::remove_file(&temporary);
-    link(blob, &temporary).map_err(Error::io("create", &temporary))?;
-    fs::rename(&temporary, pointer).map_err(Error::io("create", pointer))
+    // Relative, so that a cache can be copied.
+    let below = folder.strip_prefix(repository).unwrap_or(folder);
+    let target: PathBuf = below
+        .components()
+        .map(|_| Component::ParentDir)
+        .chain(blob.strip_prefix(repository).unwrap_or(blob).components())
+        .collect();
+    let temporary = folder.join(atomic::unique("link"));
+    let source = match link(&target, &temporary) {
+        Ok(()) => temporary.as_path(),
+        Err(_) => blob,
+    };
+    fs::rename(source, pointer).map_err(Error::io("create", pointer))
 }
 
 #[cfg(unix)]
-fn link(blob: &Path, pointer: &Path) -> std::io::Result<()> {
-    std::os::unix::fs::symlink(std::path::absolute(blob)?, pointer)
+fn link(target: &Path, pointer: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(target, pointer)
 }
 
-/// Symbolic links need privileges on Windows: the hub's clients copy there.
+/// Symbolic links need privileges on Windows.
 #[cfg(not(unix))]
-fn link(blob: &Path, pointer: &Path) -> std::io::Result<()> {
-    fs::copy(blob, pointer).map(|_| ())
+fn link(_: &Path, _: &Path) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]
@@ -806,6 +997,26 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn where_links_cannot_be_made_the_file_takes_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = folder.path();
+        let (blob, pointer) = (
+            repository.join("blobs/b"),
+            repository.join("snapshots/1/data/f"),
+        );
+        for (body, old) in [("one", None), ("two", Some("one"))] {
+            fs::create_dir_all(repository.join("blobs")).unwrap();
+            fs::write(&blob, body).unwrap();
+            assert_eq!(fs::read_to_string(&pointer).ok().as_deref(), old);
+            let unsupported = |_: &Path, _: &Path| Err(std::io::ErrorKind::Unsupported.into());
+            point(&pointer, repository, &blob, unsupported).unwrap();
+            assert_eq!(fs::read_to_string(&pointer).unwrap(), body);
+            let found = fs::read_dir(pointer.parent().unwrap()).unwrap();
+            assert_eq!(found.count(), 1);
+        }
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

@@ -1,7 +1,7 @@
 //! Sets of images from files: parquet, IDX, and folders of image files.
 
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -10,7 +10,7 @@ use crate::catalogue::Columns;
 use crate::decode::{Shape, decode_into};
 use crate::parquet::{ColumnKind, ParquetFile};
 use crate::progress::Task;
-use crate::{Error, ImageSet, Result};
+use crate::{Error, ImageSet, Result, guarded};
 
 /// What the images of a set must be.
 pub(crate) struct Expected<'a> {
@@ -19,6 +19,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) resize: Option<usize>,
     pub(crate) classes: &'a [String],
     pub(crate) pixel_max: u8,
+    /// Refuses a number of images that the catalogue does not give, before any is read.
+    pub(crate) count: &'a (dyn Fn(usize) -> Result<()> + Sync),
     /// Told of each image that is decoded.
     pub(crate) progress: &'a dyn Task,
 }
@@ -70,23 +72,25 @@ pub(crate) fn from_parquet(files: &[ParquetFile], expected: &Expected) -> Result
             "no rows: expected at least one image",
         ));
     }
+    (expected.count)(rows)?;
+    // The labels come first: reading them shows that there are as many rows as the files say.
+    let mut labels = Vec::new();
+    for file in files {
+        let label = file.find(ColumnKind::Label, expected.columns.label.as_deref())?;
+        file.find(ColumnKind::Image, expected.columns.image.as_deref())?;
+        for (first, count) in file.row_groups() {
+            let frame = file.read(&[&label], first, count)?;
+            let classes = expected.classes.len();
+            read_labels(file, &frame, &label, first, classes, &mut labels)?;
+        }
+    }
     let size = expected.size();
-    let mut pixels = expected.room(&name, rows)?;
-    let mut labels = Vec::with_capacity(rows);
+    let mut pixels = expected.room(&name, labels.len())?;
     let mut rest = pixels.as_mut_slice();
     for file in files {
         let image = file.find(ColumnKind::Image, expected.columns.image.as_deref())?;
-        let label = file.find(ColumnKind::Label, expected.columns.label.as_deref())?;
         for (first, count) in file.row_groups() {
-            let frame = file.read(&[&image, &label], first, count)?;
-            read_labels(
-                file,
-                &frame,
-                &label,
-                first,
-                expected.classes.len(),
-                &mut labels,
-            )?;
+            let frame = file.read(&[&image], first, count)?;
             let bytes = file.bytes(&frame, &image)?;
             let encoded: Vec<&[u8]> = bytes.iter().map(Option::unwrap_or_default).collect();
             let (group, after) = rest.split_at_mut(encoded.len() * size);
@@ -209,34 +213,39 @@ fn first_failure(results: impl IndexedParallelIterator<Item = Result<()>>) -> Re
     }
 }
 
-/// A pair of IDX files, images and labels, gzipped or not (Y. LeCun's format of MNIST).
+/// A pair of IDX files, images and labels, gzipped (in one member or several) or not (Y. LeCun's format of
+/// MNIST).
 ///
 /// # Errors
 /// Names the file at fault.
 pub(crate) fn from_idx(images: &Path, labels: &Path, expected: &Expected) -> Result<ImageSet> {
     let (channels, height, width) = expected.shape;
-    let (dims, pixels) = read_idx(images)?;
     let wanted = if channels == 1 {
         vec![height, width]
     } else {
         vec![channels, height, width]
     };
+    let mut image_file = IdxFile::open(images)?;
+    let dims = image_file.dims.clone();
     if dims.len() != wanted.len() + 1 || dims[1..] != wanted[..] {
         return Err(Error::malformed(
             images.display().to_string(),
             format!("dimensions {dims:?}, expected [n, {height}, {width}]"),
         ));
     }
-    let (label_dims, label_bytes) = read_idx(labels)?;
-    if label_dims != dims[..1] {
+    (expected.count)(dims[0])?;
+    let mut label_file = IdxFile::open(labels)?;
+    if label_file.dims != dims[..1] {
         return Err(Error::malformed(
             labels.display().to_string(),
             format!(
-                "dimensions {label_dims:?}, expected [{}] as there are images",
-                dims[0]
+                "dimensions {:?}, expected [{}] as there are images",
+                label_file.dims, dims[0]
             ),
         ));
     }
+    let label_bytes = label_file.values()?;
+    let pixels = image_file.values()?;
     let label_values = label_bytes.into_iter().map(u32::from).collect();
     ImageSet::new(
         &labels.display().to_string(),
@@ -248,44 +257,84 @@ pub(crate) fn from_idx(images: &Path, labels: &Path, expected: &Expected) -> Res
     )
 }
 
-fn read_idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
-    let mut bytes = fs::read(path).map_err(Error::io("read", path))?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(bytes.as_slice())
-            .read_to_end(&mut unpacked)
-            .map_err(|error| {
-                Error::malformed(path.display().to_string(), format!("damaged gzip: {error}"))
-            })?;
-        bytes = unpacked;
-    }
-    let wrong = |problem: String| Error::malformed(path.display().to_string(), problem);
-    let &[0, 0, 8, count] = bytes.get(..4).unwrap_or_default() else {
-        return Err(wrong(
-            "not an IDX file of bytes: expected it to begin with 00 00 08".into(),
-        ));
-    };
-    let header = 4 + 4 * usize::from(count);
-    let dims: Vec<usize> = bytes
-        .get(4..header)
-        .ok_or_else(|| wrong("the header is cut off".into()))?
-        .chunks_exact(4)
-        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
-        .collect();
-    let size = dims
-        .iter()
-        .try_fold(1usize, |size, &dim| size.checked_mul(dim));
-    if size != Some(bytes.len() - header) {
-        return Err(wrong(format!(
-            "{} bytes after the header, expected {dims:?}",
-            bytes.len() - header
-        )));
-    }
-    bytes.drain(..header);
-    Ok((dims, bytes))
+/// An IDX file whose header has been read.
+struct IdxFile {
+    path: PathBuf,
+    content: Box<dyn Read>,
+    dims: Vec<usize>,
+    packed: bool,
 }
 
-/// A folder with a folder of image files per class, named as the classes are.
+impl IdxFile {
+    fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        let mut file = BufReader::new(file);
+        let packed = file
+            .fill_buf()
+            .map_err(Error::io("read", path))?
+            .starts_with(&[0x1f, 0x8b]);
+        let mut idx = Self {
+            path: path.to_path_buf(),
+            content: if packed {
+                Box::new(flate2::bufread::MultiGzDecoder::new(file))
+            } else {
+                Box::new(file)
+            },
+            dims: Vec::new(),
+            packed,
+        };
+        let &[0, 0, 8, count] = idx.read(4)?.as_slice() else {
+            return Err(idx.wrong("not an IDX file of bytes: expected it to begin with 00 00 08"));
+        };
+        let sizes = idx.read(4 * u64::from(count))?;
+        if sizes.len() != 4 * usize::from(count) {
+            return Err(idx.wrong("the header is cut off"));
+        }
+        let sizes = sizes.chunks_exact(4);
+        idx.dims = sizes
+            .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
+            .collect();
+        Ok(idx)
+    }
+
+    fn wrong(&self, problem: impl Into<String>) -> Error {
+        Error::malformed(self.path.display().to_string(), problem)
+    }
+
+    /// Up to `count` bytes; memory grows with what there is, never with what the header claims.
+    fn read(&mut self, count: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let content = &mut self.content;
+        match guarded(|| content.take(count).read_to_end(&mut bytes)) {
+            Some(Ok(_)) => Ok(bytes),
+            Some(Err(error)) if !self.packed => Err(Error::io("read", &self.path)(error)),
+            Some(Err(error)) => Err(self.wrong(format!("damaged gzip: {error}"))),
+            None => Err(self.wrong("damaged gzip")),
+        }
+    }
+
+    /// The bytes after the header: as many as the dimensions say, and no more.
+    fn values(&mut self) -> Result<Vec<u8>> {
+        let dims = self.dims.iter().map(|&dim| dim as u64);
+        let size = dims.fold(1u64, u64::saturating_mul);
+        let bytes = self.read(size.saturating_add(1))?;
+        if bytes.len() as u64 == size {
+            return Ok(bytes);
+        }
+        let more = if bytes.len() as u64 > size {
+            "more than "
+        } else {
+            ""
+        };
+        let found = bytes.len() as u64 - u64::from(!more.is_empty());
+        Err(self.wrong(format!(
+            "{more}{found} bytes after the header, expected {:?}",
+            self.dims
+        )))
+    }
+}
+
+/// A folder with a folder of image files per class, named as the classes are; each class has images.
 ///
 /// # Errors
 /// Names the file or folder at fault.
@@ -317,15 +366,16 @@ pub(crate) fn from_folder(folder: &Path, expected: &Expected) -> Result<ImageSet
     }
     let mut files = Vec::new();
     for (label, class) in expected.classes.iter().enumerate() {
-        let class_folder = folder.join(class);
-        if class_folder.is_dir() {
-            files.extend(
-                entries(&class_folder)?
-                    .into_iter()
-                    .map(|path| (label as u32, path)),
-            );
+        let images = entries(&folder.join(class))?;
+        if images.is_empty() {
+            return Err(Error::malformed(
+                folder.join(class).display().to_string(),
+                "no images of this class: expected at least one",
+            ));
         }
+        files.extend(images.into_iter().map(|path| (label as u32, path)));
     }
+    (expected.count)(files.len())?;
     let size = expected.size();
     let mut pixels = expected.room(&folder.display().to_string(), files.len())?;
     first_failure(
@@ -364,6 +414,7 @@ mod tests {
             resize: None,
             classes: &[],
             pixel_max: u8::MAX,
+            count: &|_| Ok(()),
             progress: &Silent,
         };
         let error = expected.room("set", usize::MAX).unwrap_err().to_string();

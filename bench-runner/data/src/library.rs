@@ -14,7 +14,7 @@ use crate::parquet::{ColumnKind, ParquetFile};
 use crate::progress::{Progress, Silent, Task, Unit};
 use crate::stream::{ImageStream, Source, StreamOptions};
 use crate::{
-    Error, Hub, HubOptions, ImageSet, Normalisation, Result, SparseSet, Splits, TokenSet,
+    Bpe, Error, Hub, HubOptions, ImageSet, Normalisation, Result, SparseSet, Splits, TokenSet,
     Tokenizer, Tokens, Vocabulary, embedded,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 /// # fn main() -> bench_data::Result<()> {
 /// use bench_data::{Catalogue, Hub, Library};
 ///
-/// let library = Library::new(Catalogue::built_in()?, Hub::from_env()?);
+/// let library = Library::new(Catalogue::built_in()?, Hub::from_env());
 /// let digits = library.images("digits")?;
 /// assert_eq!(digits.train.classes().len(), 10);
 /// # Ok(())
@@ -52,7 +52,7 @@ impl Library {
     /// `progress` is told how far long work is.
     ///
     /// # Errors
-    /// When the file is not valid, or a setting of the environment is not.
+    /// When the file is not valid.
     pub fn from_env(file: Option<&Path>, progress: Arc<dyn Progress>) -> Result<Self> {
         let catalogue = Catalogue::built_in()?;
         let catalogue = match file {
@@ -61,7 +61,7 @@ impl Library {
         };
         let options = HubOptions {
             progress,
-            ..HubOptions::from_env()?
+            ..HubOptions::from_env()
         };
         Ok(Self::new(catalogue, Hub::new(options)))
     }
@@ -115,31 +115,28 @@ impl Library {
         }))
     }
 
+    /// Reads the parts of a dataset. `read` gets the files of a part, and a function that refuses a number of
+    /// rows other than the catalogue's.
     fn load<T>(
         &self,
         entry: &Entry,
-        rows: impl Fn(&T) -> usize,
-        read: impl Fn(&[PathBuf]) -> Result<T>,
+        read: impl Fn(&[PathBuf], &Counted<'_>) -> Result<T>,
     ) -> Result<Splits<T>> {
         let files = self
             .fetch(&entry.name)?
             .ok_or_else(|| Error::setting("layout", "embedded", "a dataset that has files"))?;
         let part = |name: &str, files: &Vec<PathBuf>, expected: Option<usize>| -> Result<T> {
-            let set = read(files)?;
-            match expected.filter(|&expected| expected != rows(&set)) {
-                None => Ok(set),
-                Some(expected) => Err(Error::malformed(
-                    files
-                        .first()
-                        .map(|f| f.display().to_string())
-                        .unwrap_or_default(),
-                    format!(
-                        "the {name} part of `{}` has {} rows, expected {expected}",
-                        entry.name,
-                        rows(&set)
-                    ),
-                )),
-            }
+            read(files, &|rows| match expected {
+                Some(expected) if expected != rows => {
+                    let file = files.first().map(|file| file.display().to_string());
+                    let problem = format!(
+                        "the {name} part of `{}` has {rows} rows, expected {expected}",
+                        entry.name
+                    );
+                    Err(Error::malformed(file.unwrap_or_default(), problem))
+                }
+                _ => Ok(()),
+            })
         };
         let expected = entry.rows.as_ref();
         Ok(Splits {
@@ -183,8 +180,8 @@ impl Library {
         }
         let title = format!("decoding {name}");
         let task = self.progress().start(&title, Unit::Images, None);
-        let expected = expected(entry, &*task);
-        self.load(entry, ImageSet::len, |files| {
+        self.load(entry, |files, count| {
+            let expected = expected(entry, count, &*task);
             let set = match (entry.layout, files) {
                 (Layout::Idx, [images, labels]) => from_idx(images, labels, &expected),
                 (Layout::ImageFolder, [folder]) => from_folder(folder, &expected),
@@ -207,7 +204,8 @@ impl Library {
         let entry = self.entry(name, Kind::Images)?;
         match (entry.layout, self.fetch(name)?) {
             (Layout::ImageParquet, Some(files)) => {
-                first_of_each_class(&open(&files.train)?, &expected(entry, &Silent), per_class)
+                let expected = expected(entry, &|_| Ok(()), &Silent);
+                first_of_each_class(&open(&files.train)?, &expected, per_class)
             }
             _ => {
                 let train = self.images(name)?.train;
@@ -268,8 +266,11 @@ impl Library {
     pub fn sparse(&self, name: &str) -> Result<Splits<SparseSet>> {
         let entry = self.entry(name, Kind::Sparse)?;
         let features = entry.features.unwrap_or_default();
-        self.load(entry, SparseSet::len, |files| match files {
-            [file] => SparseSet::read(file, features),
+        self.load(entry, |files, count| match files {
+            [file] => {
+                let set = SparseSet::read(file, features)?;
+                count(set.len()).map(|()| set)
+            }
             _ => Err(Error::setting(
                 "files",
                 files.len(),
@@ -287,18 +288,14 @@ impl Library {
         if entry.layout == Layout::Embedded {
             return embedded::moby_dick();
         }
-        self.load(
-            entry,
-            |_| 0,
-            |files| {
-                let mut text = String::new();
-                for_each_text(entry, files, &mut |piece| {
-                    text.push_str(piece);
-                    Ok(ControlFlow::Continue(()))
-                })?;
-                Ok(text)
-            },
-        )
+        self.load(entry, |files, _| {
+            let mut text = String::new();
+            for_each_text(entry, files, &mut |piece| {
+                text.push_str(piece);
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok(text)
+        })
     }
 
     /// The first `count` lines of the training part that hold more than white space; no more is read.
@@ -367,22 +364,24 @@ impl Library {
             Tokenizer::File { path } => Vocabulary::from_file(path),
             Tokenizer::Bpe { size } => {
                 let path = self.derived().join(format!(
-                    "bpe-{size}-{}.json",
+                    "bpe-{size}-{}.sealed",
                     &self.corpus_sha256(name)?[..16]
                 ));
-                if let Ok(vocabulary) = Vocabulary::from_file(&path) {
-                    return Ok(vocabulary);
+                if let Some(kept) = Bpe::kept(&path) {
+                    return Ok(Vocabulary::Bpe(kept));
                 }
                 let vocabulary = Vocabulary::train_bpe(&self.text(name)?.train, *size)?;
                 if let Vocabulary::Bpe(bpe) = &vocabulary {
-                    bpe.save(&path)?;
+                    // A cache that cannot be written costs time, never the run.
+                    let _ = bpe.keep(&path);
                 }
                 Ok(vocabulary)
             }
         }
     }
 
-    /// The tokens of a dataset of text, encoded once in constant memory and then mapped from the cache.
+    /// The tokens of a dataset of text, encoded once in constant memory and then mapped from the cache; in
+    /// memory where the cache cannot be written.
     ///
     /// # Errors
     /// As [`Library::vocabulary`].
@@ -398,13 +397,16 @@ impl Library {
                 parts.push((part, tokens));
                 return Ok(());
             }
-            Tokens::write(&path, &vocabulary, |sink| feed(sink))?;
-            let tokens = Tokens::map(&path).ok_or_else(|| {
-                Error::malformed(
-                    path.display().to_string(),
-                    "not the token file just written",
-                )
-            })?;
+            let mapped = match Tokens::write(&path, &vocabulary, |sink| feed(sink)) {
+                Ok(()) => Tokens::map(&path),
+                // Read-only, or full.
+                Err(Error::Io { path: at, .. }) if at == path => None,
+                Err(error) => return Err(error),
+            };
+            let tokens = match mapped {
+                Some(tokens) => tokens,
+                None => Tokens::encode(&vocabulary, |sink| feed(sink))?,
+            };
             parts.push((part, tokens));
             Ok(())
         })?;
@@ -485,6 +487,9 @@ impl Library {
 const GPT2_VOCABULARY: &str = "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783";
 const GPT2_MERGES: &str = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5";
 
+/// Refuses a number of rows other than the catalogue's.
+type Counted<'a> = dyn Fn(usize) -> Result<()> + Sync + 'a;
+
 /// Hands a text piece by piece to what it is given.
 type Feed<'a> = dyn FnMut(&mut dyn FnMut(&str) -> Result<()>) -> Result<()> + 'a;
 
@@ -497,14 +502,15 @@ pub(crate) fn for_each_text(
     files: &[PathBuf],
     each: &mut dyn FnMut(&str) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    let mut bytes = 0;
-    let mut counted = |text: &str| {
-        bytes += text.len();
-        each(text)
+    let mut lines = Lines {
+        bytes: 0,
+        pieces: 0,
+        open: false,
+        each,
     };
     for path in files {
         if entry.layout == Layout::Text {
-            if plain_text(path, &mut counted)?.is_break() {
+            if lines.close()?.is_break() || plain_text(path, &mut lines)?.is_break() {
                 return Ok(());
             }
             continue;
@@ -514,11 +520,15 @@ pub(crate) fn for_each_text(
         for (first, rows) in file.row_groups() {
             let frame = file.read(&[&column], first, rows)?;
             for text in file.strings(&frame, &column)?.iter().flatten() {
-                if counted(text)?.is_break() {
+                if lines.close()?.is_break() || lines.hand(text)?.is_break() {
                     return Ok(());
                 }
             }
         }
+    }
+    let Lines { bytes, pieces, .. } = lines;
+    if bytes > 0 && pieces > 1 && entry.layout == Layout::TextParquet && lines.close()?.is_break() {
+        return Ok(());
     }
     if bytes == 0 {
         let file = files
@@ -533,10 +543,33 @@ pub(crate) fn for_each_text(
     Ok(())
 }
 
-fn plain_text(
-    path: &Path,
-    each: &mut dyn FnMut(&str) -> Result<ControlFlow<()>>,
-) -> Result<ControlFlow<()>> {
+/// Hands over pieces of text, and keeps those apart that are lines of their own.
+struct Lines<'a> {
+    bytes: usize,
+    pieces: usize,
+    /// Whether the last piece was handed over without a line break at its end.
+    open: bool,
+    each: &'a mut dyn FnMut(&str) -> Result<ControlFlow<()>>,
+}
+
+impl Lines<'_> {
+    fn hand(&mut self, text: &str) -> Result<ControlFlow<()>> {
+        self.bytes += text.len();
+        self.pieces += 1;
+        self.open = !text.ends_with('\n');
+        (self.each)(text)
+    }
+
+    /// Ends the line that the last piece left open.
+    fn close(&mut self) -> Result<ControlFlow<()>> {
+        if !std::mem::take(&mut self.open) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        (self.each)("\n")
+    }
+}
+
+fn plain_text(path: &Path, lines: &mut Lines) -> Result<ControlFlow<()>> {
     use std::io::BufRead;
     let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
     let mut reader = std::io::BufReader::with_capacity(1 << 16, file);
@@ -553,7 +586,7 @@ fn plain_text(
             let problem = format!("not UTF-8 text: {error}");
             Error::malformed_row(path.display().to_string(), number, None, problem)
         })?;
-        if each(text)?.is_break() {
+        if lines.hand(text)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -564,13 +597,14 @@ fn open(files: &[PathBuf]) -> Result<Vec<ParquetFile>> {
     files.iter().map(|file| ParquetFile::open(file)).collect()
 }
 
-fn expected<'a>(entry: &'a Entry, progress: &'a dyn Task) -> Expected<'a> {
+fn expected<'a>(entry: &'a Entry, count: &'a Counted<'a>, progress: &'a dyn Task) -> Expected<'a> {
     Expected {
         columns: &entry.columns,
         shape: shape(entry),
         resize: entry.resize,
         classes: &entry.classes,
         pixel_max: u8::MAX,
+        count,
         progress,
     }
 }

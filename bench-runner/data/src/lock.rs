@@ -1,15 +1,14 @@
 //! `datasets.lock.toml` in the cache: the hash of every file as it was first downloaded or last verified.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
-use std::io::Write;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic::write_atomic;
-use crate::{Error, Result};
+use crate::{Error, Result, atomic};
 
 /// What is known of a file. While size and time stay the same, it need not be hashed again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +58,7 @@ impl LockFile {
     fn read(&self) -> Result<BTreeMap<String, Record>> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Ok(BTreeMap::new());
             }
             Err(error) => return Err(Error::io("read", &self.path)(error)),
@@ -75,20 +74,61 @@ impl LockFile {
         })
     }
 
-    /// Records one file, whatever other processes record meanwhile.
+    /// Records one file, whatever other processes record meanwhile. In a cache that cannot be written nothing is
+    /// recorded, and the file is hashed anew each time.
     pub(crate) fn set(&self, key: &str, record: Record) -> Result<()> {
-        let folder = self.guard.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let guard = File::create(&self.guard).map_err(Error::io("create", &self.guard))?;
-        guard.lock().map_err(Error::io("lock", &self.guard))?;
+        match self.write(key, record) {
+            Err(Error::Io { source, .. }) if is_read_only(&source) => Ok(()),
+            written => written,
+        }
+    }
+
+    fn write(&self, key: &str, record: Record) -> Result<()> {
+        let guard = exclusive(&self.guard)?;
         let mut records = self.read()?;
         records.insert(key.into(), record);
         let text = toml::to_string(&records).map_err(|error| {
             Error::malformed(self.path.display().to_string(), error.to_string())
         })?;
-        let refused = |error| Error::io("write", &self.path)(error);
-        write_atomic(&self.path, refused, |file| {
-            file.write_all(text.as_bytes()).map_err(refused)
-        })
+        let written = atomic::write(&self.path, text.as_bytes());
+        drop(guard);
+        written.map_err(Error::io("write", &self.path))
+    }
+}
+
+/// Whether a refusal says that nothing can be written there.
+fn is_read_only(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// Waits until no other process holds the lock at `path`. The lock ends with the returned file; `None` where
+/// the file system has no locks (Lustre without `flock`), and nobody can be kept out.
+///
+/// # Errors
+/// When the file cannot be made.
+pub(crate) fn exclusive(path: &Path) -> Result<Option<File>> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    remove_link(path)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(Error::io("create", path))?;
+    Ok(file.lock().is_ok().then_some(file))
+}
+
+/// Removes a symbolic link, so that nothing is written through it.
+///
+/// # Errors
+/// When it cannot be removed.
+pub(crate) fn remove_link(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => fs::remove_file(path).map_err(Error::io("remove", path)),
+        _ => Ok(()),
     }
 }

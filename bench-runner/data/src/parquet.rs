@@ -12,7 +12,7 @@ use polars::prelude::{
     StringChunked, UInt32Chunked,
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, guarded};
 
 /// A parquet file whose metadata has been read.
 #[derive(Debug)]
@@ -100,10 +100,21 @@ impl ParquetFile {
 
     fn from_source(source: Source) -> Result<Self> {
         let mut reader = source.reader()?;
-        let (schema, metadata) = guarded(&source.name(), || {
+        let (schema, metadata) = reading(&source.name(), || {
             let schema = Schema::from_arrow_schema(reader.schema()?.as_ref());
             Ok((schema, reader.get_metadata()?.clone()))
         })?;
+        // What the file says of itself is checked before anything is made of it: samples are numbered by u32.
+        let mut total = 0usize;
+        for group in &metadata.row_groups {
+            total = total.saturating_add(group.num_rows());
+        }
+        if u32::try_from(total).is_err() {
+            return Err(Error::malformed(
+                source.name(),
+                format!("{total} rows, expected at most {}", u32::MAX),
+            ));
+        }
         Ok(Self {
             source,
             schema,
@@ -182,15 +193,23 @@ impl ParquetFile {
             .with_slice(Some((first, rows)))
             .read_parallel(ParallelStrategy::RowGroups);
         reader.set_metadata(self.metadata.clone());
-        guarded(&self.name(), || reader.finish()).map_err(|error| match error {
-            Error::Malformed { file, problem, .. } => Error::Malformed {
-                file,
-                row: Some(first as u64),
-                column: Some(columns.join("`, `")),
-                problem,
-            },
+        let place = columns.join("`, `");
+        let frame = reading(&self.name(), || reader.finish()).map_err(|error| match error {
+            Error::Malformed { file, problem, .. } => {
+                Error::malformed_row(file, first as u64, Some(&place), problem)
+            }
             other => other,
-        })
+        })?;
+        if frame.height() != rows {
+            let found = frame.height();
+            return Err(Error::malformed_row(
+                self.name(),
+                first as u64,
+                Some(&place),
+                format!("{found} rows from here on, expected {rows}"),
+            ));
+        }
+        Ok(frame)
     }
 
     /// The bytes of an image column of a frame read from this file.
@@ -204,8 +223,10 @@ impl ParquetFile {
                 return Ok(binary.clone());
             }
             let fields = column.struct_()?.fields_as_series();
-            let field = fields.iter().find(|f| f.dtype() == &DataType::Binary);
-            match field {
+            let mut binary = fields.iter().filter(|f| f.dtype() == &DataType::Binary);
+            // Hugging Face's name for an image's encoded form, where there are several (thumbnails).
+            let named = binary.clone().find(|field| field.name() == "bytes");
+            match named.or_else(|| binary.next()) {
                 Some(field) => field.binary().cloned(),
                 None => column.binary().cloned(),
             }
@@ -244,18 +265,16 @@ impl ParquetFile {
     }
 }
 
-/// Runs a read and names the file in its error. The parquet reader asserts on some damaged files;
-/// such a panic is the same finding as an error.
-fn guarded<T>(file: &str, read: impl FnOnce() -> PolarsResult<T>) -> Result<T> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Error::malformed(
-            file,
-            format!("not a readable parquet file: {error}"),
-        )),
-        Err(_) => Err(Error::malformed(
-            file,
-            "not a readable parquet file: its structure is damaged",
-        )),
-    }
+/// Runs a read and names the file in its error. The parquet reader asserts on some damaged files; such a
+/// panic is the same finding as an error.
+fn reading<T>(file: &str, read: impl FnOnce() -> PolarsResult<T>) -> Result<T> {
+    let problem = match guarded(read) {
+        Some(Ok(value)) => return Ok(value),
+        Some(Err(error)) => error.to_string(),
+        None => "its structure is damaged".into(),
+    };
+    Err(Error::malformed(
+        file,
+        format!("not a readable parquet file: {problem}"),
+    ))
 }

@@ -112,14 +112,20 @@ impl SparseSet {
     /// The rows at `indices`, dense, `[b, features]`, and their labels `[b]`, both of dtype `dtype`.
     ///
     /// # Errors
-    /// When an index is out of range.
+    /// When an index is out of range, or so many dense rows do not fit into memory.
     pub fn batch(
         &self,
         indices: &[u32],
         device: &Device,
         dtype: DType,
     ) -> Result<(Tensor, Tensor)> {
-        let mut dense = vec![0f32; indices.len() * self.features];
+        let mut dense = Vec::new();
+        let size = indices.len().saturating_mul(self.features);
+        if dense.try_reserve_exact(size).is_err() {
+            let problem = format!("at most as many rows as fit into memory, dense: {size} values");
+            return Err(Error::setting("batch_size", indices.len(), problem));
+        }
+        dense.resize(size, 0f32);
         let mut labels = Vec::with_capacity(indices.len());
         for (&index, target) in indices.iter().zip(dense.chunks_exact_mut(self.features)) {
             let row = index as usize;

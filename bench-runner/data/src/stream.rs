@@ -18,6 +18,9 @@ use bench_stats::random::{Stream, below, shuffle, stream};
 /// The most that the encoded images of a window take.
 const WINDOW_BYTES: usize = 256 << 20;
 
+/// More batches ahead than this help nobody.
+const MAX_PREFETCH: usize = 1 << 10;
+
 /// How a set is streamed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamOptions {
@@ -105,6 +108,14 @@ impl ImageStream {
         if options.batch_size == 0 {
             return Err(Error::setting("batch_size", 0, "at least 1"));
         }
+        if options.prefetch > MAX_PREFETCH {
+            return Err(Error::setting(
+                "prefetch",
+                options.prefetch,
+                format!("at most {MAX_PREFETCH} batches"),
+            ));
+        }
+        options.augmentation.check()?;
         let shape = source.shape;
         let (sender, receiver) = sync_channel(options.prefetch.max(1));
         let worker = std::thread::Builder::new()
@@ -195,7 +206,7 @@ fn produce(
     }
     let mut window: Vec<Sample> = Vec::new();
     let mut held = 0;
-    let mut batch: Vec<Sample> = Vec::with_capacity(options.batch_size);
+    let mut batch: Vec<Sample> = Vec::new();
     let mut made = 0;
     let mut push = |sample: Sample, batch: &mut Vec<Sample>| -> Result<bool> {
         batch.push(sample);
@@ -203,7 +214,7 @@ fn produce(
             return Ok(true);
         }
         made += 1;
-        let full = std::mem::replace(batch, Vec::with_capacity(options.batch_size));
+        let full = std::mem::take(batch);
         Ok(made <= options.skip || send(maker.make(&full)?))
     };
     for (shard, offset) in shards {

@@ -18,9 +18,11 @@ const BUFFER: usize = 4 << 20;
 /// The least size of a piece that one thread encodes.
 const PIECE: usize = 64 << 10;
 /// The first bytes of a token file: format and version.
-const MAGIC: &[u8; 8] = b"tokens01";
+const MAGIC: &[u8; 8] = b"tokens02";
 /// Magic, bytes per token, tokens, words, lines: eight bytes each.
-const HEADER: usize = 40;
+const FIELDS: usize = 40;
+/// The fields, then 64 hexadecimal digits: the SHA-256 of tokens and fields, in this order.
+const HEADER: usize = FIELDS + 64;
 
 /// A sequence of tokens, two bytes each where the vocabulary allows, else four.
 #[derive(Debug, Clone)]
@@ -124,18 +126,17 @@ impl Tokens {
         device: &Device,
     ) -> Result<(Tensor, Tensor)> {
         let count = self.windows(context);
+        if let Some(window) = windows.iter().find(|&&window| window as usize >= count) {
+            return Err(Error::setting(
+                "window",
+                window,
+                format!("below {count} ({} tokens, context {context})", self.len()),
+            ));
+        }
         let mut inputs = Vec::with_capacity(windows.len() * context);
         let mut targets = Vec::with_capacity(windows.len() * context);
         for &window in windows {
-            let window = window as usize;
-            if window >= count {
-                return Err(Error::setting(
-                    "window",
-                    window,
-                    format!("below {count} ({} tokens, context {context})", self.len()),
-                ));
-            }
-            let first = window * context;
+            let first = window as usize * context;
             inputs.extend((first..first + context).map(|i| self.at(i)));
             targets.extend((first + 1..=first + context).map(|i| self.at(i)));
         }
@@ -146,10 +147,10 @@ impl Tokens {
         ))
     }
 
-    /// Maps a file that [`write`](Self::write) made; `None` when there is none, or it is damaged and has to
-    /// be made again.
+    /// Maps a file that [`write`](Self::write) made, and compares all of it with its checksum; `None` when
+    /// there is none, or it is damaged and has to be made again.
     pub(crate) fn map(path: &Path) -> Option<Self> {
-        let file = File::open(path).ok()?;
+        let mut file = File::open(path).ok()?;
         // SAFETY: token files are written under another name, renamed, and never changed afterwards.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.ok()?;
@@ -161,6 +162,14 @@ impl Tokens {
         let (width, count) = (field(1)?, field(2)?);
         let whole = map.len() as u64 == count.checked_mul(width)?.checked_add(HEADER as u64)?;
         if map.get(..8)? != MAGIC || ![2, 4].contains(&width) || !whole {
+            return None;
+        }
+        // Read, not mapped, so that the tokens need not fit into memory.
+        let mut hasher = Hasher::new();
+        file.seek(SeekFrom::Start(HEADER as u64)).ok()?;
+        hasher.read(&mut file).ok()?;
+        hasher.update(&map[..FIELDS]);
+        if hasher.finish().as_bytes() != &map[FIELDS..HEADER] {
             return None;
         }
         Some(Self {
@@ -185,7 +194,11 @@ impl Tokens {
             let mut file = BufWriter::new(file);
             file.write_all(&[0; HEADER]).map_err(refused)?;
             let mut encoder = Encoder::new(vocabulary);
-            let mut sink = |bytes: &[u8]| file.write_all(bytes).map_err(refused);
+            let mut hasher = Hasher::new();
+            let mut sink = |bytes: &[u8]| {
+                hasher.update(bytes);
+                file.write_all(bytes).map_err(refused)
+            };
             feed(&mut |text| encoder.push(text, &mut sink))?;
             encoder.finish(&mut sink)?;
             let mut header = MAGIC.to_vec();
@@ -193,20 +206,29 @@ impl Tokens {
             for field in [width, encoder.tokens, encoder.words, encoder.lines] {
                 header.extend_from_slice(&field.to_le_bytes());
             }
+            hasher.update(&header);
+            header.extend_from_slice(hasher.finish().as_bytes());
             file.seek(SeekFrom::Start(0)).map_err(refused)?;
             file.write_all(&header).map_err(refused)?;
             file.flush().map_err(refused)
         })
     }
 
-    fn encode(text: &str, vocabulary: &Vocabulary) -> Result<Self> {
+    /// Encodes the text that `feed` hands over piece by piece, in memory.
+    ///
+    /// # Errors
+    /// When a character is not in the vocabulary, or `feed` fails.
+    pub(crate) fn encode(
+        vocabulary: &Vocabulary,
+        feed: impl FnOnce(&mut dyn FnMut(&str) -> Result<()>) -> Result<()>,
+    ) -> Result<Self> {
         let mut encoder = Encoder::new(vocabulary);
         let mut bytes = Vec::new();
         let mut sink = |part: &[u8]| {
             bytes.extend_from_slice(part);
             Ok(())
         };
-        encoder.push(text, &mut sink)?;
+        feed(&mut |text| encoder.push(text, &mut sink))?;
         encoder.finish(&mut sink)?;
         Ok(Self {
             storage: Storage::Memory(Arc::new(bytes)),
@@ -329,7 +351,7 @@ impl TokenSet {
     /// # Errors
     /// When a character is not in the vocabulary.
     pub fn new(text: &Splits<String>, vocabulary: Vocabulary) -> Result<Self> {
-        let tokens = |text: &String| Tokens::encode(text, &vocabulary);
+        let tokens = |text: &String| Tokens::encode(&vocabulary, |sink| sink(text));
         Ok(Self {
             parts: Splits {
                 train: tokens(&text.train)?,

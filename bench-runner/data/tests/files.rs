@@ -47,7 +47,7 @@ fn library_at(folder: &Path, catalogue: &str, endpoint: &str) -> Library {
         progress: Arc::new(Silent),
         offline: false,
         token: None,
-        ..HubOptions::from_env().unwrap()
+        ..HubOptions::from_env()
     };
     Library::new(catalogue, Hub::new(options))
 }
@@ -118,7 +118,7 @@ fn a_set_from_the_hub_equals_the_set_from_the_folder() {
         }
     }
     let train = &files.train[0];
-    let path = library.hub().path(&entry.location, train).unwrap().unwrap();
+    let path = library.hub().path(&entry.location, train).unwrap();
     std::fs::write(std::fs::canonicalize(path).unwrap(), b"damaged").unwrap();
     let state = library.hub().verify(&entry.location, train).unwrap();
     assert!(matches!(state, State::Damaged { .. }), "{state:?}");

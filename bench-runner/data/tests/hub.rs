@@ -127,6 +127,10 @@ fn faults_that_pass_end_in_the_right_file() {
         vec![Fault::Flip(123_456)],
         vec![Fault::Cut(50_000), Fault::NoRange],
         vec![Fault::Cut(50_000), Fault::Flip(10)],
+        vec![Fault::Packed],
+        vec![Fault::Cut(50_000), Fault::Packed],
+        vec![Fault::Unframed(100_000)],
+        vec![Fault::Endless],
     ] {
         let setup = Setup::new();
         setup.server.fail(faults.clone());
@@ -139,20 +143,21 @@ fn faults_that_pass_end_in_the_right_file() {
 
 #[test]
 fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
-    let setup = Setup::new();
-    setup
-        .server
-        .fail([Fault::Status(429, "Retry-After: 1\r\n")]);
-    setup.assert_right(&setup.fetch().unwrap());
-    let times: Vec<_> = setup
-        .server
-        .requests()
-        .iter()
-        .filter(|request| request.redirected)
-        .map(|request| request.at)
-        .collect();
-    // Without the header, the wait would be a millisecond.
-    assert!(times[1] - times[0] >= Duration::from_secs(1));
+    for status in [429, 503] {
+        let setup = Setup::new();
+        let busy = Fault::Status(status, "Retry-After: 1\r\n");
+        setup.server.fail([busy]);
+        setup.assert_right(&setup.fetch().unwrap());
+        let times: Vec<_> = setup
+            .server
+            .requests()
+            .iter()
+            .filter(|request| request.redirected)
+            .map(|request| request.at)
+            .collect();
+        // Without the header, the wait would be a millisecond.
+        assert!(times[1] - times[0] >= Duration::from_secs(1));
+    }
 }
 
 #[test]
@@ -204,6 +209,14 @@ fn faults_that_stay_end_in_an_error_that_says_what_to_do() {
         (
             always(Fault::Short(5)),
             vec!["offers 299995 bytes, expected 300000"],
+        ),
+        (
+            always(Fault::Endless),
+            vec!["the server sends more than the 300000 bytes"],
+        ),
+        (
+            always(Fault::Trickle(1, Duration::from_millis(20))),
+            vec!["bytes arrived within 1.2 seconds", "gave up after 3"],
         ),
         (
             always(Fault::Flip(3)),
@@ -369,4 +382,190 @@ fn several_fetches_at_once_make_one_download() {
         }
     });
     assert_eq!(setup.file_requests(), 1);
+}
+
+fn blobs(setup: &Setup) -> PathBuf {
+    setup.cache.path().join("datasets--owner--set/blobs")
+}
+
+#[test]
+#[cfg(unix)]
+fn nothing_outside_the_cache_is_removed_or_written() {
+    use std::os::unix::fs::symlink;
+    let outside = tempfile::tempdir().unwrap();
+    let theirs = outside.path().join("thesis.bin");
+    let unharmed = || assert_eq!(std::fs::read(&theirs).unwrap(), b"theirs");
+    std::fs::write(&theirs, b"theirs").unwrap();
+
+    // The file itself is a link to another's file.
+    let setup = Setup::new();
+    let pointer = setup.fetch().unwrap();
+    std::fs::remove_file(&pointer).unwrap();
+    symlink(&theirs, &pointer).unwrap();
+    setup.assert_right(&setup.fetch().unwrap());
+    unharmed();
+
+    // What arrives would go through a link.
+    let setup = Setup::new();
+    std::fs::create_dir_all(blobs(&setup)).unwrap();
+    let key = format!("datasets/{REPOSITORY}@{COMMIT}/{FILE}");
+    let partial = format!("{}.incomplete", sha256(key.as_bytes()));
+    symlink(&theirs, blobs(&setup).join(partial)).unwrap();
+    setup.assert_right(&setup.fetch().unwrap());
+    unharmed();
+
+    // A folder of the cache is a link.
+    for folder in ["datasets--owner--set", "datasets--owner--set/snapshots"] {
+        let setup = Setup::new();
+        let link = setup.cache.path().join(folder);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(outside.path(), &link).unwrap();
+        let error = setup.fetch().unwrap_err().to_string();
+        assert!(error.contains("leads out of the cache"), "{error}");
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+        unharmed();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cache_can_be_moved() {
+    let setup = Setup::new();
+    let pointer = setup.fetch().unwrap();
+    let target = std::fs::read_link(&pointer).unwrap();
+    // Up from `snapshots/COMMIT/data`.
+    let relative = format!("../../../blobs/{}", sha256(&setup.body));
+    assert_eq!(target, Path::new(&relative));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let moved = elsewhere.path().join("cache");
+    std::fs::rename(setup.cache.path(), &moved).unwrap();
+    let offline = setup.hub_with(|options| {
+        options.offline = true;
+        options.cache = moved;
+    });
+    setup.assert_right(&offline.fetch(&location(), &setup.pinned()).unwrap());
+}
+
+#[test]
+fn names_reach_the_server_as_they_are() {
+    let setup = Setup::new();
+    // The decoys are what the names would be without encoding.
+    for decoy in ["data/c", "q", "100A"] {
+        setup.server.add(REPOSITORY, decoy, b"decoy".to_vec());
+    }
+    // RFC 3986, section 2.1.
+    for (name, encoded) in [
+        ("data/c#.txt", "data/c%23.txt"),
+        ("q?x.txt", "q%3Fx.txt"),
+        ("100%41 ž.txt", "100%2541%20%C5%BE.txt"),
+    ] {
+        let body = format!("what {name} holds").into_bytes();
+        setup.server.add(REPOSITORY, encoded, body.clone());
+        let path = setup.hub().fetch(&location(), &unpinned(name)).unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), body);
+    }
+    setup.server.add_at("/base/a%23b".into(), b"web".to_vec());
+    let base = Location::Url(format!("{}/base", setup.server.endpoint));
+    let path = setup.hub().fetch(&base, &unpinned("a#b")).unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), b"web");
+}
+
+#[test]
+fn a_file_that_changes_meanwhile_is_never_put_together_from_two() {
+    for then in [None, Some(Fault::Unconditional)] {
+        let setup = Setup::new();
+        let fetch = || setup.hub().fetch(&location(), &unpinned(FILE));
+        setup.server.fail([Fault::Cut(120_000)]);
+        setup.server.fail([(); 3].map(|()| Fault::Status(500, "")));
+        fetch().unwrap_err();
+        let changed: Vec<u8> = setup.body.iter().map(|byte| !byte).collect();
+        setup.server.add(REPOSITORY, FILE, changed.clone());
+        setup.server.fail(then);
+        assert!(std::fs::read(fetch().unwrap()).unwrap() == changed);
+        let asked = setup.server.requests();
+        let resumed = |range: &Option<String>| range.as_deref() == Some("bytes=120000-");
+        assert!(asked.iter().any(|request| resumed(&request.range)));
+    }
+}
+
+#[test]
+fn a_file_of_unknown_length_is_taken_only_with_a_hash() {
+    let setup = Setup::new();
+    setup.server.fail([Fault::Unframed(1000)]);
+    let error = setup.hub().fetch(&location(), &unpinned(FILE));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("does not say how long the file is"),
+        "{error}"
+    );
+    let hashed = FileEntry {
+        bytes: None,
+        ..setup.pinned()
+    };
+    setup.server.fail([Fault::Unframed(1000)]);
+    setup.assert_right(&setup.hub().fetch(&location(), &hashed).unwrap());
+}
+
+#[test]
+fn no_more_than_the_known_size_is_written() {
+    let setup = Setup::new();
+    setup.server.fail([(); 3].map(|()| Fault::Endless));
+    setup.fetch().unwrap_err();
+    let written = std::fs::read_dir(blobs(&setup)).unwrap();
+    let bytes: u64 = written.map(|f| f.unwrap().metadata().unwrap().len()).sum();
+    assert!(bytes <= setup.body.len() as u64, "{bytes}");
+}
+
+#[test]
+fn secrets_are_never_shown_and_bad_settings_named_at_once() {
+    let setup = Setup::new();
+    let fails = |hub: &Hub| hub.fetch(&location(), &setup.pinned()).unwrap_err();
+    let secret = setup.hub_with(|options| {
+        options.endpoint = "http://someone:pa55word@127.0.0.1:1/?key=s3cret".into();
+        options.token = Some("hf_t0ken".into());
+    });
+    let error = fails(&secret);
+    for text in [
+        error.to_string(),
+        format!("{error:?}"),
+        format!("{secret:?}"),
+        secret.endpoint(),
+    ] {
+        for part in ["pa55word", "someone", "s3cret", "hf_t0ken"] {
+            assert!(!text.contains(part), "{text}");
+        }
+    }
+    assert_eq!(secret.endpoint(), "http://127.0.0.1:1");
+    let token = setup.hub_with(|options| options.token = Some("hf_a\nhf_b".into()));
+    let error = fails(&token).to_string();
+    assert!(
+        error.contains("HF_TOKEN") && !error.contains("hf_a"),
+        "{error}"
+    );
+    let nowhere = setup.hub_with(|options| options.endpoint = "not an address".into());
+    let error = fails(&nowhere).to_string();
+    assert!(error.contains("HF_ENDPOINT"), "{error}");
+    assert!(setup.server.requests().is_empty());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cache_that_cannot_be_written_is_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let setup = Setup::new();
+    let pointer = setup.fetch().unwrap();
+    std::fs::remove_file(setup.cache.path().join("datasets.lock.toml")).unwrap();
+    let allow = |mode: u32| {
+        for folder in [setup.cache.path().join(".locks"), setup.cache.path().into()] {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    allow(0o555);
+    let refused = std::fs::write(setup.cache.path().join("probe"), b"").is_err();
+    let found = setup.fetch();
+    allow(0o755);
+    assert_eq!(found.unwrap(), pointer);
+    if !refused {
+        eprintln!("not checked: this user may write everywhere");
+    }
 }

@@ -8,5 +8,7 @@ mod support;
 mod embedded;
 mod files;
 mod hub;
+mod mutation;
+mod odd;
 mod processes;
 mod text;

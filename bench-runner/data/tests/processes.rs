@@ -240,6 +240,22 @@ fn the_environment_says_where_hub_cache_and_token_are() {
     );
     let said = run("environment", &[("HF_HUB_OFFLINE", "1")]);
     assert!(said.contains("HF_HUB_OFFLINE is set"), "{said}");
+    // A token beside another cache is another's: Python's client does not take it either.
+    let other = folder.path().join("other");
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::write(other.join("token"), "hf_secret\n").unwrap();
+    let (token, cache) = (other.join("token"), other.join("hub"));
+    let path = ("HF_TOKEN_PATH", token.to_str().unwrap());
+    let cache = ("HF_HUB_CACHE", cache.to_str().unwrap());
+    for variables in [
+        vec![cache],
+        vec![path, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")],
+    ] {
+        let said = run("environment", &variables);
+        assert!(said.contains("access denied (401"), "{said}");
+    }
+    let said = run("environment", &[path, cache]);
+    assert!(said.contains("2 rows, 2 features"), "{said}");
     let said = run("environment", &[("HF_TOKEN", "hf_secret")]);
     assert!(said.contains("2 rows, 2 features"), "{said}");
     let cached = folder.path().join("home/hub/datasets--owner--rows");

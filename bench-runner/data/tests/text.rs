@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::support::files::write_parquet;
 use crate::support::hub::StandInHub;
 use bench_data::{
     Catalogue, Hub, HubOptions, Library, Silent, Splits, TokenSet, Tokenizer, Tokens, Vocabulary,
     moby_dick,
 };
+use polars::prelude::*;
+use serde_json::{Value, json};
 
 fn library(folder: &Path, catalogue: &str) -> Library {
     std::fs::write(folder.join("datasets.toml"), catalogue).unwrap();
@@ -19,7 +22,7 @@ fn library(folder: &Path, catalogue: &str) -> Library {
         cache: folder.join("cache"),
         offline: true,
         progress: Arc::new(Silent),
-        ..HubOptions::from_env().unwrap()
+        ..HubOptions::from_env()
     };
     Library::new(catalogue, Hub::new(options))
 }
@@ -119,6 +122,200 @@ fn plain_text_files_are_read_and_checked() {
 }
 
 #[test]
+fn rows_and_files_of_text_never_run_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |layout: &str, name: &str, files: &[&str]| {
+        let files: Vec<_> = files
+            .iter()
+            .map(|f| format!("{{ path = \"{f}\" }}"))
+            .collect();
+        let files = files.join(", ");
+        format!(
+            "[{name}]\ntitle = \"T\"\nlayout = \"{layout}\"\npath = \".\"\nfiles.train = [{files}]\nfiles.test = [{files}]\nlicence = \"\"\ncitation = \"\"\n"
+        )
+    };
+    let catalogue = [
+        entry("text-parquet", "rows", &["rows"]),
+        entry("text-parquet", "twice", &["rows", "rows"]),
+        entry("text-parquet", "wiki", &["wiki"]),
+        entry("text-parquet", "one", &["one"]),
+        entry("text", "files", &["a", "b"]),
+    ];
+    let library = library(folder.path(), &catalogue.concat());
+    let write = |name: &str, rows: Vec<Option<&str>>| {
+        let text = Series::new("text".into(), rows);
+        let mut frame = DataFrame::new(text.len(), vec![text.into()]).unwrap();
+        write_parquet(&folder.path().join(name), &mut frame, 100);
+    };
+    write("rows", vec![Some("alpha beta gamma delta eps"); 500]);
+    // WikiText's form: a row is a line of the original with its end, or empty.
+    let wiki = [Some(""), Some(" = A = \n"), Some(""), None, Some(" b c \n")];
+    write("wiki", wiki.to_vec());
+    write("one", vec![Some("a text in one row")]);
+    let counts = |name| {
+        let train = library.tokens(name, &Tokenizer::Bytes).unwrap().parts.train;
+        (train.words(), train.lines())
+    };
+    assert_eq!(counts("rows"), (2500, 500));
+    assert_eq!(counts("twice"), (5000, 1000));
+    let train = |name| library.text(name).unwrap().train;
+    assert_eq!(train("wiki"), "\n = A = \n\n b c \n");
+    assert_eq!(train("one"), "a text in one row");
+    std::fs::write(folder.path().join("a"), "one two").unwrap();
+    std::fs::write(folder.path().join("b"), "three").unwrap();
+    assert_eq!(train("files"), "one two\nthree");
+}
+
+#[test]
+fn settings_of_a_tokenizer_that_change_results_are_cleared_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let text = moby_dick().unwrap().test;
+    let plain = Vocabulary::train_bpe(&text, 300).unwrap();
+    let Vocabulary::Bpe(bpe) = &plain else {
+        panic!()
+    };
+    bpe.save(&path).unwrap();
+    let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut json = json.clone();
+        change(&mut json);
+        std::fs::write(&path, json.to_string()).unwrap();
+        Vocabulary::from_file(&path)
+    };
+    let truncation = json!({
+        "direction": "Right", "max_length": 16, "strategy": "LongestFirst", "stride": 0
+    });
+    let padding = json!({
+        "strategy": {"Fixed": 9000}, "direction": "Right", "pad_to_multiple_of": null,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"
+    });
+    for (key, value) in [("truncation", truncation), ("padding", padding)] {
+        let found = with(&|json| json[key] = value.clone()).unwrap();
+        assert_eq!(found, plain, "{key}");
+        assert_eq!(found.encode(&text).unwrap(), plain.encode(&text).unwrap());
+    }
+    let added = |content: &str, rstrip: bool| {
+        json!([{
+            "id": 300, "content": content, "single_word": false, "lstrip": false,
+            "rstrip": rstrip, "normalized": false, "special": false
+        }])
+    };
+    let refused = [
+        (
+            "`dropout` is 0.1",
+            with(&|json| json["model"]["dropout"] = json!(0.1)),
+        ),
+        (
+            "reaches across words",
+            with(&|json| {
+                json["added_tokens"] = added("the whale", false);
+            }),
+        ),
+        (
+            "reaches across words",
+            with(&|json| {
+                json["added_tokens"] = added("whale", true);
+            }),
+        ),
+        (
+            "token number 1000000000000 is out of range",
+            with(&|json| {
+                json["model"]["vocab"]["e"] = json!(1_000_000_000_000u64);
+            }),
+        ),
+        (
+            "no token for the single byte",
+            with(&|json| {
+                let vocabulary = json["model"]["vocab"].as_object_mut().unwrap();
+                let id = vocabulary.remove("\u{100}").unwrap();
+                vocabulary.insert("never".into(), id);
+            }),
+        ),
+    ];
+    for (says, result) in refused {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+        assert!(error.contains("tokenizer.json"), "{error}");
+    }
+}
+
+#[test]
+fn a_vocabulary_of_impossible_numbers_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vocabulary, merges) = (folder.path().join("v.json"), folder.path().join("m.txt"));
+    std::fs::write(&merges, "#version: 0.2\n").unwrap();
+    for (json, says) in [
+        ("{\"a\": 1000000000000}", "token number 1000000000000"),
+        ("{\"a\": 0, \"b\": 0}", "taken twice"),
+        ("{\"a\": 0}", "no token for the single byte"),
+        ("[]", ""),
+        ("{\"a\u{0}\": 0}", ""),
+    ] {
+        std::fs::write(&vocabulary, json).unwrap();
+        let error = Vocabulary::gpt2(&vocabulary, &merges).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(says) && error.contains("v.json"), "{error}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_what_is_cached_changes_no_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "the whale and the sea and the ship\n".repeat(20);
+    let catalogue = "[t]\ntitle = \"T\"\nlayout = \"text\"\npath = \".\"\nfiles.train = [{ path = \"a\" }]\nfiles.test = [{ path = \"a\" }]\nlicence = \"\"\ncitation = \"\"\n";
+    let library = library(folder.path(), catalogue);
+    std::fs::write(folder.path().join("a"), &text).unwrap();
+    let tokens = || {
+        let set = library.tokens("t", &Tokenizer::Bpe { size: 262 }).unwrap();
+        let train = &set.parts.train;
+        (set.sha256(), train.words(), train.lines())
+    };
+    let expected = tokens();
+    let cache = folder.path().join("cache/bench-runner");
+    let files = std::fs::read_dir(&cache).unwrap();
+    let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 3, "a vocabulary and two parts");
+    for path in files {
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(1 + whole.len() / 40) {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, flipped).unwrap();
+            assert_eq!(tokens(), expected, "{}: byte {at}", path.display());
+            assert!(std::fs::read(&path).unwrap() == whole, "made again");
+        }
+    }
+}
+
+#[test]
+fn tokens_that_cannot_be_cached_are_kept_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = library(folder.path(), "");
+    std::fs::create_dir_all(folder.path().join("cache")).unwrap();
+    std::fs::write(folder.path().join("cache/bench-runner"), "in the way").unwrap();
+    let found = library.tokens("moby-dick", &Tokenizer::Bytes).unwrap();
+    let expected = TokenSet::new(&moby_dick().unwrap(), Vocabulary::Bytes).unwrap();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn impossible_sizes_are_refused_before_memory_is_taken() {
+    let error = Vocabulary::train_bpe("abc", usize::MAX).unwrap_err();
+    assert!(error.to_string().contains("at most 1048576"), "{error}");
+    let text = Splits {
+        train: "abc".to_string(),
+        validation: None,
+        test: "abc".to_string(),
+    };
+    let tokens = TokenSet::new(&text, Vocabulary::Bytes).unwrap().parts.train;
+    let batch = tokens.batch(&[0, 1], usize::MAX, &candle_core::Device::Cpu);
+    let error = batch.unwrap_err().to_string();
+    assert!(error.contains("below 0"), "{error}");
+}
+
+#[test]
 fn word_perplexity_does_not_depend_on_the_vocabulary() {
     let text = "the whale\nthe sea \n".to_string();
     let text = Splits {
@@ -184,7 +381,7 @@ fn gpt2_tokens_are_those_of_openai() {
         cache: scratch.path().join("cache"),
         offline: false,
         progress: Arc::new(Silent),
-        ..HubOptions::from_env().unwrap()
+        ..HubOptions::from_env()
     });
     let library = Library::new(Catalogue::built_in().unwrap(), hub);
     let tokenizer = Tokenizer::Gpt2 { folder: None };

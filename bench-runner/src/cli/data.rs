@@ -63,7 +63,7 @@ pub enum DataCommand {
 /// When a dataset is unknown, cannot be had or is damaged, or `out` cannot be written.
 pub fn run(command: &DataCommand, library: &Library, out: &mut impl Write) -> Result<()> {
     let text = match command {
-        DataCommand::List => list(library)?,
+        DataCommand::List => list(library),
         DataCommand::Info { name } => info(library, library.catalogue().get(name)?)?,
         DataCommand::Fetch { names } => {
             for name in names {
@@ -95,20 +95,14 @@ fn files(entry: &Entry) -> impl Iterator<Item = (&'static str, &FileEntry)> {
         .flat_map(|(part, files)| files.iter().map(move |file| (part, file)))
 }
 
-fn is_here(library: &Library, entry: &Entry) -> Result<bool> {
-    for (_, file) in files(entry) {
-        if !library
-            .hub()
-            .path(&entry.location, file)?
-            .is_some_and(|path| path.exists())
-        {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+fn is_here(library: &Library, entry: &Entry) -> bool {
+    files(entry).all(|(_, file)| {
+        let path = library.hub().path(&entry.location, file);
+        path.is_some_and(|path| path.exists())
+    })
 }
 
-fn list(library: &Library) -> Result<String> {
+fn list(library: &Library) -> String {
     let catalogue = library.catalogue();
     let width = catalogue
         .iter()
@@ -117,7 +111,7 @@ fn list(library: &Library) -> Result<String> {
         .unwrap_or(0);
     let mut text = String::new();
     for entry in catalogue.iter() {
-        let state = match (&entry.location, is_here(library, entry)?) {
+        let state = match (&entry.location, is_here(library, entry)) {
             (Location::Embedded, _) => "embedded",
             (_, true) => "here",
             (_, false) => "not here",
@@ -125,7 +119,7 @@ fn list(library: &Library) -> Result<String> {
         let (name, kind) = (&entry.name, entry.kind().to_string());
         text += &format!("{name:width$}  {kind:11}  {state:8}  {}\n", entry.title);
     }
-    Ok(text)
+    text
 }
 
 fn info(library: &Library, entry: &Entry) -> Result<String> {
@@ -146,7 +140,7 @@ fn info(library: &Library, entry: &Entry) -> Result<String> {
             } => {
                 format!(
                     "{}/datasets/{repository} at {revision}",
-                    library.hub().options().endpoint
+                    library.hub().endpoint()
                 )
             }
             Location::Url(url) => url.clone(),
@@ -248,7 +242,7 @@ fn verify(library: &Library, names: &[String], out: &mut impl Write) -> Result<(
 fn paths(library: &Library, entry: &Entry) -> Result<String> {
     let mut text = String::new();
     for (_, file) in files(entry) {
-        if let Some(path) = library.hub().path(&entry.location, file)? {
+        if let Some(path) = library.hub().path(&entry.location, file) {
             text += &format!("{}\n", path.display());
         }
     }

@@ -32,6 +32,14 @@ pub enum Fault {
     Page(&'static str),
     /// Ignores the range asked for.
     NoRange,
+    /// Ignores `If-Range`.
+    Unconditional,
+    /// Packs the body with gzip, asked or not.
+    Packed,
+    /// Sends this many bytes of the body without saying how many there are.
+    Unframed(usize),
+    /// Sends zeros without saying how many, until the client hangs up.
+    Endless,
 }
 
 /// One request as it arrived.
@@ -199,16 +207,16 @@ fn answer(
         _ => {}
     }
     let total = body.len();
-    let start = headers
-        .get("range")
-        .filter(|_| fault != Some(Fault::NoRange))
-        .and_then(|range| {
-            range
-                .strip_prefix("bytes=")?
-                .strip_suffix('-')?
-                .parse::<usize>()
-                .ok()
-        });
+    let tag = format!("\"{}\"", bench_data::sha256(&body));
+    let changed = headers.get("if-range").is_some_and(|wanted| *wanted != tag);
+    let whole = fault == Some(Fault::NoRange) || changed && fault != Some(Fault::Unconditional);
+    let start = headers.get("range").filter(|_| !whole).and_then(|range| {
+        range
+            .strip_prefix("bytes=")?
+            .strip_suffix('-')?
+            .parse::<usize>()
+            .ok()
+    });
     if start.is_some_and(|start| start >= total) {
         return send(
             &mut stream,
@@ -216,6 +224,30 @@ fn answer(
             &format!("Content-Range: bytes */{total}\r\n"),
             b"",
         );
+    }
+    let unframed = |stream: &mut TcpStream, bytes: &[u8]| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+        stream.write_all(bytes)
+    };
+    match fault {
+        Some(Fault::Unframed(count)) => {
+            unframed(&mut stream, &body[..count])?;
+            return stream.shutdown(Shutdown::Write);
+        }
+        Some(Fault::Endless) => {
+            unframed(&mut stream, &[])?;
+            loop {
+                stream.write_all(&[0; 1 << 16])?;
+            }
+        }
+        Some(Fault::Packed) => {
+            let level = flate2::Compression::fast();
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), level);
+            packer.write_all(&body)?;
+            let head = "Content-Encoding: gzip\r\n";
+            return send(&mut stream, 200, head, &packer.finish()?);
+        }
+        _ => {}
     }
     let mut part = body[start.unwrap_or(0)..].to_vec();
     let mut claimed = total;

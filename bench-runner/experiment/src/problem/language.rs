@@ -320,7 +320,7 @@ mod tests {
         let hub = Hub::new(HubOptions {
             cache: cache.into(),
             offline: true,
-            ..HubOptions::from_env().unwrap()
+            ..HubOptions::from_env()
         });
         let environment = Environment {
             library: Library::new(Catalogue::built_in().unwrap(), hub).into(),

@@ -7,10 +7,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use bench_data::atomic;
+use bench_data::sealed::{seal, unseal};
 use serde::{Deserialize, Serialize};
 
 use super::origin::{CODE, FORMAT, Origin};
-use super::sealed::{seal, unseal};
 use crate::error::{Error, Result};
 use crate::run::RunRecord;
 

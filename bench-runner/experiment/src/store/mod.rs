@@ -1,13 +1,11 @@
 //! Results on disk and in memory.
 
 mod cells;
-mod guard;
 mod manifest;
 mod origin;
 mod parquet;
 mod processor;
 mod results;
-mod sealed;
 mod tuning;
 
 pub use cells::{CellStore, StoredRun};

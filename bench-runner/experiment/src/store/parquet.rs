@@ -6,13 +6,12 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use bench_data::atomic;
+use bench_data::{atomic, guarded};
 use polars::prelude::{
     Column, DataFrame, KeyValueMetadata, ParallelStrategy, ParquetReader, ParquetWriter, SerReader,
 };
 use serde::{Deserialize, Serialize};
 
-use super::guard::guarded;
 use super::results::Results;
 use crate::error::{Error, Result, Source};
 use crate::run::{CurvePoint, RunRecord};

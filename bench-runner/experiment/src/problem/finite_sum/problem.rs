@@ -375,7 +375,7 @@ mod tests {
         let hub = Hub::new(HubOptions {
             cache: folder.join("cache"),
             offline: true,
-            ..HubOptions::from_env().unwrap()
+            ..HubOptions::from_env()
         });
         let catalogue = Catalogue::built_in().unwrap().with_file(&path).unwrap();
         Environment {

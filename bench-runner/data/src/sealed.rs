@@ -1,12 +1,12 @@
 //! Bytes with their checksum before them, so that a flipped bit is found when they are read.
 
-use bench_data::sha256;
+use crate::sha256;
 
 /// Letters of a SHA-256 in hexadecimal.
 const DIGEST: usize = 64;
 
 /// The SHA-256 of some bytes in hexadecimal, a line break, and the bytes.
-pub(super) fn seal(bytes: &[u8]) -> Vec<u8> {
+pub fn seal(bytes: &[u8]) -> Vec<u8> {
     let mut sealed = sha256(bytes).into_bytes();
     sealed.push(b'\n');
     sealed.extend_from_slice(bytes);
@@ -17,7 +17,7 @@ pub(super) fn seal(bytes: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// When the checksum is missing or not that of the bytes.
-pub(super) fn unseal(sealed: &[u8]) -> Result<&[u8], &'static str> {
+pub fn unseal(sealed: &[u8]) -> Result<&[u8], &'static str> {
     let (digest, rest) = sealed.split_at_checked(DIGEST).ok_or("it is cut")?;
     let bytes = rest.strip_prefix(b"\n").ok_or("it has no checksum")?;
     match sha256(bytes).as_bytes() == digest {
