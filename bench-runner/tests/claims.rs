@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use bench_analysis::claims::{Claim, Claims, Judgement, Measured, Verdict};
+use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, Verdict};
 use bench_data::Library;
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::probe::{Build, Evidence};
@@ -38,8 +38,8 @@ fn judged(claim: &Claim, build: Build<'_>, results: Option<&Results>) -> Judgeme
     };
     let level = claims().level();
     let measured = match results {
-        Some(results) => Measured::of_results(&claim.evidence, results, level),
-        None => Measured::of(claim.evidence.observe(build, &environment).unwrap(), level),
+        Some(results) => ClaimValue::of_results(&claim.evidence, results, level),
+        None => ClaimValue::of(claim.evidence.observe(build, &environment).unwrap(), level),
     };
     Judgement::new(claim, &measured.unwrap())
 }
@@ -306,7 +306,7 @@ fn a_miscount_turns_the_gates_red() {
 #[test]
 fn a_count_off_by_one_in_a_thousand_has_moved() {
     let gate = claim("adam-step-cost");
-    assert!(gate.moved(&Measured::Exact(1.001)).is_some());
+    assert!(gate.moved(&ClaimValue::Exact(1.001)).is_some());
 }
 
 #[test]

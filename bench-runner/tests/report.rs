@@ -9,7 +9,9 @@ use bench_analysis::{Quantity, curve};
 use bench_experiment::run::{Outcome, RunRecord};
 use bench_experiment::store::{Choice, TuningSummary};
 use bench_experiment::store::{Manifest, Results};
-use bench_report::figure::{self, Chart, Curve, Effect, Format, Grid, Panel, Point, Scale, Series};
+use bench_report::figure::{
+    self, AxisScale, Chart, Curve, Effect, Format, Grid, Panel, Point, Series,
+};
 use bench_report::{Finding, Report, terminal_table};
 
 /// Every file below `folder` with its bytes.
@@ -309,7 +311,7 @@ fn unusual_results_are_drawn_too() {
                 assert!(chart.svg().unwrap().contains("no data to show"), "{name}");
             }
             if name == "negative losses" {
-                assert_eq!(curves(&chart).y.scale, Scale::Linear);
+                assert_eq!(curves(&chart).y.scale, AxisScale::Linear);
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::problem::{
 use crate::settings::{Configured, Kind, Settings, TAG};
 
 /// A kind, and how its settings are read.
-pub struct Entry<S: ?Sized> {
+pub struct KindEntry<S: ?Sized> {
     /// The name in experiment files.
     pub name: &'static str,
     /// What it is, in a line.
@@ -28,7 +28,7 @@ pub struct Entry<S: ?Sized> {
     from_json: fn(serde_json::Value) -> serde_json::Result<Configured<S>>,
 }
 
-impl<S: ?Sized> Entry<S> {
+impl<S: ?Sized> KindEntry<S> {
     fn of<K>() -> Self
     where
         K: Kind,
@@ -54,8 +54,8 @@ impl<S: ?Sized> Entry<S> {
 
 /// The kinds that experiment files may name.
 pub struct Registry {
-    problems: Vec<Entry<dyn ProblemSettings>>,
-    optimizers: Vec<Entry<dyn OptimizerSettings>>,
+    problems: Vec<KindEntry<dyn ProblemSettings>>,
+    optimizers: Vec<KindEntry<dyn OptimizerSettings>>,
 }
 
 static INSTALLED: OnceLock<Registry> = OnceLock::new();
@@ -87,13 +87,13 @@ impl Registry {
     /// Adds a kind of problem; it takes the place of one with the same name.
     pub fn problem<K: Kind + ProblemSettings>(&mut self) {
         self.problems.retain(|entry| entry.name != K::NAME);
-        self.problems.push(Entry::of::<K>());
+        self.problems.push(KindEntry::of::<K>());
     }
 
     /// Adds a kind of optimizer; it takes the place of one with the same name.
     pub fn optimizer<K: Kind + OptimizerSettings>(&mut self) {
         self.optimizers.retain(|entry| entry.name != K::NAME);
-        self.optimizers.push(Entry::of::<K>());
+        self.optimizers.push(KindEntry::of::<K>());
     }
 
     /// Makes these the kinds of this process, for good. Whether it did: it does not once kinds have been
@@ -111,24 +111,24 @@ impl Registry {
 /// Settings whose kinds are registered.
 pub trait Registered: Settings {
     /// The kinds.
-    fn entries(registry: &Registry) -> &[Entry<Self>];
+    fn entries(registry: &Registry) -> &[KindEntry<Self>];
 }
 
 impl Registered for dyn ProblemSettings {
-    fn entries(registry: &Registry) -> &[Entry<Self>] {
+    fn entries(registry: &Registry) -> &[KindEntry<Self>] {
         &registry.problems
     }
 }
 
 impl Registered for dyn OptimizerSettings {
-    fn entries(registry: &Registry) -> &[Entry<Self>] {
+    fn entries(registry: &Registry) -> &[KindEntry<Self>] {
         &registry.optimizers
     }
 }
 
 impl<S: ?Sized + Registered> Configured<S> {
     /// The registered kinds.
-    pub fn kinds() -> &'static [Entry<S>] {
+    pub fn kinds() -> &'static [KindEntry<S>] {
         S::entries(Registry::get())
     }
 
@@ -136,7 +136,7 @@ impl<S: ?Sized + Registered> Configured<S> {
     ///
     /// # Errors
     /// In words, with the nearest name.
-    pub fn kind_named(name: &str) -> Result<&'static Entry<S>, UnknownKind> {
+    pub fn kind_named(name: &str) -> Result<&'static KindEntry<S>, UnknownKind> {
         let found = Self::kinds().iter().find(|entry| entry.name == name);
         found.ok_or_else(|| UnknownKind {
             name: name.into(),

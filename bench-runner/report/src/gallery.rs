@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::catalogue::{Entry, Piece, PieceContent};
+use crate::catalogue::{FigureEntry, Piece, PieceContent};
 use crate::error::Result;
 use crate::figure::{Chart, Format};
 use crate::page::{STYLE, render};
@@ -17,7 +17,7 @@ const TEMPLATE: &str = include_str!("../templates/figures.html");
 #[derive(Debug, Clone)]
 pub struct Drawn<'a> {
     /// The entry.
-    pub entry: &'a Entry,
+    pub entry: &'a FigureEntry,
     /// Its charts and tables.
     pub pieces: Vec<Piece>,
     /// What limits its meaning.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use bench_analysis::claims::{Claim, Claims, Judgement, Measured, updated};
+use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, updated};
 use bench_data::{Library, atomic};
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::session::{Event, Session};
@@ -144,17 +144,17 @@ fn measured(
     level: f64,
     session: &Session<'_>,
     suites: &mut Suites<'_>,
-) -> Result<Measured> {
+) -> Result<ClaimValue> {
     if let Some(suite) = claim.evidence.suite() {
         return Ok(match suites.results(suite)? {
-            OfSuite::Known(results) => Measured::of_results(&claim.evidence, results, level)
+            OfSuite::Known(results) => ClaimValue::of_results(&claim.evidence, results, level)
                 .map_err(bench_analysis::Error::from)?,
-            OfSuite::Missing(reason) => Measured::Nothing(reason.clone()),
+            OfSuite::Missing(reason) => ClaimValue::Nothing(reason.clone()),
         });
     }
     let build = |config: &OptimizerConfig, parameters: &Parameters| config.build(parameters);
     let observed = claim.evidence.observe(&build, session.environment())?;
-    Ok(Measured::of(observed, level).map_err(bench_analysis::Error::from)?)
+    Ok(ClaimValue::of(observed, level).map_err(bench_analysis::Error::from)?)
 }
 
 /// Writes what was found into a file of claims.

@@ -11,7 +11,9 @@ use bench_experiment::probe;
 use bench_experiment::session::{Event, Session};
 use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::store::{self, Manifest};
-use bench_report::catalogue::{Catalogue, Drawing, Entry, Measured, Need, Size, StepCosts};
+use bench_report::catalogue::{
+    CostAxis, Drawing, FigureCatalogue, FigureEntry, FigureSource, Need, StepCosts,
+};
 use bench_report::figure::Format;
 use bench_report::{Drawn, Report, check_text, gallery, write_files};
 use clap::{Parser, ValueEnum};
@@ -108,8 +110,8 @@ fn size(text: &str) -> Result<[u32; 2], &'static str> {
 /// Whatever ends the command.
 pub fn figures(options: &Figures, library: Library, out: &mut impl Write) -> Result<()> {
     let catalogue = match &options.catalogue {
-        Some(path) => Catalogue::read(path)?,
-        None => Catalogue::built_in()?,
+        Some(path) => FigureCatalogue::read(path)?,
+        None => FigureCatalogue::built_in()?,
     };
     if options.list {
         let entries = catalogue.select(&options.ids)?;
@@ -118,7 +120,7 @@ pub fn figures(options: &Figures, library: Library, out: &mut impl Write) -> Res
             .map(|entry| entry.id.len())
             .max()
             .unwrap_or(0);
-        let line = |entry: &&Entry| format!("{:<width$}  {}\n", entry.id, entry.about);
+        let line = |entry: &&FigureEntry| format!("{:<width$}  {}\n", entry.id, entry.about);
         return print(out, &entries.iter().map(line).collect::<String>());
     }
     let monitor = Monitor::new(false);
@@ -204,14 +206,14 @@ fn suites<'a>(options: &Figures, session: &'a Session<'a>) -> Result<Suites<'a>>
 
 /// What an entry is drawn from, or why it cannot be drawn.
 enum Drawable {
-    From(Measured),
+    From(FigureSource),
     Not(String),
 }
 
 /// Makes, reads or computes what an entry is drawn from.
 fn measured(
     options: &Figures,
-    entry: &Entry,
+    entry: &FigureEntry,
     suites: &mut Suites<'_>,
     session: &Session<'_>,
 ) -> Result<Drawable> {
@@ -224,7 +226,7 @@ fn measured(
                     OfSuite::Missing(reason) => return Ok(Drawable::Not(reason.clone())),
                 }
             }
-            Ok(Drawable::From(Measured::Results(sets)))
+            Ok(Drawable::From(FigureSource::Results(sets)))
         }
         // With results given, nothing is computed but what is named.
         Need::Probe if !options.from.is_empty() && options.ids.is_empty() => Ok(Drawable::Not(
@@ -244,7 +246,7 @@ fn measured(
 }
 
 /// Computes what results do not hold: paths, landscapes, counted steps.
-fn computed(entry: &Entry, session: &Session<'_>) -> Result<Measured> {
+fn computed(entry: &FigureEntry, session: &Session<'_>) -> Result<FigureSource> {
     let environment = session.environment();
     let experiment = || -> Result<Experiment> {
         let suite = entry.suites.first().map_or("", String::as_str);
@@ -266,7 +268,7 @@ fn computed(entry: &Entry, session: &Session<'_>) -> Result<Measured> {
                     .collect::<bench_experiment::Result<Vec<_>>>()?;
                 Ok(probe::paths(problem, &optimizers, seed, environment)?)
             });
-            Ok(Measured::Paths(paths.collect::<Result<_>>()?))
+            Ok(FigureSource::Paths(paths.collect::<Result<_>>()?))
         }
         Drawing::Landscape {
             problem: label,
@@ -281,16 +283,16 @@ fn computed(entry: &Entry, session: &Session<'_>) -> Result<Measured> {
             let landscape =
                 probe::landscape(problem, optimizer, seed, environment, *radius, *steps)?;
             let title = format!("{} after {trained_by}", problem.config.title());
-            Ok(Measured::Landscape(title, landscape))
+            Ok(FigureSource::Landscape(title, landscape))
         }
-        Drawing::StepCost { against } => costs(*against).map(Measured::Costs),
-        _ => costs(Size::Dimension).map(Measured::Costs),
+        Drawing::StepCost { against } => costs(*against).map(FigureSource::Costs),
+        _ => costs(CostAxis::Dimension).map(FigureSource::Costs),
     }
 }
 
 /// The counted cost of a step of each method, over the dimension at 10 pairs, or over the pairs held at
 /// 1,000 variables.
-fn costs(against: Size) -> Result<Vec<StepCosts>> {
+fn costs(against: CostAxis) -> Result<Vec<StepCosts>> {
     const DIMENSIONS: [u64; 6] = [10, 30, 100, 300, 1000, 3000];
     const PAIRS: [u64; 6] = [1, 3, 10, 20, 50, 100];
     const VARIABLES: u64 = 1000;
@@ -323,14 +325,14 @@ fn costs(against: Size) -> Result<Vec<StepCosts>> {
         ]
     };
     let sizes = match against {
-        Size::Dimension => DIMENSIONS,
-        Size::History => PAIRS,
+        CostAxis::Dimension => DIMENSIONS,
+        CostAxis::History => PAIRS,
     };
     let mut all: Vec<StepCosts> = Vec::new();
     for size in sizes {
         let (dimension, pairs) = match against {
-            Size::Dimension => (size, 10),
-            Size::History => (VARIABLES, size as usize),
+            CostAxis::Dimension => (size, 10),
+            CostAxis::History => (VARIABLES, size as usize),
         };
         for (index, (label, config)) in methods(pairs).into_iter().enumerate() {
             let cost = probe::step_cost(&config, dimension as usize)?;
@@ -351,7 +353,7 @@ fn costs(against: Size) -> Result<Vec<StepCosts>> {
 /// Makes the committed reports, or compares them with what is drawn and computed now.
 fn reference(
     options: &Figures,
-    catalogue: &Catalogue,
+    catalogue: &FigureCatalogue,
     session: &Session<'_>,
     out: &mut impl Write,
 ) -> Result<()> {
@@ -396,7 +398,7 @@ fn reference(
 /// its results with recomputed ones within the catalogue's tolerances.
 fn check(
     suites: &mut Suites<'_>,
-    catalogue: &Catalogue,
+    catalogue: &FigureCatalogue,
     suite: &str,
     folder: &Path,
 ) -> Result<(bool, String)> {

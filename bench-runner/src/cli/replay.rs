@@ -9,7 +9,7 @@ use bench_experiment::Recorded;
 use bench_experiment::run::CurvePoint;
 use bench_experiment::session::{Event, Options, Session};
 use bench_experiment::store::CellStore;
-use bench_report::catalogue::Catalogue;
+use bench_report::catalogue::FigureCatalogue;
 use bench_report::replay_text;
 
 use super::options::options;
@@ -32,7 +32,7 @@ pub fn replay(
         Some(folder) => Recorded::in_report(folder, id)?,
         None => Recorded::in_store(&CellStore::new(store), id)?,
     };
-    let tolerances = Catalogue::built_in()?.reference.tolerance;
+    let tolerances = FigureCatalogue::built_in()?.reference.tolerance;
     let cell = recorded.record.cell.to_string();
     let spinner = spinner(&cell);
     let show = |point: &CurvePoint| spinner.set_message(format!("{cell}: step {}", point.step));

@@ -125,7 +125,7 @@ fn logarithms(values: &[f64]) -> Vec<f64> {
 
 /// What an interval says about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum BandVerdict {
     /// The whole interval lies in the band.
     Reproduced,
     /// The whole interval lies outside.
@@ -138,19 +138,19 @@ pub enum Verdict {
 /// a NaN end is inconclusive.
 ///
 /// ```
-/// use bench_stats::{Interval, Verdict, judge};
+/// use bench_stats::{Interval, BandVerdict, judge};
 ///
 /// let interval = Interval { low: 0.97, high: 1.04, level: 0.95 };
-/// assert_eq!(judge(&interval, 0.9..=1.1), Verdict::Reproduced);
-/// assert_eq!(judge(&interval, 1.0..=1.1), Verdict::Inconclusive);
-/// assert_eq!(judge(&interval, 1.4..=1.6), Verdict::NotReproduced);
+/// assert_eq!(judge(&interval, 0.9..=1.1), BandVerdict::Reproduced);
+/// assert_eq!(judge(&interval, 1.0..=1.1), BandVerdict::Inconclusive);
+/// assert_eq!(judge(&interval, 1.4..=1.6), BandVerdict::NotReproduced);
 /// ```
-pub fn judge(interval: &Interval, band: RangeInclusive<f64>) -> Verdict {
+pub fn judge(interval: &Interval, band: RangeInclusive<f64>) -> BandVerdict {
     if band.contains(&interval.low) && band.contains(&interval.high) {
-        Verdict::Reproduced
+        BandVerdict::Reproduced
     } else if interval.high < *band.start() || interval.low > *band.end() {
-        Verdict::NotReproduced
+        BandVerdict::NotReproduced
     } else {
-        Verdict::Inconclusive
+        BandVerdict::Inconclusive
     }
 }

@@ -28,7 +28,7 @@ pub use comparison::{
 };
 pub use correction::{benjamini_hochberg, holm};
 pub use error::{Error, Result};
-pub use fit::{Line, Verdict, exponent, judge, least_squares, linear_rate};
+pub use fit::{BandVerdict, Line, exponent, judge, least_squares, linear_rate};
 pub use interval::{Estimate, Interval, median_interval, student_t, wilson};
 pub use location::{
     interquartile_mean, mean, median, median_or_infinite, population_variance, quantile,

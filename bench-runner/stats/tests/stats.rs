@@ -649,9 +649,9 @@ mod edges {
             let fit = exponent(&sizes, &costs, &Bootstrap::default()).unwrap();
             judge(&fit.interval, 0.9..=1.1)
         };
-        assert_eq!(verdict(|n| 5.0 * n), Verdict::Reproduced);
-        assert_eq!(verdict(|n| 5.0 * n * n.ln()), Verdict::NotReproduced);
-        assert_eq!(verdict(|n| 5.0 * n.powf(1.1)), Verdict::Inconclusive);
+        assert_eq!(verdict(|n| 5.0 * n), BandVerdict::Reproduced);
+        assert_eq!(verdict(|n| 5.0 * n * n.ln()), BandVerdict::NotReproduced);
+        assert_eq!(verdict(|n| 5.0 * n.powf(1.1)), BandVerdict::Inconclusive);
     }
 
     #[test]

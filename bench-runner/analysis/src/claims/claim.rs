@@ -6,7 +6,7 @@ use bench_experiment::probe::Evidence;
 use bench_stats::{self as stats, Interval};
 use serde::{Deserialize, Serialize};
 
-use super::measured::Measured;
+use super::measured::ClaimValue;
 
 /// A statement, and how it is checked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -71,11 +71,11 @@ impl fmt::Display for Verdict {
 
 impl Claim {
     /// The verdict on what was measured.
-    pub fn judge(&self, measured: &Measured) -> Verdict {
+    pub fn judge(&self, measured: &ClaimValue) -> Verdict {
         let interval = match measured {
-            Measured::Nothing(_) => return Verdict::NotTestable,
-            Measured::Estimated { estimate, .. } => estimate.interval,
-            Measured::Exact(value) => Interval {
+            ClaimValue::Nothing(_) => return Verdict::NotTestable,
+            ClaimValue::Estimated { estimate, .. } => estimate.interval,
+            ClaimValue::Exact(value) => Interval {
                 low: *value,
                 high: *value,
                 level: 1.0,
@@ -83,17 +83,17 @@ impl Claim {
         };
         let [low, high] = self.band.unwrap_or([f64::NAN, f64::NAN]);
         match stats::judge(&interval, low..=high) {
-            stats::Verdict::Reproduced => Verdict::Reproduced,
-            stats::Verdict::NotReproduced => Verdict::NotReproduced,
-            stats::Verdict::Inconclusive => Verdict::Inconclusive,
+            stats::BandVerdict::Reproduced => Verdict::Reproduced,
+            stats::BandVerdict::NotReproduced => Verdict::NotReproduced,
+            stats::BandVerdict::Inconclusive => Verdict::Inconclusive,
         }
     }
 
     /// What differs from the record: the verdict, or a count.
-    pub fn moved(&self, measured: &Measured) -> Option<String> {
+    pub fn moved(&self, measured: &ClaimValue) -> Option<String> {
         let verdict = self.judge(measured);
         match (measured, self.exactly) {
-            (Measured::Exact(value), Some(recorded)) if *value != recorded => {
+            (ClaimValue::Exact(value), Some(recorded)) if *value != recorded => {
                 Some(format!("{}: counted {value}, recorded {recorded}", self.id))
             }
             _ if verdict != self.expected => Some(format!(

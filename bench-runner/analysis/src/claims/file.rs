@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::claim::Claim;
 use super::judgement::Judgement;
-use super::measured::Measured;
+use super::measured::ClaimValue;
 use crate::error::{Error, Result};
 
 /// The probability, at most, that chance alone decides any of the claims that rest on estimates.
@@ -118,8 +118,8 @@ impl Claims {
         let own = |claim: &&Claim| claim.evidence.suite() == Some(&results.suite);
         let mut judgements = Vec::new();
         for claim in self.claims.iter().filter(own) {
-            let measured = match Measured::of_results(&claim.evidence, results, self.level()) {
-                Err(error @ stats::Error::TooFew { .. }) => Measured::Nothing(error.to_string()),
+            let measured = match ClaimValue::of_results(&claim.evidence, results, self.level()) {
+                Err(error @ stats::Error::TooFew { .. }) => ClaimValue::Nothing(error.to_string()),
                 other => other?,
             };
             judgements.push(Judgement::new(claim, &measured));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::claim::{Claim, Source, Verdict};
-use super::measured::{Detectable, Measured};
+use super::measured::{ClaimValue, Detectable};
 
 /// A claim with what was measured and what that says, for reports and machines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,14 +38,14 @@ pub struct Judgement {
 
 impl Judgement {
     /// Judges a claim.
-    pub fn new(claim: &Claim, measured: &Measured) -> Self {
+    pub fn new(claim: &Claim, measured: &ClaimValue) -> Self {
         let (value, interval, detectable) = match measured {
-            Measured::Exact(value) => (Some(*value), None, None),
-            Measured::Estimated {
+            ClaimValue::Exact(value) => (Some(*value), None, None),
+            ClaimValue::Estimated {
                 estimate,
                 detectable,
             } => (Some(estimate.value), Some(estimate.interval), *detectable),
-            Measured::Nothing(_) => (None, None, None),
+            ClaimValue::Nothing(_) => (None, None, None),
         };
         Self {
             id: claim.id.clone(),

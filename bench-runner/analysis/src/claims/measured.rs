@@ -18,7 +18,7 @@ const POWER: f64 = 0.8;
 
 /// What was measured for a claim.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Measured {
+pub enum ClaimValue {
     /// A count, the same in every run.
     Exact(f64),
     /// An estimate.
@@ -32,7 +32,7 @@ pub enum Measured {
     Nothing(String),
 }
 
-impl From<Estimate> for Measured {
+impl From<Estimate> for ClaimValue {
     fn from(estimate: Estimate) -> Self {
         Self::Estimated {
             estimate,
@@ -58,7 +58,7 @@ fn thousandths(value: f64) -> String {
     format!("{:.3}", (value * 1e3).round() / 1e3 + 0.0)
 }
 
-impl Measured {
+impl ClaimValue {
     /// What a probe's observations say, with intervals at a confidence level.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Measured {
 }
 
 /// The smallest R², over condition numbers, of the line of ln(f − f*) against evaluations.
-fn smallest_fit(conditions: &[Vec<Descent>], bootstrap: &Bootstrap) -> stats::Result<Measured> {
+fn smallest_fit(conditions: &[Vec<Descent>], bootstrap: &Bootstrap) -> stats::Result<ClaimValue> {
     let mut smallest: Option<Estimate> = None;
     for descents in conditions {
         let fits = descents
@@ -162,8 +162,8 @@ fn smallest_fit(conditions: &[Vec<Descent>], bootstrap: &Bootstrap) -> stats::Re
         }
     }
     Ok(smallest.map_or_else(
-        || Measured::Nothing("no condition number was tried".into()),
-        Measured::from,
+        || ClaimValue::Nothing("no condition number was tried".into()),
+        ClaimValue::from,
     ))
 }
 
@@ -202,7 +202,7 @@ fn wins(
     [method, other]: [&str; 2],
     within: &[String],
     level: f64,
-) -> stats::Result<Measured> {
+) -> stats::Result<ClaimValue> {
     let [mine, theirs] = [method, other].map(|method| best_costs(results, method, within));
     let decided: Vec<bool> = mine
         .iter()
@@ -211,7 +211,7 @@ fn wins(
         .map(|(mine, theirs)| mine < theirs)
         .collect();
     if decided.is_empty() {
-        return Ok(Measured::Nothing(format!(
+        return Ok(ClaimValue::Nothing(format!(
             "neither {method} nor {other} reaches a target in `{}`",
             results.suite
         )));
@@ -225,7 +225,7 @@ fn lower_loss(
     labels: [&str; 2],
     within: &[String],
     level: f64,
-) -> stats::Result<Measured> {
+) -> stats::Result<ClaimValue> {
     let (mut won, mut lost) = (0, 0);
     for problem in problems(results, within) {
         let [mine, theirs] =
@@ -240,12 +240,12 @@ fn lower_loss(
     }
     let pairs = won + lost;
     if pairs == 0 {
-        return Ok(Measured::Nothing(format!(
+        return Ok(ClaimValue::Nothing(format!(
             "no pair of runs of {} and {} in `{}` differs",
             labels[0], labels[1], results.suite
         )));
     }
-    Ok(Measured::Estimated {
+    Ok(ClaimValue::Estimated {
         estimate: wilson(won, pairs, level)?,
         detectable: Some(Detectable {
             pairs,

@@ -9,5 +9,5 @@ mod record;
 pub use claim::{Claim, Source, Verdict};
 pub use file::Claims;
 pub use judgement::Judgement;
-pub use measured::{Detectable, Measured};
+pub use measured::{ClaimValue, Detectable};
 pub use record::updated;

@@ -4,30 +4,30 @@ use bench_analysis::{Quantity, counted};
 use bench_experiment::probe::{Grid as ProbedGrid, Paths};
 use bench_experiment::store::{ProblemInfo, Results};
 
-use super::entry::{Drawing, Entry, Size};
-use super::measured::{Measured, Piece, PieceContent, StepCosts};
+use super::entry::{CostAxis, Drawing, FigureEntry};
+use super::source::{FigureSource, Piece, PieceContent, StepCosts};
 use super::tables;
 use crate::figure::{self, Chart, Curve, Grid, Point, Series};
 use crate::name::Names;
 use crate::table::Table;
 
-impl Entry {
+impl FigureEntry {
     /// The charts and tables of this entry; empty when the data hold nothing to show, as when no
     /// problem has a target.
-    pub fn pieces(&self, measured: &Measured) -> Vec<Piece> {
+    pub fn pieces(&self, measured: &FigureSource) -> Vec<Piece> {
         match measured {
-            Measured::Results(sets) => self.of_results(sets),
-            Measured::Paths(problems) => {
+            FigureSource::Results(sets) => self.of_results(sets),
+            FigureSource::Paths(problems) => {
                 let names = Names::new(problems.iter().map(|drawn| drawn.problem.as_str()));
                 let charts = problems.iter();
                 let charts = charts.map(|drawn| (names.name(&drawn.problem), paths_chart(drawn)));
                 self.charts(charts.collect())
             }
-            Measured::Landscape(title, landscape) => {
+            FigureSource::Landscape(title, landscape) => {
                 let chart = figure::surface("", title, "training loss", grid(landscape));
                 self.charts(vec![(String::new(), chart)])
             }
-            Measured::Costs(costs) => match self.draw {
+            FigureSource::Costs(costs) => match self.draw {
                 Drawing::StepCost { against } => {
                     let chart = cost_chart(&self.about, against, costs);
                     self.charts(vec![(String::new(), chart)])
@@ -212,7 +212,7 @@ fn grid(probed: &ProbedGrid) -> Grid {
     }
 }
 
-fn cost_chart(title: &str, against: Size, costs: &[StepCosts]) -> Chart {
+fn cost_chart(title: &str, against: CostAxis, costs: &[StepCosts]) -> Chart {
     let curves: Vec<Curve> = costs
         .iter()
         .map(|costs| Curve {
@@ -222,15 +222,15 @@ fn cost_chart(title: &str, against: Size, costs: &[StepCosts]) -> Chart {
                 .iter()
                 .zip(&costs.dimension)
                 .map(|(&(size, cost), &dimension)| match against {
-                    Size::Dimension => (size as f64, cost.passes * dimension as f64, None),
-                    Size::History => (size as f64, cost.passes, None),
+                    CostAxis::Dimension => (size as f64, cost.passes * dimension as f64, None),
+                    CostAxis::History => (size as f64, cost.passes, None),
                 })
                 .collect(),
         })
         .collect();
     let (size, unit) = match against {
-        Size::Dimension => ("dimension d", "elements read and written"),
-        Size::History => ("pairs held m", "passes over vectors of length d"),
+        CostAxis::Dimension => ("dimension d", "elements read and written"),
+        CostAxis::History => ("pairs held m", "passes over vectors of length d"),
     };
     figure::cost("", title, size, unit, &curves)
 }

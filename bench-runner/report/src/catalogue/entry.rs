@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 /// All figures and tables, and how the reference reports are checked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Catalogue {
+pub struct FigureCatalogue {
     /// The figures and tables.
     #[serde(rename = "figure")]
-    pub entries: Vec<Entry>,
+    pub entries: Vec<FigureEntry>,
     /// The reference reports.
     pub reference: Reference,
 }
@@ -48,7 +48,7 @@ impl Reference {
 /// One figure or table.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct FigureEntry {
     /// Its name on the command line, and the stem of its files.
     pub id: String,
     /// What it shows.
@@ -125,7 +125,7 @@ pub enum Drawing {
     /// The counted cost of one step.
     StepCost {
         /// Against what.
-        against: Size,
+        against: CostAxis,
     },
     /// Paths over the level lines of test functions of two variables, a chart each.
     Paths {
@@ -154,7 +154,7 @@ pub enum Drawing {
 /// What the cost of a step is drawn against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Size {
+pub enum CostAxis {
     /// The number of parameters.
     Dimension,
     /// The pairs that L-BFGS holds.
@@ -172,7 +172,7 @@ pub enum Need {
 
 const BUILT_IN: &str = include_str!("../../../../reports/figures.toml");
 
-impl Catalogue {
+impl FigureCatalogue {
     /// The built-in catalogue.
     ///
     /// # Errors
@@ -225,7 +225,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`Error::UnknownFigure`] with the nearest id.
-    pub fn select(&self, ids: &[String]) -> Result<Vec<&Entry>> {
+    pub fn select(&self, ids: &[String]) -> Result<Vec<&FigureEntry>> {
         let known = || self.entries.iter().map(|entry| entry.id.clone());
         for id in ids {
             if !known().any(|known| known == *id) {
@@ -235,12 +235,12 @@ impl Catalogue {
                 });
             }
         }
-        let wanted = |entry: &&Entry| ids.is_empty() || ids.contains(&entry.id);
+        let wanted = |entry: &&FigureEntry| ids.is_empty() || ids.contains(&entry.id);
         Ok(self.entries.iter().filter(wanted).collect())
     }
 }
 
-impl Entry {
+impl FigureEntry {
     /// What it must be given.
     pub fn need(&self) -> Need {
         match self.draw {
@@ -393,14 +393,14 @@ tolerance = { loss = { factor = 2.0, floor = 1e-6 } }
 "#;
 
     fn error(text: &str) -> String {
-        Catalogue::parse(text, Path::new("figures.toml"))
+        FigureCatalogue::parse(text, Path::new("figures.toml"))
             .unwrap_err()
             .to_string()
     }
 
     #[test]
     fn the_built_in_catalogue_is_valid() {
-        let catalogue = Catalogue::built_in().unwrap();
+        let catalogue = FigureCatalogue::built_in().unwrap();
         assert!(catalogue.entries.len() > 15);
         assert_eq!(
             catalogue.select(&[]).unwrap().len(),
@@ -410,7 +410,7 @@ tolerance = { loss = { factor = 2.0, floor = 1e-6 } }
 
     #[test]
     fn whatever_does_not_exist_is_refused_by_name() {
-        Catalogue::parse(GOOD, Path::new("figures.toml")).unwrap();
+        FigureCatalogue::parse(GOOD, Path::new("figures.toml")).unwrap();
         for (old, new, expected) in [
             ("about =", "abut =", "unknown field `abut`"),
             (

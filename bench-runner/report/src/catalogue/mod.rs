@@ -3,8 +3,8 @@
 
 mod draw;
 mod entry;
-mod measured;
+mod source;
 mod tables;
 
-pub use entry::{Catalogue, Drawing, Entry, Need, Reference, Size};
-pub use measured::{Measured, Piece, PieceContent, StepCosts};
+pub use entry::{CostAxis, Drawing, FigureCatalogue, FigureEntry, Need, Reference};
+pub use source::{FigureSource, Piece, PieceContent, StepCosts};

@@ -3,7 +3,7 @@
 use bench_analysis::accuracy::{Accuracy, accuracies};
 use bench_experiment::store::Results;
 
-use super::measured::StepCosts;
+use super::source::StepCosts;
 use crate::number;
 use crate::table::Table;
 

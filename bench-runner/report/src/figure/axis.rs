@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-use super::chart::{Coordinate, Scale};
+use super::chart::{AxisScale, Coordinate};
 
 /// An axis with its ends and ticks, as plotters wants it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
-    scale: Scale,
+    scale: AxisScale,
     low: f64,
     high: f64,
     major: Vec<f64>,
@@ -20,7 +20,7 @@ impl Axis {
     /// The axis for `values`; those that it cannot show are passed over.
     pub(super) fn new(coordinate: &Coordinate, values: impl Iterator<Item = f64>) -> Self {
         let scale = coordinate.scale;
-        let shown = |value: &f64| value.is_finite() && (scale == Scale::Linear || *value > 0.0);
+        let shown = |value: &f64| value.is_finite() && (scale == AxisScale::Linear || *value > 0.0);
         let (low, high) = values
             .chain(coordinate.bounds.into_iter().flatten())
             .filter(shown)
@@ -29,13 +29,13 @@ impl Axis {
             });
         let (low, high) = match coordinate.bounds {
             Some([low, high]) if shown(&low) && shown(&high) && low < high => (low, high),
-            _ if low > high && scale == Scale::Log => (0.1, 10.0),
+            _ if low > high && scale == AxisScale::Log => (0.1, 10.0),
             _ if low > high => (0.0, 1.0),
             _ => padded(scale, low, high, coordinate.bounds.is_some()),
         };
         let (major, minor) = match scale {
-            Scale::Linear => (linear_ticks(low, high), Vec::new()),
-            Scale::Log => log_ticks(low, high),
+            AxisScale::Linear => (linear_ticks(low, high), Vec::new()),
+            AxisScale::Log => log_ticks(low, high),
         };
         Self {
             scale,
@@ -49,12 +49,12 @@ impl Axis {
     /// Where `value` lies between the ends, 0 at the low one and 1 at the high one; `None` when
     /// the axis cannot show it at any place.
     pub(super) fn share(&self, value: f64) -> Option<f64> {
-        if value.is_nan() || (self.scale == Scale::Log && value <= 0.0) {
+        if value.is_nan() || (self.scale == AxisScale::Log && value <= 0.0) {
             return None;
         }
         let through = |value: f64| match self.scale {
-            Scale::Linear => value,
-            Scale::Log => value.ln(),
+            AxisScale::Linear => value,
+            AxisScale::Log => value.ln(),
         };
         let (low, high) = (through(self.low), through(self.high));
         Some(((through(value) - low) / (high - low)).clamp(-1e3, 1e3))
@@ -96,7 +96,7 @@ impl ValueFormatter<f64> for Axis {
         match self.major.as_slice() {
             // Ticks that are multiples of each other need one digit, evenly spaced ones those of
             // their distance.
-            [first, second, ..] if self.scale == Scale::Linear || *second < 1.9 * first => {
+            [first, second, ..] if self.scale == AxisScale::Linear || *second < 1.9 * first => {
                 tick_label(*value, second - first)
             }
             _ => tick_label(*value, *value),
@@ -106,10 +106,10 @@ impl ValueFormatter<f64> for Axis {
 
 /// Ends a little beyond the data, so that no curve runs along the frame, and apart even if the
 /// data are all the same.
-fn padded(scale: Scale, low: f64, high: f64, keep: bool) -> (f64, f64) {
+fn padded(scale: AxisScale, low: f64, high: f64, keep: bool) -> (f64, f64) {
     const MARGIN: f64 = 0.04;
     match scale {
-        Scale::Log => {
+        AxisScale::Log => {
             let (low, high) = (low.log10(), high.log10());
             let (low, high) = if high - low < 1e-9 {
                 (low - 0.5, high + 0.5)
@@ -120,7 +120,7 @@ fn padded(scale: Scale, low: f64, high: f64, keep: bool) -> (f64, f64) {
             let bounded = |exponent: f64| 10f64.powf(exponent.clamp(-300.0, 300.0));
             (bounded(low), bounded(high))
         }
-        Scale::Linear => {
+        AxisScale::Linear => {
             let spread = high - low;
             if spread <= 1e-12 * low.abs().max(high.abs()) {
                 let margin = if low == 0.0 { 0.5 } else { 0.1 * low.abs() };
@@ -227,11 +227,11 @@ pub(super) fn tick_label(value: f64, step: f64) -> String {
 mod tests {
     use super::*;
 
-    fn axis(scale: Scale, values: &[f64]) -> Axis {
+    fn axis(scale: AxisScale, values: &[f64]) -> Axis {
         Axis::new(&Coordinate::new("", scale), values.iter().copied())
     }
 
-    fn labels(scale: Scale, values: &[f64]) -> Vec<String> {
+    fn labels(scale: AxisScale, values: &[f64]) -> Vec<String> {
         axis(scale, values)
             .labels()
             .into_iter()
@@ -242,19 +242,19 @@ mod tests {
     #[test]
     fn linear_labels_are_round_and_start_at_zero() {
         assert_eq!(
-            labels(Scale::Linear, &[0.0, 1.0]),
+            labels(AxisScale::Linear, &[0.0, 1.0]),
             ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]
         );
         assert_eq!(
-            labels(Scale::Linear, &[12.0, 41_000.0]),
+            labels(AxisScale::Linear, &[12.0, 41_000.0]),
             ["0", "10k", "20k", "30k", "40k"]
         );
         assert_eq!(
-            labels(Scale::Linear, &[0.0, 9.1e6]),
+            labels(AxisScale::Linear, &[0.0, 9.1e6]),
             ["0", "2e6", "4e6", "6e6", "8e6"]
         );
         assert_eq!(
-            labels(Scale::Linear, &[0.9312, 0.9378]),
+            labels(AxisScale::Linear, &[0.9312, 0.9378]),
             ["0.932", "0.934", "0.936", "0.938"]
         );
     }
@@ -262,14 +262,14 @@ mod tests {
     #[test]
     fn log_labels_thin_out_over_many_decades() {
         assert_eq!(
-            labels(Scale::Log, &[1.0, 1e-5]),
+            labels(AxisScale::Log, &[1.0, 1e-5]),
             ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
         );
         assert_eq!(
-            labels(Scale::Log, &[1.0, 2.0]),
+            labels(AxisScale::Log, &[1.0, 2.0]),
             ["1.0", "1.2", "1.4", "1.6", "1.8", "2.0"]
         );
-        let huge = labels(Scale::Log, &[1e-200, 1e200]);
+        let huge = labels(AxisScale::Log, &[1e-200, 1e200]);
         assert!((3..=8).contains(&huge.len()), "{huge:?}");
     }
 
@@ -283,19 +283,19 @@ mod tests {
             &[f64::NAN, f64::INFINITY],
             &[1e-320, 1e308],
         ] {
-            for scale in [Scale::Linear, Scale::Log] {
+            for scale in [AxisScale::Linear, AxisScale::Log] {
                 let axis = axis(scale, values);
                 let range = axis.range();
                 assert!(range.start < range.end, "{scale:?} {values:?}: {range:?}");
                 assert!(range.start.is_finite() && range.end.is_finite());
-                assert!(scale == Scale::Linear || range.start > 0.0);
+                assert!(scale == AxisScale::Linear || range.start > 0.0);
             }
         }
     }
 
     #[test]
     fn a_log_axis_has_no_place_for_zero() {
-        let axis = axis(Scale::Log, &[1e-4, 1.0]);
+        let axis = axis(AxisScale::Log, &[1e-4, 1.0]);
         assert_eq!(axis.share(0.0), None);
         assert_eq!(axis.share(-1.0), None);
         let middle = axis.share(1e-2).unwrap_or(0.0);

@@ -40,7 +40,7 @@ pub enum Panel {
 /// Linear or logarithmic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Scale {
+pub enum AxisScale {
     /// Equal distances are equal differences.
     Linear,
     /// Equal distances are equal ratios; values that are not positive are left out.
@@ -54,14 +54,14 @@ pub struct Coordinate {
     /// The quantity and its unit.
     pub label: String,
     /// Its scale.
-    pub scale: Scale,
+    pub scale: AxisScale,
     /// Its ends; where `None`, the data's.
     pub bounds: Option<[f64; 2]>,
 }
 
 impl Coordinate {
     /// An axis as wide as its data.
-    pub fn new(label: impl Into<String>, scale: Scale) -> Self {
+    pub fn new(label: impl Into<String>, scale: AxisScale) -> Self {
         Self {
             label: label.into(),
             scale,
@@ -217,7 +217,7 @@ pub struct Intervals {
 /// One cell of [`Heat`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cell {
+pub struct HeatCell {
     /// The value that colours it; `None` for an empty cell.
     pub value: Option<f64>,
     /// What stands in it.
@@ -239,7 +239,7 @@ pub struct Heat {
     /// The rows' names, from top to bottom.
     pub rows: Vec<String>,
     /// The cells of each row.
-    pub cells: Vec<Vec<Cell>>,
+    pub cells: Vec<Vec<HeatCell>>,
     /// What the colours stand for.
     pub value_label: String,
     /// The values of the palest and the darkest colour.

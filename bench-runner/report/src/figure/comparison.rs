@@ -5,7 +5,7 @@ use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::Ecdf;
 
 use super::chart::{
-    Chart, Contours, Coordinate, Curves, Grid, Interval, Intervals, Joint, Panel, Point, Scale,
+    AxisScale, Chart, Contours, Coordinate, Curves, Grid, Interval, Intervals, Joint, Panel, Point,
     Series, Surface,
 };
 use super::convergence::capitalized;
@@ -41,8 +41,8 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
         ),
         panels: vec![Panel::Curves(Curves {
             title: String::new(),
-            x: Coordinate::new("gradient evaluations", Scale::Linear).within(0.0, 1.04 * end),
-            y: Coordinate::new("share of runs at target", Scale::Linear).within(0.0, 1.04),
+            x: Coordinate::new("gradient evaluations", AxisScale::Linear).within(0.0, 1.04 * end),
+            y: Coordinate::new("share of runs at target", AxisScale::Linear).within(0.0, 1.04),
             series: distribution(series, 0.0, end),
             references: Vec::new(),
         })],
@@ -80,8 +80,8 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
         alt: format!("Step curves of the share of runs at their target. Reached: {reached}."),
         panels: vec![Panel::Curves(Curves {
             title: String::new(),
-            x: Coordinate::new("gradient evaluations", Scale::Log).within(1.0, 1.3 * end),
-            y: Coordinate::new("share of runs at target", Scale::Linear).within(0.0, 1.04),
+            x: Coordinate::new("gradient evaluations", AxisScale::Log).within(1.0, 1.3 * end),
+            y: Coordinate::new("share of runs at target", AxisScale::Linear).within(0.0, 1.04),
             series: distribution(groups, 1.0, end),
             references: Vec::new(),
         })],
@@ -126,8 +126,8 @@ pub fn performance_profile(results: &Results) -> Option<Chart> {
         alt: format!("Step curves of the performance profile. Problems solved: {solved}."),
         panels: vec![Panel::Curves(Curves {
             title: String::new(),
-            x: Coordinate::new("τ, cost relative to the best", Scale::Log).within(1.0, end),
-            y: Coordinate::new("share of problems", Scale::Linear).within(0.0, 1.04),
+            x: Coordinate::new("τ, cost relative to the best", AxisScale::Log).within(1.0, end),
+            y: Coordinate::new("share of problems", AxisScale::Linear).within(0.0, 1.04),
             series,
             references: Vec::new(),
         })],
@@ -207,7 +207,7 @@ pub fn effects(name: &str, title: &str, quantity: &str, effects: &[Effect]) -> C
         ),
         panels: vec![Panel::Intervals(Intervals {
             title: String::new(),
-            x: Coordinate::new(quantity, Scale::Linear),
+            x: Coordinate::new(quantity, AxisScale::Linear),
             rows: effects
                 .iter()
                 .map(|effect| Interval {
@@ -293,8 +293,8 @@ pub(super) fn log_log(
         alt: format!("Line chart of {y} against {x}, both logarithmic: {ends}."),
         panels: vec![Panel::Curves(Curves {
             title: String::new(),
-            x: Coordinate::new(x, Scale::Log),
-            y: Coordinate::new(y, Scale::Log),
+            x: Coordinate::new(x, AxisScale::Log),
+            y: Coordinate::new(y, AxisScale::Log),
             series,
             references: Vec::new(),
         })],

@@ -4,7 +4,7 @@ use bench_analysis::{Quantity, counted, curve};
 use bench_experiment::run::RunRecord;
 use bench_experiment::store::{ProblemInfo, Results};
 
-use super::chart::{Band, Chart, Coordinate, Curves, Panel, Point, Reference, Scale, Series};
+use super::chart::{AxisScale, Band, Chart, Coordinate, Curves, Panel, Point, Reference, Series};
 use crate::name::of_problem;
 use crate::number;
 
@@ -166,11 +166,11 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
     let rounding = -1e-12 * start.abs().max(1.0);
     let negative = |series: &Series| series.points.iter().any(|point| point.y < rounding);
     if series.iter().any(negative) {
-        y.scale = Scale::Linear;
+        y.scale = AxisScale::Linear;
     }
     // The lines between the points are straight on the axis as it is drawn.
     for (series, (x, summary)) in series.iter_mut().zip(&switches) {
-        let height = curve::height_at(*x, summary, y.scale == Scale::Log);
+        let height = curve::height_at(*x, summary, y.scale == AxisScale::Log);
         series.marks = height.map(|y| Point { x: *x, y }).into_iter().collect();
     }
     let references = match (metric, problem.target) {
@@ -183,7 +183,7 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
     cap(&mut y, &series, &references, start);
     Curves {
         title: String::new(),
-        x: Coordinate::new(axis.title(), Scale::Linear),
+        x: Coordinate::new(axis.title(), AxisScale::Linear),
         y,
         series,
         references,
@@ -201,7 +201,7 @@ fn cap(y: &mut Coordinate, series: &[Series], references: &[Reference], start: f
         series
             .iter()
             .flat_map(|series| series.points.iter().map(|point| point.y))
-            .filter(|value| value.is_finite() && (y.scale == Scale::Linear || *value > 0.0))
+            .filter(|value| value.is_finite() && (y.scale == AxisScale::Linear || *value > 0.0))
     };
     let highest = values().fold(f64::NEG_INFINITY, f64::max);
     let limit = 1e3 * start;
@@ -285,11 +285,11 @@ fn alt(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quantit
 }
 
 /// The scale that suits a quantity.
-pub fn scale(quantity: Quantity) -> Scale {
+pub fn scale(quantity: Quantity) -> AxisScale {
     if quantity.is_logarithmic() {
-        Scale::Log
+        AxisScale::Log
     } else {
-        Scale::Linear
+        AxisScale::Linear
     }
 }
 

@@ -17,8 +17,8 @@ mod sensitivity;
 mod style;
 
 pub use chart::{
-    Band, Cell, Chart, Contours, Coordinate, Curves, Grid, Heat, Interval, Intervals, Joint, Panel,
-    Point, Reference, Scale, Series, Surface,
+    AxisScale, Band, Chart, Contours, Coordinate, Curves, Grid, Heat, HeatCell, Interval,
+    Intervals, Joint, Panel, Point, Reference, Series, Surface,
 };
 pub use comparison::{
     Curve, Effect, cost, effects, evaluations_to_target, performance_profile,

@@ -4,7 +4,7 @@ use bench_analysis::ranking::{by_network, rank_maps, ranks_by_loss};
 use bench_experiment::store::Results;
 
 use super::axis::tick_label;
-use super::chart::{Cell, Chart, Heat, Panel};
+use super::chart::{Chart, Heat, HeatCell, Panel};
 
 /// The rank of `method` over gradient noise (rows) and condition number (columns), a panel for each
 /// dimension. `None` when there are no such problems, or no such method.
@@ -101,8 +101,8 @@ pub fn fault_ranks(results: &Results) -> Option<Chart> {
     })
 }
 
-fn rank_cell(rank: Option<f64>) -> Cell {
-    Cell {
+fn rank_cell(rank: Option<f64>) -> HeatCell {
+    HeatCell {
         value: rank,
         text: rank.map_or_else(
             || "–".to_owned(),

@@ -7,7 +7,7 @@ use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::figure::{self, Scale};
+use crate::figure::{self, AxisScale};
 
 /// Places per curve; a screen shows no more.
 const PLACES: usize = 48;
@@ -147,7 +147,7 @@ pub(super) fn curves(results: &Results, problem: &ProblemInfo) -> Value {
             json!({
                 "name": metric.name(),
                 "label": metric.label(problem),
-                "log": figure::scale(metric) == Scale::Log,
+                "log": figure::scale(metric) == AxisScale::Log,
                 "target": if metric == Quantity::Loss { problem.target } else { None },
                 "series": series,
             })

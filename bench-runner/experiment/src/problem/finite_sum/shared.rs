@@ -13,14 +13,14 @@ use crate::error::Result;
 /// Bytes of samples that are kept. The sums used last stay.
 const KEPT: usize = 256 << 20;
 
-struct Entry {
+struct SharedSource {
     source: Source,
     library: Weak<Library>,
     /// Empty while the first run that needs it makes it; the others wait.
     known: Arc<Mutex<Option<Arc<Known>>>>,
 }
 
-static ENTRIES: Mutex<VecDeque<Entry>> = Mutex::new(VecDeque::new());
+static ENTRIES: Mutex<VecDeque<SharedSource>> = Mutex::new(VecDeque::new());
 
 /// What is made of a source, if need be now.
 ///
@@ -46,7 +46,7 @@ fn place(source: &Source, library: &Arc<Library>) -> Arc<Mutex<Option<Arc<Known>
         .position(|entry| entry.source == *source && entry.library.ptr_eq(&library));
     let entry = found
         .and_then(|index| entries.remove(index))
-        .unwrap_or_else(|| Entry {
+        .unwrap_or_else(|| SharedSource {
             source: source.clone(),
             library,
             known: Arc::default(),
@@ -54,7 +54,7 @@ fn place(source: &Source, library: &Arc<Library>) -> Arc<Mutex<Option<Arc<Known>
     let known = entry.known.clone();
     entries.push_back(entry);
     // One that is being made counts nothing yet.
-    let bytes = |entry: &Entry| {
+    let bytes = |entry: &SharedSource| {
         let known = entry.known.try_lock();
         known.and_then(|known| Some(known.as_ref()?.sum.rows.bytes()))
     };

@@ -21,7 +21,7 @@ impl Rect {
 
 /// Room that a panel needs around its plot for ticks, labels and keys, and the plot's own size.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Size {
+pub(super) struct PanelSize {
     pub(super) left: f64,
     pub(super) right: f64,
     pub(super) bottom: f64,

@@ -2,7 +2,7 @@
 
 use plotters::style::text_anchor::HPos;
 
-use super::area::{Rect, Size};
+use super::area::{PanelSize, Rect};
 use super::canvas::Canvas;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Curves, Joint, Point, Reference, Series};
@@ -21,7 +21,7 @@ pub(super) fn labels_fit(panel: &Curves, room: f64) -> bool {
     panel.series.len() as f64 * LABEL_ROW <= room.min(ALONE.1)
 }
 
-pub(super) fn size(panel: &Curves, alone: bool, direct: bool) -> Size {
+pub(super) fn size(panel: &Curves, alone: bool, direct: bool) -> PanelSize {
     let (width, height) = if alone { ALONE } else { BESIDE };
     let (_, y) = axes(panel);
     let right = if direct {
@@ -35,7 +35,7 @@ pub(super) fn size(panel: &Curves, alone: bool, direct: bool) -> Size {
     } else {
         12.0
     };
-    Size {
+    PanelSize {
         left: left_room(&y),
         right,
         bottom: BELOW,

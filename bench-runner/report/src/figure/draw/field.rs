@@ -1,17 +1,17 @@
 //! Level lines of a function of two variables, with paths on it.
 
-use super::area::{Rect, Size};
+use super::area::{PanelSize, Rect};
 use super::canvas::Canvas;
 use super::curves::{BELOW, Frame, left_room};
 use crate::figure::axis::Axis;
-use crate::figure::chart::{Contours, Coordinate, Grid, Scale};
+use crate::figure::chart::{AxisScale, Contours, Coordinate, Grid};
 use crate::figure::{Result, style};
 
 const SIDE: f64 = 300.0;
 
 fn axes(panel: &Contours) -> (Axis, Axis) {
     let axis = |label: &str, places: &[f64]| {
-        let coordinate = Coordinate::new(label, Scale::Linear);
+        let coordinate = Coordinate::new(label, AxisScale::Linear);
         match (places.first(), places.last()) {
             (Some(&low), Some(&high)) => {
                 Axis::new(&coordinate.within(low, high), std::iter::empty())
@@ -25,8 +25,8 @@ fn axes(panel: &Contours) -> (Axis, Axis) {
     )
 }
 
-pub(super) fn size(panel: &Contours) -> Size {
-    Size {
+pub(super) fn size(panel: &Contours) -> PanelSize {
+    PanelSize {
         left: left_room(&axes(panel).1),
         right: 12.0,
         bottom: BELOW,

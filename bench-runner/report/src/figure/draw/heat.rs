@@ -2,7 +2,7 @@
 
 use plotters::style::text_anchor::HPos;
 
-use super::area::{Rect, Size};
+use super::area::{PanelSize, Rect};
 use super::canvas::Canvas;
 use crate::figure::axis::tick_label;
 use crate::figure::chart::Heat;
@@ -20,13 +20,13 @@ fn column_width(panel: &Heat) -> f64 {
         .fold(NARROWEST, f64::max)
 }
 
-pub(super) fn size(panel: &Heat) -> Size {
+pub(super) fn size(panel: &Heat) -> PanelSize {
     let widest = panel
         .rows
         .iter()
         .map(|row| 1.06 * style::width(row, style::TICK))
         .fold(20.0, f64::max);
-    Size {
+    PanelSize {
         left: widest + 34.0,
         right: 84.0,
         bottom: 42.0,

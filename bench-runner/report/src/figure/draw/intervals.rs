@@ -2,11 +2,11 @@
 
 use plotters::style::text_anchor::HPos;
 
-use super::area::{Rect, Size};
+use super::area::{PanelSize, Rect};
 use super::canvas::Canvas;
 use super::curves::BELOW;
 use crate::figure::axis::Axis;
-use crate::figure::chart::{Coordinate, Intervals, Scale};
+use crate::figure::chart::{AxisScale, Coordinate, Intervals};
 use crate::figure::{Result, style};
 
 const ROW: f64 = 24.0;
@@ -14,13 +14,13 @@ const WIDTH: f64 = 340.0;
 /// The longest row name that is shown whole.
 const NAME: f64 = 220.0;
 
-pub(super) fn size(panel: &Intervals) -> Size {
+pub(super) fn size(panel: &Intervals) -> PanelSize {
     let widest = panel
         .rows
         .iter()
         .map(|row| style::width(&row.label, style::LABEL))
         .fold(40.0, f64::max);
-    Size {
+    PanelSize {
         left: 1.06 * widest.min(NAME) + 12.0,
         right: 16.0,
         bottom: BELOW,
@@ -40,7 +40,7 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Intervals, plot: Rect) -> Result
             .chain(panel.neutral),
     );
     let rows = Axis::new(
-        &Coordinate::new("", Scale::Linear).within(0.0, 1.0),
+        &Coordinate::new("", AxisScale::Linear).within(0.0, 1.0),
         std::iter::empty(),
     );
     canvas.axes(plot, (0.0, BELOW), (&x, &panel.x.label), (&rows, ""))?;

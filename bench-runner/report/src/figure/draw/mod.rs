@@ -8,7 +8,7 @@ mod heat;
 mod intervals;
 mod surface;
 
-use area::{Rect, Size};
+use area::{PanelSize, Rect};
 use canvas::Canvas;
 
 use super::chart::{Chart, Panel, Series};
@@ -62,7 +62,7 @@ impl<'a> Layout<'a> {
         let room = asked.map_or(f64::INFINITY, |[_, height]| height - 90.0);
         let direct = alone
             && matches!(chart.panels.first(), Some(Panel::Curves(panel)) if curves::labels_fit(panel, room));
-        let mut sizes: Vec<Size> = chart
+        let mut sizes: Vec<PanelSize> = chart
             .panels
             .iter()
             .map(|panel| size(panel, alone, direct))
@@ -72,7 +72,7 @@ impl<'a> Layout<'a> {
         } else {
             0.0
         };
-        let row_width = |row: &[Size]| -> f64 {
+        let row_width = |row: &[PanelSize]| -> f64 {
             let panels: f64 = row
                 .iter()
                 .map(|size| size.left + size.width + size.right)
@@ -96,7 +96,7 @@ impl<'a> Layout<'a> {
         } else {
             legend_rows(legend_entries(chart), width - 2.0 * MARGIN)
         };
-        let tallest = |row: &[Size]| -> f64 {
+        let tallest = |row: &[PanelSize]| -> f64 {
             row.iter()
                 .map(|size| size.height + size.bottom)
                 .fold(0.0, f64::max)
@@ -110,7 +110,7 @@ impl<'a> Layout<'a> {
         let height = asked.map_or(rest + rows, |[_, height]| height);
         let spare = (height - rest - rows) / sizes.chunks(columns).len().max(1) as f64;
         sizes.iter_mut().for_each(|size| size.height += spare);
-        let lacking = |side: fn(&Size) -> f64, least: f64| {
+        let lacking = |side: fn(&PanelSize) -> f64, least: f64| {
             sizes
                 .iter()
                 .map(|size| least - side(size))
@@ -216,7 +216,7 @@ fn title(panel: &Panel) -> &str {
     }
 }
 
-fn size(panel: &Panel, alone: bool, direct: bool) -> Size {
+fn size(panel: &Panel, alone: bool, direct: bool) -> PanelSize {
     match panel {
         Panel::Curves(panel) => curves::size(panel, alone, direct),
         Panel::Intervals(panel) => intervals::size(panel),
@@ -360,15 +360,15 @@ pub(in crate::figure) fn escape(text: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::figure::chart::{Coordinate, Curves, Scale};
+    use crate::figure::chart::{AxisScale, Coordinate, Curves};
 
     #[test]
     fn every_panel_has_its_room_above_the_legend() {
         for panels in 1..=7 {
             let panel = Curves {
                 title: "panel".into(),
-                x: Coordinate::new("gradient evaluations", Scale::Linear),
-                y: Coordinate::new("training cross-entropy (nats)", Scale::Log),
+                x: Coordinate::new("gradient evaluations", AxisScale::Linear),
+                y: Coordinate::new("training cross-entropy (nats)", AxisScale::Log),
                 series: Vec::new(),
                 references: Vec::new(),
             };

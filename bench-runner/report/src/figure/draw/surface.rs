@@ -3,13 +3,13 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::area::{Rect, Size};
+use super::area::{PanelSize, Rect};
 use super::canvas::{Canvas, unit};
 use crate::figure::chart::Surface;
 use crate::figure::{Result, style};
 
-pub(super) fn size() -> Size {
-    Size {
+pub(super) fn size() -> PanelSize {
+    PanelSize {
         left: 0.0,
         right: 0.0,
         bottom: 26.0,

@@ -8,7 +8,7 @@ use crate::table::Table;
 
 /// What an entry is drawn from.
 #[derive(Debug, Clone)]
-pub enum Measured {
+pub enum FigureSource {
     /// The results of its suites, in their order.
     Results(Vec<Results>),
     /// For each problem the paths of the optimizers.
@@ -19,7 +19,7 @@ pub enum Measured {
     Costs(Vec<StepCosts>),
 }
 
-impl Measured {
+impl FigureSource {
     /// What limits the meaning of what is drawn from it.
     pub fn caveats(&self) -> Vec<String> {
         match self {
