@@ -59,13 +59,21 @@ pub fn student_t(values: &[f64], level: f64) -> Result<Estimate> {
     })
 }
 
-/// The share of successes with Wilson's score interval (1927):
-/// (p̂ + z²/2n ± z·√(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n), z the (1 + level)/2 quantile of the normal
-/// distribution.
+/// The share of successes with the interval of Clopper and Pearson (1934): it ends where so many successes, or
+/// more, and so many, or fewer, have the probability (1 − level)/2. It covers the true share with probability
+/// `level` or more, whatever the share and the number of trials.
+///
+/// ```
+/// use bench_stats::clopper_pearson;
+///
+/// let won_all_of_six = clopper_pearson(6, 6, 0.95)?;
+/// assert!(won_all_of_six.interval.low > 0.5);
+/// # Ok::<(), bench_stats::Error>(())
+/// ```
 ///
 /// # Errors
 /// For no trials, more successes than trials, or a level outside (0, 1).
-pub fn wilson(successes: u64, trials: u64, level: f64) -> Result<Estimate> {
+pub fn clopper_pearson(successes: u64, trials: u64, level: f64) -> Result<Estimate> {
     check_probability("level", level)?;
     if trials == 0 {
         return Err(Error::TooFew {
@@ -81,27 +89,37 @@ pub fn wilson(successes: u64, trials: u64, level: f64) -> Result<Estimate> {
             expected: "at most the number of trials",
         });
     }
-    let n = trials as f64;
-    let value = successes as f64 / n;
-    let z = normal_quantile((1.0 + level) / 2.0);
-    let center = value + z * z / (2.0 * n);
-    let half = z * (value * (1.0 - value) / n + z * z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + z * z / n;
-    // At 0 and n successes the formula gives exactly 0 and 1, which rounding must not exceed.
-    let low = if successes == 0 {
-        0.0
-    } else {
-        (center - half) / scale
+    let tail = (1.0 - level) / 2.0;
+    let low = match successes {
+        0 => 0.0,
+        k => share_with(k, trials, tail),
     };
-    let high = if successes == trials {
-        1.0
-    } else {
-        (center + half) / scale
+    let high = match successes {
+        k if k == trials => 1.0,
+        k => share_with(k + 1, trials, 1.0 - tail),
     };
     Ok(Estimate {
-        value,
+        value: successes as f64 / trials as f64,
         interval: Interval { low, high, level },
     })
+}
+
+/// The share p at which P(B ≥ k) = probability, B binomial(trials, p) and 0 < k ≤ trials: by bisection of
+/// P(B ≥ k) = I_p(k, n − k + 1), the regularised incomplete beta function, which grows with p.
+pub(super) fn share_with(k: u64, trials: u64, probability: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    while high - low > 1e-14 * high {
+        let middle = low + (high - low) / 2.0;
+        if middle <= low || middle >= high {
+            break;
+        }
+        if beta_reg(k as f64, (trials - k + 1) as f64, middle) < probability {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
 }
 
 /// The median with the narrowest interval between two order statistics, x₍k₎ and x₍n₊₁₋k₎, that

@@ -29,11 +29,11 @@ pub use comparison::{
 pub use correction::{benjamini_hochberg, holm};
 pub use error::{Error, Result};
 pub use fit::{BandVerdict, Line, exponent, judge, least_squares, linear_rate};
-pub use interval::{Estimate, Interval, median_interval, student_t, wilson};
+pub use interval::{Estimate, Interval, clopper_pearson, median_interval, student_t};
 pub use location::{
     interquartile_mean, mean, median, median_or_infinite, population_variance, quantile,
     sample_variance,
 };
-pub use power::{Design, detectable_share};
+pub use power::{Design, detectable_share, trials_for_share};
 pub use profile::{Ecdf, data_profiles, performance_profiles, score_profile, times_to_targets};
 pub use rank::average_ranks;

@@ -5,12 +5,11 @@ use std::f64::consts::LN_2;
 use rand::Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
-use statrs::function::beta::beta_reg;
 use statrs::function::gamma::ln_gamma;
 
 use crate::comparison::sign_flip;
 use crate::error::check_probability;
-use crate::interval::{normal_cdf, t_quantile, wilson};
+use crate::interval::{clopper_pearson, normal_cdf, share_with, t_quantile};
 use crate::random::{Stream, stream};
 use crate::{Alternative, Error, Result};
 
@@ -195,36 +194,80 @@ impl Design {
     }
 }
 
-/// The smallest probability of success at which [`wilson`]'s interval of so many trials lies above ½ with
-/// probability `power`: the p with P(B ≥ k) = power, B binomial(trials, p) and k the fewest successes whose
-/// interval does. `None` where not even success in all trials suffices.
+/// The fewest successes in so many trials whose [`clopper_pearson`] interval lies above ½; `None` where not even
+/// success in all of them suffices.
+fn decisive_successes(trials: u64, level: f64) -> Result<Option<u64>> {
+    let decides = |successes| -> Result<bool> {
+        Ok(clopper_pearson(successes, trials, level)?.interval.low > 0.5)
+    };
+    if !decides(trials)? {
+        return Ok(None);
+    }
+    // The interval's lower end grows with the successes.
+    let (mut too_few, mut enough) = (trials / 2, trials);
+    while enough - too_few > 1 {
+        let middle = too_few + (enough - too_few) / 2;
+        if decides(middle)? {
+            enough = middle;
+        } else {
+            too_few = middle;
+        }
+    }
+    Ok(Some(enough))
+}
+
+/// The smallest probability of success at which [`clopper_pearson`]'s interval of so many trials lies above ½
+/// with probability `power`. `None` where not even success in all trials suffices.
 ///
 /// # Errors
 /// For no trials, or a level or power outside (0, 1).
 pub fn detectable_share(trials: u64, level: f64, power: f64) -> Result<Option<f64>> {
     check_probability("power", power)?;
-    let mut needed = None;
-    for successes in (0..=trials).rev() {
-        if wilson(successes, trials, level)?.interval.low <= 0.5 {
+    let needed = decisive_successes(trials, level)?;
+    Ok(needed.map(|needed| share_with(needed, trials, power)))
+}
+
+/// The fewest trials from which on [`clopper_pearson`]'s interval lies above ½ with probability `power` or more,
+/// if each succeeds with probability `share`: how many problems a claim of "most problems" takes. As successes
+/// are whole, the power falls a little between one number of trials and the next; this is the fewest after which
+/// it never falls below `power` again, within the largest number tried, 5,000.
+///
+/// # Errors
+/// For a level or power outside (0, 1), or a share that is not above ½ and at most 1; [`Error::Undefined`] when
+/// 5,000 trials do not suffice.
+pub fn trials_for_share(share: f64, level: f64, power: f64) -> Result<u64> {
+    const MOST: u64 = 5000;
+    check_probability("power", power)?;
+    if !(share > 0.5 && share <= 1.0) {
+        return Err(Error::Setting {
+            name: "share",
+            value: share,
+            expected: "a number above 0.5 and at most 1",
+        });
+    }
+    let suffices = |trials: u64| -> Result<bool> {
+        Ok(detectable_share(trials, level, power)?.is_some_and(|least| least <= share))
+    };
+    let mut least = MOST + 1;
+    // From above, so that the first number that does not suffice ends the search. Far above the answer every
+    // number suffices: begin where twice as many would.
+    let mut most = 1;
+    while most < MOST && !(suffices(most)? && suffices((2 * most).min(MOST))?) {
+        most *= 2;
+    }
+    for trials in (1..=(2 * most).min(MOST)).rev() {
+        if !suffices(trials)? {
             break;
         }
-        needed = Some(successes);
+        least = trials;
     }
-    let Some(needed) = needed else {
-        return Ok(None);
-    };
-    // P(B ≥ k) is the regularized incomplete beta function I_p(k, n − k + 1), which grows with p.
-    let found = |p: f64| beta_reg(needed as f64, (trials - needed + 1) as f64, p);
-    let (mut low, mut high) = (0.5, 1.0);
-    while high - low > 1e-12 {
-        let middle = low + (high - low) / 2.0;
-        if found(middle) < power {
-            low = middle;
-        } else {
-            high = middle;
-        }
+    if least > MOST {
+        return Err(Error::Undefined {
+            what: "the number of trials",
+            reason: "5,000 do not suffice",
+        });
     }
-    Ok(Some(high))
+    Ok(least)
 }
 
 /// P(T ≤ t) for T noncentral t.

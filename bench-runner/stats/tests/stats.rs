@@ -96,12 +96,12 @@ mod golden {
             let estimate = student_t(&numbers(&case["values"]), number(&case["level"])).unwrap();
             assert_interval(&estimate, case);
         });
-        each("wilson", |case| {
+        each("clopper_pearson", |case| {
             let (successes, trials) = (
                 case["successes"].as_u64().unwrap(),
                 case["trials"].as_u64().unwrap(),
             );
-            let estimate = wilson(successes, trials, number(&case["level"])).unwrap();
+            let estimate = clopper_pearson(successes, trials, number(&case["level"])).unwrap();
             assert_interval(&estimate, case);
             assert_eq!(estimate.value, successes as f64 / trials as f64);
         });
@@ -200,15 +200,15 @@ mod golden {
     }
 
     #[test]
-    fn a_detectable_share_is_found_by_wilsons_interval_with_the_power() {
+    fn a_detectable_share_is_found_by_the_exact_interval_with_the_power() {
         use bench_stats::detectable_share;
-        // scipy 1.17.1: binomtest(k, n).proportion_ci(level, "wilson").low > 1/2 first at this k; p from
+        // scipy 1.17.1: binomtest(k, n).proportion_ci(level, "exact").low > 1/2 first at this k; p from
         // brentq on binom.sf(k - 1, n, p) - 0.8.
         for (trials, level, expected) in [
-            (20, 0.95, Some(0.798720498773)),
-            (20, 0.9975, Some(0.882953171453)),
-            (10, 0.95, Some(0.916740063444)),
-            (100, 0.9975, Some(0.693607489139)),
+            (20, 0.95, Some(0.7987204987728965)),
+            (20, 0.9975, Some(0.9222902879939594)),
+            (10, 0.95, Some(0.9167400634441292)),
+            (100, 0.9975, Some(0.6936074891388989)),
             (5, 0.9975, None),
         ] {
             let found = detectable_share(trials, level, 0.8).unwrap();
@@ -220,6 +220,24 @@ mod golden {
                 _ => assert_eq!(found, expected),
             }
         }
+    }
+
+    #[test]
+    fn as_many_trials_are_asked_for_as_the_power_takes() {
+        use bench_stats::trials_for_share;
+        // scipy 1.17.1: one more than the largest n whose power, binom.sf(k - 1, n, share), is below 0.8, k being
+        // the fewest successes with binomtest(k, n).proportion_ci(level, "exact").low > 1/2.
+        for (share, level, expected) in [
+            (0.75, 0.95, 35),
+            (0.75, 1.0 - 0.05 / 21.0, 61),
+            (0.75, 0.99, 47),
+            (0.9, 0.95, 12),
+            (0.6, 0.95, 210),
+        ] {
+            assert_eq!(trials_for_share(share, level, 0.8).unwrap(), expected);
+        }
+        assert!(trials_for_share(0.5, 0.95, 0.8).is_err());
+        assert!(trials_for_share(0.501, 0.95, 0.8).is_err());
     }
 
     #[test]
@@ -351,18 +369,88 @@ mod simulation {
     }
 
     #[test]
-    fn wilson_covers_on_average() {
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let hits = (0..4000).filter(|_| {
-            let share: f64 = rng.random();
-            let successes = (0..30).filter(|_| rng.random::<f64>() < share).count();
-            wilson(successes as u64, 30, 0.95)
-                .unwrap()
-                .interval
-                .contains(share)
+    fn clopper_pearson_covers_every_share() {
+        // Exact: over all numbers of successes, for the numbers of problems that claims rest on.
+        for trials in [6, 8, 27, 60] {
+            for share in [0.05, 0.3, 0.5, 0.62, 0.75, 0.9] {
+                let covered: f64 = (0..=trials)
+                    .filter(|&k| {
+                        let estimate = clopper_pearson(k, trials, 0.95).unwrap();
+                        estimate.interval.contains(share)
+                    })
+                    .map(|k| binomial(k, trials, share))
+                    .sum();
+                assert!(covered >= 0.95, "{covered} of {trials} at {share}");
+            }
+        }
+    }
+
+    /// P(B = k), B binomial(n, p).
+    fn binomial(k: u64, n: u64, p: f64) -> f64 {
+        let ways: f64 = (1..=k).map(|i| (n - k + i) as f64 / i as f64).product();
+        ways * p.powi(k as i32) * (1.0 - p).powi((n - k) as i32)
+    }
+
+    /// The share of samples of `problems` problems with five seeds each whose interval contains the true mean
+    /// of all problems, 0; problems differ by a normal effect as large as the seeds' noise.
+    fn coverage_over_problems(problems: usize, interval: impl Fn(&[Vec<f64>]) -> Interval) -> f64 {
+        let mut rng = ChaCha8Rng::seed_from_u64(17);
+        let hits = (0..1000).filter(|_| {
+            let groups: Vec<Vec<f64>> = (0..problems)
+                .map(|_| {
+                    let effect: f64 = rng.sample(StandardNormal);
+                    let noise = normal_sample(&mut rng, 5);
+                    noise.into_iter().map(|noise| effect + noise).collect()
+                })
+                .collect();
+            interval(&groups).contains(0.0)
         });
-        let share = hits.count() as f64 / 4000.0;
-        assert!((share - 0.95).abs() < 0.015, "{share}");
+        hits.count() as f64 / 1000.0
+    }
+
+    #[test]
+    fn the_hierarchical_bootstrap_covers_problems_and_the_stratified_one_only_seeds() {
+        let bootstrap = Bootstrap {
+            resamples: 400,
+            ..Bootstrap::default()
+        };
+        let of_means =
+            |groups: &[Vec<f64>]| mean(&groups.iter().map(|group| mean(group)).collect::<Vec<_>>());
+        // A standard error of these shares is 0.007. Seeds are drawn within problems that are drawn themselves,
+        // which counts their noise twice: the interval may be a little too wide, never too narrow.
+        for problems in [6, 8, 27, 60] {
+            let share = coverage_over_problems(problems, |groups| {
+                bootstrap.hierarchical(groups, of_means).unwrap().interval
+            });
+            assert!((0.93..0.99).contains(&share), "{share} of {problems}");
+        }
+        let seeds_only = coverage_over_problems(8, |groups| {
+            bootstrap.stratified(groups, of_means).unwrap().interval
+        });
+        assert!(seeds_only < 0.75, "{seeds_only}");
+    }
+
+    #[test]
+    fn the_sign_flip_test_keeps_its_size_at_the_numbers_of_problems_used() {
+        // Skewed differences that are symmetric around 0: those of a pair whose methods are the same.
+        let mut rng = ChaCha8Rng::seed_from_u64(23);
+        for problems in [8, 27, 60] {
+            let rejected = (0..1000).filter(|&index| {
+                let differences: Vec<f64> = (0..problems)
+                    .map(|_| {
+                        let [x, y]: [f64; 2] =
+                            std::array::from_fn(|_| rng.sample::<f64, _>(StandardNormal).exp());
+                        x - y
+                    })
+                    .collect();
+                sign_flip_test(&differences, Alternative::TwoSided, 999, index)
+                    .unwrap()
+                    .p_value
+                    <= 0.05
+            });
+            let size = rejected.count() as f64 / 1000.0;
+            assert!(size < 0.05 + TOLERANCE, "{size} at {problems}");
+        }
     }
 
     #[test]
@@ -512,7 +600,7 @@ mod edges {
             "y: got 0, expected 1 to match the other input"
         );
         assert_eq!(
-            message(wilson(3, 2, 0.95).unwrap_err()),
+            message(clopper_pearson(3, 2, 0.95).unwrap_err()),
             "successes = 3 is out of range: expected at most the number of trials"
         );
         assert_eq!(
@@ -520,7 +608,7 @@ mod edges {
             "the slope is undefined: all x are equal"
         );
         let refused = [
-            wilson(0, 0, 0.95).is_err(),
+            clopper_pearson(0, 0, 0.95).is_err(),
             median_interval(&[1.0, f64::NAN], 0.95).is_err(),
             sign_test(&[], Alternative::Less).is_err(),
             sign_flip_test(&[1.0, MISS], Alternative::Less, 10, 0).is_err(),

@@ -79,11 +79,11 @@ def student_t():
                 yield dict(values=sample, level=level, low=low, high=high)
 
 
-def wilson():
+def clopper_pearson():
     for successes, trials in [(0, 5), (1, 1), (3, 10), (7, 7), (250, 500), (9999, 10000)]:
         for level in (0.8, 0.95, 0.99):
-            interval = stats.binomtest(successes, trials).proportion_ci(level, method="wilson")
-            other = proportion_confint(successes, trials, alpha=1 - level, method="wilson")
+            interval = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+            other = proportion_confint(successes, trials, alpha=1 - level, method="beta")
             assert np.allclose(interval, other, atol=1e-12)
             yield dict(successes=successes, trials=trials, level=level, low=interval.low, high=interval.high)
 
@@ -315,7 +315,7 @@ def encode(value):
 
 
 SECTIONS = (
-    location, student_t, wilson, median_interval, bootstrap, stratified, probability_of_improvement, tests,
+    location, student_t, clopper_pearson, median_interval, bootstrap, stratified, probability_of_improvement, tests,
     corrections, power, ecdf, profiles, lines, exponents,
 )
 golden = dict(
