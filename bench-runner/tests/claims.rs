@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, Verdict};
+use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, Verdict, judge_together};
 use bench_data::Library;
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::probe::{Build, Evidence};
@@ -36,12 +36,18 @@ fn judged(claim: &Claim, build: Build<'_>, results: Option<&Results>) -> Judgeme
             .into(),
         device: candle_core::Device::Cpu,
     };
-    let level = claims().level();
+    let level = claims().level(claim);
     let measured = match results {
         Some(results) => ClaimValue::of_results(&claim.evidence, results, level),
         None => ClaimValue::of(claim.evidence.observe(build, &environment).unwrap(), level),
     };
-    Judgement::new(claim, &measured.unwrap())
+    judgement(claim, measured.unwrap())
+}
+
+/// The judgement on a claim by itself.
+fn judgement(claim: &Claim, measured: ClaimValue) -> Judgement {
+    let mut judged = judge_together(&[(claim, measured)], 0).unwrap();
+    judged.remove(0)
 }
 
 fn shipped(config: &OptimizerConfig, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
@@ -52,7 +58,11 @@ fn shipped(config: &OptimizerConfig, parameters: &Parameters) -> optim::Result<B
 fn turns_red(id: &str, build: Build<'_>) {
     let gate = claim(id);
     let right = judged(&gate, &shipped, None);
-    assert_eq!(right.verdict, Verdict::Reproduced, "{id}: {right:?}");
+    let passed = match gate.evidence.is_bound() {
+        true => Verdict::ConsistentWith,
+        false => Verdict::Reproduced,
+    };
+    assert_eq!(right.verdict, passed, "{id}: {right:?}");
     assert_eq!(right.moved, None, "{id}");
     let wrong = judged(&gate, build, None);
     assert_eq!(wrong.verdict, Verdict::NotReproduced, "{id}: {wrong:?}");
@@ -306,7 +316,7 @@ fn a_miscount_turns_the_gates_red() {
 #[test]
 fn a_count_off_by_one_in_a_thousand_has_moved() {
     let gate = claim("adam-step-cost");
-    assert!(gate.moved(&ClaimValue::Exact(1.001)).is_some());
+    assert!(judgement(&gate, ClaimValue::Exact(1.001)).moved.is_some());
 }
 
 #[test]
@@ -334,7 +344,7 @@ fn an_evaluation_too_many_per_batch_turns_the_gate_red() {
 #[test]
 fn pairs_spoiled_by_noise_break_linear_convergence() {
     let mut gate = claim("lbfgs-linear-rate");
-    for (spoilt, expected) in [(0.0, Verdict::Reproduced), (0.5, Verdict::NotReproduced)] {
+    for (spoilt, expected) in [(0.0, Verdict::ConsistentWith), (0.5, Verdict::NotReproduced)] {
         gate.evidence = Evidence::LogLinearity {
             conditions: vec![10.0, 100.0],
             noise: spoilt,
@@ -347,7 +357,7 @@ fn pairs_spoiled_by_noise_break_linear_convergence() {
 fn a_rate_that_does_not_shrink_with_the_target_changes_the_exponent() {
     let mut gate = claim("sgd-strongly-convex");
     let right = judged(&gate, &shipped, None);
-    assert_eq!(right.verdict, Verdict::Reproduced, "{right:?}");
+    assert_eq!(right.verdict, Verdict::ConsistentWith, "{right:?}");
     let Evidence::EvaluationsExponent {
         rate_per_target,
         noise,
@@ -371,7 +381,7 @@ fn spread(seed: u64) -> f64 {
 #[test]
 fn a_planted_exponent_is_judged_by_the_band() {
     let bootstrap = Bootstrap {
-        level: claims().level(),
+        level: 0.95,
         ..Bootstrap::default()
     };
     let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
@@ -388,7 +398,7 @@ fn a_planted_exponent_is_judged_by_the_band() {
         let gate = claim(id);
         let edge = gate.band.unwrap()[1];
         for (planted, expected) in [
-            (right, Verdict::Reproduced),
+            (right, Verdict::ConsistentWith),
             (wrong, Verdict::NotReproduced),
             (edge, Verdict::Inconclusive),
         ] {
@@ -397,7 +407,11 @@ fn a_planted_exponent_is_judged_by_the_band() {
                 (0..10).map(cost).collect::<Vec<f64>>()
             });
             let fit = exponent(&sizes, &costs, &bootstrap).unwrap();
-            assert_eq!(gate.judge(&fit.into()), expected, "{id}: {planted} {fit:?}");
+            assert_eq!(
+                gate.judge(&fit.into(), None),
+                expected,
+                "{id}: {planted} {fit:?}"
+            );
         }
     }
 }
@@ -417,7 +431,23 @@ fn planted(suite: &str, outcome: impl Fn(&CellId) -> (u64, f64)) -> Results {
     Results::new(&experiment, &dimensions, records)
 }
 
+/// A run that begins at a loss of 10 and ends at `loss` after `cost` evaluations, in its second phase.
 fn record(cell: CellId, cost: u64, loss: f64) -> RunRecord {
+    let point = |cost: u64, loss: f64, phase: Phase| CurvePoint {
+        step: cost,
+        epoch: 1.0,
+        gradient_evaluations: cost,
+        loss_evaluations: 0,
+        seconds: 0.0,
+        loss,
+        test_loss: None,
+        accuracy: None,
+        word_perplexity: None,
+        gradient_norm: None,
+        criterion: None,
+        threshold: None,
+        phase,
+    };
     RunRecord {
         cell,
         outcome: Outcome::Completed {
@@ -427,21 +457,10 @@ fn record(cell: CellId, cost: u64, loss: f64) -> RunRecord {
         seconds: 0.0,
         pairs: optim::PairCounts::default(),
         switches: Vec::new(),
-        curve: vec![CurvePoint {
-            step: cost,
-            epoch: 1.0,
-            gradient_evaluations: cost,
-            loss_evaluations: 0,
-            seconds: 0.0,
-            loss,
-            test_loss: None,
-            accuracy: None,
-            word_perplexity: None,
-            gradient_norm: None,
-            criterion: None,
-            threshold: None,
-            phase: Phase::FirstOrder,
-        }],
+        curve: vec![
+            point(0, 10.0, Phase::FirstOrder),
+            point(cost, loss, Phase::SecondOrder),
+        ],
     }
 }
 
@@ -528,23 +547,91 @@ fn a_planted_difference_of_losses_is_judged_by_its_interval() {
     let same = planted("criteria", |_| (100, 2.0));
     assert_eq!(
         judged(&gate, &shipped, Some(&same)).verdict,
-        Verdict::NotTestable
+        Verdict::Inconclusive
+    );
+}
+
+/// The headline as a confirmatory claim.
+fn confirmatory() -> Claim {
+    Claim {
+        confirmatory: true,
+        ..claim("headline-adam")
+    }
+}
+
+#[test]
+fn confirmatory_claims_are_judged_together() {
+    let gate = confirmatory();
+    let value = |won| ClaimValue::of_results(&gate.evidence, &winning(won), 0.95).unwrap();
+    let verdict = |judged: Judgement| (judged.verdict, judged.p_value.unwrap());
+    // Alone, 28 of 40 have p = 0.0166 (scipy 1.17.1: binomtest(28, 40).pvalue); among five Holm's factor is 5.
+    let alone = judge_together(&[(&gate, value(28))], 1).unwrap().remove(0);
+    let (found, p_value) = verdict(alone);
+    assert_eq!(found, Verdict::Reproduced);
+    assert!((p_value - 0.01659).abs() < 1e-5, "{p_value}");
+    let among = judge_together(&[(&gate, value(28))], 5).unwrap().remove(0);
+    let (found, p_value) = verdict(among);
+    assert_eq!(found, Verdict::Inconclusive);
+    assert!((p_value - 5.0 * 0.01659).abs() < 5e-5, "{p_value}");
+    // Beside one that is sure, it is the second of two.
+    let pair = [(&gate, value(28)), (&gate, value(40))];
+    let found = judge_together(&pair, 2).unwrap();
+    assert!(
+        found.iter().all(|j| j.verdict == Verdict::Reproduced),
+        "{found:?}"
     );
 }
 
 #[test]
-fn intervals_are_wide_enough_for_all_claims_at_once() {
-    let claims = claims();
-    let estimates = claims.claims.iter().filter(|c| c.evidence.is_estimate());
-    let level = 1.0 - 0.05 / estimates.count() as f64;
-    assert_eq!(claims.level(), level);
-    // By itself this share would lie above one half: at 95 % Wilson's interval begins at 0.546.
+fn ties_count_for_nobody() {
+    // FUSE-PV is Adam until its switch: on most problems the targets fall before.
     let gate = claim("headline-adam");
-    let judged = judged(&gate, &shipped, Some(&winning(28)));
-    assert_eq!(judged.level, Some(level));
-    assert_eq!(judged.verdict, Verdict::Inconclusive, "{judged:?}");
-    let alone = bench_stats::wilson(28, 40, 0.95).unwrap();
-    assert_eq!(gate.judge(&alone.into()), Verdict::Reproduced);
+    let shared = |ties: usize| {
+        let mut results = winning(40 - ties);
+        let labels: Vec<String> = results.problems.iter().map(|p| p.label.clone()).collect();
+        for run in &mut results.records {
+            if labels[40 - ties..].contains(&run.cell.problem) {
+                let last = run.curve.last_mut().unwrap();
+                last.gradient_evaluations = 100;
+                last.phase = Phase::FirstOrder;
+            }
+        }
+        judged(&gate, &shipped, Some(&results))
+    };
+    let some = shared(16);
+    assert_eq!(some.value, Some(1.0));
+    assert!(
+        some.within
+            .contains("24 / 16 / 0 won, tied, lost, 16 of the ties in the shared first phase"),
+        "{}",
+        some.within
+    );
+    let all = shared(40);
+    assert_eq!(all.verdict, Verdict::Inconclusive);
+    assert!(
+        all.measured.contains("all 40 problems are ties"),
+        "{}",
+        all.measured
+    );
+}
+
+#[test]
+fn opposite_problems_are_not_pooled() {
+    let gate = claim("accelerated-images");
+    let results = planted("criteria", |cell| {
+        let lead = match (cell.problem.as_str(), cell.optimizer.as_str()) {
+            ("logistic-digits", "epoch-5") => -0.1,
+            ("mlp-digits", "epoch-5") => 0.1,
+            _ => 0.0,
+        };
+        (100, 1.0 + lead)
+    });
+    let judged = judged(&gate, &shipped, Some(&results));
+    assert_eq!(judged.verdict, Verdict::Inconclusive);
+    assert_eq!(
+        judged.measured,
+        "it depends on the problem: won on logistic-digits 5 of 5, mlp-digits 0 of 5"
+    );
 }
 
 #[test]
@@ -566,6 +653,19 @@ fn claims_files_that_cannot_be_judged_are_refused() {
             "`criteria`",
         ),
         ("{ kind = \"vectors-per-pair\", more = 1 }", "more"),
+        // One problem; four problems with five seeds can decide, two of them with one part of a label, none.
+        (
+            "{ kind = \"wins\", suite = \"moby-dick\", method = \"fuse-pv\", other = \"adam\" }",
+            "no outcome of 1 problems of `moby-dick` can decide it",
+        ),
+        (
+            "{ kind = \"wins\", suite = \"noise\", method = \"fuse-pv\", other = \"adam\", within = [\"no\"] }",
+            "no outcome of 0 problems of `noise`",
+        ),
+        (
+            "{ kind = \"wins\", suite = \"noize\", method = \"fuse-pv\", other = \"adam\" }",
+            "noise",
+        ),
     ] {
         let error = Claims::parse(&text(evidence), Path::new("mine.toml")).unwrap_err();
         assert!(matches!(

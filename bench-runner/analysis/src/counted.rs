@@ -37,6 +37,15 @@ pub fn last(run: &RunRecord, quantity: Quantity) -> Option<f64> {
     }
 }
 
+/// Whether a run diverged: its loss stopped being finite, or ended above where it began.
+pub fn is_diverged(run: &RunRecord) -> bool {
+    match (&run.outcome, run.curve.first(), run.last()) {
+        (Outcome::Diverged { .. }, ..) => true,
+        (Outcome::Completed { .. }, Some(first), Some(last)) => last.loss > first.loss,
+        _ => false,
+    }
+}
+
 /// The last measured losses of an optimizer on a problem.
 pub fn losses(results: &Results, problem: &str, optimizer: &str) -> Vec<f64> {
     runs(results, problem, optimizer).map(final_loss).collect()

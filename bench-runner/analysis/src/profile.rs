@@ -4,19 +4,26 @@ use bench_experiment::store::Results;
 use bench_stats::{Ecdf, median_or_infinite, performance_profiles};
 
 use crate::counted;
+use crate::ladder::{self, ladder};
 
 /// A target met at the start would make every ratio to its cost infinite.
 const LEAST: f64 = 1.0;
 
-/// For each optimizer the evaluations to the target of all its runs, over all problems with a target.
-pub fn costs_over_problems(results: &Results) -> Vec<Vec<f64>> {
-    let targets = counted::with_targets(results);
+/// For each optimizer the evaluations of all its runs to all targets of the [`ladder`], over all problems: what a
+/// run-time distribution is made of (Hansen et al. 2021).
+pub fn costs_over_ladders(results: &Results) -> Vec<Vec<f64>> {
+    let ladders: Vec<_> = results
+        .problems
+        .iter()
+        .filter_map(|problem| Some((problem, ladder(results, &problem.label)?)))
+        .collect();
     results
         .optimizers
         .iter()
         .map(|optimizer| {
-            let of_problem = targets.iter().flat_map(|(problem, target)| {
-                counted::costs(results, &problem.label, &optimizer.label, *target)
+            let of_problem = ladders.iter().flat_map(|(problem, targets)| {
+                let runs = ladder::costs(results, &problem.label, &optimizer.label, targets);
+                runs.into_iter().flat_map(|(_, costs)| costs)
             });
             of_problem.map(|cost| cost.max(LEAST)).collect()
         })

@@ -6,6 +6,7 @@ use bench_stats::{self as stats, Interval};
 use optim::Phase;
 
 use crate::counted;
+use crate::overall::{Overall, overall};
 use crate::quantity::Quantity;
 
 /// A median over runs with its interval.
@@ -40,7 +41,7 @@ pub struct Row {
     pub optimizer: String,
     /// All runs.
     pub runs: usize,
-    /// Runs that diverged.
+    /// Runs that diverged: whose loss stopped being finite, or ended above where it began.
     pub diverged: usize,
     /// Runs that failed.
     pub failed: usize,
@@ -113,7 +114,7 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
         problem: problem.label.clone(),
         optimizer: optimizer.to_owned(),
         runs: runs.len(),
-        diverged: count("diverged"),
+        diverged: runs.iter().filter(|run| counted::is_diverged(run)).count(),
         failed: count("failed"),
         interrupted: count("interrupted"),
         loss: Spread::of(
@@ -162,6 +163,8 @@ pub struct Overview {
     pub runs: usize,
     /// Seconds of training.
     pub seconds: f64,
+    /// Its digits gained, and its standing against the reference method.
+    pub overall: Overall,
 }
 
 /// Each optimizer that has runs, over all problems.
@@ -173,18 +176,17 @@ pub fn overview(results: &Results, rows: &[Row]) -> Vec<Overview> {
         let equal = others().filter(|other| loss(other) == loss(row)).count() as f64;
         better + 0.5 * (equal + 1.0)
     };
-    results
-        .optimizers
-        .iter()
-        .filter_map(|optimizer| {
+    overall(results)
+        .into_iter()
+        .map(|overall| {
             let own: Vec<&Row> = rows
                 .iter()
-                .filter(|row| row.optimizer == optimizer.label)
+                .filter(|row| row.optimizer == overall.optimizer)
                 .collect();
             let ranks: Vec<f64> = own.iter().map(|row| rank(row)).collect();
             let with_target = own.iter().filter(|row| row.to_target.is_some());
-            (!own.is_empty()).then(|| Overview {
-                optimizer: optimizer.label.clone(),
+            Overview {
+                optimizer: overall.optimizer.clone(),
                 mean_rank: stats::mean(&ranks),
                 problems: own.len(),
                 best: ranks.iter().filter(|rank| **rank == 1.0).count(),
@@ -196,10 +198,11 @@ pub fn overview(results: &Results, rows: &[Row]) -> Vec<Overview> {
                 seconds: results
                     .records
                     .iter()
-                    .filter(|run| run.cell.optimizer == optimizer.label)
+                    .filter(|run| run.cell.optimizer == overall.optimizer)
                     .map(|run| run.seconds)
                     .sum(),
-            })
+                overall,
+            }
         })
         .collect()
 }

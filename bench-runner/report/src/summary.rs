@@ -1,7 +1,9 @@
 //! The tables of a report.
 
+use bench_analysis::overall::{Against, reference};
 use bench_analysis::summary::{Row, Spread};
 use bench_experiment::store::{ProblemInfo, Results, TuningSummary};
+use bench_stats::Estimate;
 
 use crate::number;
 use crate::table::Table;
@@ -20,23 +22,54 @@ fn spread_text(spread: Spread, number: fn(f64) -> String) -> String {
     }
 }
 
+/// An estimate with its interval.
+fn estimate_text(estimate: Option<Estimate>, number: fn(f64) -> String) -> String {
+    estimate.map_or_else(
+        || "–".to_owned(),
+        |Estimate { value, interval }| {
+            let [low, high] = [interval.low, interval.high].map(number);
+            format!("{} [{low}, {high}]", number(value))
+        },
+    )
+}
+
 /// The overview of the optimizers over all problems.
 pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
+    let reference = reference(results).unwrap_or_default();
     let headers = [
-        "optimizer",
-        "mean rank by final loss",
-        "problems",
-        "lowest loss on",
-        "runs that reached the target",
-        "runs at the target at their end",
-        "runs that diverged or failed",
-        "training time (s)",
+        "optimizer".to_owned(),
+        "digits gained".to_owned(),
+        format!("won / tied / lost against {reference}"),
+        format!("probability of a lower loss than {reference}"),
+        format!("final loss / that of {reference}"),
+        "p".to_owned(),
+        "mean rank by final loss".to_owned(),
+        "problems".to_owned(),
+        "lowest loss on".to_owned(),
+        "runs that reached the target".to_owned(),
+        "runs at the target at their end".to_owned(),
+        "runs that diverged or failed".to_owned(),
+        "training time (s)".to_owned(),
     ];
+    let hundredths = |value: f64| format!("{value:.2}");
     let rows = bench_analysis::summary::overview(results, rows)
         .into_iter()
         .map(|own| {
+            let against = own.overall.against;
+            let of = |text: &dyn Fn(&Against) -> String| {
+                against.as_ref().map_or_else(|| "–".to_owned(), text)
+            };
             vec![
                 own.optimizer,
+                estimate_text(own.overall.digits, hundredths),
+                of(&|against| against.tally.to_string()),
+                of(&|against| estimate_text(against.improvement, hundredths)),
+                of(&|against| estimate_text(against.ratio, number::short)),
+                of(&|against| {
+                    against
+                        .p_value
+                        .map_or_else(|| "–".to_owned(), number::short)
+                }),
                 format!("{:.2}", own.mean_rank),
                 own.problems.to_string(),
                 own.best.to_string(),
@@ -48,7 +81,7 @@ pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
         })
         .collect();
     Table {
-        headers: headers.map(str::to_owned).to_vec(),
+        headers: headers.to_vec(),
         rows,
     }
 }

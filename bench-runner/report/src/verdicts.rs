@@ -13,12 +13,12 @@ use crate::table::Table;
 const TEMPLATE: &str = include_str!("../templates/claims.html");
 
 /// The version of the layout of `claims.json`; `reports/claims.schema.json` describes it.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {
     schema_version: u32,
-    level: f64,
+    claims_sha256: &'a str,
     moved: usize,
     claims: &'a [Judgement],
 }
@@ -36,6 +36,7 @@ struct Shown<'a> {
     #[serde(flatten)]
     judged: &'a Judgement,
     source: &'static str,
+    standing: &'static str,
     verdict: String,
     recorded: String,
 }
@@ -50,16 +51,16 @@ impl From<&Judgement> for Finding {
     }
 }
 
-/// The files of some verdicts with their names, the page `index.html` first; `level` is the confidence level of
-/// all intervals.
+/// The files of some verdicts with their names, the page `index.html` first; `sha256` is the hash of the file of
+/// claims that they were judged by, so that nobody can move a rule after its runs unseen.
 ///
 /// # Errors
 /// When the page or the JSON cannot be made.
-pub fn verdicts(judgements: &[Judgement], level: f64) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-    let reading = reading(level);
+pub fn verdicts(judgements: &[Judgement], sha256: &str) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let reading = reading(sha256);
     let document = Document {
         schema_version: SCHEMA_VERSION,
-        level,
+        claims_sha256: sha256,
         moved: judgements.iter().filter(|j| j.moved.is_some()).count(),
         claims: judgements,
     };
@@ -76,13 +77,22 @@ pub fn verdicts(judgements: &[Judgement], level: f64) -> Result<Vec<(PathBuf, Ve
         .to_vec())
 }
 
-fn reading(level: f64) -> String {
+fn reading(sha256: &str) -> String {
     format!(
-        "Counts are the same in every run. Intervals have level {:.2} % each, so that all of them hold at once with \
-         95 % probability (Bonferroni); a claim is reproduced when its whole interval agrees with it, not reproduced \
-         when all of it contradicts it, inconclusive else.",
-        100.0 * level
+        "Counts are the same in every run. A claim is reproduced when its whole interval agrees with it, not \
+         reproduced when all of it contradicts it, and inconclusive otherwise; with a bound or a rate, results are \
+         consistent and no more. A comparison within 10 % is a tie and decides nothing. Confirmatory claims were \
+         stated before their runs and are judged together (Holm, 5 % in all); the others explore, with 5 % each. \
+         Claims file: SHA-256 {sha256}."
     )
+}
+
+fn standing(judged: &Judgement) -> &'static str {
+    match (judged.confirmatory, judged.interval) {
+        (true, _) => "confirmatory",
+        (false, Some(_)) => "exploratory",
+        (false, None) => "",
+    }
 }
 
 /// The table of verdicts.
@@ -90,6 +100,7 @@ fn table(judgements: &[Judgement]) -> Table {
     let row = |judged: &Judgement| {
         vec![
             judged.statement.clone(),
+            standing(judged).into(),
             judged.measured.clone(),
             judged.within.clone(),
             judged.verdict.to_string(),
@@ -97,9 +108,11 @@ fn table(judgements: &[Judgement]) -> Table {
         ]
     };
     Table {
-        headers: ["claim", "measured", "interval", "verdict", "recorded"]
-            .map(String::from)
-            .to_vec(),
+        headers: [
+            "claim", "standing", "measured", "interval", "verdict", "recorded",
+        ]
+        .map(String::from)
+        .to_vec(),
         rows: judgements.iter().map(row).collect(),
     }
 }
@@ -107,6 +120,7 @@ fn table(judgements: &[Judgement]) -> Table {
 fn page(judgements: &[Judgement], reading: String) -> Result<String> {
     let verdicts = [
         Verdict::Reproduced,
+        Verdict::ConsistentWith,
         Verdict::NotReproduced,
         Verdict::Inconclusive,
         Verdict::NotTestable,
@@ -128,6 +142,7 @@ fn page(judgements: &[Judgement], reading: String) -> Result<String> {
                     Source::Theory => "theory",
                     Source::Ours => "this suite",
                 },
+                standing: standing(judged),
                 verdict: judged.verdict.to_string(),
                 recorded: judged.recorded.to_string(),
             })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, updated};
+use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, judge_together, updated};
 use bench_data::{Library, atomic};
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::session::{Event, Session};
@@ -104,15 +104,19 @@ pub fn claims(options: &ClaimsCommand, library: Library, out: &mut impl Write) -
         scale: Scale::Full,
         known: BTreeMap::new(),
     };
-    let mut judgements = Vec::new();
+    let mut values = Vec::new();
     for claim in selected {
         // Suites show their own progress.
         let waiting = claim.evidence.suite().is_none().then(|| spinner(&claim.id));
-        let measured = measured(claim, claims.level(), &session, &mut suites);
+        let value = measured(claim, claims.level(claim), &session, &mut suites);
         if let Some(spinner) = waiting {
             spinner.finish_and_clear();
         }
-        let judged = Judgement::new(claim, &measured?);
+        values.push((claim, value?));
+    }
+    let judgements =
+        judge_together(&values, claims.confirmatory()).map_err(bench_analysis::Error::from)?;
+    for judged in &judgements {
         let recorded = match judged.moved {
             Some(_) => format!("  (recorded: {})", judged.recorded),
             None => String::new(),
@@ -125,9 +129,8 @@ pub fn claims(options: &ClaimsCommand, library: Library, out: &mut impl Write) -
             judged.within
         );
         print(out, &format!("{}\n", line.trim_end()))?;
-        judgements.push(judged);
     }
-    write_files(&options.out, verdicts(&judgements, claims.level())?)?;
+    write_files(&options.out, verdicts(&judgements, &claims.sha256)?)?;
     if let (true, Some(file)) = (options.update, file) {
         update(file, &judgements)?;
     }

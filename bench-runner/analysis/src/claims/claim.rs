@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bench_experiment::probe::Evidence;
-use bench_stats::{self as stats, Interval};
+use bench_stats::{self as stats, BandVerdict, Interval};
 use serde::{Deserialize, Serialize};
 
 use super::measured::ClaimValue;
@@ -28,6 +28,10 @@ pub struct Claim {
     pub expected: Verdict,
     /// The recorded value of a count, which must be met exactly.
     pub exactly: Option<f64>,
+    /// Whether the claim, with its problems, seeds and rule, was stated before its runs were made. Confirmatory
+    /// claims are judged together (Holm); all others explore.
+    #[serde(default)]
+    pub confirmatory: bool,
 }
 
 /// Whose claim it is.
@@ -52,6 +56,8 @@ pub enum Verdict {
     Reproduced,
     /// The whole interval contradicts it.
     NotReproduced,
+    /// What was measured agrees with a bound or a rate, which no finite number of runs proves.
+    ConsistentWith,
     /// The interval holds values of both kinds.
     Inconclusive,
     /// Nothing here can decide it.
@@ -63,17 +69,23 @@ impl fmt::Display for Verdict {
         f.write_str(match self {
             Self::Reproduced => "reproduced",
             Self::NotReproduced => "not reproduced",
+            Self::ConsistentWith => "consistent with",
             Self::Inconclusive => "inconclusive",
             Self::NotTestable => "not testable",
         })
     }
 }
 
+/// The error, at most, of all confirmatory verdicts together, and of each exploratory one.
+pub(super) const ERROR: f64 = 0.05;
+
 impl Claim {
-    /// The verdict on what was measured.
-    pub fn judge(&self, measured: &ClaimValue) -> Verdict {
+    /// The verdict on what was measured. `p_value` is that of a confirmatory claim, corrected for all confirmatory
+    /// claims.
+    pub fn judge(&self, measured: &ClaimValue, p_value: Option<f64>) -> Verdict {
         let interval = match measured {
             ClaimValue::Nothing(_) => return Verdict::NotTestable,
+            ClaimValue::Undecided(_) => return Verdict::Inconclusive,
             ClaimValue::Estimated { estimate, .. } => estimate.interval,
             ClaimValue::Exact(value) => Interval {
                 low: *value,
@@ -81,17 +93,20 @@ impl Claim {
                 level: 1.0,
             },
         };
+        if p_value.is_some_and(|p_value| p_value > ERROR) {
+            return Verdict::Inconclusive;
+        }
         let [low, high] = self.band.unwrap_or([f64::NAN, f64::NAN]);
         match stats::judge(&interval, low..=high) {
-            stats::BandVerdict::Reproduced => Verdict::Reproduced,
-            stats::BandVerdict::NotReproduced => Verdict::NotReproduced,
-            stats::BandVerdict::Inconclusive => Verdict::Inconclusive,
+            BandVerdict::Reproduced if self.evidence.is_bound() => Verdict::ConsistentWith,
+            BandVerdict::Reproduced => Verdict::Reproduced,
+            BandVerdict::NotReproduced => Verdict::NotReproduced,
+            BandVerdict::Inconclusive => Verdict::Inconclusive,
         }
     }
 
-    /// What differs from the record: the verdict, or a count.
-    pub fn moved(&self, measured: &ClaimValue) -> Option<String> {
-        let verdict = self.judge(measured);
+    /// How a verdict, or a count, differs from the record.
+    pub(super) fn moved(&self, measured: &ClaimValue, verdict: Verdict) -> Option<String> {
         match (measured, self.exactly) {
             (ClaimValue::Exact(value), Some(recorded)) if *value != recorded => {
                 Some(format!("{}: counted {value}, recorded {recorded}", self.id))

@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
+use bench_data::sha256;
 use bench_experiment::probe::Evidence;
+use bench_experiment::spec::{ProblemEntry, Suite};
 use bench_experiment::store::Results;
 use bench_stats as stats;
 use serde::Deserialize;
 
-use super::claim::Claim;
-use super::judgement::Judgement;
-use super::measured::ClaimValue;
+use super::claim::{Claim, ERROR};
+use super::judgement::{Judgement, judge_together};
+use super::measured::{ClaimValue, POWER, is_within};
 use crate::error::{Error, Result};
 
-/// The probability, at most, that chance alone decides any of the claims that rest on estimates.
-const FAMILY_ERROR: f64 = 0.05;
+/// The true share of problems won that a confirmatory claim must be able to show.
+const SHARE: f64 = 0.75;
 
 /// The claims of `reports/claims.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,6 +24,9 @@ pub struct Claims {
     /// In the order of the file.
     #[serde(rename = "claim")]
     pub claims: Vec<Claim>,
+    /// SHA-256 of the file's text.
+    #[serde(skip)]
+    pub sha256: String,
 }
 
 impl Claims {
@@ -53,10 +58,11 @@ impl Claims {
     /// # Errors
     /// With the file, the place and the key, or the claim that is not whole.
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        let claims: Self = toml::from_str(text).map_err(|source| Error::Syntax {
+        let mut claims: Self = toml::from_str(text).map_err(|source| Error::Syntax {
             path: file.into(),
             source: Box::new(source),
         })?;
+        claims.sha256 = sha256(text.as_bytes());
         for (index, claim) in claims.claims.iter().enumerate() {
             let id = &claim.id;
             let wrong = |what: &dyn ToString| {
@@ -78,6 +84,11 @@ impl Claims {
             }
             if let Err(invalid) = claim.evidence.check() {
                 return wrong(&invalid);
+            }
+            match claims.undecidable(claim) {
+                Ok(None) => {}
+                Ok(Some(reason)) => return wrong(&reason),
+                Err(error) => return wrong(&error),
             }
         }
         Ok(claims)
@@ -102,12 +113,66 @@ impl Claims {
             .collect()
     }
 
-    /// The confidence level of each interval at which all of them hold at once with 95 % probability, however
-    /// they depend on each other: 1 − 0.05/k for k claims that rest on estimates (Bonferroni). Claims that are
-    /// not measured this time count, so that no verdict depends on which others are asked for.
-    pub fn level(&self) -> f64 {
-        let estimates = self.claims.iter().filter(|c| c.evidence.is_estimate());
-        1.0 - FAMILY_ERROR / estimates.count().max(1) as f64
+    /// How many claims are confirmatory.
+    pub fn confirmatory(&self) -> usize {
+        self.claims.iter().filter(|c| c.confirmatory).count()
+    }
+
+    /// The confidence level of a claim's interval: 95 % for an exploratory claim, each by itself; for k confirmatory
+    /// ones 1 − 0.05/k, so that all of their intervals hold at once with 95 % probability (Bonferroni).
+    pub fn level(&self, claim: &Claim) -> f64 {
+        let family = if claim.confirmatory {
+            self.confirmatory()
+        } else {
+            1
+        };
+        1.0 - ERROR / family as f64
+    }
+
+    /// Why no outcome of its runs can decide a claim, or, if it is confirmatory, why its runs are too few; `None`
+    /// where they are not.
+    fn undecidable(&self, claim: &Claim) -> std::result::Result<Option<String>, SuiteError> {
+        let (suite, within, pairs) = match &claim.evidence {
+            Evidence::Wins { suite, within, .. } => (suite, within, false),
+            Evidence::ProbabilityOfLowerLoss { suite, within, .. } => (suite, within, true),
+            _ if claim.confirmatory => {
+                return Ok(Some(
+                    "only evidence of kind `wins` or `probability-of-lower-loss` can be confirmatory".into(),
+                ));
+            }
+            _ => return Ok(None),
+        };
+        let experiment = Suite::find(suite)?.experiment()?;
+        let own = |problem: &&ProblemEntry| is_within(&problem.label, within);
+        let problems = experiment.problems.iter().filter(own).count();
+        let count = match pairs {
+            true => problems * experiment.seeds.len(),
+            false => problems,
+        } as u64;
+        let level = self.level(claim);
+        let (compared, unit) = match pairs {
+            true => (count, "pairs of runs"),
+            false => (count, "problems"),
+        };
+        let needed = |share| stats::trials_for_share(share, level, POWER);
+        let decides = count > 0 && stats::detectable_share(count, level, POWER)?.is_some();
+        let enough = needed(SHARE)?;
+        Ok(if !decides {
+            Some(format!(
+                "no outcome of {compared} {unit} of `{suite}` can decide it at {:.2} % confidence; a true share of \
+                 {SHARE} takes {enough} for {:.0} % power",
+                100.0 * level,
+                100.0 * POWER
+            ))
+        } else if claim.confirmatory && count < enough {
+            Some(format!(
+                "it is confirmatory and `{suite}` has {compared} {unit}; to show a true share of {SHARE} with {:.0} % \
+                 power takes {enough}",
+                100.0 * POWER
+            ))
+        } else {
+            None
+        })
     }
 
     /// The verdicts on the claims that rest on these results' suite.
@@ -116,14 +181,26 @@ impl Claims {
     /// When a statistic fails for another reason than too few results, which makes its claim untestable.
     pub fn judged_by(&self, results: &Results) -> Result<Vec<Judgement>> {
         let own = |claim: &&Claim| claim.evidence.suite() == Some(&results.suite);
-        let mut judgements = Vec::new();
+        let mut measured = Vec::new();
         for claim in self.claims.iter().filter(own) {
-            let measured = match ClaimValue::of_results(&claim.evidence, results, self.level()) {
+            let level = self.level(claim);
+            let value = match ClaimValue::of_results(&claim.evidence, results, level) {
                 Err(error @ stats::Error::TooFew { .. }) => ClaimValue::Nothing(error.to_string()),
                 other => other?,
             };
-            judgements.push(Judgement::new(claim, &measured));
+            measured.push((claim, value));
         }
-        Ok(judgements)
+        Ok(judge_together(&measured, self.confirmatory())?)
     }
+}
+
+/// Why the runs of a claim cannot be counted.
+#[derive(Debug, thiserror::Error)]
+enum SuiteError {
+    #[error(transparent)]
+    Unknown(#[from] bench_experiment::Error),
+    #[error(transparent)]
+    Spec(#[from] bench_experiment::spec::SpecError),
+    #[error(transparent)]
+    Statistics(#[from] stats::Error),
 }

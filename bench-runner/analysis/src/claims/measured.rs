@@ -1,20 +1,22 @@
 //! What was measured for a claim: from what was observed, or from a suite's results, to a value with its
 //! interval.
 
-use std::collections::BTreeMap;
-
 use bench_experiment::probe::{Descent, Evidence, Observed};
 use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::{
-    self as stats, Bootstrap, Estimate, detectable_share, exponent, linear_rate, mean, median,
-    wilson,
+    self as stats, Alternative, Bootstrap, Estimate, clopper_pearson, detectable_share, exponent,
+    linear_rate, mean, sign_test,
 };
 use serde::Serialize;
 
 use crate::counted;
+use crate::pairs::{Tally, best_trial, paired};
 
 /// The power that a detectable effect is stated at.
-const POWER: f64 = 0.8;
+pub(super) const POWER: f64 = 0.8;
+
+/// With as many pairs of runs, all won or all lost, a problem speaks for itself.
+const TELLING: u64 = 3;
 
 /// What was measured for a claim.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +27,12 @@ pub enum ClaimValue {
     Estimated {
         /// With its interval.
         estimate: Estimate,
-        /// The effect that would have been found, where a difference is looked for.
-        detectable: Option<Detectable>,
+        /// What it was compared by, where a difference is looked for.
+        comparison: Option<Compared>,
     },
+    /// Runs that cannot decide the claim either way, and why: nothing but ties, or problems that say the opposite of
+    /// each other.
+    Undecided(String),
     /// Nothing, and why.
     Nothing(String),
 }
@@ -36,18 +41,28 @@ impl From<Estimate> for ClaimValue {
     fn from(estimate: Estimate) -> Self {
         Self::Estimated {
             estimate,
-            detectable: None,
+            comparison: None,
         }
     }
 }
 
-/// The smallest effect that a comparison of so many pairs finds, by
-/// [`detectable_share`].
+/// What a comparison of two methods counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compared {
+    /// Wins, ties and losses: of problems, or of pairs of runs.
+    pub tally: Tally,
+    /// The effect that would have been found.
+    pub detectable: Detectable,
+    /// The two-sided p-value of "either method wins a decided comparison with probability ½", exact.
+    pub p_value: f64,
+}
+
+/// The smallest effect that so many decided comparisons find, by [`detectable_share`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Detectable {
-    /// Runs of equal problem and seed that differ.
+    /// Comparisons that are decided.
     pub pairs: u64,
-    /// The probability of winning a pair; `None` where not even winning all would show it.
+    /// The probability of winning one; `None` where not even winning all would show it.
     pub probability: Option<f64>,
     /// The probability of finding it.
     pub power: f64,
@@ -113,7 +128,7 @@ impl ClaimValue {
         match self {
             Self::Exact(value) => format!("{value}, counted"),
             Self::Estimated { estimate, .. } => thousandths(estimate.value),
-            Self::Nothing(reason) => reason.clone(),
+            Self::Undecided(reason) | Self::Nothing(reason) => reason.clone(),
         }
     }
 
@@ -121,22 +136,34 @@ impl ClaimValue {
     pub fn interval_text(&self) -> String {
         let Self::Estimated {
             estimate: Estimate { interval, .. },
-            detectable,
+            comparison,
         } = self
         else {
             return String::new();
         };
-        let power = match detectable {
+        let power = match comparison {
             None => String::new(),
-            Some(Detectable {
-                pairs,
-                probability: Some(probability),
-                power,
-            }) => format!(
-                "; {pairs} pairs would show {probability:.2} with {:.0} % power",
-                100.0 * power
-            ),
-            Some(Detectable { pairs, .. }) => format!("; {pairs} pairs are too few to show any"),
+            Some(Compared {
+                tally, detectable, ..
+            }) => {
+                let Detectable {
+                    pairs,
+                    probability,
+                    power,
+                } = detectable;
+                let shown = match probability {
+                    Some(probability) => format!(
+                        "{pairs} decided would show {probability:.2} with {:.0} % power",
+                        100.0 * power
+                    ),
+                    None => format!("{pairs} decided are too few to show any"),
+                };
+                let shared = match tally.shared {
+                    0 => String::new(),
+                    shared => format!(", {shared} of the ties in the shared first phase"),
+                };
+                format!("; {tally} won, tied, lost{shared}; {shown}")
+            }
         };
         let [low, high] = [interval.low, interval.high].map(thousandths);
         format!("[{low}, {high}]{power}")
@@ -172,29 +199,34 @@ fn problems<'a>(
     results: &'a Results,
     within: &'a [String],
 ) -> impl Iterator<Item = &'a ProblemInfo> {
-    results.problems.iter().filter(|problem| {
-        let mut parts = problem.label.split('/');
-        within.is_empty() || parts.any(|part| within.iter().any(|wanted| wanted == part))
-    })
+    let labelled = |problem: &&ProblemInfo| is_within(&problem.label, within);
+    results.problems.iter().filter(labelled)
 }
 
-/// The least median evaluations to the target among a method's trials, by problem.
-fn best_costs(results: &Results, method: &str, within: &[String]) -> BTreeMap<String, f64> {
-    let mut best = BTreeMap::new();
-    for problem in problems(results, within) {
-        let Some(target) = problem.target else {
-            continue;
-        };
-        for optimizer in &results.optimizers {
-            let costs = counted::costs(results, &problem.label, &optimizer.label, target);
-            if optimizer.method() == method && !costs.is_empty() {
-                let cost = median(&costs);
-                let known = best.entry(problem.label.clone()).or_insert(f64::INFINITY);
-                *known = known.min(cost);
-            }
-        }
-    }
-    best
+/// Whether a problem's label has one of these parts; every label has where none is named.
+pub(super) fn is_within(label: &str, within: &[String]) -> bool {
+    let mut parts = label.split('/');
+    within.is_empty() || parts.any(|part| within.iter().any(|wanted| wanted == part))
+}
+
+/// The share of decided comparisons that are won.
+fn compared(tally: Tally, level: f64) -> stats::Result<ClaimValue> {
+    let decided = tally.decided();
+    let signs: Vec<f64> = (0..decided)
+        .map(|index| if index < tally.wins { 1.0 } else { -1.0 })
+        .collect();
+    Ok(ClaimValue::Estimated {
+        estimate: clopper_pearson(tally.wins, decided, level)?,
+        comparison: Some(Compared {
+            tally,
+            detectable: Detectable {
+                pairs: decided,
+                probability: detectable_share(decided, level, POWER)?,
+                power: POWER,
+            },
+            p_value: sign_test(&signs, Alternative::TwoSided)?.p_value,
+        }),
+    })
 }
 
 fn wins(
@@ -203,21 +235,30 @@ fn wins(
     within: &[String],
     level: f64,
 ) -> stats::Result<ClaimValue> {
-    let [mine, theirs] = [method, other].map(|method| best_costs(results, method, within));
-    let decided: Vec<bool> = mine
-        .iter()
-        .filter_map(|(problem, cost)| Some((*cost, *theirs.get(problem)?)))
-        .filter(|(mine, theirs)| mine.is_finite() || theirs.is_finite())
-        .map(|(mine, theirs)| mine < theirs)
-        .collect();
-    if decided.is_empty() {
+    let best = |method: &'_ str| {
+        let method = method.to_owned();
+        move |problem: &ProblemInfo| best_trial(results, problem, &method)
+    };
+    let pairs = paired(
+        results,
+        problems(results, within),
+        &best(method),
+        &best(other),
+    );
+    let tally = Tally::of(&pairs);
+    if pairs.is_empty() {
         return Ok(ClaimValue::Nothing(format!(
-            "neither {method} nor {other} reaches a target in `{}`",
+            "{method} and {other} have no problem in common in `{}`",
             results.suite
         )));
     }
-    let won = decided.iter().filter(|won| **won).count();
-    Ok(wilson(won as u64, decided.len() as u64, level)?.into())
+    if tally.decided() == 0 {
+        return Ok(ClaimValue::Undecided(format!(
+            "all {} problems are ties, {} of them in the shared first phase",
+            tally.ties, tally.shared
+        )));
+    }
+    compared(tally, level)
 }
 
 fn lower_loss(
@@ -226,31 +267,41 @@ fn lower_loss(
     within: &[String],
     level: f64,
 ) -> stats::Result<ClaimValue> {
-    let (mut won, mut lost) = (0, 0);
+    let mut all = Tally::default();
+    let mut by_problem: Vec<(&str, Tally)> = Vec::new();
     for problem in problems(results, within) {
         let [mine, theirs] =
             labels.map(|label| counted::losses_by_seed(results, &problem.label, label));
+        let mut tally = Tally::default();
         for (seed, loss) in mine {
             let Some(&other) = theirs.get(&seed) else {
                 continue;
             };
-            won += u64::from(loss < other);
-            lost += u64::from(loss > other);
+            tally.wins += u64::from(loss < other);
+            tally.losses += u64::from(loss > other);
+            tally.ties += u64::from(loss == other);
         }
+        all.wins += tally.wins;
+        all.losses += tally.losses;
+        all.ties += tally.ties;
+        by_problem.push((&problem.label, tally));
     }
-    let pairs = won + lost;
-    if pairs == 0 {
-        return Ok(ClaimValue::Nothing(format!(
+    if all.decided() == 0 {
+        return Ok(ClaimValue::Undecided(format!(
             "no pair of runs of {} and {} in `{}` differs",
             labels[0], labels[1], results.suite
         )));
     }
-    Ok(ClaimValue::Estimated {
-        estimate: wilson(won, pairs, level)?,
-        detectable: Some(Detectable {
-            pairs,
-            probability: detectable_share(pairs, level, POWER)?,
-            power: POWER,
-        }),
-    })
+    let told = |tally: &Tally| tally.decided() >= TELLING;
+    let any = |whole: &dyn Fn(&Tally) -> bool| by_problem.iter().any(|(_, t)| told(t) && whole(t));
+    if any(&|tally| tally.losses == 0) && any(&|tally| tally.wins == 0) {
+        let parts = by_problem
+            .iter()
+            .map(|(label, tally)| format!("{label} {} of {}", tally.wins, tally.decided()));
+        return Ok(ClaimValue::Undecided(format!(
+            "it depends on the problem: won on {}",
+            parts.collect::<Vec<_>>().join(", ")
+        )));
+    }
+    compared(all, level)
 }

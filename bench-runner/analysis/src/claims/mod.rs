@@ -8,6 +8,6 @@ mod record;
 
 pub use claim::{Claim, Source, Verdict};
 pub use file::Claims;
-pub use judgement::Judgement;
-pub use measured::{ClaimValue, Detectable};
+pub use judgement::{Judgement, judge_together};
+pub use measured::{ClaimValue, Compared, Detectable};
 pub use record::updated;

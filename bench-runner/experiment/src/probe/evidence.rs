@@ -106,8 +106,9 @@ pub enum Evidence {
         /// Its label.
         optimizer: String,
     },
-    /// The share of a suite's problems, solved by either, on which the best trial of one method reaches the
-    /// target in fewer evaluations than the best trial of another, medians over seeds.
+    /// The share of a suite's problems that are no tie, on which the best trial of one method is cheaper than the
+    /// best trial of another: by the median, over seeds and ten targets, of the ratio of their evaluations. Within
+    /// ±10 % is a tie.
     Wins {
         /// The built-in suite.
         suite: String,
@@ -174,16 +175,15 @@ pub enum Observed {
 }
 
 impl Evidence {
-    /// Whether it is an estimate, with an interval, rather than a count.
-    pub fn is_estimate(&self) -> bool {
+    /// Whether it is held against a bound or a rate, with which runs can be consistent and no more.
+    pub fn is_bound(&self) -> bool {
         matches!(
             self,
             Self::LogLinearity { .. }
                 | Self::EvaluationsExponent { .. }
                 | Self::GradientExponent { .. }
                 | Self::ConditionExponent { .. }
-                | Self::EvaluationsPerBatch { .. }
-        ) || self.suite().is_some()
+        )
     }
 
     /// The built-in suite whose results it rests on.

@@ -104,7 +104,7 @@ impl Training<'_> {
             None => false,
         };
         if !resumed {
-            self.state.next_point = self.interval();
+            self.state.next_point = self.next_point(0);
             self.measure()?;
         }
         let mut kept = Instant::now();
@@ -216,8 +216,7 @@ impl Training<'_> {
         let known =
             !self.problem.reports_epochs() || self.state.steps.is_multiple_of(steps_per_epoch);
         if passed >= self.state.next_point && known && self.spent().is_none() {
-            let interval = self.interval();
-            self.state.next_point = (passed / interval + 1) * interval;
+            self.state.next_point = self.next_point(passed);
             let point = self.measure()?;
             if !point.loss.is_finite() {
                 return Ok(Some(diverged(step, point.loss)));
@@ -232,12 +231,19 @@ impl Training<'_> {
         Some(epochs.saturating_mul(self.problem.steps_per_epoch()))
     }
 
-    /// Evaluations, or steps, between points: they are spread over the limit that is sure to be met,
-    /// the epochs if there are any.
-    fn interval(&self) -> u64 {
-        self.step_limit()
+    /// The evaluations, or steps, at which the point after `passed` is due: points are spread over the limit that is
+    /// sure to be met, the epochs if there are any. Without epochs there are further ones, so that costs are known to
+    /// the resolution asked for.
+    fn next_point(&self, passed: u64) -> u64 {
+        let limit = self.step_limit();
+        let interval = limit
             .unwrap_or(self.entry.budget)
-            .div_ceil(self.entry.points)
+            .div_ceil(self.entry.points);
+        let even = (passed / interval + 1) * interval;
+        match limit {
+            Some(_) => even,
+            None => even.min(passed + ((passed as f64 * self.entry.resolution) as u64).max(1)),
+        }
     }
 
     /// Why no further step is made, if none is.

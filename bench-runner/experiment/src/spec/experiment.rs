@@ -51,8 +51,11 @@ pub struct ProblemEntry {
     pub seconds: Option<f64>,
     /// The loss that counts as solved.
     pub target: Option<f64>,
-    /// Measured points per run.
+    /// Measured points per run, evenly over it.
     pub points: u64,
+    /// Further points, so that no cost between two points grows by more than this share: the cost of a hit is known
+    /// to it. Runs that are limited by epochs have none.
+    pub resolution: f64,
     /// The problem.
     #[serde(flatten)]
     pub config: ProblemConfig,

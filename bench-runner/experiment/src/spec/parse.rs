@@ -95,6 +95,16 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
             ..at_budget
         });
     }
+    let at_resolution = table.error_at("resolution", "");
+    let resolution = table.optional("resolution")?.unwrap_or(RESOLUTION);
+    if !(LEAST_RESOLUTION..=1.0).contains(&resolution) {
+        return Err(SpecError {
+            message: format!(
+                "`resolution` = {resolution}: a number from {LEAST_RESOLUTION} to 1 is needed"
+            ),
+            ..at_resolution
+        });
+    }
     let epochs = positive(table, "epochs")?;
     let at_seconds = table.error_at("seconds", "");
     let seconds: Option<f64> = table.optional("seconds")?;
@@ -124,6 +134,7 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         seconds,
         target,
         points,
+        resolution,
         config,
     })
 }
@@ -274,6 +285,10 @@ pub(super) fn check_text(label: &str) -> Result<(), String> {
 
 /// The most that a count of evaluations, epochs or points may be; its products fit into 64 bits.
 const LARGEST_COUNT: u64 = 1_000_000_000_000;
+/// The share that a cost may grow by between two measured points.
+const RESOLUTION: f64 = 0.05;
+/// As fine as a resolution may be: each tenfold cost then has 2,300 points.
+const LEAST_RESOLUTION: f64 = 0.001;
 /// Measured points of a run, at most.
 const MOST_POINTS: u64 = 100_000;
 

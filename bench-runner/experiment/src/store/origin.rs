@@ -28,6 +28,7 @@ struct Settings {
     epochs: Option<u64>,
     seconds: Option<f64>,
     points: u64,
+    resolution: f64,
     /// The optimizer's label, where the order of batches depends on it.
     optimizer: Option<String>,
 }
@@ -85,6 +86,7 @@ impl Origin {
                 epochs: problem.epochs,
                 seconds: problem.seconds,
                 points: problem.points,
+                resolution: problem.resolution,
                 optimizer: problem
                     .config
                     .depends_on_optimizer()
@@ -123,6 +125,7 @@ impl Origin {
             seconds: settings.seconds,
             target: None,
             points: settings.points,
+            resolution: settings.resolution,
             config: settings.config,
         };
         let config: OptimizerConfig = serde_json::from_str(&self.optimizer)?;

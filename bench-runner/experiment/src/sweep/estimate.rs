@@ -147,7 +147,7 @@ impl Estimate {
     pub fn demand(&self, cell: &Cell<'_>) -> Demand {
         self.cost(cell).map_or(Demand::default(), |cost| Demand {
             seconds: self.evaluations_of(cell) as f64 * cost.evaluation
-                + (cell.problem.points + 1) as f64 * cost.measurement,
+                + measurements(cell.problem) * cost.measurement,
             bytes: match cost.bytes {
                 0 => 0,
                 bytes => bytes + cell.optimizer.config.vectors() * cost.vector,
@@ -160,3 +160,18 @@ impl Estimate {
         self.problems.iter().map(|cost| cost.dimension).collect()
     }
 }
+/// How often a run on a problem is measured, about: at the start and the end, evenly in between, and from one point to
+/// the next of its resolution.
+fn measurements(problem: &ProblemEntry) -> f64 {
+    let even = problem.points as f64;
+    let finer = match problem.epochs {
+        Some(_) => 0.0,
+        None => {
+            let single = problem.resolution.recip();
+            let budget = problem.budget as f64;
+            single.min(budget) + (budget / single).max(1.0).ln() / problem.resolution.ln_1p()
+        }
+    };
+    1.0 + even + finer
+}
+

@@ -1,0 +1,198 @@
+//! Two methods on the same problems and seeds: who was faster, where, and by how much. A difference within the
+//! equivalence zone is a tie.
+
+use std::fmt;
+
+use bench_experiment::run::RunRecord;
+use bench_experiment::store::{ProblemInfo, Results};
+use bench_stats::median;
+use optim::Phase;
+
+use crate::counted;
+use crate::ladder::ladder;
+
+/// Costs whose ratio is within this factor are equal for all practical purposes: ±10 %.
+pub const EQUIVALENCE: f64 = 1.1;
+
+/// What a comparison came to, for the first of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It was cheaper by more than the equivalence zone.
+    Win,
+    /// Within the zone.
+    Tie,
+    /// It was dearer by more than the zone.
+    Loss,
+}
+
+impl Standing {
+    /// The standing that a ratio of costs, one's own over the other's, comes to.
+    pub fn of(ratio: f64) -> Self {
+        if ratio * EQUIVALENCE <= 1.0 {
+            Self::Win
+        } else if ratio >= EQUIVALENCE {
+            Self::Loss
+        } else {
+            Self::Tie
+        }
+    }
+}
+
+/// Two methods on one problem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paired {
+    /// The problem's label.
+    pub problem: String,
+    /// log of the ratio of costs, the first method's over the other's: the median over seeds and targets. −∞ where
+    /// only the first method reached most of them, +∞ where only the other did.
+    pub log_ratio: f64,
+    /// What that comes to.
+    pub standing: Standing,
+    /// Whether every target was reached at the same cost by both, in the first-order phase of both: up to there they
+    /// are one method.
+    pub shared_phase: bool,
+}
+
+/// The wins, ties and losses of one method against another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Problems won.
+    pub wins: u64,
+    /// Problems tied, those in the shared phase included.
+    pub ties: u64,
+    /// Ties because both were in the same first phase.
+    pub shared: u64,
+    /// Problems lost.
+    pub losses: u64,
+}
+
+impl Tally {
+    /// Counts the standings.
+    pub fn of(pairs: &[Paired]) -> Self {
+        let count = |standing: Standing| {
+            pairs
+                .iter()
+                .filter(|pair| pair.standing == standing)
+                .count() as u64
+        };
+        Self {
+            wins: count(Standing::Win),
+            ties: count(Standing::Tie),
+            shared: pairs.iter().filter(|pair| pair.shared_phase).count() as u64,
+            losses: count(Standing::Loss),
+        }
+    }
+
+    /// Problems that are no tie.
+    pub fn decided(&self) -> u64 {
+        self.wins + self.losses
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {} / {}", self.wins, self.ties, self.losses)
+    }
+}
+
+/// Compares two optimizers, by label, on each of these problems on which both ran, with the same seeds, over the
+/// problem's [`ladder`]. Targets that neither reached are left out; where that leaves nothing, so is the problem.
+pub fn paired<'a>(
+    results: &'a Results,
+    problems: impl IntoIterator<Item = &'a ProblemInfo>,
+    method: &dyn Fn(&ProblemInfo) -> Option<String>,
+    other: &dyn Fn(&ProblemInfo) -> Option<String>,
+) -> Vec<Paired> {
+    problems
+        .into_iter()
+        .filter_map(|problem| {
+            let targets = ladder(results, &problem.label)?;
+            pair(
+                results,
+                problem,
+                [&method(problem)?, &other(problem)?],
+                &targets,
+            )
+        })
+        .collect()
+}
+
+fn pair(
+    results: &Results,
+    problem: &ProblemInfo,
+    labels: [&str; 2],
+    targets: &[f64],
+) -> Option<Paired> {
+    let mut log_ratios = Vec::new();
+    let mut shared_phase = true;
+    for mine in counted::runs(results, &problem.label, labels[0]) {
+        let same_seed = |run: &&RunRecord| run.cell.seed == mine.cell.seed;
+        let Some(theirs) = counted::runs(results, &problem.label, labels[1]).find(same_seed) else {
+            continue;
+        };
+        for &target in targets {
+            let hits = [mine.first_at(target), theirs.first_at(target)];
+            let costs = [mine.cost_to(target), theirs.cost_to(target)];
+            if hits.iter().all(Option::is_none) {
+                continue;
+            }
+            // A target met at the start costs nothing, and is no ground for a ratio.
+            let [own, others] = costs.map(|cost| cost.max(1.0));
+            log_ratios.push(if own == others {
+                0.0
+            } else {
+                (own / others).ln()
+            });
+            let in_first_phase = hits
+                .iter()
+                .all(|hit| hit.is_some_and(|point| point.phase == Phase::FirstOrder));
+            shared_phase &= own == others && in_first_phase;
+        }
+    }
+    if log_ratios.is_empty() {
+        return None;
+    }
+    let log_ratio = median(&log_ratios);
+    Some(Paired {
+        problem: problem.label.clone(),
+        log_ratio,
+        standing: Standing::of(log_ratio.exp()),
+        shared_phase,
+    })
+}
+
+/// The trial of a method (see [`OptimizerInfo::method`](bench_experiment::store::OptimizerInfo::method)) with the
+/// lowest median cost on a problem, over seeds and targets; `None` without runs.
+pub fn best_trial(results: &Results, problem: &ProblemInfo, method: &str) -> Option<String> {
+    let targets = ladder(results, &problem.label)?;
+    let mut best: Option<(f64, f64, &str)> = None;
+    for optimizer in results.optimizers.iter().filter(|o| o.method() == method) {
+        let costs: Vec<f64> =
+            crate::ladder::costs(results, &problem.label, &optimizer.label, &targets)
+                .into_iter()
+                .flat_map(|(_, costs)| costs)
+                .collect();
+        if costs.is_empty() {
+            continue;
+        }
+        // Where half of the targets are missed, the share that is reached decides.
+        let missed = costs.iter().filter(|cost| cost.is_infinite()).count() as f64;
+        let cost = median(&costs);
+        if best.is_none_or(|(least, fewest, _)| (cost, missed) < (least, fewest)) {
+            best = Some((cost, missed, &optimizer.label));
+        }
+    }
+    best.map(|(_, _, label)| label.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_is_ten_percent_either_way() {
+        let standings = [0.0, 0.9, 0.92, 1.0, 1.09, 1.1, f64::INFINITY].map(Standing::of);
+        use Standing::{Loss, Tie, Win};
+        assert_eq!(standings, [Win, Win, Tie, Tie, Tie, Loss, Loss]);
+    }
+}
