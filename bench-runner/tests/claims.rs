@@ -344,7 +344,10 @@ fn an_evaluation_too_many_per_batch_turns_the_gate_red() {
 #[test]
 fn pairs_spoiled_by_noise_break_linear_convergence() {
     let mut gate = claim("lbfgs-linear-rate");
-    for (spoilt, expected) in [(0.0, Verdict::ConsistentWith), (0.5, Verdict::NotReproduced)] {
+    for (spoilt, expected) in [
+        (0.0, Verdict::ConsistentWith),
+        (0.5, Verdict::NotReproduced),
+    ] {
         gate.evidence = Evidence::LogLinearity {
             conditions: vec![10.0, 100.0],
             noise: spoilt,

@@ -58,6 +58,19 @@ pub enum Error {
         reason: String,
     },
 
+    /// A generated passage of a document cannot be made.
+    #[error("line {line}: {reason}")]
+    Passage {
+        /// Where it begins.
+        line: usize,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
+    /// Results cannot be read.
+    #[error(transparent)]
+    Results(#[from] bench_experiment::Error),
+
     /// No figure has this id.
     #[error("unknown figure `{name}`{}", suggestion(.known, .name))]
     UnknownFigure {

@@ -29,6 +29,9 @@ impl Report<'_> {
             .map(|problem| problem_charts(results, problem))
             .collect();
         let mut overall: Vec<Chart> = self.extra.to_vec();
+        if results.problems.len() > 1 {
+            overall.extend(figure::run_time_distribution(results));
+        }
         overall.extend(figure::performance_profile(results));
         let page = html::page(self, &rows, &charts, &overall)?;
         let mut files: Vec<(PathBuf, Vec<u8>)> = [

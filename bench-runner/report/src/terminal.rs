@@ -21,14 +21,7 @@ pub fn terminal_table(results: &Results, width: usize) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        for line in wrapped(
-            &format!("{}. {}", problem.title, summary::goal(problem)),
-            width,
-        ) {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        text.push_str(&table(results, problem, &rows).plain(width));
+        text += &problem_lines(results, problem, &rows, width);
     }
     for caveat in &results.caveats {
         for line in wrapped(&format!("Note: {caveat}"), width) {
@@ -37,6 +30,17 @@ pub fn terminal_table(results: &Results, width: usize) -> String {
         }
     }
     text
+}
+
+/// The part of [`terminal_table`] on one problem.
+pub(super) fn problem_text(results: &Results, problem: &ProblemInfo, width: usize) -> String {
+    problem_lines(results, problem, &summarize(results), width)
+}
+
+fn problem_lines(results: &Results, problem: &ProblemInfo, rows: &[Row], width: usize) -> String {
+    let goal = format!("{}. {}", problem.title, summary::goal(problem));
+    let lines = wrapped(&goal, width).into_iter().map(|line| line + "\n");
+    lines.collect::<String>() + &table(results, problem, rows).plain(width)
 }
 
 fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {

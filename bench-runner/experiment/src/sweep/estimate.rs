@@ -174,4 +174,3 @@ fn measurements(problem: &ProblemEntry) -> f64 {
     };
     1.0 + even + finer
 }
-
