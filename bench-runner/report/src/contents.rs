@@ -16,6 +16,15 @@ pub struct Finding {
     pub evidence: String,
 }
 
+/// How to read the table of all problems.
+pub(crate) const OVERALL_READING: &str = "The problem is the unit. Digits gained: how many powers of ten of the gap \
+    between the first loss and the lowest that any method found were closed at the end, from 0 to 8, the interquartile \
+    mean over problems and seeds. Won, tied and lost: problems, by the median ratio of evaluations over seeds and ten \
+    targets, a ratio within ±10 % being a tie. The ratio of final losses is a geometric mean over problems; p is that \
+    of the sign-flip test over problems, Holm-corrected. Brackets hold 95 % intervals, from a bootstrap over problems \
+    and seeds, and for the probability over seeds. Ranks compare median final losses; 1 is best, equal losses \
+    share the mean of their ranks.";
+
 /// A report to be made: `index.html`, `summary.md`, `summary.tex`, `summary.csv` (one line per problem
 /// and optimizer), `runs.csv` (one line per run), and all charts under `figures/`.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +59,6 @@ pub(super) const READING: &str = "Numbers are medians over seeds; brackets hold 
 for the median from order statistics, at 95 % or at the highest level that the number of seeds \
 allows (50 % at 2, 75 % at 3, 94 % at 5 seeds). Runs that diverged or failed count as worse than \
 every other; interrupted runs do not count. A target that was not reached costs ∞. The lowest loss is the \
-best that was measured on the way to the final one. Of the runs that reached the target, `by phase` counts \
-those that did so in their first-order + in their second-order phase, and `held` those that were still there \
+best that was measured on the way to the final one. Of the runs that reached the target, “by phase” counts \
+those that did so in their first-order + in their second-order phase, and “held” those that were still there \
 at the end.";

@@ -7,7 +7,7 @@ use bench_analysis::{Quantity, counted};
 use bench_experiment::store::{ProblemInfo, Results};
 use rayon::prelude::*;
 
-use crate::contents::{READING, Report};
+use crate::contents::{OVERALL_READING, READING, Report};
 use crate::error::Result;
 use crate::figure::{self, Chart, Format};
 use crate::files::write_files;
@@ -147,6 +147,12 @@ fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
     }
     text.push_str(READING);
     text.push('\n');
+    if results.problems.len() > 1 {
+        let overview = summary::overview(results, rows).markdown();
+        text.push_str(&format!(
+            "\n## All problems\n\n{overview}\n{OVERALL_READING}\n"
+        ));
+    }
     for problem in &results.problems {
         text.push_str(&format!(
             "\n## {}\n\nLoss: {}. {} parameters. {}\n\n{}",

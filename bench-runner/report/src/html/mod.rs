@@ -9,7 +9,7 @@ use bench_experiment::store::{Manifest, ProblemInfo, Results};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::contents::{Finding, READING, Report};
+use crate::contents::{Finding, OVERALL_READING, READING, Report};
 use crate::error::Result;
 use crate::figure::Chart;
 use crate::name::of_problem;
@@ -29,6 +29,7 @@ struct Page<'a> {
     manifest: &'a Manifest,
     findings: &'a [Finding],
     reading: &'static str,
+    overall_reading: &'static str,
     formats: Vec<&'static str>,
     criteria: Vec<String>,
     arms: Vec<&'a str>,
@@ -115,6 +116,7 @@ pub(super) fn page(
         manifest,
         findings,
         reading: READING,
+        overall_reading: OVERALL_READING,
         formats: formats.iter().map(|format| format.extension()).collect(),
         criteria: data::criteria(results),
         arms: data::arms(results),
