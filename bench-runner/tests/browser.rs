@@ -27,7 +27,9 @@ fn the_page_reacts_to_its_reader() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let (results, manifest) = (synthetic::results(5), synthetic::manifest(5));
+    let (mut results, manifest) = (synthetic::results(5), synthetic::manifest(5));
+    // Rounded it would be another one.
+    results.problems[0].target = Some(2.345e-6);
     Report::new(&results, &manifest)
         .write(folder.path())
         .unwrap();

@@ -132,6 +132,18 @@ impl Objective for Uncounted<'_, '_> {
             _ => Ok(self.last.insert(self.oracle.loss_and_gradient()?).clone()),
         }
     }
+
+    fn trial(&mut self) -> optim::Result<(f64, Gradient)> {
+        *self.evaluations += 1;
+        match self.last {
+            Some(last) if self.evaluations.is_multiple_of(10) => Ok(last.clone()),
+            _ => Ok(self.last.insert(self.oracle.trial()?).clone()),
+        }
+    }
+
+    fn end_trials(&mut self, accepted: Option<usize>) -> optim::Result<()> {
+        self.oracle.end_trials(accepted)
+    }
 }
 
 impl Optimizer for Defective {
@@ -668,6 +680,23 @@ fn claims_files_that_cannot_be_judged_are_refused() {
         (
             "{ kind = \"wins\", suite = \"noize\", method = \"fuse-pv\", other = \"adam\" }",
             "noise",
+        ),
+        (
+            "{ kind = \"log-linearity\", conditions = [10.0, nan] }",
+            "condition",
+        ),
+        (
+            "{ kind = \"log-linearity\", conditions = [10.0], noise = -1.0 }",
+            "noise",
+        ),
+        (
+            "{ kind = \"evaluations-exponent\", optimizer = { kind = \"adam\" }, noise = 0.0, first_target = 0.0 }",
+            "`first_target` = 0",
+        ),
+        (
+            "{ kind = \"condition-exponent\", optimizer = { kind = \"lbfgs\" }, dimension = 1000000000000, \
+             conditions = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0], target = 1e-6 }",
+            "`dimension` = 1000000000000",
         ),
     ] {
         let error = Claims::parse(&text(evidence), Path::new("mine.toml")).unwrap_err();

@@ -98,7 +98,7 @@ fn format_size_and_id_choose_what_is_made() {
     let output = bench_runner(path, &arguments);
     assert_eq!(
         text(&output.stdout),
-        "out/index.html\nout/performance-profile.svg\n",
+        "out/selection.html\nout/performance-profile.svg\n",
         "{}",
         text(&output.stderr)
     );

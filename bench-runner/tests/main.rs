@@ -10,12 +10,17 @@ mod synthetic;
 /// Calls of the program, and what they leave.
 mod program;
 
+/// Mutations of files, those that data are tried with.
+#[path = "../data/tests/support/mutate.rs"]
+mod mutate;
+
 mod architecture;
 mod browser;
 mod claims;
 mod cli;
 mod device;
 mod figures;
+mod mutation;
 mod plan;
 mod report;
 mod robustness;

@@ -13,6 +13,7 @@ use bench_report::figure::{
     self, AxisScale, Chart, Curve, Effect, Format, Grid, Panel, Point, Series,
 };
 use bench_report::{Finding, Report, terminal_table};
+use optim::Phase;
 
 /// Every file below `folder` with its bytes.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -131,6 +132,165 @@ fn the_page_needs_no_network_and_escapes_its_input() {
         page.matches("</script>").count(),
         results.problems.len() + 3
     );
+}
+
+/// A curve that measures these losses, in the second-order phase from a place on.
+fn measured(optimizer: &str, seed: u64, losses: &[f64], second_from: usize) -> RunRecord {
+    let mut run = synthetic::run("rosenbrock-20d", optimizer, seed, losses.len() as u64 - 1);
+    for (index, (point, &loss)) in run.curve.iter_mut().zip(losses).enumerate() {
+        point.loss = loss;
+        point.gradient_evaluations = 10 * index as u64;
+        point.phase = match index >= second_from {
+            true => Phase::SecondOrder,
+            false => Phase::FirstOrder,
+        };
+    }
+    run
+}
+
+#[test]
+fn reports_say_when_targets_were_reached_in_which_phase_and_whether_they_held() {
+    let mut results = synthetic::results(1);
+    results.problems.truncate(1);
+    results.problems[0].target = Some(0.5);
+    results
+        .optimizers
+        .retain(|own| own.label == "fuse-pv/epoch");
+    let label = "fuse-pv/epoch";
+    results.records = vec![
+        // Reached before the switch, and lost after it.
+        measured(label, 0, &[4.0, 0.25, 3.0, 2.0], 2),
+        // Reached after the switch, and held.
+        measured(label, 1, &[4.0, 3.0, 0.5, 0.125], 2),
+        // Reached before the switch, lost, and reached again.
+        measured(label, 2, &[4.0, 0.25, 3.0, 0.25], 2),
+        // Never reached.
+        measured(label, 3, &[4.0, 3.0, 2.0, 1.0], 2),
+    ];
+    let rows = bench_analysis::summary::summarize(&results);
+    let row = &rows[0];
+    assert_eq!((row.runs, row.reached, row.held), (4, 3, 2));
+    assert_eq!(row.reached_by_phase, [2, 1]);
+    // Final losses 0.125, 0.25, 1, 2; lowest ones 0.125, 0.25, 0.25, 1; costs 10, 10, 20, ∞.
+    assert_eq!(row.loss.unwrap().median, 0.625);
+    assert_eq!(row.lowest_loss.unwrap().median, 0.25);
+    assert_eq!(row.to_target.unwrap().median, 15.0);
+
+    let files = Report::new(&results, &synthetic::manifest(4))
+        .files()
+        .unwrap();
+    let text = |name: &str| {
+        let mut files = files.iter();
+        let (_, bytes) = files.find(|(path, _)| path == Path::new(name)).unwrap();
+        String::from_utf8(bytes.clone()).unwrap()
+    };
+    let columns = |text: &str, names: [&str; 4]| -> Vec<Vec<String>> {
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        let at = names.map(|name| rows[0].iter().position(|own| *own == name).unwrap());
+        let cells = |row: &Vec<&str>| at.iter().map(|&at| row[at].to_owned()).collect();
+        rows[1..].iter().map(cells).collect()
+    };
+    let own = [
+        "lowest_loss",
+        "evaluations_to_target",
+        "phase_at_target",
+        "held_target",
+    ];
+    assert_eq!(
+        columns(&text("runs.csv"), own),
+        [
+            ["0.25", "10", "first-order", "false"],
+            ["0.125", "20", "second-order", "true"],
+            ["0.25", "10", "first-order", "true"],
+            ["1", "", "", "false"],
+        ]
+    );
+    let summed = [
+        "reached_target",
+        "reached_first_order",
+        "reached_second_order",
+        "held_target",
+    ];
+    assert_eq!(
+        columns(&text("summary.csv"), summed),
+        [["3", "2", "1", "2"]]
+    );
+    let page = text("index.html").replace("&#x2f;", "/");
+    for page in [text("summary.md"), text("summary.tex"), page] {
+        for part in ["by phase", "held", "lowest loss", "2 + 1", "3/4", "2/4"] {
+            assert!(page.contains(part), "{part} is missing");
+        }
+    }
+    let terminal = terminal_table(&results, 100);
+    for part in ["reached", "held", "3/4", "2/4"] {
+        assert!(terminal.contains(part), "{part} is missing: {terminal}");
+    }
+}
+
+#[test]
+fn figures_state_targets_in_full_and_ends_as_the_tables_do() {
+    let mut results = synthetic::results(3);
+    results.problems[0].target = Some(2.7);
+    results.problems[1].target = Some(0.012345);
+    let charts = |index: usize| {
+        let problem = &results.problems[index];
+        let axis = Quantity::GradientEvaluations;
+        let chart = figure::convergence(&results, problem, axis, Quantity::Loss);
+        let steps = figure::evaluations_to_target(&results, problem).unwrap();
+        (chart, steps)
+    };
+    for (index, text) in [(0, "2.70"), (1, "0.012345")] {
+        let (chart, steps) = charts(index);
+        assert_eq!(curves(&chart).references[0].label, format!("target {text}"));
+        assert!(chart.svg().unwrap().contains(&format!("target {text}")));
+        assert!(
+            format!("{} {}", steps.title, steps.caption).contains(text),
+            "{steps:?}"
+        );
+    }
+    // SGD diverges on the quadratic: two of three runs, so that its median is ∞ everywhere.
+    let (chart, _) = charts(1);
+    let rows = bench_analysis::summary::summarize(&results);
+    let row = rows
+        .iter()
+        .find(|row| row.problem == "quadratic-k1e4" && row.optimizer == "sgd");
+    assert_eq!(row.unwrap().loss.unwrap().median, f64::INFINITY);
+    assert!(chart.alt.contains("sgd ∞"), "{}", chart.alt);
+    // The diamonds of the switches lie on the lines, straight between two points of the log axis.
+    let (chart, _) = charts(0);
+    let mut marks = 0;
+    for series in &curves(&chart).series {
+        for mark in &series.marks {
+            let after = series
+                .points
+                .iter()
+                .position(|point| point.x >= mark.x)
+                .unwrap();
+            let (a, b) = (series.points[after.max(1) - 1], series.points[after.max(1)]);
+            let share = (mark.x - a.x) / (b.x - a.x);
+            let height = a.y.powf(1.0 - share) * b.y.powf(share);
+            assert!(
+                (mark.y / height - 1.0).abs() < 1e-9,
+                "{}: {mark:?}",
+                series.label
+            );
+            marks += 1;
+        }
+    }
+    assert_eq!(marks, 3);
+}
+
+#[test]
+fn the_names_of_files_are_known_before_they_are_made() {
+    let (results, manifest) = (synthetic::results(2), synthetic::manifest(2));
+    let report = Report::new(&results, &manifest);
+    let made: Vec<PathBuf> = report
+        .files()
+        .unwrap()
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(report.names(), made);
 }
 
 #[test]

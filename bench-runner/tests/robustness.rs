@@ -1,8 +1,8 @@
 //! Strange input and strange places: nothing is lost, nothing is silently wrong, nothing panics.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use bench_experiment::run::Outcome;
 use bench_experiment::store::{Results, read, write};
@@ -95,11 +95,80 @@ fn a_report_is_replaced_by_a_less_complete_one_on_request_only() {
         assert_eq!(failed, run.cell.problem == "mlp", "{run:?}");
     }
     // A whole report replaces it, whatever it is of; and so does a request.
+    let note = out.join("partial/note.txt");
+    std::fs::write(&note, "mine").unwrap();
     assert_eq!(ablation(EXPERIMENT, &["--seeds", "1"]).0, Some(0));
     assert_eq!(complete_runs(&out), 2);
+    // Of the partial report nothing is left, of other files everything.
+    let left: Vec<_> = std::fs::read_dir(out.join("partial")).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    std::fs::remove_file(&note).unwrap();
     assert_eq!(ablation(EXPERIMENT, &[]).0, Some(0));
+    assert_eq!(ablation(&misfit, &[]).0, Some(1));
+    assert!(out.join("partial/results.parquet").exists());
+    assert_eq!(ablation(EXPERIMENT, &[]).0, Some(0));
+    assert!(!out.join("partial").exists());
     assert_eq!(ablation(&misfit, &["--replace"]).0, Some(1));
     assert_eq!(complete_runs(&out), 2);
+}
+
+/// All files of a folder and those below it, without those of writers that were killed.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_none_or(|extension| extension != "tmp") {
+            let bytes = std::fs::read(&path).unwrap();
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_report_that_is_killed_while_it_is_written_leaves_whole_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let fill = |seeds: u64| {
+        let out = path.join("out");
+        std::fs::create_dir_all(&out).unwrap();
+        write(&out.join("results.parquet"), &synthetic::results(seeds)).unwrap();
+        synthetic::manifest(seeds)
+            .write(&out.join("manifest.json"))
+            .unwrap();
+    };
+    let report = || program::bench_runner(path, &["report", "out"]);
+    let made = |seeds: u64| {
+        fill(seeds);
+        let started = std::time::Instant::now();
+        assert_eq!(call(&mut report()).0, Some(0));
+        (files(&path.join("out")), started.elapsed())
+    };
+    // Every file is that of the report before or of the one being written, at every moment.
+    let (before, _) = made(2);
+    let (after, whole) = made(3);
+    assert_eq!(before.len(), after.len());
+    assert_eq!(made(2).0, before);
+    fill(3);
+    const KILLS: u32 = 12;
+    let mut mixed = 0;
+    for kill in 1..=KILLS {
+        let mut writer = report().stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole * kill / KILLS);
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let found = files(&path.join("out"));
+        assert_eq!(found.len(), after.len(), "kill {kill}");
+        for (path, bytes) in &found {
+            let known = [&before[path], &after[path]];
+            assert!(known.contains(&bytes), "kill {kill}: {}", path.display());
+        }
+        mixed += u32::from(found != after);
+    }
+    eprintln!("{KILLS} kills, {mixed} before the report's end");
+    assert_eq!(made(3).0, after);
 }
 
 #[test]
@@ -119,6 +188,14 @@ fn figures_that_draw_nothing_leave_what_is_there() {
     };
     assert_eq!(figures(None, &results), Some(0));
     let page = std::fs::read(path.join("figures/index.html")).unwrap();
+    // One figure by name does not take the place of all.
+    assert_eq!(figures(Some("performance-profile"), &results), Some(0));
+    let named = std::fs::read_to_string(path.join("figures/selection.html")).unwrap();
+    assert_eq!(named.matches("<h2 id=\"figure-").count(), 1);
+    assert_eq!(
+        std::fs::read(path.join("figures/index.html")).unwrap(),
+        page
+    );
     for problem in &mut results.problems {
         problem.target = None;
     }

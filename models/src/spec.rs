@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::dense::{LinearClassifierConfig, LogisticConfig, MlpConfig};
 use crate::language::GptConfig;
 use crate::vision::{DenseNetConfig, LeNetConfig, ResNetConfig, ResNetVariant};
-use crate::{Model, Result, Scope, Summary};
+use crate::{Error, Model, Result, Scope, Summary};
 
 /// The description of a model: its `kind`, and the settings of that kind, each with a default.
 /// Unknown settings are refused.
@@ -45,12 +45,50 @@ pub enum ModelSpec {
     Gpt(GptConfig),
 }
 
+/// Parameters of a model, at most: what 80 GB hold in f64.
+const MOST_PARAMETERS: f64 = 1e10;
+
 impl ModelSpec {
+    /// The number of the model's parameters, from its settings alone: nothing is built. In f64, as the
+    /// product of sizes may be beyond any integer; exact up to 2⁵³.
+    ///
+    /// # Errors
+    /// When there is no such model.
+    pub fn parameter_count(&self) -> Result<f64> {
+        Ok(match self {
+            Self::Linear(config) => config.parameter_count(),
+            Self::Logistic(config) => config.parameter_count(),
+            Self::Mlp(config) => config.parameter_count(),
+            Self::LeNet(config) => config.parameter_count(),
+            Self::ResNet(config) => config.parameter_count()?,
+            Self::DenseNet(config) => config.parameter_count(),
+            Self::Gpt(config) => config.parameter_count(),
+        })
+    }
+
+    /// Whether the model is of a size that can be built.
+    ///
+    /// # Errors
+    /// When it has more than 10¹⁰ parameters, or there is no such model.
+    pub fn check_size(&self) -> Result<()> {
+        let count = self.parameter_count()?;
+        match count <= MOST_PARAMETERS {
+            true => Ok(()),
+            false => Err(Error::setting(
+                "parameters",
+                format!("{count:.2e}"),
+                format!("at most {MOST_PARAMETERS:e}, from smaller sizes of the model"),
+            )),
+        }
+    }
+
     /// Builds the model with first values drawn from `seed`.
     ///
     /// # Errors
-    /// When a setting is out of its range or the device refuses a tensor.
+    /// When a setting is out of its range, the model has [too many](Self::check_size) parameters, or the
+    /// device refuses a tensor.
     pub fn build(&self, seed: u64, dtype: DType, device: &Device) -> Result<Box<dyn Model>> {
+        self.check_size()?;
         let scope = Scope::new(seed, dtype, device);
         Ok(match self {
             Self::Linear(config) => Box::new(config.build(&scope)?),

@@ -31,8 +31,8 @@ impl Tensors {
     /// each. Nothing is set unless the file fits as a whole.
     ///
     /// Public weights of torchvision's residual networks and of Hugging Face's GPT-2 load by name.
-    /// For GPT-2, the prefix `transformer.` may be missing, and a head must equal the embedding
-    /// that it is tied to. What no formula reads is passed over: the counters `num_batches_tracked`
+    /// For GPT-2, the prefix `transformer.` may be missing; the head stands for the embedding that it
+    /// is tied to where that is missing, and must equal it where it is not. What no formula reads is passed over: the counters `num_batches_tracked`
     /// and the attention masks `attn.bias` and `attn.masked_bias`.
     ///
     /// ```
@@ -92,9 +92,15 @@ impl<'a> Weights<'a> {
         let prefixed = |name: &str| name.starts_with(TRANSFORMER);
         let bare = model.all().all(|(name, _)| prefixed(name))
             && !entries.iter().any(|(name, _)| prefixed(name));
-        let rename = |name: &str| match bare && name != TIED.0 {
+        let full = |name: &str| match bare && name != TIED.0 {
             true => format!("{TRANSFORMER}{name}"),
             false => name.to_owned(),
+        };
+        let has_embedding = entries.iter().any(|(name, _)| full(name) == TIED.1);
+        let is_tied = model.all().any(|(name, _)| name == TIED.1);
+        let rename = |name: &str| match name == TIED.0 && is_tied && !has_embedding {
+            true => TIED.1.to_owned(),
+            false => full(name),
         };
         let entries = entries
             .into_iter()

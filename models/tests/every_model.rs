@@ -284,3 +284,24 @@ fn training_passes_depend_on_their_seed_where_there_is_dropout() {
         assert_eq!(first != other, dropout, "{}", case.spec);
     }
 }
+
+#[test]
+fn parameters_are_counted_before_a_model_is_built() {
+    for case in CASES {
+        let spec: ModelSpec = serde_json::from_str(case.spec).unwrap();
+        let model = spec.build(0, DType::F32, &Device::Cpu).unwrap();
+        let built = model.tensors().parameter_count() as f64;
+        assert_eq!(spec.parameter_count().unwrap(), built, "{}", case.spec);
+    }
+    for large in [
+        r#"{"kind": "linear", "inputs": 18446744073709551615, "classes": 18446744073709551615}"#,
+        r#"{"kind": "gpt", "width": 4000000000, "heads": 1, "layers": 18446744073709551615}"#,
+        r#"{"kind": "densenet", "depth": 18446744073709551615, "growth": 1000}"#,
+    ] {
+        let spec: ModelSpec = serde_json::from_str(large).unwrap();
+        let refused = spec.build(0, DType::F32, &Device::Cpu).err().unwrap();
+        let text = refused.to_string();
+        assert!(text.starts_with("parameters = "), "{text}");
+        assert!(text.contains("expected at most 1e10"), "{text}");
+    }
+}

@@ -111,6 +111,25 @@ fn reads_a_gpt2_with_prefix_and_head() {
 }
 
 #[test]
+fn a_head_alone_stands_for_the_embedding_that_it_is_tied_to() {
+    for prefix in ["", "transformer."] {
+        let (_folder, path) = changed_gpt2(|tensors| {
+            let head = tensors.remove("wte.weight").unwrap();
+            *tensors = tensors
+                .drain()
+                .map(|(name, tensor)| (format!("{prefix}{name}"), tensor))
+                .collect();
+            tensors.insert("lm_head.weight".into(), head);
+        });
+        let model = gpt2(1);
+        model.tensors().load_safetensors(path).unwrap();
+        golden()
+            .gpt2
+            .assert_fits("logits", &gpt2_logits(&model), 1e-5);
+    }
+}
+
+#[test]
 fn saved_weights_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");

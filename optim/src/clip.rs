@@ -124,6 +124,15 @@ impl<O: Objective> Objective for Clipped<O> {
         Ok((loss, self.clip.apply(gradient)?))
     }
 
+    fn trial(&mut self) -> Result<(f64, Gradient)> {
+        let (loss, gradient) = self.objective.trial()?;
+        Ok((loss, self.clip.apply(gradient)?))
+    }
+
+    fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
+        self.objective.end_trials(accepted)
+    }
+
     fn overlap_gradient(&mut self) -> Result<Gradient> {
         self.clip.apply(self.objective.overlap_gradient()?)
     }

@@ -23,8 +23,29 @@ pub trait Objective {
     /// As [`Objective::loss`]; also when a parameter gets no gradient.
     fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)>;
 
+    /// [`loss_and_gradient`](Self::loss_and_gradient) at a point where the optimizer may not stay.
+    /// What an evaluation leaves behind, such as a network's running statistics, must count only
+    /// for the trial that [`end_trials`](Self::end_trials) then accepts. By default an evaluation
+    /// leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`Objective::loss_and_gradient`].
+    fn trial(&mut self) -> Result<(f64, Gradient)> {
+        self.loss_and_gradient()
+    }
+
+    /// Ends the trials since the last call: the optimizer goes on from the point of the `accepted`
+    /// one, counted from 0, or from where it was before them.
+    ///
+    /// # Errors
+    /// When what the trials left behind cannot be undone.
+    fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
+        let _ = accepted;
+        Ok(())
+    }
+
     /// The gradient over the samples that this batch shares with the previous one, for curvature
-    /// pairs that are free of sampling noise.
+    /// pairs that are free of sampling noise. It leaves nothing behind.
     ///
     /// # Errors
     /// [`Error::NoOverlap`] unless the objective knows such samples; as
@@ -41,6 +62,14 @@ impl<O: Objective + ?Sized> Objective for &mut O {
 
     fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
         (**self).loss_and_gradient()
+    }
+
+    fn trial(&mut self) -> Result<(f64, Gradient)> {
+        (**self).trial()
+    }
+
+    fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
+        (**self).end_trials(accepted)
     }
 
     fn overlap_gradient(&mut self) -> Result<Gradient> {
@@ -154,12 +183,28 @@ impl Meter {
 pub struct Oracle<'a> {
     objective: &'a mut dyn Objective,
     meter: &'a mut Meter,
+    /// Whether accepted trials are rejected, too.
+    probing: bool,
 }
 
 impl<'a> Oracle<'a> {
     /// Puts `objective` behind `meter`.
     pub fn new(objective: &'a mut dyn Objective, meter: &'a mut Meter) -> Self {
-        Self { objective, meter }
+        Self {
+            objective,
+            meter,
+            probing: false,
+        }
+    }
+
+    /// The same oracle for a method whose point is not where the optimizer goes on: none of its
+    /// trials leaves anything behind.
+    pub(crate) fn probing(&mut self) -> Oracle<'_> {
+        Oracle {
+            objective: &mut *self.objective,
+            meter: &mut *self.meter,
+            probing: true,
+        }
     }
 
     /// The loss at the current parameters; counts one loss evaluation.
@@ -180,6 +225,37 @@ impl<'a> Oracle<'a> {
         self.spend()?;
         self.meter.counts.gradient_evaluations += 1;
         self.objective.loss_and_gradient()
+    }
+
+    /// Loss and gradient at a point where the optimizer may not stay; counts one gradient
+    /// evaluation. [`end_trials`](Self::end_trials) must follow before any other evaluation.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`], or the objective's own error.
+    pub fn trial(&mut self) -> Result<(f64, Gradient)> {
+        self.spend()?;
+        self.meter.counts.gradient_evaluations += 1;
+        self.objective.trial()
+    }
+
+    /// Tells which of the trials is accepted, counted from 0, if any is.
+    ///
+    /// # Errors
+    /// The objective's own error.
+    pub fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
+        self.objective
+            .end_trials(accepted.filter(|_| !self.probing))
+    }
+
+    /// Loss and gradient at a point where the optimizer does not stay; counts one gradient
+    /// evaluation.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`], or the objective's own error.
+    pub(crate) fn probe(&mut self) -> Result<(f64, Gradient)> {
+        let result = self.trial();
+        self.end_trials(None)?;
+        result
     }
 
     /// The gradient over the samples shared with the previous batch; counts one gradient

@@ -55,6 +55,8 @@ pub struct HubOptions {
     pub backoff: Duration,
     /// How long to wait for a connection, an answer or further bytes.
     pub timeout: Duration,
+    /// How large a file may be whose size neither catalogue nor server tells.
+    pub most_bytes: u64,
     /// Who is told how far downloads and decoding are.
     pub progress: Arc<dyn Progress>,
 }
@@ -90,6 +92,7 @@ impl HubOptions {
             attempts: 6,
             backoff: Duration::from_secs(1),
             timeout: Duration::from_secs(30),
+            most_bytes: 16 << 30,
             progress: Arc::new(Silent),
         }
     }
@@ -352,7 +355,22 @@ impl Hub {
         }
     }
 
+    /// Turns an absolute link, as in caches that were made elsewhere, into a relative one, where its blob is in
+    /// the same cache. Where that cannot be written, the link stays as it is.
+    fn heal(&self, target: &Target) {
+        let blob = fs::read_link(&target.pointer)
+            .ok()
+            .filter(|to| to.is_absolute())
+            .and_then(|to| Some(target.folder.join("blobs").join(to.file_name()?)));
+        if let Some(blob) = blob.filter(|blob| blob.is_file())
+            && self.inside(target).is_ok()
+        {
+            let _ = point(&target.pointer, &target.folder, &blob, link);
+        }
+    }
+
     fn state(&self, target: &Target, records: &LockFile, thorough: bool) -> Result<State> {
+        self.heal(target);
         let Ok(found) = fs::metadata(&target.pointer) else {
             return Ok(State::Missing);
         };
@@ -585,9 +603,9 @@ impl Hub {
         task.reached(partial.len, body.total);
         let whole = body.total.or(expected);
         if !body.packed {
-            return self.receive(response, partial, whole, task);
+            return self.receive(target, response, partial, whole, task);
         }
-        let received = self.receive(MultiGzDecoder::new(response), partial, whole, task);
+        let received = self.receive(target, MultiGzDecoder::new(response), partial, whole, task);
         if received.is_err() {
             // Ranges of a packed body count other bytes than the file has.
             partial.restart().map_err(Failure::Final)?;
@@ -757,9 +775,10 @@ impl Hub {
         Err(transient(problem.into()))
     }
 
-    /// Takes in a body, up to the size that is known, as long as it does not arrive too slowly.
+    /// Takes in a body, up to the size that is known or may be, as long as it does not arrive too slowly.
     fn receive(
         &self,
+        target: &Target,
         mut body: impl Read,
         partial: &mut Partial,
         total: Option<u64>,
@@ -785,6 +804,17 @@ impl Hub {
                 partial.restart().map_err(Failure::Final)?;
                 return Err(transient(format!(
                     "the server sends more than the {total} bytes that were expected"
+                )));
+            }
+            let most = self.options.most_bytes;
+            if total.is_none() && partial.len + read as u64 > most {
+                partial.restart().map_err(Failure::Final)?;
+                return Err(Failure::Final(Self::refused(
+                    target,
+                    format!(
+                        "the server sends more than {most} bytes without saying how many there are"
+                    ),
+                    "pin `bytes` in the catalogue, if the file is as large as that",
                 )));
             }
             partial.append(&buffer[..read]).map_err(Failure::Final)?;
@@ -1016,6 +1046,31 @@ mod tests {
             let found = fs::read_dir(pointer.parent().unwrap()).unwrap();
             assert_eq!(found.count(), 1);
         }
+    }
+
+    #[test]
+    fn one_client_serves_all_files_and_none_is_made_before_one_is_fetched() {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = Hub::new(HubOptions {
+            cache: folder.path().into(),
+            offline: true,
+            ..HubOptions::from_env()
+        });
+        let location = Location::Hub {
+            repository: "owner/name".into(),
+            revision: "main".into(),
+        };
+        for index in 0..300 {
+            let file = FileEntry {
+                path: format!("{index}"),
+                bytes: None,
+                sha256: None,
+            };
+            hub.fetch(&location, &file).unwrap_err();
+        }
+        assert!(hub.client.get().is_none());
+        let clients = [(); 2].map(|()| hub.client().unwrap());
+        assert!(std::ptr::eq(clients[0], clients[1]));
     }
 
     #[test]

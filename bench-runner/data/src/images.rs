@@ -188,7 +188,9 @@ pub(crate) fn read_labels(
         match label {
             Some(label) if (label as usize) < classes => labels.push(label),
             label => {
-                let found = label.map_or("missing or negative".into(), |label| label.to_string());
+                let found = label.map_or("missing, negative or beyond 32 bits".into(), |label| {
+                    label.to_string()
+                });
                 return Err(Error::malformed_row(
                     file.name(),
                     (first + row) as u64,

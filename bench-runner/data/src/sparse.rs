@@ -1,13 +1,16 @@
 //! Labelled sparse rows, from LIBSVM text.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::hash::Hasher;
 use crate::{Error, Result, Splits};
+
+/// Letters of a label or an entry, at most, with the space after it.
+const LONGEST_ENTRY: u64 = 128;
 
 /// Labelled rows of which only the entries other than zero are kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,13 +37,25 @@ impl SparseSet {
             labels: Vec::new(),
             features,
         };
-        for (number, line) in BufReader::new(file).lines().enumerate() {
-            let line = line.map_err(Error::io("read", path))?;
-            if line.trim().is_empty() {
-                continue;
+        let most = LONGEST_ENTRY.saturating_mul(features as u64 + 1);
+        let mut reader = BufReader::new(file);
+        let mut line = String::new();
+        for number in 1.. {
+            line.clear();
+            // A letter more than a row may have tells that there are more.
+            let mut row = reader.by_ref().take(most.saturating_add(1));
+            if row.read_line(&mut line).map_err(Error::io("read", path))? == 0 {
+                break;
             }
-            set.push(&line).map_err(|problem| {
-                Error::malformed_row(path.display().to_string(), number as u64 + 1, None, problem)
+            let pushed = match line.len() as u64 > most {
+                true => Err(format!(
+                    "more than {most} letters, expected at most those of {features} features"
+                )),
+                false if line.trim().is_empty() => continue,
+                false => set.push(&line),
+            };
+            pushed.map_err(|problem| {
+                Error::malformed_row(path.display().to_string(), number, None, problem)
             })?;
         }
         if set.labels.is_empty() {

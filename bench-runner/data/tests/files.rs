@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::support::files::{encode, idx, image_frame, parquet_bytes, picture, png, write_parquet};
 use crate::support::hub::{COMMIT, StandInHub};
 use bench_data::{
-    Augmentation, Catalogue, Hub, HubOptions, Library, Silent, State, StreamOptions, sha256,
+    Augmentation, Catalogue, Hub, HubOptions, Library, Silent, SparseSet, State, StreamOptions,
+    sha256,
 };
 use candle_core::{DType, Device, Tensor};
 use image::ImageFormat;
@@ -143,7 +144,7 @@ fn malformed_parquet_names_file_row_and_column() {
         ),
         (
             Box::new(move |f| relabel(f, Some(-1))),
-            "row 4 column `label`: the label is missing or negative",
+            "row 4 column `label`: the label is missing, negative or beyond 32 bits",
         ),
         (
             Box::new(move |f| relabel(f, None)),
@@ -525,6 +526,19 @@ citation = "none"
         let error = library.sparse("rows").unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
+}
+
+#[test]
+fn a_libsvm_row_is_no_longer_than_its_features_allow() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    // Two rows of 4 features in many digits are read; a row without an end is not kept.
+    let long = format!("+1 1:0.{}5 4:2\n-1 2:1\n", "0".repeat(100));
+    std::fs::write(&path, long).unwrap();
+    assert_eq!(SparseSet::read(&path, 4).unwrap().len(), 2);
+    std::fs::write(&path, format!("+1 1:2\n-1 {}", "1".repeat(1 << 20))).unwrap();
+    let error = SparseSet::read(&path, 4).unwrap_err().to_string();
+    assert!(error.contains("row 2: more than 640 letters"), "{error}");
 }
 
 #[test]

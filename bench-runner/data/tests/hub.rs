@@ -44,6 +44,7 @@ impl Setup {
             attempts: 3,
             backoff: Duration::from_millis(1),
             timeout: Duration::from_millis(300),
+            most_bytes: u64::MAX,
             progress: Arc::new(Silent),
         };
         change(&mut options);
@@ -447,6 +448,28 @@ fn a_cache_can_be_moved() {
 }
 
 #[test]
+#[cfg(unix)]
+fn absolute_links_of_a_copied_cache_are_healed() {
+    let setup = Setup::new();
+    let pointer = setup.fetch().unwrap();
+    let name = sha256(&setup.body);
+    // As an earlier version, or a copying program, made it where the cache was first.
+    let first = Path::new("/nowhere/cache/blobs").join(&name);
+    std::fs::remove_file(&pointer).unwrap();
+    std::os::unix::fs::symlink(first, &pointer).unwrap();
+    let offline = setup.hub_with(|options| options.offline = true);
+    setup.assert_right(&offline.fetch(&location(), &setup.pinned()).unwrap());
+    let relative = format!("../../../blobs/{name}");
+    assert_eq!(std::fs::read_link(&pointer).unwrap(), Path::new(&relative));
+    // A link to a file that no blob stands for stays, whatever it is.
+    let other = setup.cache.path().join("other");
+    std::fs::remove_file(&pointer).unwrap();
+    std::os::unix::fs::symlink(&other, &pointer).unwrap();
+    offline.fetch(&location(), &setup.pinned()).unwrap_err();
+    assert_eq!(std::fs::read_link(&pointer).unwrap(), other);
+}
+
+#[test]
 fn names_reach_the_server_as_they_are() {
     let setup = Setup::new();
     // The decoys are what the names would be without encoding.
@@ -514,6 +537,20 @@ fn no_more_than_the_known_size_is_written() {
     let written = std::fs::read_dir(blobs(&setup)).unwrap();
     let bytes: u64 = written.map(|f| f.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes <= setup.body.len() as u64, "{bytes}");
+}
+
+#[test]
+fn no_more_than_may_be_is_written_of_an_unknown_size() {
+    let setup = Setup::new();
+    let hub = setup.hub_with(|options| options.most_bytes = 1 << 20);
+    setup.server.fail([Fault::EndlessChunks]);
+    let error = hub.fetch(&location(), &unpinned(FILE)).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("more than 1048576 bytes"), "{text}");
+    assert!(text.contains("pin `bytes`"), "{text}");
+    let written = std::fs::read_dir(blobs(&setup)).unwrap();
+    let bytes: u64 = written.map(|f| f.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!(bytes, 0);
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn child() {
         attempts: 3,
         backoff: Duration::from_millis(1),
         timeout: Duration::from_secs(20),
+        most_bytes: u64::MAX,
         progress: Arc::new(Silent),
     });
     if task == "fetch" {

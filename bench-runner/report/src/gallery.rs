@@ -48,12 +48,13 @@ struct ShownPiece {
     table: Option<Table>,
 }
 
-/// All files with their names, the page `index.html` first: charts in the given formats and size,
+/// All files with their names, the page called `page` first: charts in the given formats and size,
 /// tables as Markdown, LaTeX and CSV.
 ///
 /// # Errors
 /// When a chart cannot be drawn or converted, or is too small for what it holds.
 pub fn gallery(
+    page: &str,
     pages: &[Drawn<'_>],
     formats: &[Format],
     size: Option<[u32; 2]>,
@@ -83,12 +84,12 @@ pub fn gallery(
             pieces: shown,
         });
     }
-    let page = Page {
+    let shown = Page {
         style: STYLE,
         entries,
     };
-    let page = render("figures.html", TEMPLATE, &page)?;
-    files.insert(0, ("index.html".into(), page.into_bytes()));
+    let text = render("figures.html", TEMPLATE, &shown)?;
+    files.insert(0, (page.into(), text.into_bytes()));
     Ok(files)
 }
 

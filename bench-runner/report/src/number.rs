@@ -24,6 +24,18 @@ pub fn short(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
+/// A setting, such as a target, in full: rounded it would be another one.
+pub fn exact(value: f64) -> String {
+    let rounded = short(value);
+    if !value.is_finite() || rounded.parse() == Ok(value) {
+        return rounded;
+    }
+    match value.abs() {
+        1e-3..1e6 => value.to_string(),
+        _ => format!("{value:e}"),
+    }
+}
+
 /// A whole number with thin groups of three digits.
 pub fn whole(value: f64) -> String {
     if !value.is_finite() {
@@ -74,6 +86,22 @@ mod tests {
             (f64::NAN, "–"),
         ] {
             assert_eq!(short(value), text);
+        }
+    }
+
+    #[test]
+    fn settings_are_not_rounded() {
+        for (value, text) in [
+            (2.7, "2.70"),
+            (0.15, "0.150"),
+            (2.345, "2.345"),
+            (0.012_345, "0.012345"),
+            (1e-14, "1.00e-14"),
+            (1.2345e-7, "1.2345e-7"),
+            (1_234_567.0, "1.234567e6"),
+            (f64::INFINITY, "∞"),
+        ] {
+            assert_eq!(exact(value), text);
         }
     }
 

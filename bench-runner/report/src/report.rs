@@ -15,7 +15,43 @@ use crate::name::Names;
 use crate::table::{Table, markdown_text};
 use crate::{csv, html, summary};
 
+/// The files of every report, beside its charts.
+const TEXTS: [&str; 5] = [
+    "index.html",
+    "summary.md",
+    "summary.tex",
+    "summary.csv",
+    "runs.csv",
+];
+
+/// The folder of the charts.
+const FIGURES: &str = "figures";
+
 impl Report<'_> {
+    /// The charts over all problems, and those of each problem.
+    fn charts(&self) -> (Vec<Chart>, Vec<Vec<Chart>>) {
+        let results = self.results;
+        let mut overall: Vec<Chart> = self.extra.to_vec();
+        if results.problems.len() > 1 {
+            overall.extend(figure::run_time_distribution(results));
+        }
+        overall.extend(figure::performance_profile(results));
+        let problems = results.problems.iter();
+        let charts = problems.map(|problem| problem_charts(results, problem));
+        (overall, charts.collect())
+    }
+
+    /// The places of all [files](Self::files), none of which is made.
+    pub fn names(&self) -> Vec<PathBuf> {
+        let (overall, charts) = self.charts();
+        let all = overall.iter().chain(charts.iter().flatten());
+        let figures = all.flat_map(|chart| {
+            let names = self.formats.iter().map(|&format| chart.file_name(format));
+            names.map(|name| Path::new(FIGURES).join(name))
+        });
+        TEXTS.iter().map(PathBuf::from).chain(figures).collect()
+    }
+
     /// All files with their places in the report's folder, `index.html` first.
     ///
     /// # Errors
@@ -23,32 +59,26 @@ impl Report<'_> {
     pub fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
         let results = self.results;
         let rows = summarize(results);
-        let charts: Vec<Vec<Chart>> = results
-            .problems
-            .iter()
-            .map(|problem| problem_charts(results, problem))
-            .collect();
-        let mut overall: Vec<Chart> = self.extra.to_vec();
-        if results.problems.len() > 1 {
-            overall.extend(figure::run_time_distribution(results));
-        }
-        overall.extend(figure::performance_profile(results));
+        let (overall, charts) = self.charts();
         let page = html::page(self, &rows, &charts, &overall)?;
-        let mut files: Vec<(PathBuf, Vec<u8>)> = [
-            ("index.html", page),
-            ("summary.md", markdown(self, &rows)),
-            ("summary.tex", latex(results, &rows)),
-            ("summary.csv", csv::summary(&rows)),
-            ("runs.csv", csv::runs(results)),
-        ]
-        .map(|(name, text)| (name.into(), text.into_bytes()))
-        .to_vec();
+        let texts = [
+            page,
+            markdown(self, &rows),
+            latex(results, &rows),
+            csv::summary(&rows),
+            csv::runs(results),
+        ];
+        let mut files: Vec<(PathBuf, Vec<u8>)> = TEXTS
+            .iter()
+            .zip(texts)
+            .map(|(name, text)| (name.into(), text.into_bytes()))
+            .collect();
         let all: Vec<&Chart> = overall.iter().chain(charts.iter().flatten()).collect();
         let drawn: Vec<Vec<(String, Vec<u8>)>> = all
             .par_iter()
             .map(|chart| chart.files(self.formats))
             .collect::<figure::Result<_>>()?;
-        let figures = Path::new("figures");
+        let figures = Path::new(FIGURES);
         let drawn = drawn.into_iter().flatten();
         files.extend(drawn.map(|(name, bytes)| (figures.join(name), bytes)));
         Ok(files)

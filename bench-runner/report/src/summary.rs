@@ -98,7 +98,7 @@ pub(super) fn goal(problem: &ProblemInfo) -> String {
     match problem.target {
         Some(target) => format!(
             "Target: a loss of at most {}. Budget: {budget} evaluations.",
-            number::short(target)
+            number::exact(target)
         ),
         None => format!("No target. Budget: {budget} evaluations."),
     }

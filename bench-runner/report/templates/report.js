@@ -136,7 +136,7 @@
     draw(svg, "text", { x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` }, options.yLabel);
     if (options.target !== null) {
       draw(svg, "line", { x1: plot.left, x2: plot.right, y1: py(options.target), y2: py(options.target), stroke: "#666", "stroke-dasharray": "3 3" });
-      draw(svg, "text", { x: plot.right - 6, y: py(options.target) - 5, "text-anchor": "end" }, `${options.targetName ?? "target"} ${tick(options.target)}`);
+      draw(svg, "text", { x: plot.right - 6, y: py(options.target) - 5, "text-anchor": "end" }, `${options.targetName ?? "target"} ${options.targetText ?? tick(options.target)}`);
     }
     if (!series.some((s) => s.median.some(y.holds)))
       draw(svg, "text", { x: (plot.left + plot.right) / 2, y: middle, "text-anchor": "middle" }, "no curve to show");
@@ -249,7 +249,7 @@
         return button;
       }));
       chart(box, series.filter((s) => !hidden.has(s.label)), {
-        title: data.title, log: log.checked, xLabel: common.axes[axisChoice.value].label, yLabel: m.label, target: m.target,
+        title: data.title, log: log.checked, xLabel: common.axes[axisChoice.value].label, yLabel: m.label, target: m.target, targetText: m.targetText,
       });
     }
     metric.addEventListener("change", () => { log.checked = data.metrics[metric.value].log; update(); });

@@ -1,7 +1,8 @@
-//! Documentation that is made of the code and of committed results: `UPDATE_DOCS=1 cargo test -p bench-report --test
-//! docs` writes it.
+//! Documentation that is made of the code and of committed results (`UPDATE_DOCS=1 cargo test -p bench-report --test
+//! docs` writes it), and documentation that names tests.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use bench_report::renewed;
@@ -25,4 +26,56 @@ fn passages_are_what_the_committed_results_give() {
             );
         }
     }
+}
+
+/// Adds the names of all tests in the sources of a folder.
+fn add_tests(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            add_tests(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for after in text.split("#[test]").skip(1) {
+                let name = after
+                    .split("fn ")
+                    .nth(1)
+                    .and_then(|rest| rest.split('(').next());
+                names.extend(name.map(str::to_owned));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut known = BTreeSet::new();
+    for folder in ["optim", "models", "bench-runner"] {
+        add_tests(&root.join(folder), &mut known);
+    }
+    let text = std::fs::read_to_string(root.join("docs/robustness.md")).unwrap();
+    let mut promises = 0;
+    for line in text.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, id, _, tests, _] = cells[..] else {
+            panic!("{line}");
+        };
+        let (section, number) = id.split_at(id.len().min(1));
+        let Ok(number) = number.parse::<u32>() else {
+            continue;
+        };
+        promises += 1;
+        assert_eq!(number, promises, "{section}");
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{id} names no test");
+        if !names.contains(&"cargo deny") {
+            let missing: Vec<_> = names
+                .iter()
+                .filter(|name| !known.contains(**name))
+                .collect();
+            assert!(missing.is_empty(), "{id}: no tests called {missing:?}");
+        }
+    }
+    assert_eq!(promises, 26);
 }

@@ -21,7 +21,7 @@ use clap::{Parser, ValueEnum};
 use super::input::{results_file, scale};
 use super::options::{MOST_THREADS, options as session_options};
 use super::progress::Monitor;
-use super::publish::destination;
+use super::publish::{destination, retire_partial};
 use super::store::DEFAULT as DEFAULT_STORE;
 use super::suites::{OfSuite, Suites};
 use super::terminal::{interruptible, open, print, spinner};
@@ -29,6 +29,10 @@ use crate::error::{Error, Result};
 
 /// Where the committed reports are.
 const REFERENCE: &str = "reports/reference";
+/// The page of all figures.
+const GALLERY: &str = "index.html";
+/// The page of figures that were named: the page of all stays as it is.
+const SELECTION: &str = "selection.html";
 
 #[derive(Debug, Parser)]
 pub struct Figures {
@@ -44,7 +48,7 @@ pub struct Figures {
     /// Draw from these results, reports' folders or results.parquet, and run nothing
     #[arg(long, value_name = "RESULTS")]
     from: Vec<PathBuf>,
-    /// Where the files go [default: reports/figures]
+    /// Where the files go, with index.html, or selection.html of figures that are named [default: reports/figures]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Another catalogue than the built-in reports/figures.toml
@@ -172,7 +176,11 @@ pub fn figures(options: &Figures, library: Library, out: &mut impl Write) -> Res
     }
     let formats: Vec<Format> = options.format.iter().map(|&format| format.into()).collect();
     // The page that shows them comes first.
-    let files = gallery(&pages, &formats, options.size)?;
+    let page = match options.ids.is_empty() {
+        true => GALLERY,
+        false => SELECTION,
+    };
+    let files = gallery(page, &pages, &formats, options.size)?;
     let written = write_files(&folder, files)?;
     for path in &written {
         print(out, &format!("{}\n", path.display()))?;
@@ -380,11 +388,13 @@ fn reference(
             let started = Instant::now();
             let made = session.suite(suite, Scale::Full)?;
             let (results, mut manifest) = (made.results, made.manifest);
-            let folder = destination(&folder, &results, made.planned, options.replace);
+            let report = folder;
+            let folder = destination(&report, &results, made.planned, options.replace);
             manifest.wall_seconds = started.elapsed().as_secs_f64();
             write_files(&folder, Report::new(&results, &manifest).small_files()?)?;
             store::write(&folder.join("results.parquet"), &results)?;
             manifest.write(&folder.join("manifest.json"))?;
+            retire_partial(&report, &results, made.planned)?;
             print(out, &format!("{}\n", folder.display()))?;
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bench_analysis::claims::Claims;
 use bench_experiment::session::Made;
-use bench_experiment::store::{self, Results};
+use bench_experiment::store::{self, Manifest, Results};
 use bench_report::{Finding, Report, terminal_table};
 
 use super::terminal::print;
@@ -26,20 +26,19 @@ pub fn writable(folder: &Path) -> Result<()> {
 
 /// The folder inside a report's for a report that is less complete.
 const PARTIAL: &str = "partial";
+/// The files that tell what a report is of.
+const RESULTS: &str = "results.parquet";
+const MANIFEST: &str = "manifest.json";
 
 /// Where a report goes: into its folder, but if it lacks planned runs and there is one with more
 /// complete runs already, into a folder of its own inside, unless it is to `replace` whatever is there.
 pub fn destination(folder: &Path, results: &Results, planned: usize, replace: bool) -> PathBuf {
-    let complete = |results: &Results| {
-        let records = results.records.iter();
-        records.filter(|run| run.outcome.is_final()).count()
-    };
-    let ours = complete(results);
-    let there = folder.join("results.parquet");
+    let ours = complete_runs(results);
+    let there = folder.join(RESULTS);
     if replace || ours >= planned || !there.exists() {
         return folder.into();
     }
-    let reason = match store::read(&there).as_ref().map(complete) {
+    let reason = match store::read(&there).as_ref().map(complete_runs) {
         Ok(theirs) if theirs <= ours => return folder.into(),
         Ok(theirs) => format!("{} has {theirs} complete runs", folder.display()),
         Err(error) => error.to_string(),
@@ -50,6 +49,45 @@ pub fn destination(folder: &Path, results: &Results, planned: usize, replace: bo
         partial.display()
     );
     partial
+}
+
+fn complete_runs(results: &Results) -> usize {
+    let records = results.records.iter();
+    records.filter(|run| run.outcome.is_final()).count()
+}
+
+/// Removes the less complete report inside `folder`, which now holds the report of these results, if
+/// they lack none of the planned runs. Files that no report makes stay.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub fn retire_partial(folder: &Path, results: &Results, planned: usize) -> Result<()> {
+    use bench_experiment::Error;
+    let partial = folder.join(PARTIAL);
+    let (there, manifest) = (partial.join(RESULTS), partial.join(MANIFEST));
+    if complete_runs(results) < planned {
+        return Ok(());
+    }
+    let (Ok(results), Ok(of_run)) = (store::read(&there), Manifest::read(&manifest)) else {
+        return Ok(());
+    };
+    let mut files = Report::new(&results, &of_run).names();
+    // What tells that there is a report goes last.
+    files.extend([MANIFEST.into(), RESULTS.into()]);
+    for name in files {
+        let path = partial.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &path)(error).into());
+            }
+            _ => {}
+        }
+    }
+    for emptied in [partial.join("figures"), partial] {
+        // It stays where other files are in it.
+        let _ = std::fs::remove_dir(emptied);
+    }
+    Ok(())
 }
 
 /// Writes the report of a sweep into a folder, or [inside](destination), and the table to `out` unless
@@ -70,8 +108,9 @@ pub fn publish(
         mut manifest,
         planned,
     } = made;
-    let folder = destination(folder, &results, planned, replace);
-    store::write(&folder.join("results.parquet"), &results)?;
+    let report = folder;
+    let folder = destination(report, &results, planned, replace);
+    store::write(&folder.join(RESULTS), &results)?;
     manifest.wall_seconds = started.elapsed().as_secs_f64();
     Report {
         findings: &findings(&results)?,
@@ -79,7 +118,8 @@ pub fn publish(
     }
     .write(&folder)?;
     manifest.wall_seconds = started.elapsed().as_secs_f64();
-    manifest.write(&folder.join("manifest.json"))?;
+    manifest.write(&folder.join(MANIFEST))?;
+    retire_partial(report, &results, planned)?;
     if quiet {
         return Ok(folder);
     }

@@ -11,7 +11,7 @@ use bench_report::Report;
 use clap::Parser;
 
 use super::input::results_file;
-use super::publish::{destination, findings, none_failed, publish, writable};
+use super::publish::{destination, findings, none_failed, publish, retire_partial, writable};
 use super::terminal::{open, print};
 use crate::error::{Error, Result};
 
@@ -63,7 +63,8 @@ pub fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
     writable(&folder)?;
     // What was planned is not recorded as a number: a report is whole, or lacks at least one run.
     let planned = results.records.len() + usize::from(!manifest.complete);
-    let folder = destination(&folder, &results, planned, options.replace);
+    let report = folder;
+    let folder = destination(&report, &results, planned, options.replace);
     Report {
         findings: &findings(&results)?,
         ..Report::new(&results, &manifest)
@@ -71,6 +72,7 @@ pub fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
     .write(&folder)?;
     store::write(&folder.join("results.parquet"), &results)?;
     manifest.write(&folder.join("manifest.json"))?;
+    retire_partial(&report, &results, planned)?;
     let page = folder.join("index.html");
     print(out, &format!("Report: {}\n", page.display()))?;
     if options.open {

@@ -93,6 +93,37 @@ async function run() {
   check(await evaluate("getComputedStyle(document.querySelector('.static')).display"), "none", "static figure beside the interactive one");
   await shoot("desktop");
 
+  // The target is written in full, and every diamond lies on the line of its colour.
+  const drawn = () => evaluate(`(() => {
+    const chart = document.querySelectorAll('section[data-problem] .chart')[0];
+    const places = (path) => [...path.getAttribute('d').matchAll(/([ML])([-\\d.]+) ([-\\d.]+)/g)].map((m) => [m[1], +m[2], +m[3]]);
+    const away = ([x, y], points) => Math.min(...points.map(([kind, bx, by], i) => {
+      if (kind === 'M') return Math.hypot(x - bx, y - by);
+      const [ax, ay] = points[i - 1].slice(1);
+      const [dx, dy] = [bx - ax, by - ay];
+      const t = Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy || 1)));
+      return Math.hypot(x - ax - t * dx, y - ay - t * dy);
+    }));
+    const all = [...chart.querySelectorAll('path[stroke-width="2"]')];
+    const lines = all.filter((p) => p.getAttribute('fill') === 'none');
+    const marks = all.filter((p) => p.getAttribute('fill') === '#fff');
+    return {
+      target: [...chart.querySelectorAll('text')].map((t) => t.textContent).find((t) => t.startsWith('target')),
+      marks: marks.length,
+      away: Math.max(...marks.map((mark) => {
+        const [[, x, y]] = places(mark);
+        return Math.min(...lines.filter((l) => l.getAttribute('stroke') === mark.getAttribute('stroke')).map((l) => away([x, y + 6], places(l))));
+      })),
+    };
+  })()`);
+  for (const log of ["log", "linear"]) {
+    const seen = await drawn();
+    check(seen.target, "target 2.345e-6", `target on the ${log} axis`);
+    check(seen.marks, 3, `diamonds on the ${log} axis`);
+    check(seen.away < 0.2, true, `diamonds lie on their curves on the ${log} axis: ${seen.away} px away`);
+    await evaluate("document.querySelector('[data-control=log]').click()");
+  }
+
   // Legend: a curve goes and comes back, and the button says so.
   const first = "document.querySelector('section[data-problem] .legend button')";
   await evaluate(`${first}.click()`);

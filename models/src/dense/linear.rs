@@ -27,6 +27,11 @@ impl Default for LinearClassifierConfig {
 }
 
 impl LinearClassifierConfig {
+    /// Its parameters. Sizes are in f64, which no product overflows.
+    pub(crate) fn parameter_count(&self) -> f64 {
+        (self.inputs as f64 + 1.0) * self.classes as f64
+    }
+
     /// Creates the model, whose parameters are `linear.weight` and `linear.bias`.
     ///
     /// # Errors

@@ -33,6 +33,11 @@ impl Default for LogisticConfig {
 }
 
 impl LogisticConfig {
+    /// Its parameters.
+    pub(crate) fn parameter_count(&self) -> f64 {
+        (self.inputs as f64 + 1.0) * self.classes as f64
+    }
+
     /// Creates the model, whose parameters are `linear.weight` and `linear.bias`.
     ///
     /// # Errors

@@ -33,6 +33,16 @@ impl Default for MlpConfig {
 }
 
 impl MlpConfig {
+    /// Its parameters.
+    pub(crate) fn parameter_count(&self) -> f64 {
+        let outputs = self.hidden.iter().chain([&self.classes]);
+        let inputs = [&self.inputs].into_iter().chain(&self.hidden);
+        inputs
+            .zip(outputs)
+            .map(|(&inputs, &outputs)| (inputs as f64 + 1.0) * outputs as f64)
+            .sum()
+    }
+
     /// Creates the model, whose parameters are `fc1.weight`, `fc1.bias`, `fc2.weight` and so on.
     ///
     /// # Errors

@@ -151,6 +151,13 @@ impl Default for GptConfig {
 }
 
 impl GptConfig {
+    /// Its parameters.
+    pub(crate) fn parameter_count(&self) -> f64 {
+        let width = self.width as f64;
+        let embeddings = (self.vocabulary as f64 + self.context as f64) * width;
+        embeddings + self.layers as f64 * (12.0 * width + 13.0) * width + 2.0 * width
+    }
+
     /// Creates the model. Input embedding and output map share the parameter
     /// `transformer.wte.weight`.
     ///

@@ -58,6 +58,33 @@ impl Default for DenseNetConfig {
 }
 
 impl DenseNetConfig {
+    /// The number of layers in each of the three blocks.
+    fn layers_per_block(&self) -> usize {
+        self.depth.saturating_sub(4) / 3 / if self.bottleneck { 2 } else { 1 }
+    }
+
+    /// Its parameters.
+    pub(crate) fn parameter_count(&self) -> f64 {
+        let (layers, growth) = (self.layers_per_block() as f64, self.growth as f64);
+        let mut channels = 2.0 * growth;
+        let mut total = 9.0 * self.in_channels as f64 * channels;
+        for block in 1..=3 {
+            // The channels that the block's layers see, added up.
+            let seen = layers * channels + growth * layers * (layers - 1.0) / 2.0;
+            total += match self.bottleneck {
+                true => seen * (2.0 + 4.0 * growth) + layers * (8.0 + 36.0 * growth) * growth,
+                false => seen * (2.0 + 9.0 * growth),
+            };
+            channels += layers * growth;
+            if block < 3 {
+                let kept = (channels * self.reduction).floor();
+                total += channels * (2.0 + kept);
+                channels = kept;
+            }
+        }
+        total + 2.0 * channels + (channels + 1.0) * self.classes as f64
+    }
+
     /// Creates the network. Convolutions start Kaiming-normal over the fan-out, normalisations as
     /// the identity, the classifier as PyTorch's linear layers with a bias of zero.
     ///
@@ -81,7 +108,7 @@ impl DenseNetConfig {
             let expected = "more than 0 and at most 1";
             return Err(Error::setting("reduction", self.reduction, expected));
         }
-        let layers_per_block = (self.depth - 4) / 3 / if self.bottleneck { 2 } else { 1 };
+        let layers_per_block = self.layers_per_block();
         let mut channels = 2 * self.growth;
         let stem = convolution(self.in_channels, channels, 3).build(&scope.child("conv1"))?;
         let mut blocks = Vec::new();

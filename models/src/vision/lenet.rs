@@ -43,6 +43,14 @@ impl Default for LeNetConfig {
 }
 
 impl LeNetConfig {
+    /// Its parameters.
+    pub(crate) fn parameter_count(&self) -> f64 {
+        let side = (self.size.saturating_sub(4) / 2).saturating_sub(4) / 2;
+        let convolutions = 6.0 * (25.0 * self.in_channels as f64 + 1.0) + 16.0 * 151.0;
+        let linear = 120.0 * (16.0 * (side as f64).powi(2) + 1.0) + 84.0 * 121.0;
+        convolutions + linear + 85.0 * self.classes as f64
+    }
+
     /// Creates the network, initialised as PyTorch does.
     ///
     /// # Errors

@@ -161,6 +161,47 @@ impl ResNetConfig {
         })
     }
 
+    /// Its parameters.
+    ///
+    /// # Errors
+    /// When the family has no network of this depth.
+    pub(crate) fn parameter_count(&self) -> Result<f64> {
+        let (blocks, kind) = self.stages()?;
+        // A convolution without bias, and its normalisation.
+        let layer = |inputs: f64, outputs: f64, kernel: f64| {
+            inputs * outputs * kernel.powi(2) + 2.0 * outputs
+        };
+        let (kernel, expansion) = match (self.variant, kind) {
+            (ResNetVariant::ImageNet, BlockKind::Bottleneck) => (7.0, 4.0),
+            (ResNetVariant::ImageNet, BlockKind::Basic) => (7.0, 1.0),
+            (ResNetVariant::Cifar | ResNetVariant::Fuse, _) => (3.0, 1.0),
+        };
+        let mut width = self.width as f64;
+        let mut channels = width;
+        let mut total = layer(self.in_channels as f64, width, kernel);
+        for (stage, &count) in blocks.iter().enumerate() {
+            let outputs = expansion * width;
+            let block = |inputs: f64| match kind {
+                BlockKind::Basic => layer(inputs, width, 3.0) + layer(width, outputs, 3.0),
+                BlockKind::Bottleneck => {
+                    layer(inputs, width, 1.0)
+                        + layer(width, width, 3.0)
+                        + layer(width, outputs, 1.0)
+                }
+            };
+            let projects =
+                self.variant != ResNetVariant::Cifar && (stage > 0 || channels != outputs);
+            total += block(channels) + (count as f64 - 1.0) * block(outputs);
+            total += if projects {
+                layer(channels, outputs, 1.0)
+            } else {
+                0.0
+            };
+            (channels, width) = (outputs, 2.0 * width);
+        }
+        Ok(total + (channels + 1.0) * self.classes as f64)
+    }
+
     /// The number of blocks in each stage, and their kind.
     fn stages(&self) -> Result<(Vec<usize>, BlockKind)> {
         match (self.variant, self.depth) {

@@ -153,9 +153,9 @@ impl Fuse {
         let (loss, gradient) = oracle.loss_and_gradient()?;
         let parameters = self.adam.parameters().clone();
         let start = parameters.snapshot()?;
-        let step = self
-            .lbfgs
-            .step_from(oracle, evaluations_before, loss, &gradient)?;
+        let step =
+            self.lbfgs
+                .step_from(&mut oracle.probing(), evaluations_before, loss, &gradient)?;
         if step.stop == StopReason::NonFinite && step.iterations == 0 {
             return Ok(step);
         }

@@ -329,7 +329,8 @@ impl FusePv {
         if step.stop == StopReason::NonFinite || oracle.remaining() == 0 {
             return Ok(step);
         }
-        let (loss, after) = oracle.loss_and_gradient()?;
+        // Adam's next step evaluates this point on a batch of its own.
+        let (loss, after) = oracle.probe()?;
         step.final_loss = Some(loss);
         if loss.is_finite() {
             lbfgs.finish_pair(&before, &after)?;

@@ -297,6 +297,7 @@ impl Lbfgs {
                     // The best point so far is where this iteration began.
                     kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
                     self.last_move = None;
+                    oracle.end_trials(None)?;
                     return Err(error);
                 }
             };
@@ -443,12 +444,12 @@ impl Lbfgs {
         }
         let (vars, passes) = (self.parameters.vars(), &mut self.passes);
         let (base, direction) = (&self.base, &self.direction);
-        let mut at = 0.0;
+        let mut tried = Vec::new();
         let mut finite = true;
         let mut phi = |t: f64| {
             kernels::step_along(vars, base, t, direction, passes)?;
-            at = t;
-            let (loss, gradient) = oracle.loss_and_gradient()?;
+            tried.push(t);
+            let (loss, gradient) = oracle.trial()?;
             let gradient = kernels::flatten(gradient.tensors(), base.dtype(), passes)?;
             let (slope, largest) = kernels::slope(&gradient, direction, passes)?;
             let trial = Trial::new(t, loss, slope, (gradient, largest));
@@ -467,6 +468,7 @@ impl Lbfgs {
                 strong_wolfe(&mut phi, start, first, conditions, width, trials)?
             }
         };
+        oracle.end_trials(tried.iter().rposition(|t| *t == best.t))?;
         self.counts.searches += 1;
         self.counts.satisfied_searches += u64::from(satisfied);
         if best.t == 0.0 {
@@ -481,7 +483,7 @@ impl Lbfgs {
                 StopReason::NonFinite
             }));
         }
-        if at != best.t {
+        if tried.last() != Some(&best.t) {
             let (base, direction) = (&self.base, &self.direction);
             kernels::step_along(
                 self.parameters.vars(),
@@ -525,10 +527,12 @@ impl Lbfgs {
             self.record_move(step, &from.gradient, false)?;
             return Ok(Iteration::MovedUnevaluated);
         }
-        let (loss, gradient) = oracle.loss_and_gradient()?;
+        let (loss, gradient) = oracle.trial()?;
         let gradient = kernels::flatten(gradient.tensors(), self.base.dtype(), &mut self.passes)?;
         let norms = kernels::norms(&gradient, &mut self.passes)?;
-        if !(loss.is_finite() && norms.is_finite()) {
+        let finite = loss.is_finite() && norms.is_finite();
+        oracle.end_trials(finite.then_some(0))?;
+        if !finite {
             kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
             self.restart();
             return Ok(Iteration::Stopped(StopReason::NonFinite));
@@ -591,7 +595,7 @@ impl Lbfgs {
             PairSource::FullOverlap if oracle.remaining() < 2 => None,
             PairSource::Overlap if oracle.remaining() < 3 => None,
             PairSource::FullOverlap => {
-                let before = self.at_base(|| Ok(oracle.loss_and_gradient()?.1))?;
+                let before = self.at_base(|| Ok(oracle.probe()?.1))?;
                 Some(LastMove { before, ..last })
             }
             PairSource::Overlap => {

@@ -40,6 +40,8 @@ pub enum Fault {
     Unframed(usize),
     /// Sends zeros without saying how many, until the client hangs up.
     Endless,
+    /// Sends zeros in chunks, until the client hangs up.
+    EndlessChunks,
 }
 
 /// One request as it arrived.
@@ -238,6 +240,16 @@ fn answer(
             unframed(&mut stream, &[])?;
             loop {
                 stream.write_all(&[0; 1 << 16])?;
+            }
+        }
+        Some(Fault::EndlessChunks) => {
+            stream.write_all(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+            )?;
+            loop {
+                stream.write_all(b"10000\r\n")?;
+                stream.write_all(&[0; 1 << 16])?;
+                stream.write_all(b"\r\n")?;
             }
         }
         Some(Fault::Packed) => {

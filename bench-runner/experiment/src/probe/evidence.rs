@@ -141,6 +141,11 @@ pub enum Evidence {
     },
 }
 
+/// Condition numbers of a claim, at most; each costs the descents of all seeds.
+const MOST_CONDITIONS: usize = 100;
+/// Variables of a claim's quadratic, at most.
+const MOST_VARIABLES: usize = 100_000;
+
 fn ten() -> f64 {
     10.0
 }
@@ -199,6 +204,7 @@ impl Evidence {
     /// # Errors
     /// The first that cannot.
     pub fn check(&self) -> Result<(), Invalid> {
+        self.check_numbers()?;
         match self {
             Self::DifferingBits { theta: 2.. } => Err(Invalid::new("theta", "must be 0 or 1")),
             Self::GradientExponent { function, .. } => function.check(),
@@ -215,6 +221,67 @@ impl Evidence {
                     "criteria",
                     "must be one or more of `epoch`, `step`, `grad-norm`, `loss-level` and `loss-decrease`",
                 ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether every number is one that a probe can begin with.
+    fn check_numbers(&self) -> Result<(), Invalid> {
+        let positive = |key: &str, value: f64| match value.is_finite() && value > 0.0 {
+            true => Ok(()),
+            false => Err(Invalid::value(
+                key,
+                value,
+                "a finite number above 0 is needed",
+            )),
+        };
+        let quadratics = |key: &str, dimension: usize, conditions: &[f64], noise: f64| {
+            if conditions.len() > MOST_CONDITIONS {
+                let reason = format!(
+                    "{}: at most {MOST_CONDITIONS} are possible",
+                    conditions.len()
+                );
+                return Err(Invalid::new(key, reason));
+            }
+            let mut all = conditions.iter();
+            all.try_for_each(|&condition| quadratic(dimension, condition, noise).check())
+        };
+        match self {
+            Self::LogLinearity { conditions, noise } => {
+                quadratics("conditions", 10, conditions, *noise)
+            }
+            Self::EvaluationsExponent {
+                rate_per_target,
+                noise,
+                condition,
+                first_target,
+                ..
+            } => {
+                positive("rate_per_target", rate_per_target.unwrap_or(1.0))?;
+                positive("first_target", *first_target)?;
+                quadratics("condition", 10, &[*condition], *noise)
+            }
+            Self::GradientExponent {
+                rate_per_square,
+                first_target,
+                ..
+            } => {
+                positive("rate_per_square", *rate_per_square)?;
+                positive("first_target", *first_target)
+            }
+            Self::ConditionExponent {
+                dimension,
+                conditions,
+                target,
+                ..
+            } => {
+                positive("target", *target)?;
+                if *dimension > MOST_VARIABLES {
+                    let reason = format!("at most {MOST_VARIABLES} are possible");
+                    return Err(Invalid::value("dimension", *dimension, reason));
+                }
+                quadratics("conditions", *dimension, conditions, 0.0)
             }
             _ => Ok(()),
         }

@@ -40,40 +40,71 @@ impl<L: Objective> Objective for BatchLoss<L> {
     }
 }
 
-/// An objective that leaves the network's buffers as they were where the loss or a running statistic is
-/// not finite: no optimizer goes on from such a point.
-pub(super) struct FiniteBuffers<'a, O> {
-    pub(super) objective: O,
-    pub(super) tensors: &'a Tensors,
+/// The objective of a network with buffers, such as running statistics.
+///
+/// They move where an optimizer stays. Trials that it rejects, gradients of shared samples and points
+/// where the loss or a running statistic is not finite leave them as they were, bit for bit. Nothing
+/// else could keep a trace: dropout draws from the step's seed alone.
+pub(super) struct WithBuffers<'a, O> {
+    objective: O,
+    tensors: &'a Tensors,
+    /// The buffers as each trial would leave them, until one is accepted.
+    trials: Vec<Vec<Tensor>>,
 }
 
-impl<O: Objective> FiniteBuffers<'_, O> {
-    /// What an evaluation gives; the number that `loss` finds in it is judged.
+impl<'a, O: Objective> WithBuffers<'a, O> {
+    /// Watches over the buffers that evaluations of `objective` move.
+    pub(super) fn new(objective: O, tensors: &'a Tensors) -> Self {
+        Self {
+            objective,
+            tensors,
+            trials: Vec::new(),
+        }
+    }
+
+    /// An evaluation whose trace is kept if `keep` says so of what it gives.
     fn evaluate<R>(
         &mut self,
         evaluation: impl FnOnce(&mut O) -> optim::Result<R>,
-        loss: impl FnOnce(&R) -> f64,
+        keep: impl FnOnce(&R) -> bool,
     ) -> optim::Result<R> {
         let before = self.tensors.snapshot_buffers()?;
-        let result = evaluation(&mut self.objective)?;
-        if !(loss(&result).is_finite() && all_finite(self.tensors)?) {
+        let result = evaluation(&mut self.objective);
+        let kept = result.as_ref().is_ok_and(keep) && all_finite(self.tensors)?;
+        if !kept {
             self.tensors.restore_buffers(&before)?;
         }
-        Ok(result)
+        result
     }
 }
 
-impl<O: Objective> Objective for FiniteBuffers<'_, O> {
+impl<O: Objective> Objective for WithBuffers<'_, O> {
     fn loss(&mut self) -> optim::Result<f64> {
-        self.evaluate(O::loss, |loss| *loss)
+        self.evaluate(O::loss, |loss| loss.is_finite())
     }
 
     fn loss_and_gradient(&mut self) -> optim::Result<(f64, Gradient)> {
-        self.evaluate(O::loss_and_gradient, |(loss, _)| *loss)
+        self.evaluate(O::loss_and_gradient, |(loss, _)| loss.is_finite())
+    }
+
+    fn trial(&mut self) -> optim::Result<(f64, Gradient)> {
+        let before = self.tensors.snapshot_buffers()?;
+        let result = self.loss_and_gradient()?;
+        self.trials.push(self.tensors.snapshot_buffers()?);
+        self.tensors.restore_buffers(&before)?;
+        Ok(result)
+    }
+
+    fn end_trials(&mut self, accepted: Option<usize>) -> optim::Result<()> {
+        let trials = std::mem::take(&mut self.trials);
+        if let Some(buffers) = accepted.and_then(|trial| trials.get(trial)) {
+            self.tensors.restore_buffers(buffers)?;
+        }
+        Ok(())
     }
 
     fn overlap_gradient(&mut self) -> optim::Result<Gradient> {
-        self.evaluate(O::overlap_gradient, |_| 0.0)
+        self.evaluate(O::overlap_gradient, |_| false)
     }
 }
 

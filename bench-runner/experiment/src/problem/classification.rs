@@ -14,7 +14,7 @@ use optim::{Loss, Objective, Parameters, Phase, Step};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::batch::{BatchLoss, FiniteBuffers, check_order, check_share, shared};
+use super::batch::{BatchLoss, WithBuffers, check_order, check_share, shared};
 use super::fault::Fault;
 use super::precision::Precision;
 use super::traits::{Draw, Environment, Measurement, Problem, ProblemConfig, ProblemSettings};
@@ -109,6 +109,8 @@ impl ProblemSettings for ClassificationConfig {
                 return Err(Invalid::value(key, 0, "at least 1 is needed"));
             }
         }
+        let size = self.model.check_size();
+        size.map_err(|error| Invalid::new("model", error))?;
         check_share(self.validation)?;
         check_order(self.batch_size, &self.order)?;
         self.augmentation
@@ -381,13 +383,12 @@ impl Problem for ClassificationProblem {
                 cross_entropy(&model.forward(&inputs, pass)?, &labels)
             })
         };
-        Ok(Box::new(FiniteBuffers {
-            objective: BatchLoss {
-                shared: shared(&batch, self.order.overlap())?.map(loss),
-                batch: loss(batch),
-            },
-            tensors: self.model.tensors(),
-        }))
+        let objective = BatchLoss {
+            shared: shared(&batch, self.order.overlap())?.map(loss),
+            batch: loss(batch),
+        };
+        let tensors = self.model.tensors();
+        Ok(Box::new(WithBuffers::new(objective, tensors)))
     }
 
     fn reports_epochs(&self) -> bool {
@@ -462,7 +463,10 @@ impl Problem for ClassificationProblem {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use optim::{LbfgsConfig, LineSearch, Meter, Oracle, StopReason};
+    use optim::{
+        Criterion, FuseConfig, FusePvConfig, Handover, LbfgsConfig, LineSearch, Meter, Oracle,
+        PairSource, StopReason, Theta,
+    };
 
     use super::*;
     use crate::optimizer::OptimizerConfig;
@@ -542,6 +546,115 @@ mod tests {
         assert!(meter.counts().evaluations() > 4);
         assert!(all_finite(problem.model.tensors()).unwrap());
         assert!(problem.measure().unwrap().loss.is_finite());
+    }
+
+    /// The bits of all running statistics.
+    fn buffers(problem: &ClassificationProblem) -> Vec<Vec<u32>> {
+        let snapshot = problem.model.tensors().snapshot_buffers().unwrap();
+        let bits = |buffer: &Tensor| {
+            let values = buffer.to_vec1::<f32>().unwrap();
+            values.into_iter().map(f32::to_bits).collect()
+        };
+        snapshot.iter().map(bits).collect()
+    }
+
+    fn overlapping(overlap: f64) -> ClassificationProblem {
+        let mut problem = problem(&[], "a", 1);
+        problem.order = problem.order.with_overlap(overlap).unwrap();
+        problem
+    }
+
+    /// A problem after some steps on one batch, and the evaluations that they took.
+    fn after(
+        config: impl Into<OptimizerConfig>,
+        steps: u64,
+        overlap: f64,
+    ) -> (ClassificationProblem, u64) {
+        let mut problem = overlapping(overlap);
+        let mut optimizer = config.into().build(problem.parameters()).unwrap();
+        let mut meter = Meter::new();
+        for _ in 0..steps {
+            let mut objective = problem.objective(1).unwrap();
+            let mut oracle = Oracle::new(objective.as_mut(), &mut meter);
+            optimizer.step(&mut oracle).unwrap();
+        }
+        (problem, meter.counts().evaluations())
+    }
+
+    /// The running statistics after one evaluation at each of the points.
+    fn visited(points: &[&ClassificationProblem]) -> Vec<Vec<u32>> {
+        let mut straight = problem(&[], "a", 1);
+        straight.order = points[0].order.clone();
+        for point in points {
+            let values = point.parameters().snapshot().unwrap();
+            straight.parameters().restore(&values).unwrap();
+            evaluate(&mut straight, 1);
+        }
+        buffers(&straight)
+    }
+
+    #[test]
+    fn rejected_trials_leave_no_trace_in_running_statistics() {
+        let start = problem(&[], "a", 1);
+        for line_search in [LineSearch::Armijo, LineSearch::StrongWolfe] {
+            // The first trials are too far away.
+            let config = LbfgsConfig {
+                lr: 1e4,
+                line_search,
+                max_iter: 1,
+                max_eval: Some(20),
+                ..LbfgsConfig::default()
+            };
+            let (end, evaluations) = after(config, 1, 0.0);
+            assert!(evaluations > 2, "no trial was rejected");
+            // As if nothing but the two points had been evaluated.
+            assert_eq!(buffers(&end), visited(&[&start, &end]), "{line_search:?}");
+        }
+        // A search without a good trial.
+        let config = LbfgsConfig {
+            lr: 1e20,
+            max_eval: Some(4),
+            ..LbfgsConfig::default()
+        };
+        let (end, evaluations) = after(config, 1, 0.0);
+        assert!(evaluations > 2, "nothing was tried");
+        assert_eq!(buffers(&end), visited(&[&start]));
+    }
+
+    #[test]
+    fn evaluations_that_only_complete_pairs_leave_no_trace_in_running_statistics() {
+        let start = problem(&[], "a", 1);
+        let warm = FusePvConfig {
+            criterion: Criterion::Step(0),
+            handover: Handover::WarmPairs,
+            ..FusePvConfig::default()
+        };
+        let (end, evaluations) = after(warm, 1, 0.0);
+        assert_eq!(evaluations, 2);
+        assert_eq!(buffers(&end), visited(&[&start]));
+
+        let blend = FuseConfig {
+            theta: Theta::Constant(0.5),
+            ..FuseConfig::default()
+        };
+        let (end, evaluations) = after(blend, 1, 0.0);
+        assert!(evaluations > 1);
+        assert_eq!(buffers(&end), visited(&[&start]));
+
+        let start = overlapping(0.25);
+        for pairs in [PairSource::FullOverlap, PairSource::Overlap] {
+            let config = LbfgsConfig {
+                pairs,
+                max_iter: 1,
+                line_search: LineSearch::Fixed,
+                lr: 0.1,
+                ..LbfgsConfig::default()
+            };
+            let (middle, _) = after(config.clone(), 1, 0.25);
+            let (end, evaluations) = after(config, 2, 0.25);
+            assert!(evaluations > 2, "no pair was evaluated again");
+            assert_eq!(buffers(&end), visited(&[&start, &middle]), "{pairs:?}");
+        }
     }
 
     #[test]

@@ -74,6 +74,8 @@ impl ProblemSettings for LanguageConfig {
                 return Err(Invalid::value(key, 0, "at least 1 is needed"));
             }
         }
+        let size = self.model.check_size();
+        size.map_err(|error| Invalid::new("model", error))?;
         check_share(self.validation)?;
         check_order(self.batch_size, &self.order)?;
         if let ModelSpec::Gpt(gpt) = &self.model

@@ -504,6 +504,25 @@ model = { kind = "mlp", inputs = 64, hidden = [8], classes = 1000000000000 }"#;
             text.contains("`model.classes` = 1000000000000: at most"),
             "{text}"
         );
+        // Each size is possible, their product is not.
+        for model in [
+            "kind = \"mlp\", inputs = 64, hidden = [100000000, 100000000]",
+            "kind = \"densenet\", depth = 100000000, growth = 100000000",
+            "kind = \"resnet\", depth = 99999998, width = 100000000",
+        ] {
+            let problem = format!(
+                "kind = \"classification\"\ndata = \"digits\"\nbatch_size = 1\nmodel = {{ {model} }}"
+            );
+            let text = GOOD.replace("kind = \"function\"\nfunction = \"rosenbrock\"", &problem);
+            let line = 1 + text
+                .lines()
+                .position(|line| line.starts_with("model"))
+                .unwrap();
+            let text = error(&text);
+            assert!(text.contains(&format!("demo.toml:{line}")), "{text}");
+            assert!(text.contains("`model`: parameters = "), "{text}");
+            assert!(text.contains("at most 1e10"), "{text}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
         caption: format!(
             "Share of runs that have reached a loss of at most {} after the given number of gradient \
              evaluations. A curve that ends below 1 says that not all runs got there within the budget.",
-            number::short(target)
+            number::exact(target)
         ),
         alt: format!(
             "Step curves of the share of runs that reached the target. Reached: {reached}."

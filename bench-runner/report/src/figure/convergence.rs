@@ -176,7 +176,7 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
     let references = match (metric, problem.target) {
         (Quantity::Loss, Some(target)) => vec![Reference {
             y: target,
-            label: format!("target {}", number::short(target)),
+            label: format!("target {}", number::exact(target)),
         }],
         _ => Vec::new(),
     };

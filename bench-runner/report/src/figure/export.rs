@@ -56,11 +56,13 @@ impl Chart {
         let svg = self.svg()?;
         formats
             .iter()
-            .map(|&format| {
-                let name = format!("{}.{}", self.name, format.extension());
-                Ok((name, self.convert(&svg, format)?))
-            })
+            .map(|&format| Ok((self.file_name(format), self.convert(&svg, format)?)))
             .collect()
+    }
+
+    /// The name of its file in a format.
+    pub(crate) fn file_name(&self, format: Format) -> String {
+        format!("{}.{}", self.name, format.extension())
     }
 
     fn convert(&self, svg: &str, format: Format) -> Result<Vec<u8>> {

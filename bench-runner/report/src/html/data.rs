@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::figure::{self, AxisScale};
+use crate::number;
 
 /// Places per curve; a screen shows no more.
 const PLACES: usize = 48;
@@ -134,6 +135,7 @@ pub(super) fn curves(results: &Results, problem: &ProblemInfo) -> Value {
         .into_iter()
         .filter(|&metric| counted::is_measured(results, &problem.label, metric))
         .map(|metric| {
+            let target = problem.target.filter(|_| metric == Quantity::Loss);
             let series: Vec<Value> = groups
                 .iter()
                 .map(|(index, runs)| {
@@ -148,7 +150,8 @@ pub(super) fn curves(results: &Results, problem: &ProblemInfo) -> Value {
                 "name": metric.name(),
                 "label": metric.label(problem),
                 "log": figure::scale(metric) == AxisScale::Log,
-                "target": if metric == Quantity::Loss { problem.target } else { None },
+                "target": target,
+                "targetText": target.map(number::exact),
                 "series": series,
             })
         })
