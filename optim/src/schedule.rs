@@ -55,7 +55,7 @@ impl Length {
     /// `check` to refuse.
     fn with_budget(self, evaluations: u64) -> Self {
         match self {
-            Self::Share { budget } if budget > 0.0 && budget <= 1.0 => {
+            Self::Share { budget } if is_share(budget) => {
                 Self::Steps(share_of(evaluations, budget).max(1))
             }
             other => other,
@@ -71,10 +71,20 @@ impl Length {
     }
 
     fn check(self, name: &'static str) -> Result<()> {
-        let expected = "at least 1 step, or a share above 0 and at most 1 of a budget that \
-                        `with_budget` has been told";
-        check::that(matches!(self, Self::Steps(1..)), name, self, expected)
+        let expected = match self {
+            Self::Steps(1..) => return Ok(()),
+            Self::Share { budget } if is_share(budget) => {
+                "a number of steps, which `with_budget` makes of a share"
+            }
+            _ => "at least 1 step, or a share of the budget above 0 and at most 1",
+        };
+        check::that(false, name, self, expected)
     }
+}
+
+/// Whether a length can be this share of a budget.
+fn is_share(share: f64) -> bool {
+    share > 0.0 && share <= 1.0
 }
 
 /// A share, from 0 to 1, of a number of evaluations, rounded.

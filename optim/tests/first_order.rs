@@ -174,8 +174,8 @@ fn settings_out_of_range_are_named() {
                 }
                 .check(),
             ),
-            "schedule.every = 0 is out of range: expected at least 1 step, or a share above 0 and at \
-             most 1 of a budget that `with_budget` has been told",
+            "schedule.every = 0 is out of range: expected at least 1 step, or a share of the budget \
+             above 0 and at most 1",
         ),
     ] {
         assert_eq!(found, expected);
@@ -213,8 +213,8 @@ fn a_schedule_among_the_settings_is_followed() {
     };
     assert_eq!(
         message(config.clone().build(&set)),
-        "schedule.at = { budget = 0.8 } is out of range: expected at least 1 step, or a share above \
-         0 and at most 1 of a budget that `with_budget` has been told"
+        "schedule.at = { budget = 0.8 } is out of range: expected a number of steps, which \
+         `with_budget` makes of a share"
     );
     let mut sgd = config.with_budget(5).build(&set).unwrap();
     let rates = [0.5, 0.5, 0.05, 0.05, 0.005];

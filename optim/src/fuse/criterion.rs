@@ -176,12 +176,13 @@ impl Criterion {
                 check::that(!parts.is_empty(), "criterion", self, "at least one part")?;
                 parts.iter().try_for_each(|part| part.validate(adam))
             }
-            Self::Budget(share) => check::that(
-                false,
-                "criterion.budget",
-                share,
-                "a share from 0 to 1 of a budget that `with_budget` has been told",
-            ),
+            Self::Budget(share) => {
+                let expected = match share {
+                    0.0..=1.0 => "a number of evaluations, which `with_budget` makes of a share",
+                    _ => "a share of the budget from 0 to 1",
+                };
+                check::that(false, "criterion.budget", share, expected)
+            }
             Self::Epoch(_)
             | Self::Step(_)
             | Self::Evaluations(_)
