@@ -412,7 +412,7 @@ fn wrong_use_is_refused_with_what_would_be_right() {
 
 /// One problem, two optimizers with two settings each, two seeds beside the one that settings are chosen by.
 fn tuned() -> String {
-    let head = "name = \"tuned\"\nseeds = [0, 1]\ntuning = { seeds = [10], validation = 0.2 }\n";
+    let head = "name = \"tuned\"\nseeds = [0, 1]\ntuning = { seeds = [10], by = \"test-loss\", validation = 0.2, extensions = 0 }\n";
     let search = |kind: &str, rates: &str| {
         format!("[[optimizer]]\nkind = \"{kind}\"\nsearch = {{ learning_rate = {rates} }}\n")
     };
@@ -513,7 +513,7 @@ fn a_trial_that_failed_counts_as_the_worst() {
     let (code, error) = refusal(&output);
     assert_eq!(code, Some(1), "{error}");
     assert!(
-        error.contains("1 of the trials failed and count as the worst"),
+        error.contains("1 of these runs failed and count as the worst"),
         "{error}"
     );
     let said = String::from_utf8(output.stdout).unwrap();

@@ -7,6 +7,7 @@ use crate::special;
 use crate::synthetic;
 use bench_analysis::{Quantity, curve};
 use bench_experiment::run::{Outcome, RunRecord};
+use bench_experiment::spec::JudgedBy;
 use bench_experiment::store::{Choice, TuningSummary};
 use bench_experiment::store::{Manifest, Results};
 use bench_report::figure::{
@@ -785,6 +786,7 @@ fn the_page_lists_discrepancies_and_answers_the_checklist() {
 fn the_page_shows_what_was_tried_and_chosen() {
     let mut results = synthetic::results(2);
     results.tuning = Some(TuningSummary {
+        by: JudgedBy::Loss,
         runs: 12,
         evaluations: 3400,
         seconds: 5.0,
@@ -792,6 +794,7 @@ fn the_page_shows_what_was_tried_and_chosen() {
             problem: results.problems[0].label.clone(),
             optimizer: "adam".into(),
             setting: "learning_rate=0.01".into(),
+            at_edge: vec!["learning_rate".into()],
             trials: vec![
                 ("learning_rate=0.01".into(), Some(0.5)),
                 ("learning_rate=10".into(), None),
@@ -805,9 +808,9 @@ fn the_page_shows_what_was_tried_and_chosen() {
     assert!(page.contains("learning_rate=0.01: 0.500; learning_rate=10: ∞"));
     let summary = std::fs::read_to_string(folder.path().join("summary.md")).unwrap();
     assert!(summary.contains("12 runs, 3,400 evaluations, 5.00 s"));
-    assert!(
-        summary.contains("| learning_rate=0.01 | learning_rate=0.01: 0.500; learning_rate=10: ∞ |")
-    );
+    assert!(summary.contains(
+        "| learning_rate=0.01, at the edge | 2 | learning_rate=0.01: 0.500; learning_rate=10: ∞ |"
+    ));
     // Side by side with another suite, its trials keep their problem.
     let other = synthetic::results(1);
     let joined = Results::joined(vec![results, other]).unwrap();

@@ -57,7 +57,7 @@
 //! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
 //! | FUSE-PV, one after the other | [`FusePvConfig`] | arXiv 2503.04204 |
 //!
-//! Learning rates can follow a [`Schedule`], gradients can be [`Clipped`], and [`Optimizer::state`]
+//! Learning rates can follow a [`Schedule`], a setting of Adam and SGD, gradients can be [`Clipped`], and [`Optimizer::state`]
 //! is everything a run needs to continue bit for bit.
 
 #![cfg_attr(not(feature = "cuda"), forbid(unsafe_code))]
@@ -93,7 +93,7 @@ pub use record::{
     Counters, CriterionRecord, Diagnostics, PairCounts, Phase, Step, StopReason, Switch,
     VectorPasses,
 };
-pub use schedule::{Schedule, Scheduled};
+pub use schedule::{Length, Schedule, Scheduled};
 pub use second_order::{
     CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, Lbfgs, LbfgsConfig,
     LbfgsCounts, PairSource,

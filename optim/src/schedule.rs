@@ -1,6 +1,7 @@
 //! Learning-rate schedules: factors by step, and the optimizer that follows one.
 
 use std::f64::consts::PI;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,15 +13,94 @@ use crate::params::Parameters;
 use crate::record::{Diagnostics, Phase, Step, VectorPasses};
 use crate::state::State;
 
+/// A number of steps, given as such or as a share of a run's budget of evaluations.
+///
+/// Serialised as a whole number, or as `{ budget = 0.5 }`. A share becomes a number of steps once
+/// the budget is known (`with_budget` of [`Schedule`] and of the settings that hold one): as many
+/// as the share has evaluations, at least 1. This assumes one evaluation a step, as every method
+/// that follows a schedule makes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a number of steps, or a share of the budget such as { budget = 0.5 }"
+)]
+pub enum Length {
+    /// So many steps.
+    Steps(u64),
+    /// A share of the budget.
+    Share {
+        /// The share, above 0 and at most 1.
+        budget: f64,
+    },
+}
+
+impl From<u64> for Length {
+    fn from(steps: u64) -> Self {
+        Self::Steps(steps)
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Steps(steps) => steps.fmt(f),
+            Self::Share { budget } => write!(f, "{{ budget = {budget} }}"),
+        }
+    }
+}
+
+impl Length {
+    /// The number of steps within a budget of `evaluations`. A share out of range stays, for
+    /// `check` to refuse.
+    fn with_budget(self, evaluations: u64) -> Self {
+        match self {
+            Self::Share { budget } if is_share(budget) => {
+                Self::Steps(share_of(evaluations, budget).max(1))
+            }
+            other => other,
+        }
+    }
+
+    /// The number of steps; without end while it is a share.
+    fn steps(self) -> u64 {
+        match self {
+            Self::Steps(steps) => steps,
+            Self::Share { .. } => u64::MAX,
+        }
+    }
+
+    fn check(self, name: &'static str) -> Result<()> {
+        let expected = match self {
+            Self::Steps(1..) => return Ok(()),
+            Self::Share { budget } if is_share(budget) => {
+                "a number of steps, which `with_budget` makes of a share"
+            }
+            _ => "at least 1 step, or a share of the budget above 0 and at most 1",
+        };
+        check::that(false, name, self, expected)
+    }
+}
+
+/// Whether a length can be this share of a budget.
+fn is_share(share: f64) -> bool {
+    share > 0.0 && share <= 1.0
+}
+
+/// A share, from 0 to 1, of a number of evaluations, rounded.
+pub(crate) fn share_of(evaluations: u64, share: f64) -> u64 {
+    (share * evaluations as f64).round() as u64
+}
+
 /// A factor of the learning rate for every step, counted from 0.
 ///
 /// ```
 /// use optim::Schedule;
 ///
 /// let schedule = Schedule::WarmUp {
-///     steps: 10,
+///     steps: 10.into(),
 ///     start_factor: 0.0,
-///     then: Box::new(Schedule::Cosine { steps: 100, final_factor: 0.1 }),
+///     then: Box::new(Schedule::Cosine { steps: 100.into(), final_factor: 0.1 }),
 /// };
 /// assert_eq!(schedule.factor(5), 0.5);
 /// assert_eq!(schedule.factor(10), 1.0);
@@ -36,15 +116,22 @@ pub enum Schedule {
     /// Multiplied by `factor` every so many steps: factor^⌊t / every⌋.
     Step {
         /// Steps between reductions, at least 1.
-        every: u64,
+        every: Length,
         /// What each reduction multiplies by, ≥ 0.
+        factor: f64,
+    },
+    /// Multiplied by `factor` at each of some points: factor^(points t has come to).
+    MultiStep {
+        /// The steps, at least 1, from which each further factor acts.
+        at: Vec<Length>,
+        /// What each point multiplies by, ≥ 0.
         factor: f64,
     },
     /// Half a cosine from 1 to `final_factor` over `steps` steps, then `final_factor`:
     /// f + (1 - f)·(1 + cos(πt/T))/2 (Loshchilov & Hutter, arXiv 1608.03983, without restarts).
     Cosine {
         /// The length T, at least 1.
-        steps: u64,
+        steps: Length,
         /// The last factor f, ≥ 0.
         #[serde(default)]
         final_factor: f64,
@@ -52,7 +139,7 @@ pub enum Schedule {
     /// Linear from `start_factor` to 1 over `steps` steps, then another schedule from its start.
     WarmUp {
         /// The length, at least 1.
-        steps: u64,
+        steps: Length,
         /// The first factor, ≥ 0.
         #[serde(default)]
         start_factor: f64,
@@ -63,8 +150,8 @@ pub enum Schedule {
     Sequence {
         /// What comes first.
         first: Box<Schedule>,
-        /// For how long.
-        steps: u64,
+        /// For how long, at least 1.
+        steps: Length,
         /// What follows.
         then: Box<Schedule>,
     },
@@ -77,34 +164,86 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The factor of step `step`, counted from 0.
+    /// Whether the rate never changes.
+    pub fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant {})
+    }
+
+    /// The schedule of a run with a budget of `evaluations`, with shares of it as numbers of steps.
+    #[must_use]
+    pub fn with_budget(&self, evaluations: u64) -> Self {
+        let length = |length: &Length| length.with_budget(evaluations);
+        let inner = |schedule: &Self| Box::new(schedule.with_budget(evaluations));
+        match self {
+            Self::Constant {} => Self::Constant {},
+            Self::Step { every, factor } => Self::Step {
+                every: length(every),
+                factor: *factor,
+            },
+            Self::MultiStep { at, factor } => Self::MultiStep {
+                at: at.iter().map(length).collect(),
+                factor: *factor,
+            },
+            Self::Cosine {
+                steps,
+                final_factor,
+            } => Self::Cosine {
+                steps: length(steps),
+                final_factor: *final_factor,
+            },
+            Self::WarmUp {
+                steps,
+                start_factor,
+                then,
+            } => Self::WarmUp {
+                steps: length(steps),
+                start_factor: *start_factor,
+                then: inner(then),
+            },
+            Self::Sequence { first, steps, then } => Self::Sequence {
+                first: inner(first),
+                steps: length(steps),
+                then: inner(then),
+            },
+        }
+    }
+
+    /// The factor of step `step`, counted from 0. Lengths must not be shares of a budget any more.
     pub fn factor(&self, step: u64) -> f64 {
         match self {
             Self::Constant {} => 1.0,
-            Self::Step { every, factor } => factor.powf((step / every) as f64),
+            Self::Step { every, factor } => factor.powf((step / every.steps()) as f64),
+            Self::MultiStep { at, factor } => {
+                let passed = at.iter().filter(|point| step >= point.steps()).count();
+                factor.powf(passed as f64)
+            }
             Self::Cosine {
                 steps,
                 final_factor,
             } => {
-                let progress = step.min(*steps) as f64 / *steps as f64;
+                let length = steps.steps();
+                let progress = step.min(length) as f64 / length as f64;
                 final_factor + (1.0 - final_factor) * 0.5 * (1.0 + (PI * progress).cos())
             }
             Self::WarmUp {
                 steps,
                 start_factor,
                 then,
-            } => match step.checked_sub(*steps) {
+            } => match step.checked_sub(steps.steps()) {
                 Some(step) => then.factor(step),
-                None => start_factor + (1.0 - start_factor) * (step as f64 / *steps as f64),
+                None => {
+                    let progress = step as f64 / steps.steps() as f64;
+                    start_factor + (1.0 - start_factor) * progress
+                }
             },
-            Self::Sequence { first, steps, then } => match step.checked_sub(*steps) {
+            Self::Sequence { first, steps, then } => match step.checked_sub(steps.steps()) {
                 Some(step) => then.factor(step),
                 None => first.factor(step),
             },
         }
     }
 
-    /// Whether all settings are in range.
+    /// Whether all settings are in range, and no length a share of a budget that is not known.
     ///
     /// # Errors
     /// [`Error::HyperParameter`](crate::Error::HyperParameter) for the first that is not.
@@ -112,35 +251,41 @@ impl Schedule {
         match self {
             Self::Constant {} => Ok(()),
             Self::Step { every, factor } => {
-                check::that(*every >= 1, "every", every, "at least 1 step")?;
-                check::non_negative("factor", *factor)
+                every.check("schedule.every")?;
+                check::non_negative("schedule.factor", *factor)
+            }
+            Self::MultiStep { at, factor } => {
+                check::that(!at.is_empty(), "schedule.at", "[]", "at least one point")?;
+                at.iter().try_for_each(|point| point.check("schedule.at"))?;
+                check::non_negative("schedule.factor", *factor)
             }
             Self::Cosine {
                 steps,
                 final_factor,
             } => {
-                check::that(*steps >= 1, "steps", steps, "at least 1 step")?;
-                check::non_negative("final_factor", *final_factor)
+                steps.check("schedule.steps")?;
+                check::non_negative("schedule.final_factor", *final_factor)
             }
             Self::WarmUp {
                 steps,
                 start_factor,
                 then,
             } => {
-                check::that(*steps >= 1, "steps", steps, "at least 1 step")?;
-                check::non_negative("start_factor", *start_factor)?;
+                steps.check("schedule.steps")?;
+                check::non_negative("schedule.start_factor", *start_factor)?;
                 then.check()
             }
-            Self::Sequence { first, then, .. } => {
+            Self::Sequence { first, steps, then } => {
                 first.check()?;
+                steps.check("schedule.steps")?;
                 then.check()
             }
         }
     }
 }
 
-/// An optimizer whose learning rate follows a [`Schedule`]: its rate when it was wrapped, times the
-/// factor of the step.
+/// An optimizer of any kind whose learning rate follows a [`Schedule`]: its rate when it was
+/// wrapped, times the factor of the step. Adam and SGD have a schedule among their settings.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -150,7 +295,7 @@ impl Schedule {
 /// let x = Var::new(&[1f64], &Device::Cpu)?;
 /// let parameters = Parameters::new([("x", x.clone())])?;
 /// let sgd = SgdConfig { learning_rate: 0.25, ..SgdConfig::default() }.build(&parameters)?;
-/// let mut sgd = Scheduled::new(sgd, Schedule::Step { every: 1, factor: 0.5 })?;
+/// let mut sgd = Scheduled::new(sgd, Schedule::Step { every: 1.into(), factor: 0.5 })?;
 /// let mut objective = Loss::new(&parameters, || x.sqr()?.sum_all());
 /// let mut meter = Meter::new();
 /// for expected in [0.5, 0.375] {

@@ -60,10 +60,10 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
                 ..Default::default()
             };
             let schedule = Schedule::WarmUp {
-                steps: 3,
+                steps: 3.into(),
                 start_factor: 0.1,
                 then: Box::new(Schedule::Cosine {
-                    steps: 7,
+                    steps: 7.into(),
                     final_factor: 0.0,
                 }),
             };

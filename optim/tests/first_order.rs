@@ -7,9 +7,9 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::{Analytic, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
-    AdamConfig, AdamSgdConfig, Clip, Counts, Error, Gradient, Loss, Meter, Objective, Optimizer,
-    Oracle, ParameterGroup, Parameters, Phase, Schedule, Scheduled, SgdConfig, StopReason,
-    SwitchAt, VectorPasses, WeightDecay,
+    AdamConfig, AdamSgdConfig, Clip, Counts, Error, Gradient, Length, Loss, Meter, Objective,
+    Optimizer, Oracle, ParameterGroup, Parameters, Phase, Schedule, Scheduled, SgdConfig,
+    StopReason, SwitchAt, VectorPasses, WeightDecay,
 };
 use proptest::prelude::*;
 
@@ -169,12 +169,13 @@ fn settings_out_of_range_are_named() {
         (
             message(
                 Schedule::Step {
-                    every: 0,
+                    every: 0.into(),
                     factor: 0.1,
                 }
                 .check(),
             ),
-            "every = 0 is out of range: expected at least 1 step",
+            "schedule.every = 0 is out of range: expected at least 1 step, or a share of the budget \
+             above 0 and at most 1",
         ),
     ] {
         assert_eq!(found, expected);
@@ -195,6 +196,101 @@ fn unknown_keys_are_refused() {
         let schedule = serde_json::from_str::<Schedule>(text).unwrap_err();
         assert!(schedule.to_string().contains("unknown field"), "{schedule}");
     }
+}
+
+#[test]
+fn a_schedule_among_the_settings_is_followed() {
+    // SGD on a gradient of 1: each move is the rate.
+    let set = parameters(&[("x", &[0.0])]);
+    let unit = gradient(&set, &[&[1.0]]);
+    let config = SgdConfig {
+        learning_rate: 0.5,
+        schedule: Schedule::MultiStep {
+            at: vec![2.into(), Length::Share { budget: 0.8 }],
+            factor: 0.1,
+        },
+        ..SgdConfig::default()
+    };
+    assert_eq!(
+        message(config.clone().build(&set)),
+        "schedule.at = { budget = 0.8 } is out of range: expected a number of steps, which \
+         `with_budget` makes of a share"
+    );
+    let mut sgd = config.with_budget(5).build(&set).unwrap();
+    let rates = [0.5, 0.5, 0.05, 0.05, 0.005];
+    for rate in rates {
+        assert!((sgd.learning_rate() - rate).abs() < 1e-15);
+        let before = values(&set.vars()[0])[0];
+        sgd.update(&unit).unwrap();
+        assert!((before - values(&set.vars()[0])[0] - rate).abs() < 1e-12);
+    }
+    let state = sgd.state().unwrap();
+    let mut resumed = sgd.config().clone().build(&set).unwrap();
+    resumed.restore(&state).unwrap();
+    assert_eq!(resumed.learning_rate(), sgd.learning_rate());
+}
+
+#[test]
+fn adam_with_a_schedule_moves_as_adam_that_is_wrapped_in_it() {
+    let schedule = Schedule::WarmUp {
+        steps: 3.into(),
+        start_factor: 0.1,
+        then: Box::new(Schedule::Cosine {
+            steps: 9.into(),
+            final_factor: 0.01,
+        }),
+    };
+    let config = AdamConfig {
+        learning_rate: 0.1,
+        ..AdamConfig::default()
+    };
+    let path = |build: &dyn Fn(&Parameters) -> Box<dyn Optimizer>| {
+        let mut problem = Analytic::new(rosenbrock, &rosenbrock_start(4));
+        let mut adam = build(&problem.parameters);
+        let mut meter = Meter::new();
+        for _ in 0..15 {
+            adam.step(&mut Oracle::new(&mut problem, &mut meter))
+                .unwrap();
+        }
+        problem.values()
+    };
+    let wrapped = path(&|set| {
+        let adam = config.clone().build(set).unwrap();
+        Box::new(Scheduled::new(adam, schedule.clone()).unwrap())
+    });
+    let own = path(&|set| {
+        let schedule = schedule.clone();
+        let config = AdamConfig {
+            schedule,
+            ..config.clone()
+        };
+        Box::new(config.build(set).unwrap())
+    });
+    assert_eq!(own, wrapped);
+}
+
+#[test]
+fn shares_of_a_budget_become_steps() {
+    let read = |text: &str| serde_json::from_str::<Schedule>(text).unwrap();
+    let shares = read(
+        r#"{"kind": "warm-up", "steps": {"budget": 0.1}, "then": {"kind": "cosine", "steps": {"budget": 0.9}}}"#,
+    );
+    let steps =
+        read(r#"{"kind": "warm-up", "steps": 100, "then": {"kind": "cosine", "steps": 900}}"#);
+    assert_eq!(shares.with_budget(1000), steps);
+    // A share of a small budget is a step at least; one out of range stays and is refused.
+    let step = |budget| Schedule::Step {
+        every: Length::Share { budget },
+        factor: 0.5,
+    };
+    assert!(step(0.01).with_budget(10).check().is_ok());
+    for share in [0.0, -0.5, 1.5, f64::NAN] {
+        assert!(step(share).with_budget(10).check().is_err(), "{share}");
+    }
+    let unknown =
+        serde_json::from_str::<Schedule>(r#"{"kind": "cosine", "steps": {"share": 1.0}}"#);
+    let unknown = unknown.unwrap_err().to_string();
+    assert!(unknown.contains("such as { budget = 0.5 }"), "{unknown}");
 }
 
 #[test]
@@ -449,7 +545,7 @@ fn a_schedule_scales_every_group_and_follows_a_new_base() {
         }
     }
     let warm_up = Schedule::WarmUp {
-        steps: 2,
+        steps: 2.into(),
         start_factor: 0.0,
         then: Box::default(),
     };

@@ -248,6 +248,7 @@ fn each_criterion_fires_where_its_definition_says() {
     let level = |threshold| Criterion::LossLevel { threshold };
     assert_eq!(switch_step(Criterion::Epoch(5), &falling), Some(5));
     assert_eq!(switch_step(Criterion::Step(3), &falling), Some(3));
+    assert_eq!(switch_step(Criterion::Evaluations(3), &falling), Some(3));
     assert_eq!(switch_step(Criterion::Never, &falling), None);
     assert_eq!(switch_step(Criterion::Immediately, &falling), Some(0));
     // 10, 5, 2.5, 1.25: the fourth loss is the first below 2, seen before the fifth step.
@@ -270,6 +271,41 @@ fn each_criterion_fires_where_its_definition_says() {
     assert_eq!(switch_step(all, &falling), Some(4));
     let any = Criterion::AnyOf(vec![Criterion::Step(2), level(2.0)]);
     assert_eq!(switch_step(any, &falling), Some(2));
+}
+
+#[test]
+fn a_share_of_the_budget_is_counted_in_evaluations() {
+    let config = FusePvConfig {
+        criterion: Criterion::AnyOf(vec![Criterion::Budget(0.25), Criterion::Never]),
+        ..FusePvConfig::default()
+    };
+    let mut problem = rosenbrock_problem();
+    let refused = config.clone().build(&problem.parameters).err().unwrap();
+    assert!(refused.to_string().contains("criterion.budget = 0.25"));
+    let beyond = FusePvConfig {
+        criterion: Criterion::Budget(1.5),
+        ..config.clone()
+    };
+    assert!(beyond.with_budget(40).build(&problem.parameters).is_err());
+    // Warm pairs cost an evaluation more a step, from the switch on.
+    for handover in [Handover::Cold, Handover::WarmPairs] {
+        let config = FusePvConfig {
+            handover,
+            ..config.clone()
+        };
+        let mut fuse = config.with_budget(40).build(&problem.parameters).unwrap();
+        let mut meter = Meter::new();
+        while fuse.diagnostics().criteria.iter().all(|seen| !seen.fired) {
+            step(&mut fuse, &mut problem, &mut meter);
+        }
+        let fired = fuse.diagnostics().criteria.iter().find(|seen| seen.fired);
+        let fired = fired.unwrap();
+        assert_eq!((fired.step, fired.value, fired.threshold), (10, 10.0, 10.0));
+        let state = fuse.state().unwrap();
+        let mut resumed = fuse.config().clone().build(&problem.parameters).unwrap();
+        resumed.restore(&state).unwrap();
+        assert_eq!(resumed.phase(), fuse.phase());
+    }
 }
 
 /// ½‖x‖² whose gradient gets noise of standard deviation `noise` in each component, from a fixed

@@ -272,7 +272,7 @@ fn a_step_length_of_zero_moves_nothing() {
         };
         let lbfgs = config.build(&problem.parameters).unwrap();
         let warm_up = Schedule::WarmUp {
-            steps: 2,
+            steps: 2.into(),
             start_factor: 0.0,
             then: Box::default(),
         };

@@ -17,6 +17,7 @@ pub mod ranking;
 pub mod reference;
 pub mod replayed;
 pub mod sensitivity;
+pub mod stability;
 pub mod summary;
 
 pub use error::{Error, Result};

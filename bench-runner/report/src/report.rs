@@ -207,7 +207,8 @@ fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
             "problem",
             "optimizer",
             "chosen",
-            "trials: median final loss",
+            "trials",
+            "each trial: median final loss",
         ];
         let table = Table {
             headers: headers.map(str::to_owned).to_vec(),

@@ -2,6 +2,7 @@
 
 use bench_analysis::overall::{Against, reference};
 use bench_analysis::summary::{Row, Spread};
+use bench_experiment::spec::JudgedBy;
 use bench_experiment::store::{ProblemInfo, Results, TuningSummary};
 use bench_stats::Estimate;
 
@@ -161,9 +162,9 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
     }
 }
 
-/// The choices of settings: problem, optimizer, what was chosen, and every trial with what it was judged
-/// by. Empty where nothing was chosen.
-pub(super) fn choices(results: &Results) -> Vec<[String; 4]> {
+/// The choices of settings: problem, optimizer, what was chosen, how many trials there were, and each of
+/// them with what it was judged by. Empty where nothing was chosen.
+pub(super) fn choices(results: &Results) -> Vec<[String; 5]> {
     let choices = results.tuning.iter().flat_map(|tuning| &tuning.choices);
     choices
         .map(|choice| {
@@ -180,7 +181,11 @@ pub(super) fn choices(results: &Results) -> Vec<[String; 4]> {
             [
                 choice.problem.clone(),
                 choice.optimizer.clone(),
-                choice.setting.clone(),
+                match choice.at_edge.as_slice() {
+                    [] => choice.setting.clone(),
+                    _ => format!("{}, at the edge", choice.setting),
+                },
+                choice.trials.len().to_string(),
                 trials.join("; "),
             ]
         })
@@ -189,9 +194,21 @@ pub(super) fn choices(results: &Results) -> Vec<[String; 4]> {
 
 /// What choosing the settings took.
 pub(super) fn effort(tuning: &TuningSummary) -> String {
+    let edges = tuning.choices.iter().filter(|it| !it.at_edge.is_empty());
+    let edges = match edges.count() {
+        0 => String::new(),
+        count => format!(
+            " Of {} choices, {count} are at the edge of what was tried: the best may lie beyond.",
+            tuning.choices.len()
+        ),
+    };
     format!(
-        "Every optimizer tried the same number of settings, with seeds of their own, judged on training data held out \
-         for it: {} runs, {} evaluations, {} s of training beside those reported.",
+        "Settings were chosen with seeds of their own, by {}: {} runs, {} evaluations, {} s of training beside those \
+         reported.{edges}",
+        match tuning.by {
+            JudgedBy::Loss => "the final training loss",
+            JudgedBy::TestLoss => "the final loss on training data held out for it",
+        },
         number::whole(tuning.runs as f64),
         number::whole(tuning.evaluations as f64),
         number::short(tuning.seconds)

@@ -1,5 +1,6 @@
 //! `ablation`: what the store lacks is run, then everything is reported.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use bench_data::Library;
 use bench_experiment::memory;
 use bench_experiment::session::{Made, Options, Session, Stage, Sweep, in_stages};
-use bench_experiment::spec::{ExecutorConfig, ExecutorKind, Experiment, Scale};
+use bench_experiment::spec::{ExecutorConfig, ExecutorKind, Experiment, Scale, Stability};
 use bench_experiment::sweep::{Distributed, slurm};
 use clap::Parser;
 use indicatif::HumanBytes;
@@ -32,6 +33,9 @@ pub struct Ablation {
     /// Run seeds 0 to N-1 instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: Option<u64>,
+    /// Repeat the first seed's runs from N starts that differ by rounding only
+    #[arg(long, value_name = "N")]
+    perturbations: Option<u64>,
     /// How much of the experiment is run; its report says so
     #[arg(long, value_parser = scale(), default_value = "full")]
     scale: Scale,
@@ -102,7 +106,8 @@ impl Ablation {
 }
 
 /// Runs what the store lacks, or has others run it, and writes the report. Where settings are chosen,
-/// their trials come first, with a report of their own in the folder `tuning`.
+/// their trials come first, with a report of their own in the folder `tuning`; repetitions from perturbed
+/// starts follow, with theirs in `stability`.
 ///
 /// # Errors
 /// Whatever ends the command.
@@ -112,10 +117,13 @@ pub fn ablation(
     library: Library,
     out: &mut impl Write,
 ) -> Result<()> {
-    let experiment = seeded(
+    let mut experiment = seeded(
         experiment(&options.experiment)?.scaled(options.scale),
         options.seeds,
     )?;
+    if let Some(count) = options.perturbations {
+        experiment.stability = Some(perturbations(count)?);
+    }
     let executor = executor(options, &experiment)?;
     let session = options.session()?;
     let folder = match &options.out {
@@ -167,6 +175,15 @@ fn seeded(mut experiment: Experiment, seeds: Option<u64>) -> Result<Experiment> 
     }
 }
 
+/// The repetitions that the user asks for.
+fn perturbations(count: u64) -> Result<Stability> {
+    Stability::new(count).map_err(|reason| Error::Flag {
+        flag: "perturbations".into(),
+        value: count.to_string(),
+        reason,
+    })
+}
+
 /// Makes the runs in this process.
 fn local(
     session: &Session<'_>,
@@ -176,11 +193,11 @@ fn local(
     out: &mut impl Write,
 ) -> Result<()> {
     writable(folder)?;
-    let (mut failed, mut total) = (0, 0);
+    let mut counts = Counts::default();
     let mut started = Instant::now();
     session.complete(experiment, &mut |stage, made| -> Result<()> {
         let folder = stage_folder(folder, stage);
-        (failed, total) = (failed + made.failed(), total + made.results.records.len());
+        counts.take_note(&folder, &made);
         let folder = publish(&folder, made, started, options.replace, options.quiet, out)?;
         started = Instant::now();
         match options.open {
@@ -188,14 +205,33 @@ fn local(
             false => Ok(()),
         }
     })?;
-    none_failed(failed, total)
+    counts.none_failed()
+}
+
+/// Runs, and those of them that failed, of each stage by its folder. A round of trials has those of the
+/// rounds before it.
+#[derive(Default)]
+struct Counts(BTreeMap<PathBuf, (usize, usize)>);
+
+impl Counts {
+    fn take_note(&mut self, folder: &Path, made: &Made) {
+        let counts = (made.failed(), made.results.records.len());
+        self.0.insert(folder.into(), counts);
+    }
+
+    fn none_failed(&self) -> Result<()> {
+        let stages = self.0.values();
+        let (failed, total) = stages.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        none_failed(failed, total)
+    }
 }
 
 /// The folder of a stage's report.
 fn stage_folder(folder: &Path, stage: &Stage) -> PathBuf {
     match stage {
         Stage::Trials => folder.join("tuning"),
-        Stage::Comparison(_) => folder.into(),
+        Stage::Perturbations(_) => folder.join("stability"),
+        Stage::Comparison(..) => folder.into(),
     }
 }
 
@@ -236,13 +272,13 @@ struct Elsewhere<'a> {
 impl Elsewhere<'_> {
     /// Plans the first stage that lacks runs, and reports those that do not.
     fn distribute(&self, experiment: &Experiment, out: &mut impl Write) -> Result<()> {
-        let (mut failed, mut total) = (0, 0);
+        let mut counts = Counts::default();
         in_stages(experiment, &mut |experiment, stage| -> Result<_> {
             let folder = stage_folder(self.folder, &stage);
             writable(&folder)?;
             let started = Instant::now();
             if stage.is_void() {
-                none_failed(failed, total)?;
+                counts.none_failed()?;
             }
             let sweep = self
                 .session
@@ -250,28 +286,30 @@ impl Elsewhere<'_> {
             if sweep.missing.is_empty() {
                 let made: Made = self.session.run(sweep, stage)?;
                 let records = made.results.records.clone();
-                (failed, total) = (failed + made.failed(), total + records.len());
+                counts.take_note(&folder, &made);
                 publish(&folder, made, started, self.replace, self.quiet, out)?;
                 return Ok(Some(records));
             }
-            let (of_trials, counts) = (
-                stage == Stage::Trials,
-                (sweep.missing.len(), sweep.cells.len()),
-            );
+            let then = match stage {
+                Stage::Trials => {
+                    "These are trials. When they are done, give the same command again: it chooses the settings, \
+                     or plans further trials, and then the runs that compare them.\n"
+                }
+                Stage::Perturbations(_) => {
+                    "These are repetitions. When they are done, give the same command again: it plans the runs \
+                     that are compared.\n"
+                }
+                Stage::Comparison(..) => "",
+            };
+            let runs = (sweep.missing.len(), sweep.cells.len());
             let written =
                 self.session
                     .distribute(&sweep, stage, self.executor, self.datasets, &folder)?;
-            print(out, &next_steps(&experiment.name, counts, &written))?;
-            if of_trials {
-                print(
-                    out,
-                    "These are the trials. When they are done, give the same command again: it chooses the \
-                     settings, and plans the runs that compare them.\n",
-                )?;
-            }
+            print(out, &next_steps(&experiment.name, runs, &written))?;
+            print(out, then)?;
             Ok(None)
         })?;
-        none_failed(failed, total)
+        counts.none_failed()
     }
 }
 

@@ -73,8 +73,8 @@ impl<'a> Monitor<'a> {
             Event::NotLogged(cell, error) => {
                 self.say(&format!("status will not know of {cell}: {error}"));
             }
-            Event::TrialsFailed(failed, folder) => self.say(&format!(
-                "{failed} of the trials failed and count as the worst; to have them made again, delete {}",
+            Event::PreparationFailed(failed, folder) => self.say(&format!(
+                "{failed} of these runs failed and count as the worst; to have them made again, delete {}",
                 folder.display()
             )),
             Event::LeftOut(suite, problem, error) => {

@@ -30,6 +30,11 @@ pub enum Stream {
     Direction = 9,
     /// Samples of synthetic data.
     Data = 10,
+    /// Seeds of runs that are to share no draw with others of their seed; the index is a number of
+    /// the entry's choice.
+    Seed = 11,
+    /// Perturbations of the start, of rounding size; the index is the perturbation's number.
+    Perturbation = 12,
 }
 
 /// The generator of a purpose at an index.

@@ -94,6 +94,7 @@ pub fn results(seeds: u64) -> Results {
         description: "Made-up results for tests; no number here was measured.".into(),
         caveats: vec!["Synthetic: every curve is made up.".into()],
         tuning: None,
+        stability: None,
         problems,
         optimizers,
         records,

@@ -10,6 +10,7 @@ use crate::kernels::number::finite_or_zero_tensor;
 use crate::kernels::{AdamCoefficients, AdamRule};
 use crate::params::{Gradient, Parameters};
 use crate::record::VectorPasses;
+use crate::schedule::Schedule;
 
 /// Settings of [`Adam`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ use crate::record::VectorPasses;
 pub struct AdamConfig {
     /// The learning rate α ≥ 0.
     pub learning_rate: f64,
+    /// How the learning rate changes with the steps.
+    #[serde(skip_serializing_if = "Schedule::is_constant")]
+    pub schedule: Schedule,
     /// The decay rate β1 in [0, 1) of the first moment.
     pub beta1: f64,
     /// The decay rate β2 in [0, 1) of the second moment.
@@ -62,6 +66,7 @@ impl Default for AdamConfig {
     fn default() -> Self {
         Self {
             learning_rate: 1e-3,
+            schedule: Schedule::default(),
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
@@ -84,6 +89,14 @@ impl AdamConfig {
         }
     }
 
+    /// The settings for a run with a budget of `evaluations`, shares of which become numbers of
+    /// steps.
+    #[must_use]
+    pub fn with_budget(mut self, evaluations: u64) -> Self {
+        self.schedule = self.schedule.with_budget(evaluations);
+        self
+    }
+
     /// An optimizer of `parameters` with these settings.
     ///
     /// # Errors
@@ -92,6 +105,7 @@ impl AdamConfig {
         check::decay_rate("beta1", self.beta1)?;
         check::decay_rate("beta2", self.beta2)?;
         check::non_negative("epsilon", self.epsilon)?;
+        self.schedule.check()?;
         let (rate, decay) = (self.learning_rate, self.weight_decay);
         let groups = self.groups.clone();
         Elementwise::new(self, rate, decay, &groups, parameters)
@@ -144,6 +158,10 @@ impl Method<3> for AdamConfig {
 
     fn used(&self) -> [bool; 3] {
         [true, true, self.amsgrad]
+    }
+
+    fn schedule(&self) -> &Schedule {
+        &self.schedule
     }
 
     fn rule(&self, step: u64, learning_rate: f64, groups: &[GroupSettings]) -> AdamRule {

@@ -11,6 +11,7 @@ use crate::objective::Oracle;
 use crate::optimizer::Optimizer;
 use crate::params::{Gradient, Parameters};
 use crate::record::{Phase, Step, StopReason, VectorPasses};
+use crate::schedule::Schedule;
 use crate::state::State;
 
 /// An elementwise method with up to `N` vectors of state, given by its settings.
@@ -25,6 +26,9 @@ pub(super) trait Method<const N: usize>: Serialize {
     /// Which vectors the settings use.
     fn used(&self) -> [bool; N];
 
+    /// How the learning rate changes with the steps.
+    fn schedule(&self) -> &Schedule;
+
     /// The update of step `step`, counted from 0, for parameters in `groups`.
     fn rule(&self, step: u64, learning_rate: f64, groups: &[GroupSettings]) -> Self::Rule;
 }
@@ -37,6 +41,7 @@ pub struct Elementwise<C, const N: usize> {
     pub(super) parameters: Parameters,
     groups: Groups,
     pub(super) vectors: StateVectors<N>,
+    /// The rate that the schedule's factors multiply.
     learning_rate: f64,
     pub(super) steps: u64,
     pub(super) passes: VectorPasses,
@@ -82,7 +87,7 @@ impl<C: Method<N>, const N: usize> Elementwise<C, N> {
         gradient.check_fits(&self.parameters)?;
         let settings = self.groups.settings();
         let norm = kernels::update(
-            &self.config.rule(self.steps, self.learning_rate, settings),
+            &self.config.rule(self.steps, self.learning_rate(), settings),
             self.groups.of_parameter(),
             self.parameters.vars(),
             gradient.tensors(),
@@ -125,10 +130,12 @@ impl<C: Method<N>, const N: usize> Optimizer for Elementwise<C, N> {
         &self.parameters
     }
 
+    /// The learning rate of the next step.
     fn learning_rate(&self) -> f64 {
-        self.learning_rate
+        self.learning_rate * self.config.schedule().factor(self.steps)
     }
 
+    /// Sets the learning rate that the schedule's factors multiply.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
         check::non_negative("learning_rate", learning_rate)?;
         self.learning_rate = learning_rate;

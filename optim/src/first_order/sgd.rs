@@ -8,6 +8,7 @@ use crate::check;
 use crate::error::Result;
 use crate::kernels::{SgdCoefficients, SgdRule};
 use crate::params::Parameters;
+use crate::schedule::Schedule;
 
 /// Settings of [`Sgd`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ use crate::params::Parameters;
 pub struct SgdConfig {
     /// The learning rate α ≥ 0.
     pub learning_rate: f64,
+    /// How the learning rate changes with the steps.
+    #[serde(skip_serializing_if = "Schedule::is_constant")]
+    pub schedule: Schedule,
     /// The momentum μ in [0, 1); 0 keeps no momentum.
     pub momentum: f64,
     /// The dampening τ in [0, 1] of the gradient's entry into the momentum.
@@ -31,6 +35,7 @@ impl Default for SgdConfig {
     fn default() -> Self {
         Self {
             learning_rate: 1e-2,
+            schedule: Schedule::default(),
             momentum: 0.0,
             dampening: 0.0,
             nesterov: false,
@@ -41,6 +46,14 @@ impl Default for SgdConfig {
 }
 
 impl SgdConfig {
+    /// The settings for a run with a budget of `evaluations`, shares of which become numbers of
+    /// steps.
+    #[must_use]
+    pub fn with_budget(mut self, evaluations: u64) -> Self {
+        self.schedule = self.schedule.with_budget(evaluations);
+        self
+    }
+
     /// An optimizer of `parameters` with these settings.
     ///
     /// # Errors
@@ -59,6 +72,7 @@ impl SgdConfig {
             self.nesterov,
             "false, unless momentum > 0 and dampening = 0",
         )?;
+        self.schedule.check()?;
         let (rate, decay) = (self.learning_rate, self.weight_decay);
         let groups = self.groups.clone();
         Elementwise::new(self, rate, decay, &groups, parameters)
@@ -105,6 +119,10 @@ impl Method<1> for SgdConfig {
 
     fn used(&self) -> [bool; 1] {
         [self.momentum > 0.0]
+    }
+
+    fn schedule(&self) -> &Schedule {
+        &self.schedule
     }
 
     fn rule(&self, step: u64, learning_rate: f64, groups: &[GroupSettings]) -> SgdRule {

@@ -71,6 +71,14 @@ impl Theta {
 }
 
 impl FuseConfig {
+    /// The settings for a run with a budget of `evaluations`, shares of which become numbers of
+    /// steps.
+    #[must_use]
+    pub fn with_budget(mut self, evaluations: u64) -> Self {
+        self.adam = self.adam.with_budget(evaluations);
+        self
+    }
+
     /// An optimizer of `parameters` with these settings.
     ///
     /// # Errors

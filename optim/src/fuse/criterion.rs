@@ -8,6 +8,7 @@ use super::statistics::Statistics;
 use crate::check;
 use crate::error::Result;
 use crate::first_order::{AdamConfig, WeightDecay};
+use crate::schedule::share_of;
 
 /// A condition on the run so far. It is judged before each step, from the losses and gradients of
 /// the steps before.
@@ -19,6 +20,12 @@ pub enum Criterion {
     Epoch(u64),
     /// After n steps.
     Step(u64),
+    /// After n evaluations, with or without gradient.
+    Evaluations(u64),
+    /// After this share, from 0 to 1, of the run's budget of evaluations.
+    /// [`FusePvConfig::with_budget`](super::FusePvConfig::with_budget) makes it a number of
+    /// [`Evaluations`](Self::Evaluations), without which nothing can be built.
+    Budget(f64),
     /// The last step's gradient norm ‖g‖₂ is at most `threshold`, times the first finite norm of
     /// the run if `relative`.
     GradNorm {
@@ -78,6 +85,8 @@ impl fmt::Display for Criterion {
         f.write_str(match self {
             Self::Epoch(_) => "epoch",
             Self::Step(_) => "step",
+            Self::Evaluations(_) => "evaluations",
+            Self::Budget(_) => "budget",
             Self::GradNorm { relative: true, .. } => "relative gradient norm",
             Self::GradNorm { .. } => "gradient norm",
             Self::LossLevel { .. } => "loss level",
@@ -92,6 +101,23 @@ impl fmt::Display for Criterion {
 }
 
 impl Criterion {
+    /// The criterion of a run with a budget of `evaluations`. A share out of range stays, for
+    /// `validate` to refuse.
+    pub(super) fn with_budget(self, evaluations: u64) -> Self {
+        let of_parts = |parts: Vec<Self>| {
+            let parts = parts.into_iter();
+            parts.map(|part| part.with_budget(evaluations)).collect()
+        };
+        match self {
+            Self::Budget(share) if (0.0..=1.0).contains(&share) => {
+                Self::Evaluations(share_of(evaluations, share))
+            }
+            Self::AnyOf(parts) => Self::AnyOf(of_parts(parts)),
+            Self::AllOf(parts) => Self::AllOf(of_parts(parts)),
+            other => other,
+        }
+    }
+
     /// The simple criteria that it is made of.
     fn leaves(&self) -> Vec<&Criterion> {
         match self {
@@ -150,7 +176,18 @@ impl Criterion {
                 check::that(!parts.is_empty(), "criterion", self, "at least one part")?;
                 parts.iter().try_for_each(|part| part.validate(adam))
             }
-            Self::Epoch(_) | Self::Step(_) | Self::Never | Self::Immediately => Ok(()),
+            Self::Budget(share) => {
+                let expected = match share {
+                    0.0..=1.0 => "a number of evaluations, which `with_budget` makes of a share",
+                    _ => "a share of the budget from 0 to 1",
+                };
+                check::that(false, "criterion.budget", share, expected)
+            }
+            Self::Epoch(_)
+            | Self::Step(_)
+            | Self::Evaluations(_)
+            | Self::Never
+            | Self::Immediately => Ok(()),
         }
     }
 
@@ -177,9 +214,11 @@ impl Criterion {
                     return false;
                 };
                 let fired = match leaf {
-                    Self::Epoch(_) | Self::Step(_) | Self::Never | Self::Immediately => {
-                        value >= threshold
-                    }
+                    Self::Epoch(_)
+                    | Self::Step(_)
+                    | Self::Evaluations(_)
+                    | Self::Never
+                    | Self::Immediately => value >= threshold,
                     Self::LossLevel { .. } => value.is_finite() && value < threshold,
                     Self::LossDecrease { .. } => value < threshold,
                     _ => value <= threshold,
@@ -196,6 +235,7 @@ impl Criterion {
         match self {
             Self::Epoch(epoch) => Some((statistics.epoch as f64, *epoch as f64)),
             Self::Step(step) => Some((statistics.steps as f64, *step as f64)),
+            Self::Evaluations(count) => Some((statistics.evaluations as f64, *count as f64)),
             Self::GradNorm {
                 threshold,
                 relative,
@@ -236,7 +276,8 @@ impl Criterion {
             Self::NoiseScale { threshold } => Some((statistics.noise?, *threshold)),
             Self::Never => Some((statistics.steps as f64, f64::INFINITY)),
             Self::Immediately => Some((statistics.steps as f64, 0.0)),
-            Self::AnyOf(_) | Self::AllOf(_) => None,
+            // A share of an unknown budget is refused before anything is judged.
+            Self::Budget(_) | Self::AnyOf(_) | Self::AllOf(_) => None,
         }
     }
 }

@@ -127,6 +127,15 @@ impl FusePvConfig {
         }
     }
 
+    /// The settings for a run with a budget of `evaluations`: shares of it become numbers of
+    /// evaluations in the criterion, and of steps in Adam's schedule.
+    #[must_use]
+    pub fn with_budget(mut self, evaluations: u64) -> Self {
+        self.criterion = self.criterion.with_budget(evaluations);
+        self.adam = self.adam.with_budget(evaluations);
+        self
+    }
+
     /// An optimizer of `parameters` with these settings.
     ///
     /// # Errors
@@ -168,8 +177,8 @@ impl FusePvConfig {
 /// at the switch, or when warm pairs begin to be collected. Only [`Criterion::NoiseScale`] reads a
 /// vector more.
 ///
-/// The learning rate is Adam's, in both phases: L-BFGS keeps `lbfgs.lr`, the first step length its
-/// line search tries.
+/// The learning rate is Adam's, in both phases, and follows Adam's schedule while Adam acts: L-BFGS
+/// keeps `lbfgs.lr`, the first step length its line search tries.
 ///
 /// Source: arXiv 2503.04204, algorithm FUSE-PV.
 ///
@@ -350,6 +359,7 @@ enum Next {
 impl Optimizer for FusePv {
     fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
         self.decide()?;
+        let before = oracle.counts().evaluations();
         let step = match (self.phase, &mut self.adam, &mut self.lbfgs) {
             (Phase::FirstOrder, Some(adam), Some(lbfgs)) if self.collecting.is_some() => {
                 let step = Self::step_with_pair(adam, lbfgs, oracle)?;
@@ -369,7 +379,8 @@ impl Optimizer for FusePv {
             self.statistics
                 .observe_moment(step.gradient_norm, moment, beta1);
         }
-        self.statistics.observe(&step);
+        self.statistics
+            .observe(&step, oracle.counts().evaluations() - before);
         Ok(step)
     }
 
@@ -382,7 +393,9 @@ impl Optimizer for FusePv {
     }
 
     fn learning_rate(&self) -> f64 {
-        self.learning_rate
+        self.adam
+            .as_ref()
+            .map_or(self.learning_rate, Adam::learning_rate)
     }
 
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {

@@ -14,6 +14,8 @@ use crate::state::State;
 pub(super) struct Statistics {
     pub(super) epoch: u64,
     pub(super) steps: u64,
+    /// Evaluations of the objective, in all steps.
+    pub(super) evaluations: u64,
     /// The latest gradient norm.
     pub(super) norm: Option<f64>,
     /// The first finite one.
@@ -37,9 +39,10 @@ impl Statistics {
         }
     }
 
-    /// Takes note of a step.
-    pub(super) fn observe(&mut self, step: &Step) {
+    /// Takes note of a step that cost so many evaluations.
+    pub(super) fn observe(&mut self, step: &Step, evaluations: u64) {
         self.steps += 1;
+        self.evaluations += evaluations;
         self.norm = Some(step.gradient_norm);
         if step.gradient_norm.is_finite() {
             self.first_norm.get_or_insert(step.gradient_norm);
@@ -77,6 +80,7 @@ impl Statistics {
     pub(super) fn save(&self, state: &mut State) -> Result<()> {
         state.set("epoch", self.epoch)?;
         state.set("steps", self.steps)?;
+        state.set("evaluations", self.evaluations)?;
         state.set("squares_steps", self.squares_steps)?;
         let option = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let mut numbers = vec![
@@ -104,6 +108,7 @@ impl Statistics {
         *self = Self {
             epoch: state.get("epoch")?,
             steps,
+            evaluations: state.get("evaluations")?,
             norm: (steps > 0).then_some(*norm),
             first_norm: option(first_norm),
             losses: losses.iter().copied().collect(),

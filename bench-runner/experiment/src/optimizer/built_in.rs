@@ -12,6 +12,11 @@ use crate::settings::Kind;
 pub const CRITERIA: &[(&str, &str)] = &[
     ("{ epoch = 5 }", "from epoch 5 on (the paper's choice)"),
     ("{ step = 100 }", "after 100 steps"),
+    ("{ evaluations = 100 }", "after 100 evaluations"),
+    (
+        "{ budget = 0.1 }",
+        "after a tenth of the run's budget of evaluations",
+    ),
     (
         "{ grad-norm = { threshold = 0.5 } }",
         "the batch gradient's norm is at most 0.5",
@@ -47,6 +52,10 @@ impl OptimizerSettings for SgdConfig {
         Ok(Box::new(self.clone().build(parameters)?))
     }
 
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        Some(self.clone().with_budget(evaluations).into())
+    }
+
     fn learning_rate(&self) -> f64 {
         self.learning_rate
     }
@@ -66,6 +75,10 @@ impl OptimizerSettings for AdamConfig {
         Ok(Box::new(self.clone().build(parameters)?))
     }
 
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        Some(self.clone().with_budget(evaluations).into())
+    }
+
     fn learning_rate(&self) -> f64 {
         self.learning_rate
     }
@@ -83,6 +96,10 @@ impl Kind for AdamSgdConfig {
 impl OptimizerSettings for AdamSgdConfig {
     fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
         Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        Some(self.clone().with_budget(evaluations).into())
     }
 
     fn learning_rate(&self) -> f64 {
@@ -143,6 +160,10 @@ impl OptimizerSettings for FuseConfig {
         Ok(Box::new(self.clone().build(parameters)?))
     }
 
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        Some(self.clone().with_budget(evaluations).into())
+    }
+
     fn learning_rate(&self) -> f64 {
         self.adam.learning_rate
     }
@@ -168,6 +189,10 @@ impl Kind for FusePvConfig {
 impl OptimizerSettings for FusePvConfig {
     fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
         Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        Some(self.clone().with_budget(evaluations).into())
     }
 
     fn learning_rate(&self) -> f64 {

@@ -35,6 +35,13 @@ pub trait OptimizerSettings: Settings {
         None
     }
 
+    /// The settings for a run whose first-order steps can make `evaluations`, where they hold shares of
+    /// that budget; [`build`](Self::build) is asked of them.
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        let _ = evaluations;
+        None
+    }
+
     /// The settings for runs of `share` of the epochs, where they depend on how many there are.
     fn with_epochs(&self, share: f64) -> Option<OptimizerConfig> {
         let _ = share;

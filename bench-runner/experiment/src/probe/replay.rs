@@ -3,8 +3,8 @@
 use optim::{Meter, Step, StopReason};
 
 use crate::error::Result;
-use crate::problem::{Draw, Environment, Problem};
-use crate::run::advance;
+use crate::problem::{Environment, Problem};
+use crate::run::{advance, start};
 use crate::spec::{OptimizerEntry, ProblemEntry};
 
 /// Makes the run of `seed` again, measuring nothing, and shows `see` the problem before the first and,
@@ -16,16 +16,11 @@ pub(super) fn replay(
     environment: &Environment,
     see: &mut dyn FnMut(&dyn Problem, Option<&Step>) -> Result<()>,
 ) -> Result<Box<dyn Problem>> {
-    let draw = Draw {
-        seed,
-        optimizer: &optimizer.label,
-    };
-    let mut problem = entry.config.build(draw, environment)?;
-    let mut optimizer = optimizer.config.build(problem.parameters())?;
+    let (mut problem, mut optimizer) = start(entry, optimizer, seed, environment)?;
     let mut meter = Meter::with_budget(entry.budget);
     let steps = entry
-        .epochs
-        .map_or(u64::MAX, |epochs| epochs * problem.steps_per_epoch());
+        .step_limit(problem.steps_per_epoch())
+        .unwrap_or(u64::MAX);
     see(problem.as_ref(), None)?;
     for step in 0..steps {
         if meter.remaining() == 0 {

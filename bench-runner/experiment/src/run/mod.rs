@@ -3,10 +3,12 @@
 mod cell;
 mod checkpoint;
 mod record;
+mod start;
 mod state;
 mod train;
 
 pub use cell::{Cell, CellId, plan};
 pub use checkpoint::Checkpoint;
 pub use record::{CurvePoint, Outcome, RunRecord, SwitchPoint};
+pub use start::start;
 pub use train::{Event, advance, run};

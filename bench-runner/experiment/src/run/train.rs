@@ -8,9 +8,10 @@ use optim::{Meter, Optimizer, Oracle, PairCounts, Phase, Step, StopReason};
 use super::cell::CellId;
 use super::checkpoint::Checkpoint;
 use super::record::{CurvePoint, Outcome, RunRecord, SwitchPoint};
+use super::start::start;
 use super::state::{LastStep, RunState};
 use crate::error::{Error, Result, without_backtrace};
-use crate::problem::{Draw, Environment, Problem};
+use crate::problem::{Environment, Problem};
 use crate::spec::{OptimizerEntry, ProblemEntry};
 
 /// A loss beyond this counts as divergence, though it is finite: no method comes back from there.
@@ -40,16 +41,8 @@ pub fn run(
     observe: &mut dyn FnMut(Event<'_>),
 ) -> RunRecord {
     let mut state = RunState::new(CellId::new(problem, optimizer, seed));
-    let build = |cell: &CellId| -> Result<_> {
-        let draw = Draw {
-            seed: cell.seed,
-            optimizer: &cell.optimizer,
-        };
-        let built = problem.config.build(draw, environment)?;
-        let optimizer = optimizer.config.build(built.parameters())?;
-        Ok((built, optimizer))
-    };
-    let outcome = build(&state.record.cell).and_then(|(built, optimizer)| {
+    let build = || start(problem, optimizer, seed, environment);
+    let outcome = build().and_then(|(built, optimizer)| {
         let mut training = Training {
             entry: problem,
             build: &build,
@@ -80,7 +73,7 @@ fn reason(error: &Error) -> String {
 }
 
 /// Makes the problem and the optimizer of a run, at its start.
-type Build<'a> = &'a dyn Fn(&CellId) -> Result<(Box<dyn Problem>, Box<dyn Optimizer>)>;
+type Build<'a> = &'a dyn Fn() -> Result<(Box<dyn Problem>, Box<dyn Optimizer>)>;
 
 /// A run under way. Its clock, `state.record.seconds`, runs only while the optimizer works.
 struct Training<'a> {
@@ -151,7 +144,7 @@ impl Training<'_> {
             Err(error) => {
                 (self.observe)(Event::NotResumed(&error));
                 // Some of it may have been restored before the fault was found.
-                (self.problem, self.optimizer) = (self.build)(&self.state.record.cell)?;
+                (self.problem, self.optimizer) = (self.build)()?;
                 Ok(false)
             }
         }
@@ -225,10 +218,8 @@ impl Training<'_> {
         Ok(None)
     }
 
-    /// Steps in all epochs, if epochs are limited.
     fn step_limit(&self) -> Option<u64> {
-        let epochs = self.entry.epochs?;
-        Some(epochs.saturating_mul(self.problem.steps_per_epoch()))
+        self.entry.step_limit(self.problem.steps_per_epoch())
     }
 
     /// The evaluations, or steps, at which the point after `passed` is due: points are spread over the limit that is

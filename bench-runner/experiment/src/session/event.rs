@@ -27,9 +27,9 @@ pub enum Event<'a> {
     NotStarted(&'a CellId, &'a str),
     /// The status of a plan will not know of a run.
     NotLogged(&'a CellId, &'a Error),
-    /// Trials failed and count as the worst of all: how many, and the folder whose removal has them made
-    /// again.
-    TrialsFailed(usize, &'a Path),
+    /// Trials or repetitions failed and count as the worst of all: how many, and the folder whose removal has
+    /// them made again.
+    PreparationFailed(usize, &'a Path),
     /// A problem of a suite is left out, because its data are missing.
     LeftOut(&'a str, &'a ProblemEntry, &'a Error),
     /// So many runs of a suite, of so many, failed; the others are used.

@@ -42,8 +42,8 @@ impl Sweep<'_> {
             .collect()
     }
 
-    /// Fills in the trials that failed elsewhere, once no others are missing, and returns how many. They count as
-    /// the worst; trying them for ever would keep the settings from being chosen.
+    /// Fills in the runs that failed elsewhere, once no others are missing, and returns how many. They count as
+    /// the worst; trying them for ever would keep the comparison, which comes after them, from being made.
     pub(super) fn fill_in_failures(&mut self, attempts: &Attempts) -> usize {
         let reasons = attempts.all();
         let mut failures = Vec::new();
@@ -134,6 +134,7 @@ pub fn collected(path: &Path, plan_file: &Plan, command: Vec<String>) -> Result<
     manifest.complete = records.len() == plan_file.cells.len();
     let mut results = Results::new(&experiment, &plan_file.dimensions, records);
     results.tuning = plan_file.tuning.clone();
+    results.stability = plan_file.stability.clone();
     Ok(Made {
         results,
         manifest,

@@ -1,39 +1,59 @@
-//! The stages of an experiment: trials, where settings are chosen, and the comparison.
+//! The stages of an experiment: trials, where settings are chosen, repetitions from perturbed starts, and
+//! the comparison.
 
 use crate::run::RunRecord;
 use crate::spec::Experiment;
-use crate::store::{Choice, TuningSummary};
-use crate::sweep::{trials, tuned};
+use crate::store::{Choice, StabilitySummary, TuningSummary};
+use crate::sweep::{Search, perturbed, summarised};
 
 /// What a sweep is for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stage {
     /// Settings are chosen by it.
     Trials,
-    /// Optimizers are compared, with settings that were chosen in this way, or given.
-    Comparison(Option<TuningSummary>),
+    /// Runs are repeated from perturbed starts, with settings that were chosen in this way, or given.
+    Perturbations(Option<TuningSummary>),
+    /// Optimizers are compared; what the stages before it have found is told with the results.
+    Comparison(Option<TuningSummary>, Option<StabilitySummary>),
 }
 
 impl Stage {
     /// Whether the settings were chosen by no loss at all, because all trials failed.
     pub fn is_void(&self) -> bool {
         match self {
-            Self::Comparison(Some(summary)) => summary.choices.iter().any(Choice::is_void),
-            Self::Comparison(None) | Self::Trials => false,
+            Self::Perturbations(Some(summary)) | Self::Comparison(Some(summary), _) => {
+                summary.choices.iter().any(Choice::is_void)
+            }
+            Self::Perturbations(None) | Self::Comparison(None, _) | Self::Trials => false,
         }
     }
 
-    pub(super) fn tuning(self) -> Option<TuningSummary> {
+    /// Whether it comes before the comparison, for which its runs are summarised.
+    pub fn is_preparation(&self) -> bool {
+        !matches!(self, Self::Comparison(..))
+    }
+
+    /// How the settings were chosen.
+    pub(super) fn tuning(&self) -> Option<TuningSummary> {
         match self {
             Self::Trials => None,
-            Self::Comparison(tuning) => tuning,
+            Self::Perturbations(tuning) | Self::Comparison(tuning, _) => tuning.clone(),
+        }
+    }
+
+    /// How the repetitions from perturbed starts ended.
+    pub(super) fn stability(&self) -> Option<StabilitySummary> {
+        match self {
+            Self::Trials | Self::Perturbations(_) => None,
+            Self::Comparison(_, stability) => stability.clone(),
         }
     }
 }
 
-/// Runs an experiment's stages, each by `make`: the trials, if settings are to be chosen, and then the
-/// comparison with the chosen ones. `make` returns the records by which the next stage goes on, or `None`
-/// where it does not go on.
+/// Runs an experiment's stages, each by `make`: the trials, if settings are to be chosen, for as many rounds
+/// as the search takes, each with the trials of those before it; the repetitions from perturbed starts, if
+/// there are to be any; and then the comparison. `make` returns the records by which the next stage goes on,
+/// or `None` where it does not go on.
 ///
 /// # Errors
 /// As `make`.
@@ -41,13 +61,28 @@ pub fn in_stages<E>(
     experiment: &Experiment,
     make: &mut dyn FnMut(&Experiment, Stage) -> Result<Option<Vec<RunRecord>>, E>,
 ) -> Result<(), E> {
-    let Some(of_trials) = trials(experiment) else {
-        make(experiment, Stage::Comparison(None))?;
-        return Ok(());
+    let chosen = match Search::new(experiment) {
+        None => None,
+        Some(mut search) => loop {
+            let Some(records) = make(&search.trials(), Stage::Trials)? else {
+                return Ok(());
+            };
+            if !search.extend(&records) {
+                break Some(search.chosen(&records));
+            }
+        },
     };
-    if let Some(records) = make(&of_trials, Stage::Trials)? {
-        let (chosen, summary) = tuned(experiment, &records);
-        make(&chosen, Stage::Comparison(Some(summary)))?;
+    let (experiment, tuning) = match &chosen {
+        None => (experiment, None),
+        Some((chosen, tuning)) => (chosen, Some(tuning.clone())),
+    };
+    let mut stability = None;
+    if let Some(repeated) = perturbed(experiment) {
+        let Some(records) = make(&repeated, Stage::Perturbations(tuning.clone()))? else {
+            return Ok(());
+        };
+        stability = Some(summarised(experiment, &records));
     }
+    make(experiment, Stage::Comparison(tuning, stability))?;
     Ok(())
 }

@@ -210,6 +210,7 @@ impl<'a> Session<'a> {
         let records = sweep.records.into_iter().flatten().collect();
         let mut results = Results::new(sweep.experiment, &sweep.estimate.dimensions(), records);
         results.tuning = stage.tuning();
+        results.stability = stage.stability();
         manifest.complete = true;
         let mut made = Made {
             results,
@@ -311,8 +312,8 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// A sweep whose runs others make, with what is known of them so far: trials that failed elsewhere are
-    /// filled in, since settings are chosen without them.
+    /// A sweep whose runs others make, with what is known of them so far: trials and repetitions that failed
+    /// elsewhere are filled in, since the comparison goes on without them.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
@@ -323,11 +324,11 @@ impl<'a> Session<'a> {
         folder: &Path,
     ) -> Result<Sweep<'e>> {
         let mut sweep = self.prepare(experiment)?;
-        if *stage == Stage::Trials {
+        if stage.is_preparation() {
             let attempts = Attempts::beside(&folder.join(sweep::PLAN));
             let failed = sweep.fill_in_failures(&attempts);
             if failed > 0 {
-                (self.observe)(Event::TrialsFailed(failed, attempts.folder()));
+                (self.observe)(Event::PreparationFailed(failed, attempts.folder()));
             }
         }
         Ok(sweep)
@@ -360,6 +361,7 @@ impl<'a> Session<'a> {
             store: &self.options.store,
             folder,
             tuning: stage.tuning(),
+            stability: stage.stability(),
         }
         .write()
     }

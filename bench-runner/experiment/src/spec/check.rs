@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::experiment::{Experiment, OptimizerEntry};
+use super::experiment::{Experiment, OptimizerEntry, ProblemEntry};
 use super::locate::{SpecError, Table};
 
 /// Runs of an experiment, at most.
@@ -52,6 +52,7 @@ pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), Spe
                         entry.label, problem.label
                     )));
         }
+        twice(experiment, problem).map_err(|message| root.error(message))?;
         if counts.is_empty() {
             return Err(root.error(format!("no optimizer applies to `{}`", problem.label)));
         }
@@ -60,6 +61,29 @@ pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), Spe
                 "two `{label}` optimizers apply to `{}`: labels must be unique per problem",
                 problem.label
             )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether no two entries have the same runs on a problem, which would tie whatever they are.
+fn twice(experiment: &Experiment, problem: &ProblemEntry) -> Result<(), String> {
+    // There the label makes a difference.
+    if problem.config.depends_on_optimizer() {
+        return Ok(());
+    }
+    let entries: Vec<&OptimizerEntry> = experiment.optimizers_for(&problem.label).collect();
+    for (index, entry) in entries.iter().enumerate() {
+        let same = |other: &&&OptimizerEntry| {
+            (other.stream, other.perturbation) == (entry.stream, entry.perturbation)
+                && other.config == entry.config
+                && other.trials == entry.trials
+        };
+        if let Some(other) = entries[..index].iter().find(same) {
+            return Err(format!(
+                "`{}` and `{}` are the same runs of `{}`: give one of them a `stream` of its own",
+                other.label, entry.label, problem.label
+            ));
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::executor::ExecutorConfig;
 use super::scale::{Cut, Scale};
+use super::stability::Stability;
 use super::tuning::{Trial, Tuning};
 use crate::error::{Error, Result};
 use crate::optimizer::OptimizerConfig;
@@ -24,6 +25,8 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// How settings are chosen, if they are.
     pub tuning: Option<Tuning>,
+    /// Whether runs are repeated from perturbed starts, if they are.
+    pub stability: Option<Stability>,
     /// What the smaller scales leave of the experiment, where it says so itself.
     #[serde(rename = "scale")]
     pub scales: BTreeMap<Scale, Cut>,
@@ -61,6 +64,19 @@ pub struct ProblemEntry {
     pub config: ProblemConfig,
 }
 
+impl ProblemEntry {
+    /// Steps in all epochs, if epochs are limited.
+    pub fn step_limit(&self, steps_per_epoch: u64) -> Option<u64> {
+        Some(self.epochs?.saturating_mul(steps_per_epoch))
+    }
+
+    /// Evaluations that a run can make at one a step: of these, settings name shares.
+    pub fn first_order_budget(&self, steps_per_epoch: u64) -> u64 {
+        let steps = self.step_limit(steps_per_epoch);
+        steps.map_or(self.budget, |steps| steps.min(self.budget))
+    }
+}
+
 /// An optimizer with its label.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OptimizerEntry {
@@ -68,6 +84,13 @@ pub struct OptimizerEntry {
     pub label: String,
     /// The problems that this entry is for; all when empty.
     pub problems: Vec<String>,
+    /// Entries with the same stream draw the same start, batch order and noise from a seed, and
+    /// those with another one draw their own. 0 is what entries have that name none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stream: u64,
+    /// Which perturbation of rounding size its runs start from; 0 is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub perturbation: u64,
     /// The settings to choose from; none where they are given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trials: Vec<Trial>,
@@ -76,7 +99,37 @@ pub struct OptimizerEntry {
     pub config: OptimizerConfig,
 }
 
+fn perturbed_label(label: &str, perturbation: u64) -> String {
+    format!("{label}/perturbation={perturbation}")
+}
+
+/// Whether a number need not be written down.
+pub(crate) fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl OptimizerEntry {
+    /// The label, without what a perturbation added to it.
+    pub fn own_label(&self) -> &str {
+        match self.perturbation {
+            0 => &self.label,
+            number => {
+                let added = perturbed_label("", number);
+                self.label.strip_suffix(&added).unwrap_or(&self.label)
+            }
+        }
+    }
+
+    /// The entry whose runs start from a perturbation.
+    #[must_use]
+    pub fn perturbed(&self, perturbation: u64) -> Self {
+        Self {
+            label: perturbed_label(&self.label, perturbation),
+            perturbation,
+            ..self.clone()
+        }
+    }
+
     /// Whether it is for a problem.
     pub fn applies_to(&self, problem: &str) -> bool {
         applies(&self.problems, problem)

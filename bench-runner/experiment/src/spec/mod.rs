@@ -8,12 +8,16 @@ mod locate;
 mod parse;
 mod scale;
 mod scaled;
+mod stability;
 mod suite;
 mod tuning;
 
 pub use executor::{ExecutorConfig, ExecutorKind};
+pub(crate) use experiment::is_zero;
 pub use experiment::{Experiment, OptimizerEntry, ProblemEntry, applies};
 pub use locate::SpecError;
+pub(crate) use parse::check_settings;
 pub use scale::{Cut, Scale};
+pub use stability::Stability;
 pub use suite::{SUITES, Suite};
-pub use tuning::{Trial, Tuning};
+pub use tuning::{JudgedBy, Trial, Tuning};

@@ -10,7 +10,7 @@ use super::executor::ExecutorConfig;
 use super::experiment::{Experiment, OptimizerEntry, ProblemEntry};
 use super::locate::{Source, SpecError, Table};
 use super::tuning::Trial;
-use super::{scale, tuning};
+use super::{scale, stability, tuning};
 use crate::error::{Error, Result};
 use crate::optimizer::OptimizerConfig;
 use crate::problem::ProblemConfig;
@@ -38,6 +38,7 @@ impl Experiment {
             caveats: root.optional("caveats")?.unwrap_or_default(),
             seeds: tuning::seeds(&mut root)?,
             tuning: tuning::parse(&mut root)?,
+            stability: stability::parse(&mut root)?,
             scales: scale::parse(&mut root)?,
             problems: each(&mut root, "problem", problem)?,
             optimizers: each(&mut root, "optimizer", optimizer)?,
@@ -50,6 +51,7 @@ impl Experiment {
             "caveats",
             "seeds",
             "tuning",
+            "stability",
             "scale",
             "problem",
             "optimizer",
@@ -175,15 +177,22 @@ fn entry(table: &mut Table<'_>) -> Result<OptimizerEntry, SpecError> {
     let kind = table.kind(OptimizerConfig::kind_named)?;
     let label = label(table)?.unwrap_or_else(|| kind.name.to_owned());
     let problems = table.optional("problems")?.unwrap_or_default();
-    let here = table.error("");
+    let stream = number(table, "stream")?;
+    let perturbation = number(table, "perturbation")?;
+    let places = table.places();
     let config = table.read(|settings| kind.read(settings))?;
-    check_settings(&config).map_err(|error| SpecError {
-        message: error.to_string(),
-        ..here
+    check_settings(&config).map_err(|error| {
+        let key = match &error {
+            optim::Error::HyperParameter { name, .. } => name,
+            _ => "",
+        };
+        places.error(key, error.to_string())
     })?;
     Ok(OptimizerEntry {
         label,
         problems,
+        stream,
+        perturbation,
         trials: Vec::new(),
         config,
     })
@@ -244,7 +253,10 @@ fn check_sizes(config: &ProblemConfig) -> Result<(), Invalid> {
 }
 
 /// Builds the optimizer for a parameter of one element, which checks every setting before any work starts.
-fn check_settings(config: &OptimizerConfig) -> optim::Result<()> {
+/// Shares of a budget can be used with every budget or with none.
+pub(crate) fn check_settings(config: &OptimizerConfig) -> optim::Result<()> {
+    let of_a_run = config.with_budget(LARGEST_COUNT);
+    let config = of_a_run.as_ref().unwrap_or(config);
     let x = Var::zeros(1, DType::F64, &Device::Cpu)?;
     config.build(&Parameters::new([("x", x)])?)?;
     Ok(())
@@ -292,6 +304,18 @@ const LEAST_RESOLUTION: f64 = 0.001;
 /// Measured points of a run, at most.
 const MOST_POINTS: u64 = 100_000;
 
+/// Takes a number of which nothing is counted; 0 where it is not given.
+fn number(table: &mut Table<'_>, key: &str) -> Result<u64, SpecError> {
+    let here = table.error_at(key, "");
+    match table.optional::<i64>(key)?.map_or(Ok(0), u64::try_from) {
+        Ok(number) if number <= LARGEST_COUNT => Ok(number),
+        _ => Err(SpecError {
+            message: format!("`{key}`: a whole number from 0 to {LARGEST_COUNT} is needed"),
+            ..here
+        }),
+    }
+}
+
 fn positive(table: &mut Table<'_>, key: &str) -> Result<Option<u64>, SpecError> {
     let here = table.error_at(key, "");
     let most = match key {
@@ -318,7 +342,7 @@ fn positive(table: &mut Table<'_>, key: &str) -> Result<Option<u64>, SpecError> 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::spec::{ExecutorKind, SUITES};
+    use crate::spec::{ExecutorKind, SUITES, Stability};
 
     const GOOD: &str = r#"
 name = "demo"
@@ -447,6 +471,50 @@ learning_rate = 0.01
             ("learning_rate = 0.01", "grid = { rate = [0.1] }"),
             ("learning_rate = 0.01", "grid = { \"kind.x\" = [0.1] }"),
             ("learning_rate = 0.01", "grid = [0.1]"),
+            ("learning_rate = 0.01", "schedule = { kind = \"cosine\" }"),
+            (
+                "learning_rate = 0.01",
+                "learning_rate = 0.01\nschedule = { kind = \"cosin\", steps = 10 }",
+            ),
+            (
+                "learning_rate = 0.01",
+                "learning_rate = 0.01\nschedule = { kind = \"cosine\", steps = { budget = 1.5 } }",
+            ),
+            (
+                "learning_rate = 0.01",
+                "learning_rate = 0.01\nschedule = { kind = \"cosine\", steps = { share = 0.5 } }",
+            ),
+            (
+                "learning_rate = 0.01",
+                "learning_rate = 0.01\nschedule = { kind = \"multi-step\", at = [], factor = 0.1 }",
+            ),
+            (
+                "kind = \"adam\"\nlearning_rate = 0.01",
+                "kind = \"fuse-pv\"\ncriterion = { budget = 10 }",
+            ),
+            (
+                "kind = \"adam\"\nlearning_rate = 0.01",
+                "kind = \"fuse-pv\"\nadam = { schedule = { kind = \"cosine\", steps = 0 } }",
+            ),
+            ("learning_rate = 0.01", "stream = -1"),
+            (
+                "learning_rate = 0.01",
+                "[[optimizer]]\nlabel = \"again\"\nkind = \"adam\"",
+            ),
+            ("seeds = 2", "seeds = 2\nstability = { perturbations = 1 }"),
+            ("seeds = 2", "seeds = 2\nstability = { seeds = 1 }"),
+            (
+                "seeds = 2",
+                "seeds = 2\ntuning = { seeds = [9], validation = 0.1 }",
+            ),
+            (
+                "seeds = 2",
+                "seeds = 2\ntuning = { seeds = [9], by = \"accuracy\" }",
+            ),
+            (
+                "seeds = 2",
+                "seeds = 2\ntuning = { seeds = [9], extensions = 21 }",
+            ),
             ("seeds = 2", "seeds = 2\nexecutor = { shards = 3 }"),
             ("seeds = 2", "seeds = 2\nexecutor = { kind = \"slrm\" }"),
             (
@@ -540,6 +608,9 @@ model = { kind = "mlp", inputs = 64, hidden = [8], classes = 1000000000000 }"#;
             .map(|suite| suite.experiment().unwrap())
             .collect();
         experiments[0].seeds = vec![3, 5];
+        experiments[0].stability = Some(Stability { perturbations: 8 });
+        experiments[0].optimizers[0].stream = 2;
+        experiments[0].optimizers[1] = experiments[0].optimizers[1].perturbed(3);
         experiments[0].executor = Some(ExecutorConfig {
             kind: Some(ExecutorKind::Slurm),
             shards: Some(4),

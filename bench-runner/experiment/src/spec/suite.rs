@@ -69,3 +69,29 @@ impl Suite {
         Experiment::parse(self.text, &PathBuf::from(format!("<suite {}>", self.name)))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placebo_stands_in_every_tuned_comparison() {
+        for suite in SUITES {
+            let experiment = suite.experiment().unwrap();
+            for problem in &experiment.problems {
+                let entries: Vec<_> = experiment.optimizers_for(&problem.label).collect();
+                let has_twin = entries.iter().any(|one| {
+                    let mut others = entries.iter();
+                    others.any(|it| it.stream != one.stream && it.trials == one.trials)
+                });
+                assert!(
+                    experiment.tuning.is_none() || has_twin,
+                    "{}: {}",
+                    suite.name,
+                    problem.label
+                );
+            }
+        }
+    }
+}

@@ -6,14 +6,32 @@ use serde::{Deserialize, Serialize};
 use super::locate::{SpecError, Table};
 use crate::optimizer::OptimizerConfig;
 
-/// How settings are chosen: every trial runs with seeds of its own and the problem's budget, and is judged
-/// on held-out training data; the best then runs with the experiment's seeds, and is reported on test data.
+/// How settings are chosen: every trial runs with seeds of its own and the problem's budget; the best then
+/// runs with the experiment's seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tuning {
     /// The seeds of trials, none of them the experiment's.
     pub seeds: Vec<u64>,
-    /// The share of the training data that trials are judged on and not trained on.
-    pub validation: f64,
+    /// What trials are judged by.
+    pub by: JudgedBy,
+    /// The share of the training data that trials are judged on and not trained on, where it is the test
+    /// loss that they are judged by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
+    /// Values that a search may add at either end of the list of a setting, so that the best is not the
+    /// last one tried.
+    pub extensions: u64,
+}
+
+/// What trials are judged by; comparisons must judge by the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JudgedBy {
+    /// The final training objective.
+    Loss,
+    /// The final mean loss on held-out training data, which take the test set's place; the training
+    /// objective where there are no data to hold out.
+    TestLoss,
 }
 
 /// A setting that an optimizer may be given.
@@ -32,17 +50,48 @@ pub(super) fn parse(root: &mut Table<'_>) -> Result<Option<Tuning>, SpecError> {
         return Ok(None);
     };
     let seeds = seeds(&mut table)?;
+    let by = table.optional("by")?.unwrap_or(JudgedBy::Loss);
     let here = table.error_at("validation", "");
-    let validation = table.optional("validation")?.unwrap_or(0.1);
-    if !(validation > 0.0 && validation < 1.0) {
+    let refused = |message: String| {
+        Err(SpecError {
+            message,
+            ..here.clone()
+        })
+    };
+    let validation = match (by, table.optional("validation")?) {
+        (JudgedBy::Loss, Some(_)) => {
+            return refused(
+                "`validation` holds out training data for `by = \"test-loss\"`: give both or neither"
+                    .into(),
+            );
+        }
+        (JudgedBy::Loss, None) => None,
+        (JudgedBy::TestLoss, share) => Some(share.unwrap_or(0.1)),
+    };
+    if let Some(share) = validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+        return refused(format!(
+            "`validation` = {share}: a share between 0 and 1 is needed"
+        ));
+    }
+    let here = table.error_at("extensions", "");
+    let extensions = table.optional("extensions")?.unwrap_or(4);
+    if extensions > MOST_EXTENSIONS {
         return Err(SpecError {
-            message: format!("`validation` = {validation}: a share between 0 and 1 is needed"),
+            message: format!("`extensions` = {extensions}: at most {MOST_EXTENSIONS} are possible"),
             ..here
         });
     }
-    table.finish(&["seeds", "validation"])?;
-    Ok(Some(Tuning { seeds, validation }))
+    table.finish(&["seeds", "by", "validation", "extensions"])?;
+    Ok(Some(Tuning {
+        seeds,
+        by,
+        validation,
+        extensions,
+    }))
 }
+
+/// Values that may be added at an end of a list, at most.
+const MOST_EXTENSIONS: u64 = 20;
 
 /// The most seeds of an experiment.
 pub(super) const MOST_SEEDS: usize = 10_000;

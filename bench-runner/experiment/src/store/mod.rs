@@ -6,6 +6,7 @@ mod origin;
 mod parquet;
 mod processor;
 mod results;
+mod stability;
 mod tuning;
 
 pub use cells::{CellStore, StoredRun};
@@ -14,4 +15,5 @@ pub use origin::{CODE, CODE_SOURCES, Origin};
 pub use parquet::{SCHEMA_VERSION, read, write};
 pub use processor::instruction_sets;
 pub use results::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
+pub use stability::{PerturbedRuns, StabilitySummary};
 pub use tuning::{Choice, TuningSummary};

@@ -12,7 +12,7 @@ use crate::optimizer::OptimizerConfig;
 use crate::problem::Fault;
 use crate::problem::ProblemConfig;
 use crate::run::{Cell, CellId};
-use crate::spec::{OptimizerEntry, ProblemEntry};
+use crate::spec::{OptimizerEntry, ProblemEntry, is_zero};
 
 /// The version of the files in a store.
 pub(super) const FORMAT: u32 = 3;
@@ -49,6 +49,10 @@ pub struct Origin {
     problem: String,
     optimizer: String,
     seed: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    stream: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    perturbation: u64,
 }
 
 impl Origin {
@@ -90,10 +94,12 @@ impl Origin {
                 optimizer: problem
                     .config
                     .depends_on_optimizer()
-                    .then(|| cell.optimizer.label.clone()),
+                    .then(|| cell.optimizer.own_label().to_owned()),
             }))?,
             optimizer: json(serde_json::to_string(&cell.optimizer.config))?,
             seed: cell.seed,
+            stream: cell.optimizer.stream,
+            perturbation: cell.optimizer.perturbation,
         })
     }
 
@@ -133,6 +139,8 @@ impl Origin {
         let optimizer = OptimizerEntry {
             label: label.unwrap_or_else(|| cell.optimizer.clone()),
             problems: Vec::new(),
+            stream: self.stream,
+            perturbation: self.perturbation,
             trials: Vec::new(),
             config,
         };

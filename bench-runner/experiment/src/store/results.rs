@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::stability::StabilitySummary;
 use super::tuning::TuningSummary;
 use crate::optimizer::OptimizerConfig;
 use crate::problem::ProblemConfig;
@@ -21,6 +22,9 @@ pub struct Results {
     /// How settings were chosen, where they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<TuningSummary>,
+    /// How runs from perturbed starts ended, where there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stability: Option<StabilitySummary>,
     /// The problems, in the experiment file's order.
     pub problems: Vec<ProblemInfo>,
     /// The optimizers, in the experiment file's order.
@@ -103,6 +107,7 @@ impl Results {
             description: experiment.description.clone(),
             caveats: experiment.caveats.clone(),
             tuning: None,
+            stability: None,
             problems: experiment
                 .problems
                 .iter()
@@ -190,6 +195,11 @@ impl Results {
                 (tuning @ None, other) => *tuning = other,
                 (Some(_), None) => {}
             }
+            match (&mut joined.stability, set.stability) {
+                (Some(stability), Some(other)) => stability.add(other),
+                (stability @ None, other) => *stability = other,
+                (Some(_), None) => {}
+            }
             for mut optimizer in set.optimizers {
                 let known = joined.optimizers.iter_mut();
                 match known
@@ -233,6 +243,10 @@ impl Results {
         {
             choice.problem = name(&choice.problem);
         }
+        let stability = self.stability.iter_mut();
+        for cell in stability.flat_map(|stability| &mut stability.cells) {
+            cell.problem = name(&cell.problem);
+        }
         for record in &mut self.records {
             record.cell.problem = name(&record.cell.problem);
         }
@@ -254,11 +268,15 @@ fn settings(experiment: &Experiment, label: &str) -> String {
         .iter()
         .filter(|entry| entry.label == label)
         .collect();
+    let line = |entry: &OptimizerEntry| match entry.stream {
+        0 => entry.config.line(),
+        stream => format!("{}, stream = {stream}", entry.config.line()),
+    };
     match entries.as_slice() {
-        [entry] => entry.config.line(),
+        [entry] => line(entry),
         entries => entries
             .iter()
-            .map(|entry| format!("{}: {}", entry.problems.join(" and "), entry.config.line()))
+            .map(|entry| format!("{}: {}", entry.problems.join(" and "), line(entry)))
             .collect::<Vec<_>>()
             .join("; "),
     }

@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::spec::JudgedBy;
+
 /// How settings were chosen, and what that cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuningSummary {
+    /// What trials were judged by.
+    pub by: JudgedBy,
     /// Runs of all trials.
     pub runs: usize,
     /// Evaluations of all trials.
@@ -36,8 +40,12 @@ pub struct Choice {
     pub optimizer: String,
     /// What was chosen, for example `learning_rate=0.01`.
     pub setting: String,
-    /// Every trial's setting and its median final validation loss (the final loss itself where there is no
-    /// data to hold out); `None` where most of its runs diverged or failed.
+    /// The numbers among the settings, by their keys, of which the chosen one is the least or the greatest
+    /// that was tried: the best may lie beyond.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_edge: Vec<String>,
+    /// Every trial's setting and the median over seeds of what it was judged by; `None` where most of its
+    /// runs diverged or failed.
     pub trials: Vec<(String, Option<f64>)>,
 }
 

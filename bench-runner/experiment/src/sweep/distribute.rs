@@ -10,7 +10,7 @@ use super::slurm::{self, JobArray, Submitted, Task};
 use crate::error::{Error, Result};
 use crate::run::Cell;
 use crate::spec::{ExecutorConfig, ExecutorKind, Experiment};
-use crate::store::{Origin, TuningSummary};
+use crate::store::{Origin, StabilitySummary, TuningSummary};
 
 /// The plan's file, in the report's folder.
 pub const PLAN: &str = "plan.json";
@@ -47,6 +47,8 @@ pub struct Distribution<'a> {
     pub folder: &'a Path,
     /// How the experiment's settings were chosen.
     pub tuning: Option<TuningSummary>,
+    /// How runs from perturbed starts ended.
+    pub stability: Option<StabilitySummary>,
 }
 
 /// What was written for others to run.
@@ -128,6 +130,7 @@ impl Distribution<'_> {
             shards,
             dimensions: self.dimensions.clone(),
             tuning: self.tuning.clone(),
+            stability: self.stability.clone(),
         })
     }
 }

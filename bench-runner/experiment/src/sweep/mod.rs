@@ -11,6 +11,7 @@ mod plan_file;
 mod queue;
 mod share;
 pub mod slurm;
+mod stability;
 mod tuning;
 
 pub use attempt::{Attempt, Attempts};
@@ -21,4 +22,5 @@ pub use estimate::Estimate;
 pub use execute::{Event, Resources, execute};
 pub use plan_file::{Plan, PlanParts, PlannedCell};
 pub use share::{NoShard, Shard};
-pub use tuning::{trials, tuned};
+pub use stability::{perturbed, summarised};
+pub use tuning::Search;

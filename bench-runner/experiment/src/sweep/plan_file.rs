@@ -11,7 +11,7 @@ use super::demand::Demand;
 use crate::error::{Error, Result};
 use crate::run::{Cell, CellId};
 use crate::spec::Experiment;
-use crate::store::{CODE, Origin, TuningSummary, instruction_sets};
+use crate::store::{CODE, Origin, StabilitySummary, TuningSummary, instruction_sets};
 
 /// The version of plan files.
 const FORMAT: u32 = 1;
@@ -42,6 +42,9 @@ pub struct Plan {
     /// How the experiment's settings were chosen, where they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<TuningSummary>,
+    /// How runs from perturbed starts ended, where there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stability: Option<StabilitySummary>,
     /// The runs, in the order in which they are dealt to the shards.
     pub cells: Vec<PlannedCell>,
 }
@@ -79,6 +82,8 @@ pub struct PlanParts<'a> {
     pub dimensions: Vec<u64>,
     /// As [`Plan::tuning`].
     pub tuning: Option<TuningSummary>,
+    /// As [`Plan::stability`].
+    pub stability: Option<StabilitySummary>,
 }
 
 impl Plan {
@@ -99,6 +104,7 @@ impl Plan {
             shards: parts.shards,
             dimensions: parts.dimensions,
             tuning: parts.tuning,
+            stability: parts.stability,
             cells: parts
                 .cells
                 .iter()
@@ -244,6 +250,7 @@ optimizer = [{ kind = "adam" }, { kind = "sgd" }]
             shards: 2,
             dimensions: vec![2],
             tuning: None,
+            stability: None,
         })
         .unwrap();
         (experiment.clone(), plan)

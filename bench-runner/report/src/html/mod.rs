@@ -35,7 +35,7 @@ struct Page<'a> {
     arms: Vec<&'a str>,
     discrepancies: Vec<methods::Listed>,
     checklist: Vec<methods::Answer>,
-    choices: Vec<[String; 4]>,
+    choices: Vec<[String; 5]>,
     overview: Table,
     sections: Vec<Section>,
     extra: Vec<Figure>,

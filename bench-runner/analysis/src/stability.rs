@@ -1,0 +1,228 @@
+//! Whether rounding alone carries runs as far apart as seeds do.
+
+use bench_experiment::store::{PerturbedRuns, ProblemInfo, Results};
+use bench_stats::quantile;
+
+use crate::counted;
+
+/// How the spread over perturbations of rounding size compares with the spread over seeds, for an optimizer
+/// on a problem.
+///
+/// A spread is the interquartile range of log₁₀ of the final loss. Losses below 2.2e-16 of the loss at the
+/// start count as that: what is left there is rounding by itself. Runs that diverged or failed count as
+/// infinite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellStability {
+    /// The problem's label.
+    pub problem: String,
+    /// The optimizer's label.
+    pub optimizer: String,
+    /// Runs of one seed: the unperturbed one, and those from perturbed starts.
+    pub perturbed: usize,
+    /// Runs of different seeds.
+    pub seeds: usize,
+    /// The spread over perturbations, in powers of ten.
+    pub spread_over_perturbations: f64,
+    /// The spread over seeds, in powers of ten.
+    pub spread_over_seeds: f64,
+}
+
+impl CellStability {
+    /// The spread over perturbations as a multiple of the spread over seeds: 0 where perturbations change
+    /// nothing, infinite where seeds change nothing and they do. NaN where either is not known, from fewer
+    /// than two runs or because both are infinite.
+    pub fn ratio(&self) -> f64 {
+        match (self.spread_over_perturbations, self.spread_over_seeds) {
+            (0.0, seeds) if !seeds.is_nan() => 0.0,
+            (perturbations, seeds) => perturbations / seeds,
+        }
+    }
+
+    /// Whether rounding carries runs further apart than seeds do, so that no verdict may rest on them.
+    pub fn is_unstable(&self) -> bool {
+        self.ratio() > 1.0
+    }
+}
+
+/// The stability of every optimizer on every problem that has runs from perturbed starts, in their order.
+pub fn stability(results: &Results) -> Vec<CellStability> {
+    let cells = results.stability.iter().flat_map(|it| &it.cells);
+    let of_problem = |cell: &PerturbedRuns| {
+        let mut problems = results.problems.iter();
+        problems.find(|problem| problem.label == cell.problem)
+    };
+    cells
+        .filter_map(|cell| Some(of_cell(results, of_problem(cell)?, cell)))
+        .collect()
+}
+
+fn of_cell(results: &Results, problem: &ProblemInfo, cell: &PerturbedRuns) -> CellStability {
+    let by_seed = counted::losses_by_seed(results, &problem.label, &cell.optimizer);
+    let floor = floor(results, problem);
+    let mut perturbed: Vec<f64> = by_seed.get(&cell.seed).copied().into_iter().collect();
+    perturbed.extend(cell.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)));
+    let seeds: Vec<f64> = by_seed.into_values().collect();
+    CellStability {
+        problem: problem.label.clone(),
+        optimizer: cell.optimizer.clone(),
+        perturbed: perturbed.len(),
+        seeds: seeds.len(),
+        spread_over_perturbations: spread(&perturbed, floor),
+        spread_over_seeds: spread(&seeds, floor),
+    }
+}
+
+/// The loss below which the losses of a problem are rounding by itself: that of the start, the greatest of
+/// all runs, times the spacing of numbers at 1.
+fn floor(results: &Results, problem: &ProblemInfo) -> f64 {
+    let runs = results.records.iter();
+    let starts = runs
+        .filter(|run| run.cell.problem == problem.label)
+        .filter_map(|run| Some(run.curve.first()?.loss))
+        .filter(|loss| loss.is_finite());
+    (starts.fold(0.0, f64::max) * f64::EPSILON).max(f64::MIN_POSITIVE)
+}
+
+/// The interquartile range of log₁₀ of some losses; NaN for fewer than two.
+fn spread(losses: &[f64], floor: f64) -> f64 {
+    let logs: Vec<f64> = losses.iter().map(|loss| loss.max(floor).log10()).collect();
+    let [lower, upper] = [0.25, 0.75].map(|q| quantile(&logs, q));
+    match logs.len() {
+        0 | 1 => f64::NAN,
+        // Also where both are infinite.
+        _ if lower == upper => 0.0,
+        _ => upper - lower,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use bench_experiment::run::{CellId, CurvePoint, Outcome, RunRecord};
+    use bench_experiment::spec::Experiment;
+    use bench_experiment::store::StabilitySummary;
+
+    use super::*;
+
+    /// The results of runs that start at a loss of 1, with these final losses over seeds, and over
+    /// perturbations of seed 0.
+    fn results(over_seeds: &[f64], over_perturbations: &[Option<f64>]) -> Results {
+        let text = "name = \"demo\"\nseeds = 2\n\
+                    problem = [{ label = \"booth\", kind = \"function\", function = \"booth\", budget = 40 }]\n\
+                    optimizer = [{ kind = \"adam\" }]\n";
+        let experiment = Experiment::parse(text, "demo.toml".as_ref()).unwrap();
+        let record = |(seed, &loss): (u64, &f64)| {
+            let cell = CellId {
+                problem: "booth".into(),
+                optimizer: "adam".into(),
+                seed,
+            };
+            let outcome = match loss.is_finite() {
+                true => Outcome::Completed {
+                    reason: "budget spent".into(),
+                },
+                false => Outcome::Diverged {
+                    step: 1,
+                    value: "inf".into(),
+                },
+            };
+            let mut record = RunRecord::new(cell, outcome);
+            record.curve = [1.0, loss].map(point).to_vec();
+            record
+        };
+        let records = (0..).zip(over_seeds).map(record).collect();
+        let mut results = Results::new(&experiment, &[2], records);
+        results.stability = Some(StabilitySummary {
+            runs: over_perturbations.len(),
+            evaluations: 0,
+            seconds: 0.0,
+            cells: vec![PerturbedRuns {
+                problem: "booth".into(),
+                optimizer: "adam".into(),
+                seed: 0,
+                losses: over_perturbations.to_vec(),
+            }],
+        });
+        results
+    }
+
+    fn point(loss: f64) -> CurvePoint {
+        CurvePoint {
+            step: 0,
+            epoch: 0.0,
+            gradient_evaluations: 0,
+            loss_evaluations: 0,
+            seconds: 0.0,
+            loss,
+            test_loss: None,
+            accuracy: None,
+            word_perplexity: None,
+            gradient_norm: None,
+            criterion: None,
+            threshold: None,
+            phase: optim::Phase::FirstOrder,
+        }
+    }
+
+    fn only(over_seeds: &[f64], over_perturbations: &[Option<f64>]) -> CellStability {
+        let cells = stability(&results(over_seeds, over_perturbations));
+        let [cell] = <[CellStability; 1]>::try_from(cells).unwrap();
+        cell
+    }
+
+    #[test]
+    fn spreads_are_interquartile_ranges_of_the_loss_s_logarithm() {
+        // Logarithms 0, -1, -2, -3, -4: quartiles -3 and -1. Perturbed, with seed 0's own: five, too.
+        let cell = only(
+            &[1.0, 1e-1, 1e-2, 1e-3, 1e-4],
+            &[Some(1e-3), Some(1e-6), Some(1e-9), Some(1e-12)],
+        );
+        assert_eq!((cell.perturbed, cell.seeds), (5, 5));
+        assert!((cell.spread_over_seeds - 2.0).abs() < 1e-12);
+        assert!((cell.spread_over_perturbations - 6.0).abs() < 1e-12);
+        assert!((cell.ratio() - 3.0).abs() < 1e-12);
+        assert!(cell.is_unstable());
+        // With what spreads are exchanged, the ratio is its inverse.
+        let cell = only(
+            &[1.0, 1e-3, 1e-6, 1e-9, 1e-12],
+            &[Some(1e-1), Some(1e-2), Some(1e-3), Some(1e-4)],
+        );
+        assert!((cell.ratio() - 1.0 / 3.0).abs() < 1e-12);
+        assert!(!cell.is_unstable());
+    }
+
+    #[test]
+    fn perturbations_that_change_nothing_are_stable() {
+        let cell = only(&[0.5, 0.4, 0.3], &[Some(0.5); 8]);
+        assert_eq!(cell.ratio(), 0.0);
+        let cell = only(&[0.5; 3], &[Some(0.5); 8]);
+        assert_eq!(cell.ratio(), 0.0);
+        // Losses of rounding size are all alike.
+        let cell = only(
+            &[1e-30, 0.0, 1e-20],
+            &[Some(1e-18), Some(0.0), Some(-1e-17)],
+        );
+        assert_eq!(cell.ratio(), 0.0);
+    }
+
+    #[test]
+    fn what_diverges_under_some_perturbations_only_is_unstable() {
+        let cell = only(&[0.5, 0.4, 0.3], &[Some(0.5), None, None, None]);
+        assert_eq!(cell.ratio(), f64::INFINITY);
+        assert!(cell.is_unstable());
+        // Where all diverge, whatever the seed and the perturbation, nothing differs.
+        let cell = only(&[f64::INFINITY; 3], &[None; 4]);
+        assert_eq!(cell.ratio(), 0.0);
+        let cell = only(&[0.5, 0.4, 0.3], &[Some(0.5), Some(0.2)]);
+        assert!(cell.is_unstable());
+        let cell = only(&[0.5], &[Some(0.5), Some(0.2)]);
+        assert!(cell.ratio().is_nan() && !cell.is_unstable());
+    }
+
+    #[test]
+    fn results_without_repetitions_have_no_stability() {
+        let mut results = results(&[0.5], &[]);
+        results.stability = None;
+        assert_eq!(stability(&results), []);
+    }
+}
