@@ -453,6 +453,7 @@ fn record(cell: CellId, cost: u64, loss: f64) -> RunRecord {
         epoch: 1.0,
         gradient_evaluations: cost,
         loss_evaluations: 0,
+        sample_gradients: None,
         seconds: 0.0,
         loss,
         test_loss: None,

@@ -13,6 +13,9 @@ pub enum Activation {
     Gelu,
     /// GELU itself: `x / 2 (1 + erf(x / sqrt(2)))`.
     GeluErf,
+    /// The hyperbolic tangent. A network of logistic sigmoids is one of these with other weights:
+    /// `sigmoid(x) = (1 + tanh(x / 2)) / 2`.
+    Tanh,
 }
 
 /// How a weight matrix lies in memory.

@@ -18,6 +18,9 @@ pub enum Quantity {
     GradientEvaluations,
     /// Evaluations of the loss alone.
     LossEvaluations,
+    /// Gradient evaluations times the samples of their batches.
+    #[serde(alias = "sample-gradients")]
+    SampleGradients,
     /// Seconds of training.
     Seconds,
     /// The training objective.
@@ -37,11 +40,12 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them, in the order of the columns.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Step,
         Self::Epoch,
         Self::GradientEvaluations,
         Self::LossEvaluations,
+        Self::SampleGradients,
         Self::Seconds,
         Self::Loss,
         Self::TestLoss,
@@ -51,7 +55,12 @@ impl Quantity {
     ];
 
     /// Those that a run's progress is drawn against.
-    pub const AXES: [Self; 3] = [Self::GradientEvaluations, Self::Seconds, Self::Epoch];
+    pub const AXES: [Self; 4] = [
+        Self::GradientEvaluations,
+        Self::SampleGradients,
+        Self::Seconds,
+        Self::Epoch,
+    ];
 
     /// Those that say what a run reached, and not what it cost.
     pub const REACHED: [Self; 5] = [
@@ -69,6 +78,7 @@ impl Quantity {
             Self::Epoch => "epoch",
             Self::GradientEvaluations => "gradient_evaluations",
             Self::LossEvaluations => "loss_evaluations",
+            Self::SampleGradients => "sample_gradients",
             Self::Seconds => "seconds",
             Self::Loss => "loss",
             Self::TestLoss => "test_loss",
@@ -85,6 +95,7 @@ impl Quantity {
             Self::Epoch => "epochs",
             Self::GradientEvaluations => "evaluations",
             Self::LossEvaluations => "loss-evaluations",
+            Self::SampleGradients => "sample-gradients",
             Self::Seconds => "seconds",
             Self::Loss => "loss",
             Self::TestLoss => "test-loss",
@@ -101,6 +112,7 @@ impl Quantity {
             Self::Epoch => "epochs",
             Self::GradientEvaluations => "gradient evaluations",
             Self::LossEvaluations => "evaluations of the loss alone",
+            Self::SampleGradients => "sample gradients (gradient evaluations × batch size)",
             Self::Seconds => "training time (s)",
             Self::Loss => "loss",
             Self::TestLoss => "mean loss on the test set",
@@ -143,6 +155,7 @@ impl Quantity {
             Self::Epoch => Some(point.epoch),
             Self::GradientEvaluations => Some(point.gradient_evaluations as f64),
             Self::LossEvaluations => Some(point.loss_evaluations as f64),
+            Self::SampleGradients => point.sample_gradients.map(|count| count as f64),
             Self::Seconds => Some(point.seconds),
             Self::Loss => Some(point.loss),
             Self::TestLoss => point.test_loss,
@@ -158,6 +171,7 @@ impl Quantity {
             Self::Step => Some(switch.step as f64),
             Self::Epoch => Some(switch.epoch),
             Self::GradientEvaluations => Some(switch.gradient_evaluations as f64),
+            Self::SampleGradients => switch.sample_gradients.map(|count| count as f64),
             Self::Seconds => Some(switch.seconds),
             _ => None,
         }

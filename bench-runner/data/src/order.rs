@@ -201,6 +201,12 @@ impl BatchOrder {
         self.batch_size
     }
 
+    /// How many samples the batch of a step has; the last of an epoch may have fewer than others.
+    pub fn batch_size_at(&self, step: u64) -> usize {
+        let (_, batch) = self.at_step(step);
+        self.overlap + self.stride().min(self.used() - batch * self.stride())
+    }
+
     /// How many samples at the front of a batch are carried over from the batch before it.
     pub fn overlap(&self) -> usize {
         self.overlap
@@ -269,5 +275,30 @@ impl EpochOrder {
         }
         let last = (first + self.overlap + self.stride).min(self.indices.len());
         self.indices[first..last].to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_have_the_size_that_is_told_for_their_step() -> Result<()> {
+        for (drop_last, overlap) in [(true, 0.0), (false, 0.0), (true, 0.25), (false, 0.25)] {
+            let options = OrderOptions { drop_last, overlap };
+            for samples in [8, 23, 24, 25] {
+                let order = BatchOrder::with_options(1, samples, 8, &options)?;
+                for step in 0..3 * order.batches_per_epoch() as u64 {
+                    let (epoch, batch) = order.at_step(step);
+                    let size = order.epoch(epoch).batch(batch).len();
+                    assert_eq!(
+                        order.batch_size_at(step),
+                        size,
+                        "{options:?}, {samples}, {step}"
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -11,8 +11,8 @@ use toml::de::ValueDeserializer;
 
 use crate::optimizer::OptimizerSettings;
 use crate::problem::{
-    BbobConfig, ClassificationConfig, FiniteSumConfig, FunctionConfig, LanguageConfig, MghConfig,
-    ProblemSettings, QuadraticConfig, ScalableConfig,
+    BbobConfig, ClassificationConfig, FiniteSumConfig, FunctionConfig, LanguageConfig,
+    LeastSquaresConfig, MghConfig, ProblemSettings, QuadraticConfig, ScalableConfig,
 };
 use crate::settings::{Configured, Kind, Settings, TAG};
 
@@ -69,6 +69,7 @@ impl Registry {
         };
         registry.problem::<QuadraticConfig>();
         registry.problem::<FiniteSumConfig>();
+        registry.problem::<LeastSquaresConfig>();
         registry.problem::<ClassificationConfig>();
         registry.problem::<LanguageConfig>();
         registry.problem::<FunctionConfig>();

@@ -88,6 +88,7 @@ pub(super) fn runs(results: &Results) -> String {
             "epochs",
             "gradient_evaluations",
             "loss_evaluations",
+            "sample_gradients",
             "seconds",
             "loss",
             "test_loss",
@@ -125,6 +126,8 @@ pub(super) fn runs(results: &Results) -> String {
             optional(last.map(|last| last.epoch)),
             run.counts.gradient_evaluations.to_string(),
             run.counts.loss_evaluations.to_string(),
+            last.and_then(|last| last.sample_gradients)
+                .map_or_else(String::new, |count| count.to_string()),
             run.seconds.to_string(),
             optional(last.map(|last| last.loss)),
             optional(last.and_then(|last| last.test_loss)),

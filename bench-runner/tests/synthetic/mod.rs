@@ -209,6 +209,7 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
             epoch,
             gradient_evaluations: evaluations,
             loss_evaluations: 0,
+            sample_gradients: classes.then_some(32 * evaluations),
             seconds,
             loss,
             test_loss: classes.then_some(loss * 1.1 + 0.02),
@@ -248,6 +249,7 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
                 step: at,
                 epoch: at as f64 / 100.0,
                 gradient_evaluations: at,
+                sample_gradients: None,
                 seconds: at as f64 * 1.3e-3,
                 to: Phase::SecondOrder,
             })

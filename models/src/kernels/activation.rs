@@ -43,6 +43,7 @@ impl Activation {
             Self::Relu => map(input, &mut output, |x, _| relu(x)),
             Self::Gelu => map(input, &mut output, |x, _| gelu(x).0),
             Self::GeluErf => map(input, &mut output, |x, _| gelu_erf(x).0),
+            Self::Tanh => map(input, &mut output, |x, _| x.tanh()),
         }
         output
     }
@@ -53,6 +54,7 @@ impl Activation {
             Self::Relu => map(input, gradient, |x, g| relu_derivative(x, g)),
             Self::Gelu => map(input, gradient, |x, g| g * gelu(x).1),
             Self::GeluErf => map(input, gradient, |x, g| g * gelu_erf(x).1),
+            Self::Tanh => map(input, gradient, |x, g| g * tanh_derivative(x)),
         }
     }
 }
@@ -86,6 +88,13 @@ fn gelu<T: Float>(x: T) -> (T, T) {
     let sigmoid = one / (one + (-(c * x * (one + cubic * square))).exp());
     let inner = c * (one + T::from_f64(3.0) * cubic * square);
     (x * sigmoid, sigmoid + x * sigmoid * (one - sigmoid) * inner)
+}
+
+/// 1 − tanh²(x).
+#[inline(always)]
+fn tanh_derivative<T: Float>(x: T) -> T {
+    let value = x.tanh();
+    T::one() - value * value
 }
 
 /// x Φ(x) and its derivative Φ(x) + x φ(x).

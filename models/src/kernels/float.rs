@@ -14,6 +14,8 @@ pub(crate) trait Float: WithDType + Dispatch + std::ops::Neg<Output = Self> {
     fn sqrt(self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
     /// The smallest value, below every finite one.
     const NEG_INFINITY: Self;
 }
@@ -70,6 +72,11 @@ impl Float for f32 {
     fn erf(self) -> Self {
         candle_core::cpu::erf::erf_f32(self)
     }
+
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        f32::tanh(self)
+    }
 }
 
 impl Float for f64 {
@@ -93,6 +100,11 @@ impl Float for f64 {
     #[inline(always)]
     fn erf(self) -> Self {
         candle_core::cpu::erf::erf_f64(self)
+    }
+
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        f64::tanh(self)
     }
 }
 

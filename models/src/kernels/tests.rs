@@ -167,7 +167,12 @@ fn normalisations_agree_in_all_bits() {
 #[test]
 fn element_wise_functions_agree_in_all_bits() {
     let shape = || Shape::from(40_001);
-    for activation in [Activation::Relu, Activation::Gelu, Activation::GeluErf] {
+    for activation in [
+        Activation::Relu,
+        Activation::Gelu,
+        Activation::GeluErf,
+        Activation::Tanh,
+    ] {
         let build = || Activate {
             activation,
             shape: shape(),

@@ -35,6 +35,7 @@ impl Activation {
                 let scaled = (input * std::f64::consts::FRAC_1_SQRT_2)?;
                 (input * 0.5)? * (scaled.erf()? + 1.0)?
             }
+            Self::Tanh => input.tanh(),
         }
     }
 }
@@ -52,7 +53,12 @@ mod tests {
     #[test]
     fn kernels_agree_with_tensor_operations() {
         let input = Var::from_tensor(&(values(&[7, 5]) * 4.0).unwrap()).unwrap();
-        for activation in [Activation::Relu, Activation::Gelu, Activation::GeluErf] {
+        for activation in [
+            Activation::Relu,
+            Activation::Gelu,
+            Activation::GeluErf,
+            Activation::Tanh,
+        ] {
             assert_same_paths(
                 &Tensors::default(),
                 &input,

@@ -266,8 +266,8 @@ impl Problem for LanguageProblem {
         false
     }
 
-    fn samples_per_evaluation(&self) -> u64 {
-        self.order.batch_size() as u64
+    fn samples(&self, step: u64) -> Option<u64> {
+        Some(self.order.batch_size_at(step) as u64)
     }
 
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {

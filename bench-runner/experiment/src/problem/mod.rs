@@ -1,5 +1,5 @@
-//! What is minimized: test functions, finite sums, image classification, language modelling. Each
-//! problem gives an objective for every step and a measurement that costs the optimizer nothing.
+//! What is minimized: test functions, finite sums, smooth least squares, image classification,
+//! language modelling. Each problem gives an objective for every step and a measurement that costs the optimizer nothing.
 //!
 //! To add a kind of problem: write its file beside these, give its settings the traits
 //! [`Kind`](crate::settings::Kind) and [`ProblemSettings`], and add it to
@@ -12,6 +12,8 @@ mod fault;
 mod finite_sum;
 mod function;
 mod language;
+mod least_squares;
+mod orthonormal;
 mod precision;
 mod start;
 mod traits;
@@ -24,5 +26,9 @@ pub use function::{
     BbobConfig, FunctionConfig, FunctionProblem, MghConfig, QuadraticConfig, ScalableConfig,
 };
 pub use language::{LanguageConfig, LanguageProblem};
+pub use least_squares::{
+    AutoencoderTask, FactorisationTask, Images, LeastSquaresConfig, LeastSquaresProblem,
+    RegressionTask, SmoothFunction, Task, TeacherTask,
+};
 pub use precision::Precision;
 pub use traits::{Draw, Environment, Measurement, Plane, Problem, ProblemConfig, ProblemSettings};

@@ -29,6 +29,14 @@ impl Precision {
         }
     }
 
+    /// The format that sums over samples are formed in.
+    pub(super) fn sums(self) -> DType {
+        match self {
+            Self::F32 | Self::Bf16 => DType::F32,
+            Self::F64 => DType::F64,
+        }
+    }
+
     /// The number that a measurement left in a tensor of one element, of whatever format.
     pub(super) fn number(scalar: &Tensor) -> candle_core::Result<f64> {
         scalar.to_dtype(DType::F64)?.to_scalar()

@@ -22,9 +22,11 @@ pub trait Problem {
     /// Whether the objective is the same at every step, so that reaching a tolerance ends the run.
     fn is_deterministic(&self) -> bool;
 
-    /// Sample gradients that an evaluation costs; 1 where the objective is no mean over samples.
-    fn samples_per_evaluation(&self) -> u64 {
-        1
+    /// The samples over which the objective of step `step` (from 0) is a mean: what an evaluation
+    /// costs in sample gradients. `None` where it is no such mean.
+    fn samples(&self, step: u64) -> Option<u64> {
+        let _ = step;
+        None
     }
 
     /// The objective of step `step` (from 0), fixed within the step.

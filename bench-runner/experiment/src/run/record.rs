@@ -58,6 +58,9 @@ pub struct SwitchPoint {
     pub epoch: f64,
     /// Gradient evaluations spent before it.
     pub gradient_evaluations: u64,
+    /// Sample gradients spent before it, as at a [`CurvePoint`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_gradients: Option<u64>,
     /// Seconds of training before it.
     pub seconds: f64,
     /// The phase that begins.
@@ -76,6 +79,10 @@ pub struct CurvePoint {
     pub gradient_evaluations: u64,
     /// Evaluations of the loss alone so far.
     pub loss_evaluations: u64,
+    /// Gradient evaluations so far, each times the samples of its batch. None where the objective is
+    /// no mean over samples, and in results that are older than this count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_gradients: Option<u64>,
     /// Seconds of training so far, measurements excluded.
     pub seconds: f64,
     /// The training objective without noise: the function value, or the mean loss over the training set
@@ -146,11 +153,18 @@ impl RunRecord {
     }
 
     /// SHA-256 of everything that must be equal when the run is repeated: the record without times, and
-    /// without the labels, which change none of its numbers.
+    /// without the labels, which change none of its numbers. Sample gradients follow from the
+    /// evaluations and the batches, and older results lack them: they are left out too.
     pub fn digest(&self) -> String {
         let mut record = self.without_times();
         record.cell.problem.clear();
         record.cell.optimizer.clear();
+        for point in &mut record.curve {
+            point.sample_gradients = None;
+        }
+        for switch in &mut record.switches {
+            switch.sample_gradients = None;
+        }
         let mut bytes = Vec::new();
         // Writing to memory cannot fail.
         let _ = ciborium::into_writer(&record, &mut bytes);

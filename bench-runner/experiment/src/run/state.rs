@@ -12,6 +12,8 @@ pub(super) struct RunState {
     pub(super) record: RunRecord,
     /// Steps made.
     pub(super) steps: u64,
+    /// Sample gradients spent, where the objective is a mean over samples.
+    pub(super) sample_gradients: Option<u64>,
     /// The evaluations, or steps, at which the next point is measured.
     pub(super) next_point: u64,
     pub(super) last: Option<LastStep>,
@@ -31,6 +33,7 @@ impl RunState {
         Self {
             record: RunRecord::new(cell, Outcome::Interrupted),
             steps: 0,
+            sample_gradients: None,
             next_point: 0,
             last: None,
         }

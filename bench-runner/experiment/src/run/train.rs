@@ -14,7 +14,8 @@ use crate::error::{Error, Result, without_backtrace};
 use crate::problem::{Environment, Problem};
 use crate::spec::{OptimizerEntry, ProblemEntry};
 
-/// A loss beyond this counts as divergence, though it is finite: no method comes back from there.
+/// A loss that has grown to this many times the start's, or beyond this where that is below 1, counts
+/// as divergence, though it is finite: no method comes back from there.
 const DIVERGED: f64 = 1e30;
 
 /// What happens in a run.
@@ -98,6 +99,7 @@ impl Training<'_> {
         };
         if !resumed {
             self.state.next_point = self.next_point(0);
+            self.state.sample_gradients = self.problem.samples(0).map(|_| 0);
             self.measure()?;
         }
         let mut kept = Instant::now();
@@ -152,7 +154,11 @@ impl Training<'_> {
 
     /// Makes one step, and the measurement that is due after it; the outcome if the run ends here.
     fn step(&mut self) -> Result<Option<Outcome>> {
-        let before = (self.meter.counts(), self.state.record.seconds);
+        let before = (
+            self.meter.counts().gradient_evaluations,
+            self.state.sample_gradients,
+            self.state.record.seconds,
+        );
         let started = Instant::now();
         let step = self.state.steps;
         let made = advance(
@@ -164,6 +170,12 @@ impl Training<'_> {
         self.state.steps += 1;
         self.state.record.seconds += started.elapsed().as_secs_f64();
         self.state.record.counts = self.meter.counts();
+        let evaluations = self.meter.counts().gradient_evaluations - before.0;
+        if let (Some(spent), Some(samples)) =
+            (&mut self.state.sample_gradients, self.problem.samples(step))
+        {
+            *spent += evaluations * samples;
+        }
         let diagnostics = self.optimizer.diagnostics();
         self.state.record.pairs = PairCounts::from(&diagnostics.counters);
         self.problem.observe(step, &made);
@@ -181,14 +193,15 @@ impl Training<'_> {
             self.state.record.switches.push(SwitchPoint {
                 step,
                 epoch: self.epochs(step),
-                gradient_evaluations: before.0.gradient_evaluations,
-                seconds: before.1,
+                gradient_evaluations: before.0,
+                sample_gradients: before.1,
+                seconds: before.2,
                 to: made.phase,
             });
         }
 
         let loss = made.final_loss.unwrap_or(made.loss);
-        if !loss.is_finite() || loss.abs() > DIVERGED {
+        if has_diverged(loss, self.start()) {
             return Ok(Some(diverged(step, loss)));
         }
         let converged = match made.stop {
@@ -254,6 +267,15 @@ impl Training<'_> {
         }
     }
 
+    /// The loss that was measured before the first step.
+    fn start(&self) -> f64 {
+        self.state
+            .record
+            .curve
+            .first()
+            .map_or(0.0, |point| point.loss)
+    }
+
     fn epochs(&self, steps: u64) -> f64 {
         steps as f64 / self.problem.steps_per_epoch() as f64
     }
@@ -267,6 +289,7 @@ impl Training<'_> {
             epoch: self.epochs(self.state.steps),
             gradient_evaluations: counts.gradient_evaluations,
             loss_evaluations: counts.loss_evaluations,
+            sample_gradients: self.state.sample_gradients,
             seconds: self.state.record.seconds,
             loss: measurement.loss,
             test_loss: measurement.test_loss,
@@ -310,6 +333,11 @@ pub fn advance(
     }
     let mut objective = problem.objective(step)?;
     Ok(optimizer.step(&mut Oracle::new(objective.as_mut(), meter))?)
+}
+
+/// Whether a run that began with the loss `start` has diverged once it sees `loss`.
+fn has_diverged(loss: f64, start: f64) -> bool {
+    !loss.is_finite() || loss.abs() > DIVERGED * start.abs().max(1.0)
 }
 
 fn diverged(step: u64, loss: f64) -> Outcome {

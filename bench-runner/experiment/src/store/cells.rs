@@ -383,6 +383,7 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
                 epoch: 0.3,
                 gradient_evaluations: 3,
                 loss_evaluations: 0,
+                sample_gradients: None,
                 seconds: 0.1,
                 loss: 1.0 / 3.0,
                 test_loss: Some(f64::INFINITY),

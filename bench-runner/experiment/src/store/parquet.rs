@@ -1,7 +1,7 @@
 //! `results.parquet`: one row per curve point, and what belongs to the whole set as file metadata.
 //!
 //! The columns are described in `docs/results.md`; a change of columns or of their meaning raises
-//! [`SCHEMA_VERSION`].
+//! [`SCHEMA_VERSION`], but not a new column that may be missing.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -51,7 +51,7 @@ fn encode(results: &Results) -> Result<Vec<u8>, Source> {
         record.curve.clear();
     }
     let header = serde_json::to_string(&header)?;
-    let mut frame = frame(results)?;
+    let mut frame = frame(&results.records)?;
     let metadata = KeyValueMetadata::from_static(vec![(METADATA_KEY.to_string(), header)]);
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes)
@@ -100,9 +100,8 @@ fn decode(bytes: Vec<u8>) -> Result<Results, Source> {
 }
 
 /// The columns of all curves, in the order of the records.
-fn frame(results: &Results) -> polars::prelude::PolarsResult<DataFrame> {
-    let rows: Vec<(&RunRecord, &CurvePoint)> = results
-        .records
+fn frame(records: &[RunRecord]) -> polars::prelude::PolarsResult<DataFrame> {
+    let rows: Vec<(&RunRecord, &CurvePoint)> = records
         .iter()
         .flat_map(|record| record.curve.iter().map(move |point| (record, point)))
         .collect();
@@ -122,6 +121,7 @@ fn frame(results: &Results) -> polars::prelude::PolarsResult<DataFrame> {
             column!("epoch", |(_, p)| p.epoch),
             column!("gradient_evaluations", |(_, p)| p.gradient_evaluations),
             column!("loss_evaluations", |(_, p)| p.loss_evaluations),
+            column!("sample_gradients", |(_, p)| p.sample_gradients),
             column!("seconds", |(_, p)| p.seconds),
             column!("loss", |(_, p)| p.loss),
             column!("test_loss", |(_, p)| p.test_loss),
@@ -168,6 +168,14 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Sourc
     let (step, epoch, seconds) = (counts("step")?, real("epoch")?, real("seconds")?);
     let gradients = counts("gradient_evaluations")?;
     let losses = counts("loss_evaluations")?;
+    // Younger than the layout: files without it are read too.
+    let samples: Vec<Option<u64>> = match frame.column("sample_gradients") {
+        Ok(column) => {
+            let values = column.u64().map_err(|_| wrong("sample_gradients"))?;
+            values.iter().collect()
+        }
+        Err(_) => Vec::new(),
+    };
     let (loss, test_loss) = (real("loss")?, real("test_loss")?);
     let (accuracy, gradient_norm) = (real("accuracy")?, real("gradient_norm")?);
     let word_perplexity = real("word_perplexity")?;
@@ -194,6 +202,7 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Sourc
             epoch: epoch[row].unwrap_or(f64::NAN),
             gradient_evaluations: gradients[row],
             loss_evaluations: losses[row],
+            sample_gradients: samples.get(row).copied().flatten(),
             seconds: seconds[row].unwrap_or(f64::NAN),
             loss: loss[row].unwrap_or(f64::NAN),
             test_loss: test_loss[row],
@@ -209,4 +218,48 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Sourc
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::run::{CellId, Outcome};
+
+    #[test]
+    fn files_from_before_sample_gradients_are_read() {
+        let cell = CellId {
+            problem: "p".into(),
+            optimizer: "o".into(),
+            seed: 3,
+        };
+        let mut record = RunRecord::new(cell, Outcome::Interrupted);
+        record.curve.push(CurvePoint {
+            step: 1,
+            epoch: 0.5,
+            gradient_evaluations: 2,
+            loss_evaluations: 0,
+            sample_gradients: Some(64),
+            seconds: 0.1,
+            loss: 0.25,
+            test_loss: None,
+            accuracy: None,
+            word_perplexity: None,
+            gradient_norm: Some(1.0),
+            criterion: None,
+            threshold: None,
+            phase: optim::Phase::SecondOrder,
+        });
+        let mut frame = frame(std::slice::from_ref(&record)).unwrap();
+        let mut read = [record.clone()];
+        read[0].curve.clear();
+        fill_curves(&mut read, &frame).unwrap();
+        assert_eq!(read[0], record);
+
+        frame.drop_in_place("sample_gradients").unwrap();
+        read[0].curve.clear();
+        fill_curves(&mut read, &frame).unwrap();
+        record.curve[0].sample_gradients = None;
+        assert_eq!(read[0], record);
+    }
 }

@@ -426,7 +426,7 @@ tolerance = { loss = { factor = 2.0, floor = 1e-6 } }
             (
                 "axis = \"epochs\"",
                 "axis = \"loss\"",
-                "`axis` = loss: known are evaluations, seconds, epochs",
+                "`axis` = loss: known are evaluations, sample-gradients, seconds, epochs",
             ),
             ("axis = ", "axes = ", "axes"),
             (

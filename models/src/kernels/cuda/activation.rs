@@ -16,6 +16,7 @@ impl Activation {
             Self::Relu => 0,
             Self::Gelu => 1,
             Self::GeluErf => 2,
+            Self::Tanh => 3,
         }
     }
 

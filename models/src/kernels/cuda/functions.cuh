@@ -1,12 +1,13 @@
 // The kernels for elements of type T, with arithmetic of type R; kernels.cu includes this once for
 // each type.
 
-// Activations: ReLU, GELU by the hyperbolic tangent, GELU by the error function.
+// Activations: ReLU, GELU by the hyperbolic tangent, GELU by the error function, the hyperbolic
+// tangent.
 
 KERNEL(activate)(const T *input, unsigned count, unsigned kind, T *output) {
     FOR_EACH(i, count) {
         const R x = R(input[i]);
-        output[i] = T(kind == 0 ? rectified(x) : Gelu<R>::of(kind, x).value);
+        output[i] = T(kind == 0 ? rectified(x) : Smooth<R>::of(kind, x).value);
     }
 }
 
@@ -16,7 +17,7 @@ KERNEL(activate_gradient)(
 ) {
     FOR_EACH(i, count) {
         const R x = R(input[i]), g = R(gradient[i]);
-        result[i] = T(kind == 0 ? (x <= R(0) ? R(0) : g) : g * Gelu<R>::of(kind, x).derivative);
+        result[i] = T(kind == 0 ? (x <= R(0) ? R(0) : g) : g * Smooth<R>::of(kind, x).derivative);
     }
 }
 

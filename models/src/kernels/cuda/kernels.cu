@@ -58,12 +58,12 @@ template <class R> __device__ R block_max(R value) {
 
 template <class R> __device__ R rectified(R x) { return x < R(0) ? R(0) : x; }
 
-// x * share, with the derivative of the product: the two forms of GELU.
-template <class R> struct Gelu {
+// A smooth activation with its derivative. The two forms of GELU are products x * share.
+template <class R> struct Smooth {
     R value, derivative;
 
     // share = sigmoid(2u), for tanh(u) = 2 sigmoid(2u) - 1.
-    __device__ static Gelu tanh_form(R x) {
+    __device__ static Smooth gelu_by_tanh(R x) {
         const R c = R(1.5957691216057308), cubic = R(0.044715), square = x * x;
         const R share = R(1) / (R(1) + exp(-(c * x * (R(1) + cubic * square))));
         const R inner = c * (R(1) + R(3) * cubic * square);
@@ -71,13 +71,24 @@ template <class R> struct Gelu {
     }
 
     // share = the normal distribution function.
-    __device__ static Gelu erf_form(R x) {
+    __device__ static Smooth gelu_by_erf(R x) {
         const R share = R(0.5) * (R(1) + erf(x * R(0.7071067811865476)));
         const R density = R(0.3989422804014327) * exp(-(R(0.5) * x * x));
         return {x * share, share + x * density};
     }
 
-    __device__ static Gelu of(unsigned kind, R x) { return kind == 1 ? tanh_form(x) : erf_form(x); }
+    __device__ static Smooth hyperbolic_tangent(R x) {
+        const R value = tanh(x);
+        return {value, R(1) - value * value};
+    }
+
+    __device__ static Smooth of(unsigned kind, R x) {
+        switch (kind) {
+        case 1: return gelu_by_tanh(x);
+        case 2: return gelu_by_erf(x);
+        default: return hyperbolic_tangent(x);
+        }
+    }
 };
 
 // Dropout by the random stream ChaCha8 (Bernstein 2008), as rand_chacha reads it: element i has

@@ -65,9 +65,9 @@ impl Problem for FiniteSumProblem {
         self.order.is_none()
     }
 
-    fn samples_per_evaluation(&self) -> u64 {
-        let batch = self.order.as_ref().map(BatchOrder::batch_size);
-        batch.unwrap_or(self.all.len()) as u64
+    fn samples(&self, step: u64) -> Option<u64> {
+        let batch = self.order.as_ref().map(|order| order.batch_size_at(step));
+        Some(batch.unwrap_or(self.all.len()) as u64)
     }
 
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
@@ -308,17 +308,11 @@ mod tests {
         let x = [0.3, -0.2, 0.1, 0.4, -0.5, 0.0];
         set(&*first, &x);
         set(&*other, &x);
-        assert_eq!(
-            (first.steps_per_epoch(), first.samples_per_evaluation()),
-            (10, 70)
-        );
+        assert_eq!((first.steps_per_epoch(), first.samples(4)), (10, Some(70)));
         assert_ne!(evaluate(&mut *first, 4).0, evaluate(&mut *other, 4).0);
         let mut whole = build(&format!("{DRAWN}loss = 'logistic'"), 0, &environment);
         set(&*whole, &x);
-        assert_eq!(
-            (whole.steps_per_epoch(), whole.samples_per_evaluation()),
-            (1, 700)
-        );
+        assert_eq!((whole.steps_per_epoch(), whole.samples(4)), (1, Some(700)));
         assert!(whole.is_deterministic() && !first.is_deterministic());
         let (loss, _) = evaluate(&mut *whole, 0);
         // Steps of the second epoch, in any order.

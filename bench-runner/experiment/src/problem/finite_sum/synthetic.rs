@@ -6,6 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::rows::Rows;
 use super::sum::SampleLoss;
+use crate::problem::orthonormal::{normalise, orthonormal};
 use crate::settings::Invalid;
 
 /// What is drawn. The same settings always give the same samples, whatever the run's seed.
@@ -100,31 +101,5 @@ impl Synthetic {
         let targets = targets.collect();
         let dimension = d;
         (Rows::Dense { values, dimension }, targets)
-    }
-}
-
-/// Gram–Schmidt, each column twice, which leaves no more than rounding between them (Giraud, Langou
-/// and Rozložník 2005).
-fn orthonormal(mut columns: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
-    for k in 0..columns.len() {
-        let (before, rest) = columns.split_at_mut(k);
-        let column = &mut rest[0];
-        for _ in 0..2 {
-            for other in before.iter() {
-                let along = dot(column, other);
-                for (c, o) in column.iter_mut().zip(other) {
-                    *c -= along * o;
-                }
-            }
-            normalise(column);
-        }
-    }
-    columns
-}
-
-fn normalise(vector: &mut [f64]) {
-    let norm = dot(vector, vector).sqrt();
-    for v in vector {
-        *v /= norm;
     }
 }
