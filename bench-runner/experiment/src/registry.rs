@@ -12,7 +12,7 @@ use toml::de::ValueDeserializer;
 use crate::optimizer::OptimizerSettings;
 use crate::problem::{
     BbobConfig, ClassificationConfig, FiniteSumConfig, FunctionConfig, LanguageConfig, MghConfig,
-    ProblemSettings, QuadraticConfig, ScalableConfig,
+    PhysicsConfig, ProblemSettings, QuadraticConfig, ScalableConfig,
 };
 use crate::settings::{Configured, Kind, Settings, TAG};
 
@@ -71,6 +71,7 @@ impl Registry {
         registry.problem::<FiniteSumConfig>();
         registry.problem::<ClassificationConfig>();
         registry.problem::<LanguageConfig>();
+        registry.problem::<PhysicsConfig>();
         registry.problem::<FunctionConfig>();
         registry.problem::<MghConfig>();
         registry.problem::<BbobConfig>();

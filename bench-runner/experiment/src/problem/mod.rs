@@ -1,5 +1,5 @@
-//! What is minimized: test functions, finite sums, image classification, language modelling. Each
-//! problem gives an objective for every step and a measurement that costs the optimizer nothing.
+//! What is minimized: test functions, finite sums, image classification, language modelling,
+//! differential equations. Each problem gives an objective for every step and a measurement that costs the optimizer nothing.
 //!
 //! To add a kind of problem: write its file beside these, give its settings the traits
 //! [`Kind`](crate::settings::Kind) and [`ProblemSettings`], and add it to
@@ -12,6 +12,7 @@ mod fault;
 mod finite_sum;
 mod function;
 mod language;
+mod physics;
 mod precision;
 mod start;
 mod traits;
@@ -24,5 +25,6 @@ pub use function::{
     BbobConfig, FunctionConfig, FunctionProblem, MghConfig, QuadraticConfig, ScalableConfig,
 };
 pub use language::{LanguageConfig, LanguageProblem};
+pub use physics::{PhysicsConfig, PhysicsProblem};
 pub use precision::Precision;
 pub use traits::{Draw, Environment, Measurement, Plane, Problem, ProblemConfig, ProblemSettings};

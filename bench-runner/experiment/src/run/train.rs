@@ -196,7 +196,7 @@ impl Training<'_> {
 
         let loss = made.final_loss.unwrap_or(made.loss);
         if !loss.is_finite() || loss.abs() > DIVERGED {
-            return Ok(Some(diverged(step, loss)));
+            return Ok(Some(self.diverged(step, loss)));
         }
         let converged = match made.stop {
             _ if !self.problem.is_deterministic() => None,
@@ -220,7 +220,7 @@ impl Training<'_> {
             self.state.next_point = (passed / interval + 1) * interval;
             let point = self.measure()?;
             if !point.loss.is_finite() {
-                return Ok(Some(diverged(step, point.loss)));
+                return Ok(Some(self.diverged(step, point.loss)));
             }
         }
         Ok(None)
@@ -275,6 +275,11 @@ impl Training<'_> {
             test_loss: measurement.test_loss,
             accuracy: measurement.accuracy,
             word_perplexity: measurement.word_perplexity,
+            residual_loss: measurement.residual_loss,
+            initial_loss: measurement.initial_loss,
+            boundary_loss: measurement.boundary_loss,
+            relative_l2: measurement.relative_l2,
+            largest_error: measurement.largest_error,
             gradient_norm: last.map(|last| last.gradient_norm),
             criterion: criterion.map(|(value, _)| value),
             threshold: criterion.map(|(_, threshold)| threshold),
@@ -292,8 +297,18 @@ impl Training<'_> {
                 reason: reason.into(),
             }
         } else {
-            diverged(self.state.steps, point.loss)
+            self.diverged(self.state.steps, point.loss)
         })
+    }
+
+    fn diverged(&self, step: u64, loss: f64) -> Outcome {
+        Outcome::Diverged {
+            step,
+            value: match self.problem.part_not_finite() {
+                Some(part) => format!("{loss} in `{part}`"),
+                None => loss.to_string(),
+            },
+        }
     }
 }
 
@@ -313,13 +328,6 @@ pub fn advance(
     }
     let mut objective = problem.objective(step)?;
     Ok(optimizer.step(&mut Oracle::new(objective.as_mut(), meter))?)
-}
-
-fn diverged(step: u64, loss: f64) -> Outcome {
-    Outcome::Diverged {
-        step,
-        value: loss.to_string(),
-    }
 }
 
 #[cfg(test)]

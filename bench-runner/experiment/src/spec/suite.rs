@@ -37,6 +37,7 @@ pub const SUITES: &[Suite] = &[
     suite!("moby-dick"),
     suite!("language"),
     suite!("vision"),
+    suite!("pinn"),
     suite!("scale"),
     suite!("sensitivity"),
     suite!("as-shipped"),
