@@ -528,7 +528,7 @@ fn settings_that_are_wrong_are_refused_by_name() {
     refused(
         wave(),
         |c| c.network.features = Features::Periodic { harmonics: 0 },
-        "features.harmonics = 0 is not valid: expected 1 to 64",
+        "network.features.harmonics = 0 is not valid: expected 1 to 64",
     );
     refused(
         wave(),
@@ -538,7 +538,7 @@ fn settings_that_are_wrong_are_refused_by_name() {
                 scale: 1.0,
             }
         },
-        "features.count = 257",
+        "network.features.count = 257",
     );
     refused(
         wave(),
@@ -548,7 +548,7 @@ fn settings_that_are_wrong_are_refused_by_name() {
                 scale: f64::NAN,
             }
         },
-        "features.scale = NaN",
+        "network.features.scale = NaN",
     );
     refused(
         wave(),

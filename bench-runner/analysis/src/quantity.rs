@@ -33,6 +33,21 @@ pub enum Quantity {
     /// The perplexity per word on the test set.
     #[serde(alias = "word-perplexity")]
     WordPerplexity,
+    /// The part of the loss that is a differential equation's residual.
+    #[serde(alias = "residual-loss")]
+    ResidualLoss,
+    /// The part of the loss that is its initial conditions.
+    #[serde(alias = "initial-loss")]
+    InitialLoss,
+    /// The part of the loss that is its boundary conditions.
+    #[serde(alias = "boundary-loss")]
+    BoundaryLoss,
+    /// The relative L2 error of the solution.
+    #[serde(alias = "relative-l2")]
+    RelativeL2,
+    /// The largest error of the solution.
+    #[serde(alias = "largest-error")]
+    LargestError,
     /// The norm of the last mini-batch gradient.
     #[serde(alias = "gradient-norm")]
     GradientNorm,
@@ -40,7 +55,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them, in the order of the columns.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::Step,
         Self::Epoch,
         Self::GradientEvaluations,
@@ -51,6 +66,11 @@ impl Quantity {
         Self::TestLoss,
         Self::Accuracy,
         Self::WordPerplexity,
+        Self::ResidualLoss,
+        Self::InitialLoss,
+        Self::BoundaryLoss,
+        Self::RelativeL2,
+        Self::LargestError,
         Self::GradientNorm,
     ];
 
@@ -63,11 +83,16 @@ impl Quantity {
     ];
 
     /// Those that say what a run reached, and not what it cost.
-    pub const REACHED: [Self; 5] = [
+    pub const REACHED: [Self; 10] = [
         Self::Loss,
         Self::TestLoss,
         Self::Accuracy,
         Self::WordPerplexity,
+        Self::ResidualLoss,
+        Self::InitialLoss,
+        Self::BoundaryLoss,
+        Self::RelativeL2,
+        Self::LargestError,
         Self::GradientNorm,
     ];
 
@@ -84,6 +109,11 @@ impl Quantity {
             Self::TestLoss => "test_loss",
             Self::Accuracy => "accuracy",
             Self::WordPerplexity => "word_perplexity",
+            Self::ResidualLoss => "residual_loss",
+            Self::InitialLoss => "initial_loss",
+            Self::BoundaryLoss => "boundary_loss",
+            Self::RelativeL2 => "relative_l2",
+            Self::LargestError => "largest_error",
             Self::GradientNorm => "gradient_norm",
         }
     }
@@ -101,6 +131,11 @@ impl Quantity {
             Self::TestLoss => "test-loss",
             Self::Accuracy => "accuracy",
             Self::WordPerplexity => "word-perplexity",
+            Self::ResidualLoss => "residual-loss",
+            Self::InitialLoss => "initial-loss",
+            Self::BoundaryLoss => "boundary-loss",
+            Self::RelativeL2 => "relative-l2",
+            Self::LargestError => "largest-error",
             Self::GradientNorm => "gradient-norm",
         }
     }
@@ -118,6 +153,11 @@ impl Quantity {
             Self::TestLoss => "mean loss on the test set",
             Self::Accuracy => "test accuracy",
             Self::WordPerplexity => "test perplexity per word",
+            Self::ResidualLoss => "equation's residual in the loss",
+            Self::InitialLoss => "initial conditions in the loss",
+            Self::BoundaryLoss => "boundary conditions in the loss",
+            Self::RelativeL2 => "relative L2 error",
+            Self::LargestError => "largest error",
             Self::GradientNorm => "norm of the mini-batch gradient",
         }
     }
@@ -161,6 +201,11 @@ impl Quantity {
             Self::TestLoss => point.test_loss,
             Self::Accuracy => point.accuracy,
             Self::WordPerplexity => point.word_perplexity,
+            Self::ResidualLoss => point.residual_loss,
+            Self::InitialLoss => point.initial_loss,
+            Self::BoundaryLoss => point.boundary_loss,
+            Self::RelativeL2 => point.relative_l2,
+            Self::LargestError => point.largest_error,
             Self::GradientNorm => point.gradient_norm,
         }
     }

@@ -12,7 +12,7 @@ use toml::de::ValueDeserializer;
 use crate::optimizer::OptimizerSettings;
 use crate::problem::{
     BbobConfig, ClassificationConfig, FiniteSumConfig, FunctionConfig, LanguageConfig,
-    LeastSquaresConfig, MghConfig, ProblemSettings, QuadraticConfig, ScalableConfig,
+    LeastSquaresConfig, MghConfig, PhysicsConfig, ProblemSettings, QuadraticConfig, ScalableConfig,
 };
 use crate::settings::{Configured, Kind, Settings, TAG};
 
@@ -72,6 +72,7 @@ impl Registry {
         registry.problem::<LeastSquaresConfig>();
         registry.problem::<ClassificationConfig>();
         registry.problem::<LanguageConfig>();
+        registry.problem::<PhysicsConfig>();
         registry.problem::<FunctionConfig>();
         registry.problem::<MghConfig>();
         registry.problem::<BbobConfig>();

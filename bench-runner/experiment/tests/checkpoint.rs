@@ -50,6 +50,16 @@ budget = 40
 points = 8
 model = { kind = "gpt", vocabulary = 256, context = 16, layers = 1, heads = 2, width = 16, dropout = 0.1 }
 
+[[problem]]
+label = "convection"
+kind = "pinn"
+equation = { kind = "convection", speed = 1.0 }
+network = { width = 8, depth = 2, features = { kind = "fourier", count = 2, scale = 0.3 } }
+collocation = { residual = 30, placement = "uniform", grid_x = 9, grid_t = 5 }
+resample_every = 4
+budget = 80
+points = 10
+
 [[optimizer]]
 kind = "adam"
 

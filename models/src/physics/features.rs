@@ -47,12 +47,12 @@ impl Features {
         };
         match *self {
             Self::Plain => Ok(()),
-            Self::Periodic { harmonics } => range("features.harmonics", harmonics, 64),
+            Self::Periodic { harmonics } => range("network.features.harmonics", harmonics, 64),
             Self::Fourier { count, scale } => {
-                range("features.count", count, 256)?;
+                range("network.features.count", count, 256)?;
                 if !(scale > 0.0 && scale.is_finite()) {
                     let expected = "a finite number above 0";
-                    return Err(Error::setting("features.scale", scale, expected));
+                    return Err(Error::setting("network.features.scale", scale, expected));
                 }
                 Ok(())
             }

@@ -31,6 +31,12 @@ pub struct LbfgsConfig {
     pub c1: f64,
     /// The constant c2 of the curvature condition.
     pub c2: f64,
+    /// The relative rounding error of the loss. Where a search's losses f(x) and f(x + t·d) differ by less
+    /// than this share of f(x), the difference is taken from the slopes, t·(φ'(0) + φ'(t))/2, which is
+    /// exact for a quadratic and which rounding hurts less (Hager & Zhang 2005, section 2). 0 takes the
+    /// losses as they are. In f32 a search can fail without it long before the gradient is small.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub loss_rounding: f64,
     /// How `max_eval` binds the line search.
     pub evaluation_limit: EvaluationLimit,
     /// Where the two gradients of a pair come from.
@@ -44,6 +50,10 @@ pub struct LbfgsConfig {
     /// Whether all pairs are dropped when a line search finds no better point, so that the next
     /// direction is steepest descent.
     pub restart: bool,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// How `max_eval` binds a line search that has begun.
@@ -96,6 +106,7 @@ impl Default for LbfgsConfig {
             line_search: LineSearch::default(),
             c1: 1e-4,
             c2: 0.9,
+            loss_rounding: 0.0,
             evaluation_limit: EvaluationLimit::default(),
             pairs: PairSource::default(),
             guard: CurvatureGuard::default(),
@@ -153,6 +164,7 @@ impl LbfgsConfig {
         check::that(0.0 < self.c1 && self.c1 < 1.0, "c1", self.c1, "0 < c1 < 1")?;
         let ordered = self.c1 < self.c2 && self.c2 < 1.0;
         check::that(ordered, "c2", self.c2, "c1 < c2 < 1")?;
+        check::non_negative("loss_rounding", self.loss_rounding)?;
         match self.guard {
             CurvatureGuard::Absolute(epsilon) | CurvatureGuard::Cautious(epsilon) => {
                 check::non_negative("guard", epsilon)?;

@@ -444,6 +444,7 @@ impl Lbfgs {
         }
         let (vars, passes) = (self.parameters.vars(), &mut self.passes);
         let (base, direction) = (&self.base, &self.direction);
+        let rounding = self.config.loss_rounding * from.loss.abs();
         let mut tried = Vec::new();
         let mut finite = true;
         let mut phi = |t: f64| {
@@ -451,12 +452,17 @@ impl Lbfgs {
             tried.push(t);
             let (loss, gradient) = oracle.trial()?;
             let gradient = kernels::flatten(gradient.tensors(), base.dtype(), passes)?;
-            let (slope, largest) = kernels::slope(&gradient, direction, passes)?;
-            let trial = Trial::new(t, loss, slope, (gradient, largest));
+            let (end_slope, largest) = kernels::slope(&gradient, direction, passes)?;
+            let judged = match (loss - from.loss).abs() < rounding {
+                true => from.loss + 0.5 * t * (slope + end_slope),
+                false => loss,
+            };
+            let trial = Trial::new(t, judged, end_slope, (gradient, largest, loss));
             finite = trial.is_finite();
             Ok(trial)
         };
-        let start = Trial::new(0.0, from.loss, slope, (from.gradient.clone(), from.largest));
+        let gradient = from.gradient.clone();
+        let start = Trial::new(0.0, from.loss, slope, (gradient, from.largest, from.loss));
         let conditions = Conditions {
             c1: self.config.c1,
             c2: self.config.c2,
@@ -494,10 +500,10 @@ impl Lbfgs {
             )?;
         }
         self.record_move(best.t, &from.gradient, true)?;
-        let (gradient, largest_gradient) = best.gradient;
+        let (gradient, largest_gradient, loss) = best.gradient;
         Ok(Iteration::Moved {
             to: Point {
-                loss: best.loss,
+                loss,
                 gradient,
                 largest: largest_gradient,
             },

@@ -452,10 +452,9 @@ impl Problem for ClassificationProblem {
         };
         let (test_loss, accuracy) = self.evaluate(&self.data.test, self.measure_test)?;
         Ok(Measurement {
-            loss,
             test_loss: Some(test_loss),
             accuracy: Some(accuracy),
-            word_perplexity: None,
+            ..Measurement::of_loss(loss)
         })
     }
 }

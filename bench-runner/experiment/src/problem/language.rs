@@ -296,11 +296,11 @@ impl Problem for LanguageProblem {
             None => (&self.data.test, 0),
         };
         let test_loss = self.evaluate(test, from..test.windows(self.context))?;
+        let loss = self.evaluate(&self.data.train, 0..self.windows)?;
         Ok(Measurement {
-            loss: self.evaluate(&self.data.train, 0..self.windows)?,
             test_loss: Some(test_loss),
-            accuracy: None,
             word_perplexity: Some(test.word_perplexity(test_loss)),
+            ..Measurement::of_loss(loss)
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What is minimized: test functions, finite sums, smooth least squares, image classification,
-//! language modelling. Each problem gives an objective for every step and a measurement that costs the optimizer nothing.
+//! language modelling, differential equations. Each problem gives an objective for every step and a
+//! measurement that costs the optimizer nothing.
 //!
 //! To add a kind of problem: write its file beside these, give its settings the traits
 //! [`Kind`](crate::settings::Kind) and [`ProblemSettings`], and add it to
@@ -14,6 +15,7 @@ mod function;
 mod language;
 mod least_squares;
 mod orthonormal;
+mod physics;
 mod precision;
 mod start;
 mod traits;
@@ -30,5 +32,6 @@ pub use least_squares::{
     AutoencoderTask, FactorisationTask, Images, LeastSquaresConfig, LeastSquaresProblem,
     RegressionTask, SmoothFunction, Task, TeacherTask,
 };
+pub use physics::{PhysicsConfig, PhysicsProblem};
 pub use precision::Precision;
 pub use traits::{Draw, Environment, Measurement, Plane, Problem, ProblemConfig, ProblemSettings};

@@ -41,6 +41,12 @@ pub trait Problem {
         false
     }
 
+    /// The part of the loss that was not finite when the loss was last evaluated, where the loss has
+    /// parts.
+    fn part_not_finite(&self) -> Option<&str> {
+        None
+    }
+
     /// Told after each step what it did.
     fn observe(&mut self, step: u64, made: &Step) {
         let _ = (step, made);
@@ -72,6 +78,16 @@ pub trait Problem {
 }
 
 /// The state of a run at one moment.
+///
+/// ```
+/// use bench_experiment::problem::Measurement;
+///
+/// let measured = Measurement {
+///     accuracy: Some(0.9),
+///     ..Measurement::of_loss(0.3)
+/// };
+/// assert_eq!((measured.loss, measured.test_loss), (0.3, None));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measurement {
     /// The training objective without noise: f(x) − f*, or the mean loss over the training set.
@@ -83,6 +99,33 @@ pub struct Measurement {
     /// The perplexity per word on the test set, where the data are text
     /// ([`Tokens::word_perplexity`](bench_data::Tokens::word_perplexity)); per token it is `exp(test_loss)`.
     pub word_perplexity: Option<f64>,
+    /// The part of the loss that is the differential equation's residual, where there is an equation.
+    pub residual_loss: Option<f64>,
+    /// The part of the loss that is its initial conditions.
+    pub initial_loss: Option<f64>,
+    /// The part of the loss that is its boundary conditions.
+    pub boundary_loss: Option<f64>,
+    /// ‖u − u*‖₂ / ‖u*‖₂ over the points where the solution u* is known.
+    pub relative_l2: Option<f64>,
+    /// max |u − u*| over the same points.
+    pub largest_error: Option<f64>,
+}
+
+impl Measurement {
+    /// A loss, and nothing else that was measured.
+    pub fn of_loss(loss: f64) -> Self {
+        Self {
+            loss,
+            test_loss: None,
+            accuracy: None,
+            word_perplexity: None,
+            residual_loss: None,
+            initial_loss: None,
+            boundary_loss: None,
+            relative_l2: None,
+            largest_error: None,
+        }
+    }
 }
 
 /// Where a problem is built: what its data comes from and where its tensors live.

@@ -19,7 +19,8 @@ pub enum Outcome {
     Diverged {
         /// The step at which it was seen.
         step: u64,
-        /// The loss seen there, as text, since JSON has no NaN.
+        /// The loss seen there, as text, since JSON has no NaN; with the part of it that was not finite,
+        /// where the loss has parts.
         value: String,
     },
     /// An error ended the run.
@@ -94,6 +95,21 @@ pub struct CurvePoint {
     pub accuracy: Option<f64>,
     /// The perplexity per word on the test set, where the data are text; per token it is `exp(test_loss)`.
     pub word_perplexity: Option<f64>,
+    /// The part of the loss that is the differential equation's residual, where there is an equation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residual_loss: Option<f64>,
+    /// The part of the loss that is its initial conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_loss: Option<f64>,
+    /// The part of the loss that is its boundary conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary_loss: Option<f64>,
+    /// ‖u − u*‖₂ / ‖u*‖₂ over the points where the solution u* of the equation is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative_l2: Option<f64>,
+    /// max |u − u*| over the same points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_error: Option<f64>,
     /// The Euclidean norm of the last mini-batch gradient.
     pub gradient_norm: Option<f64>,
     /// What the switch criterion saw before the last step, if it was asked then; of a composed

@@ -202,7 +202,7 @@ impl Training<'_> {
 
         let loss = made.final_loss.unwrap_or(made.loss);
         if has_diverged(loss, self.start()) {
-            return Ok(Some(diverged(step, loss)));
+            return Ok(Some(self.diverged(step, loss)));
         }
         let converged = match made.stop {
             _ if !self.problem.is_deterministic() => None,
@@ -225,7 +225,7 @@ impl Training<'_> {
             self.state.next_point = self.next_point(passed);
             let point = self.measure()?;
             if !point.loss.is_finite() {
-                return Ok(Some(diverged(step, point.loss)));
+                return Ok(Some(self.diverged(step, point.loss)));
             }
         }
         Ok(None)
@@ -295,6 +295,11 @@ impl Training<'_> {
             test_loss: measurement.test_loss,
             accuracy: measurement.accuracy,
             word_perplexity: measurement.word_perplexity,
+            residual_loss: measurement.residual_loss,
+            initial_loss: measurement.initial_loss,
+            boundary_loss: measurement.boundary_loss,
+            relative_l2: measurement.relative_l2,
+            largest_error: measurement.largest_error,
             gradient_norm: last.map(|last| last.gradient_norm),
             criterion: criterion.map(|(value, _)| value),
             threshold: criterion.map(|(_, threshold)| threshold),
@@ -312,8 +317,18 @@ impl Training<'_> {
                 reason: reason.into(),
             }
         } else {
-            diverged(self.state.steps, point.loss)
+            self.diverged(self.state.steps, point.loss)
         })
+    }
+
+    fn diverged(&self, step: u64, loss: f64) -> Outcome {
+        Outcome::Diverged {
+            step,
+            value: match self.problem.part_not_finite() {
+                Some(part) => format!("{loss} in `{part}`"),
+                None => loss.to_string(),
+            },
+        }
     }
 }
 
@@ -338,13 +353,6 @@ pub fn advance(
 /// Whether a run that began with the loss `start` has diverged once it sees `loss`.
 fn has_diverged(loss: f64, start: f64) -> bool {
     !loss.is_finite() || loss.abs() > DIVERGED * start.abs().max(1.0)
-}
-
-fn diverged(step: u64, loss: f64) -> Outcome {
-    Outcome::Diverged {
-        step,
-        value: loss.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ pub const SUITES: &[Suite] = &[
     suite!("moby-dick"),
     suite!("language"),
     suite!("vision"),
+    suite!("pinn"),
     suite!("scale"),
     suite!("sensitivity"),
     suite!("as-shipped"),

@@ -1,7 +1,7 @@
 //! `results.parquet`: one row per curve point, and what belongs to the whole set as file metadata.
 //!
-//! The columns are described in `docs/results.md`; a change of columns or of their meaning raises
-//! [`SCHEMA_VERSION`], but not a new column that may be missing.
+//! The columns are described in `docs/results.md`; a column that goes or changes its meaning raises
+//! [`SCHEMA_VERSION`]. Where a column that came later is missing, its values are null.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -127,6 +127,11 @@ fn frame(records: &[RunRecord]) -> polars::prelude::PolarsResult<DataFrame> {
             column!("test_loss", |(_, p)| p.test_loss),
             column!("accuracy", |(_, p)| p.accuracy),
             column!("word_perplexity", |(_, p)| p.word_perplexity),
+            column!("residual_loss", |(_, p)| p.residual_loss),
+            column!("initial_loss", |(_, p)| p.initial_loss),
+            column!("boundary_loss", |(_, p)| p.boundary_loss),
+            column!("relative_l2", |(_, p)| p.relative_l2),
+            column!("largest_error", |(_, p)| p.largest_error),
             column!("gradient_norm", |(_, p)| p.gradient_norm),
             column!("criterion", |(_, p)| p.criterion),
             column!("threshold", |(_, p)| p.threshold),
@@ -165,6 +170,11 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Sourc
         Ok(values.iter().collect())
     };
     let (problem, optimizer, seed) = (text("problem")?, text("optimizer")?, counts("seed")?);
+    // Columns that came later are not in every file.
+    let later = |name: &str| match frame.column(name) {
+        Ok(_) => real(name),
+        Err(_) => Ok(vec![None; frame.height()]),
+    };
     let (step, epoch, seconds) = (counts("step")?, real("epoch")?, real("seconds")?);
     let gradients = counts("gradient_evaluations")?;
     let losses = counts("loss_evaluations")?;
@@ -179,6 +189,9 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Sourc
     let (loss, test_loss) = (real("loss")?, real("test_loss")?);
     let (accuracy, gradient_norm) = (real("accuracy")?, real("gradient_norm")?);
     let word_perplexity = real("word_perplexity")?;
+    let (residual_loss, initial_loss) = (later("residual_loss")?, later("initial_loss")?);
+    let boundary_loss = later("boundary_loss")?;
+    let (relative_l2, largest_error) = (later("relative_l2")?, later("largest_error")?);
     let (criterion, threshold) = (real("criterion")?, real("threshold")?);
     let phase = text("phase")?;
     let mut records = records.iter_mut();
@@ -208,6 +221,11 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Sourc
             test_loss: test_loss[row],
             accuracy: accuracy[row],
             word_perplexity: word_perplexity[row],
+            residual_loss: residual_loss[row],
+            initial_loss: initial_loss[row],
+            boundary_loss: boundary_loss[row],
+            relative_l2: relative_l2[row],
+            largest_error: largest_error[row],
             gradient_norm: gradient_norm[row],
             criterion: criterion[row],
             threshold: threshold[row],

@@ -15,6 +15,7 @@ mod spectral;
 mod terms;
 mod wave;
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,24 @@ pub enum EquationConfig {
 }
 
 impl EquationConfig {
+    /// The names after `kind`, with the equations.
+    pub const ALL: [(&str, &str); 8] = [
+        ("convection", "u_t + β u_x = 0; β is `speed`"),
+        ("reaction", "u_t = ρ u (1 − u); ρ is `rate`"),
+        ("wave", "u_tt = c² u_xx; c is `speed`"),
+        (
+            "reaction-diffusion",
+            "u_t = ν u_xx + ρ u (1 − u); ν is `diffusion`, ρ is `rate`",
+        ),
+        ("burgers", "u_t + u u_x = ν u_xx; ν is `viscosity`"),
+        (
+            "allen-cahn",
+            "u_t = ν u_xx + ρ (u − u³); ν is `diffusion`, ρ is `rate`",
+        ),
+        ("heat", "u_t = ν u_xx; ν is `diffusivity`"),
+        ("poisson", "u_xx + u_yy = f, a product of sines with `half_waves` along each edge"),
+    ];
+
     /// The equation.
     pub fn build(&self) -> Arc<dyn Equation> {
         match self {
@@ -76,6 +95,26 @@ impl EquationConfig {
             Self::AllenCahn(equation) => Arc::new(*equation),
             Self::Heat(equation) => Arc::new(*equation),
             Self::Poisson(equation) => Arc::new(*equation),
+        }
+    }
+}
+
+/// The kind and the coefficients, as `wave, speed 2`.
+impl fmt::Display for EquationConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Convection(Convection { speed }) => write!(f, "convection, speed {speed}"),
+            Self::Reaction(Reaction { rate }) => write!(f, "reaction, rate {rate}"),
+            Self::Wave(Wave { speed }) => write!(f, "wave, speed {speed}"),
+            Self::ReactionDiffusion(ReactionDiffusion { diffusion, rate }) => {
+                write!(f, "reaction-diffusion, diffusion {diffusion}, rate {rate}")
+            }
+            Self::Burgers(Burgers { viscosity }) => write!(f, "Burgers, viscosity {viscosity:.3e}"),
+            Self::AllenCahn(AllenCahn { diffusion, rate }) => {
+                write!(f, "Allen–Cahn, diffusion {diffusion}, rate {rate}")
+            }
+            Self::Heat(Heat { diffusivity }) => write!(f, "heat, diffusivity {diffusivity}"),
+            Self::Poisson(Poisson { half_waves }) => write!(f, "Poisson, half waves {half_waves}"),
         }
     }
 }

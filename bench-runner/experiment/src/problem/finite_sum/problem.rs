@@ -103,7 +103,6 @@ impl Problem for FiniteSumProblem {
         let x = self.parameters.vars()[0].to_dtype(DType::F64)?;
         let mut gradient = vec![0.0; sum.dimension()];
         Ok(with_values(&x, |x| Measurement {
-            loss: sum.evaluate(&self.all, x, &mut gradient) - minimum,
             test_loss: test.as_ref().map(|test| {
                 let all: Vec<u32> = (0..test.samples() as u32).collect();
                 test.evaluate(&all, x, &mut gradient)
@@ -112,7 +111,7 @@ impl Problem for FiniteSumProblem {
                 .as_ref()
                 .filter(|test| test.loss == SampleLoss::Logistic)
                 .map(|test| test.accuracy(x)),
-            word_perplexity: None,
+            ..Measurement::of_loss(sum.evaluate(&self.all, x, &mut gradient) - minimum)
         })?)
     }
 }

@@ -90,12 +90,7 @@ impl Problem for FunctionProblem {
 
     fn measure(&mut self) -> Result<Measurement> {
         let minimum = self.function.minimum().unwrap_or_default();
-        Ok(Measurement {
-            loss: self.value()? - minimum,
-            test_loss: None,
-            accuracy: None,
-            word_perplexity: None,
-        })
+        Ok(Measurement::of_loss(self.value()? - minimum))
     }
 }
 
