@@ -448,26 +448,9 @@ fn planted(suite: &str, outcome: impl Fn(&CellId) -> (u64, f64)) -> Results {
 
 /// A run that begins at a loss of 10 and ends at `loss` after `cost` evaluations, in its second phase.
 fn record(cell: CellId, cost: u64, loss: f64) -> RunRecord {
-    let point = |cost: u64, loss: f64, phase: Phase| CurvePoint {
-        step: cost,
-        epoch: 1.0,
-        gradient_evaluations: cost,
-        loss_evaluations: 0,
-        sample_gradients: None,
-        seconds: 0.0,
-        loss,
-        test_loss: None,
-        accuracy: None,
-        word_perplexity: None,
-        residual_loss: None,
-        initial_loss: None,
-        boundary_loss: None,
-        relative_l2: None,
-        largest_error: None,
-        gradient_norm: None,
-        criterion: None,
-        threshold: None,
-        phase,
+    let end = CurvePoint {
+        phase: Phase::SecondOrder,
+        ..CurvePoint::of_loss(cost, loss)
     };
     RunRecord {
         cell,
@@ -478,10 +461,7 @@ fn record(cell: CellId, cost: u64, loss: f64) -> RunRecord {
         seconds: 0.0,
         pairs: optim::PairCounts::default(),
         switches: Vec::new(),
-        curve: vec![
-            point(0, 10.0, Phase::FirstOrder),
-            point(cost, loss, Phase::SecondOrder),
-        ],
+        curve: vec![CurvePoint::of_loss(0, 10.0), end],
     }
 }
 

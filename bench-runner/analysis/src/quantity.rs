@@ -25,11 +25,17 @@ pub enum Quantity {
     Seconds,
     /// The training objective.
     Loss,
+    /// The training objective with running statistics of batch normalisation.
+    #[serde(alias = "running-loss")]
+    RunningLoss,
     /// The mean loss over the test set.
     #[serde(alias = "test-loss")]
     TestLoss,
     /// The share of test samples classified right.
     Accuracy,
+    /// The share of test samples classified right with running statistics of batch normalisation.
+    #[serde(alias = "running-accuracy")]
+    RunningAccuracy,
     /// The perplexity per word on the test set.
     #[serde(alias = "word-perplexity")]
     WordPerplexity,
@@ -55,7 +61,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them, in the order of the columns.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Step,
         Self::Epoch,
         Self::GradientEvaluations,
@@ -63,8 +69,10 @@ impl Quantity {
         Self::SampleGradients,
         Self::Seconds,
         Self::Loss,
+        Self::RunningLoss,
         Self::TestLoss,
         Self::Accuracy,
+        Self::RunningAccuracy,
         Self::WordPerplexity,
         Self::ResidualLoss,
         Self::InitialLoss,
@@ -83,10 +91,12 @@ impl Quantity {
     ];
 
     /// Those that say what a run reached, and not what it cost.
-    pub const REACHED: [Self; 10] = [
+    pub const REACHED: [Self; 12] = [
         Self::Loss,
+        Self::RunningLoss,
         Self::TestLoss,
         Self::Accuracy,
+        Self::RunningAccuracy,
         Self::WordPerplexity,
         Self::ResidualLoss,
         Self::InitialLoss,
@@ -106,6 +116,8 @@ impl Quantity {
             Self::SampleGradients => "sample_gradients",
             Self::Seconds => "seconds",
             Self::Loss => "loss",
+            Self::RunningLoss => "running_loss",
+            Self::RunningAccuracy => "running_accuracy",
             Self::TestLoss => "test_loss",
             Self::Accuracy => "accuracy",
             Self::WordPerplexity => "word_perplexity",
@@ -128,6 +140,8 @@ impl Quantity {
             Self::SampleGradients => "sample-gradients",
             Self::Seconds => "seconds",
             Self::Loss => "loss",
+            Self::RunningLoss => "running-loss",
+            Self::RunningAccuracy => "running-accuracy",
             Self::TestLoss => "test-loss",
             Self::Accuracy => "accuracy",
             Self::WordPerplexity => "word-perplexity",
@@ -150,6 +164,8 @@ impl Quantity {
             Self::SampleGradients => "sample gradients (gradient evaluations × batch size)",
             Self::Seconds => "training time (s)",
             Self::Loss => "loss",
+            Self::RunningLoss => "training loss with running statistics",
+            Self::RunningAccuracy => "test accuracy with running statistics",
             Self::TestLoss => "mean loss on the test set",
             Self::Accuracy => "test accuracy",
             Self::WordPerplexity => "test perplexity per word",
@@ -178,14 +194,14 @@ impl Quantity {
     /// The value that stands for a run that diverged or failed: worse than every other.
     pub fn worst(self) -> f64 {
         match self {
-            Self::Accuracy => 0.0,
+            Self::Accuracy | Self::RunningAccuracy => 0.0,
             _ => f64::INFINITY,
         }
     }
 
     /// Whether it spans orders of magnitude, so that a logarithmic scale suits it.
     pub fn is_logarithmic(self) -> bool {
-        !self.is_cost() && self != Self::Accuracy
+        !self.is_cost() && self.worst() != 0.0
     }
 
     /// Its value at a measurement, where there is one.
@@ -198,6 +214,8 @@ impl Quantity {
             Self::SampleGradients => point.sample_gradients.map(|count| count as f64),
             Self::Seconds => Some(point.seconds),
             Self::Loss => Some(point.loss),
+            Self::RunningLoss => point.running_loss,
+            Self::RunningAccuracy => point.running_accuracy,
             Self::TestLoss => point.test_loss,
             Self::Accuracy => point.accuracy,
             Self::WordPerplexity => point.word_perplexity,

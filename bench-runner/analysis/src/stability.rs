@@ -127,7 +127,9 @@ mod tests {
                 },
             };
             let mut record = RunRecord::new(cell, outcome);
-            record.curve = [1.0, loss].map(point).to_vec();
+            record.curve = [1.0, loss]
+                .map(|loss| CurvePoint::of_loss(0, loss))
+                .to_vec();
             record
         };
         let records = (0..).zip(over_seeds).map(record).collect();
@@ -144,24 +146,6 @@ mod tests {
             }],
         });
         results
-    }
-
-    fn point(loss: f64) -> CurvePoint {
-        CurvePoint {
-            step: 0,
-            epoch: 0.0,
-            gradient_evaluations: 0,
-            loss_evaluations: 0,
-            seconds: 0.0,
-            loss,
-            test_loss: None,
-            accuracy: None,
-            word_perplexity: None,
-            gradient_norm: None,
-            criterion: None,
-            threshold: None,
-            phase: optim::Phase::FirstOrder,
-        }
     }
 
     fn only(over_seeds: &[f64], over_perturbations: &[Option<f64>]) -> CellStability {

@@ -203,7 +203,7 @@ fn suites<'a>(options: &Figures, session: &'a Session<'a>) -> Result<Suites<'a>>
         let results = store::read(&results_file(path))?;
         // A suite at a smaller scale stands for the suite.
         let suite = Scale::suite_of(&results.suite).to_owned();
-        known.insert(suite, OfSuite::Known(results));
+        known.insert(suite, OfSuite::Known(Box::new(results)));
     }
     Ok(Suites {
         session: options.from.is_empty().then_some(session),
@@ -230,7 +230,7 @@ fn measured(
             let mut sets = Vec::new();
             for suite in &entry.suites {
                 match suites.results(suite)? {
-                    OfSuite::Known(results) => sets.push(results.clone()),
+                    OfSuite::Known(results) => sets.push((**results).clone()),
                     OfSuite::Missing(reason) => return Ok(Drawable::Not(reason.clone())),
                 }
             }

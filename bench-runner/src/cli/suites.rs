@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub enum OfSuite {
     /// The results.
-    Known(Results),
+    Known(Box<Results>),
     /// Why they are not there.
     Missing(String),
 }
@@ -39,7 +39,7 @@ impl Suites<'_> {
                     "needs results of the suite `{suite}`, which --from does not name"
                 )),
                 Some(session) => match session.suite(suite, self.scale).map_err(Error::from) {
-                    Ok(made) => OfSuite::Known(made.results),
+                    Ok(made) => OfSuite::Known(Box::new(made.results)),
                     Err(error) if error.is_missing_data() => {
                         OfSuite::Missing(format!("suite `{suite}`: {error}"))
                     }

@@ -205,21 +205,11 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
             break;
         }
         curve.push(CurvePoint {
-            step: evaluations,
             epoch,
-            gradient_evaluations: evaluations,
-            loss_evaluations: 0,
             sample_gradients: classes.then_some(32 * evaluations),
             seconds,
-            loss,
             test_loss: classes.then_some(loss * 1.1 + 0.02),
             accuracy: classes.then_some(0.98 - 0.88 * (loss / start)),
-            word_perplexity: None,
-            residual_loss: None,
-            initial_loss: None,
-            boundary_loss: None,
-            relative_l2: None,
-            largest_error: None,
             gradient_norm: Some(loss.sqrt()),
             criterion: (optimizer == "fuse-pv/grad-norm" && !second).then(|| loss.sqrt()),
             threshold: (optimizer == "fuse-pv/grad-norm" && !second).then_some(0.5),
@@ -228,6 +218,7 @@ pub fn run(problem: &str, optimizer: &str, seed: u64, points: u64) -> RunRecord 
             } else {
                 Phase::FirstOrder
             },
+            ..CurvePoint::of_loss(evaluations, loss)
         });
     }
     let gradient_evaluations = curve.last().map_or(0, |point| point.gradient_evaluations);

@@ -7,7 +7,8 @@ use bench_data::{
     sha256,
 };
 use bench_stats::random::{Stream, stream};
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor, Var};
+use models::layer::BatchNorm2dConfig;
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass, Summary};
 use optim::{Loss, Objective, Parameters, Phase, Step};
@@ -50,6 +51,9 @@ pub struct ClassificationConfig {
     /// How pixel values are scaled.
     #[serde(default, skip_serializing_if = "Scaling::is_standard")]
     pub scaling: Scaling,
+    /// By which statistics batch normalisation is measured.
+    #[serde(default, skip_serializing_if = "Statistics::is_precise")]
+    pub statistics: Statistics,
     /// How batches are drawn.
     #[serde(default, skip_serializing_if = "OrderOptions::is_default")]
     pub order: OrderOptions,
@@ -59,6 +63,26 @@ pub struct ClassificationConfig {
     /// Faults of the authors' training script to reproduce.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+}
+
+/// The statistics that networks with batch normalisation are measured by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Statistics {
+    /// Estimated anew before each measurement, at the parameters as they are: the means of the statistics of training
+    /// batches, at most 16 of them (precise batch normalisation; Wu and Johnson 2021, arXiv 2105.07576). The loss
+    /// with running statistics is kept beside.
+    #[default]
+    Precise,
+    /// Those that the steps left: moving averages over parameters that have been, which say little where these
+    /// move far in a step.
+    Running,
+}
+
+impl Statistics {
+    fn is_precise(&self) -> bool {
+        *self == Self::Precise
+    }
 }
 
 /// How pixel values are scaled.
@@ -266,6 +290,8 @@ const LOGGED: &str = "logged losses";
 
 /// Samples in one forward pass of a measurement.
 const MEASURE_BATCH: usize = 512;
+/// Batches that statistics are estimated over, at most.
+const STATISTICS_BATCHES: usize = 16;
 
 impl ClassificationProblem {
     /// Loads the data and initialises the network.
@@ -318,6 +344,45 @@ impl ClassificationProblem {
             config: config.clone(),
             logged: Logged::default(),
         })
+    }
+
+    /// Loss, test loss and test accuracy by the statistics that are in the buffers.
+    fn measured(&self) -> Result<[f64; 3]> {
+        let (loss, _) = self.evaluate(&self.data.train, self.measure_train)?;
+        let (test_loss, accuracy) = self.evaluate(&self.data.test, self.measure_test)?;
+        Ok([loss, test_loss, accuracy])
+    }
+
+    /// Puts the means of batch statistics at the current parameters into the buffers: those of the first batches of
+    /// the first epoch, without augmentation.
+    fn estimate_statistics(&self) -> Result<()> {
+        let buffers = self.model.tensors().buffers.iter();
+        let buffers: Vec<&Var> = buffers.map(|(_, buffer)| buffer).collect();
+        let batches = self.order.batches_per_epoch().min(STATISTICS_BATCHES);
+        let mut sums: Vec<Tensor> = Vec::new();
+        for batch in 0..batches {
+            let indices = self.order.epoch(0).batch(batch);
+            let dtype = self.config.precision.dtype();
+            let (inputs, _) = self.data.train.batch(&indices, &self.device, dtype)?;
+            for buffer in &buffers {
+                buffer.set(&buffer.zeros_like()?)?;
+            }
+            self.model.forward(&inputs, Pass::Train { seed: 0 })?;
+            // From 0, a moving average is the new value times the momentum.
+            sums = match sums.is_empty() {
+                true => self.model.tensors().snapshot_buffers()?,
+                false => sums
+                    .iter()
+                    .zip(&buffers)
+                    .map(|(sum, buffer)| Ok((sum + buffer.as_detached_tensor())?))
+                    .collect::<Result<_>>()?,
+            };
+        }
+        let scale = BatchNorm2dConfig::new(1).momentum * batches as f64;
+        for (buffer, sum) in buffers.iter().zip(&sums) {
+            buffer.set(&(sum / scale)?)?;
+        }
+        Ok(())
     }
 
     /// Mean loss and share of right answers over the first `count` samples.
@@ -446,12 +511,29 @@ impl Problem for ClassificationProblem {
 
     fn measure(&mut self) -> Result<Measurement> {
         let logged = self.logged.last.filter(|_| self.config.logs_steps());
-        let loss = match logged {
-            Some(loss) => loss,
-            None => self.evaluate(&self.data.train, self.measure_train)?.0,
+        if let Some(loss) = logged {
+            let (test_loss, accuracy) = self.evaluate(&self.data.test, self.measure_test)?;
+            return Ok(Measurement {
+                test_loss: Some(test_loss),
+                accuracy: Some(accuracy),
+                ..Measurement::of_loss(loss)
+            });
+        }
+        let running = self.measured()?;
+        let tensors = self.model.tensors();
+        let precise = self.config.statistics.is_precise() && !tensors.buffers.is_empty();
+        let [loss, test_loss, accuracy] = match precise {
+            true => {
+                let kept = tensors.snapshot_buffers()?;
+                let estimated = self.estimate_statistics().and_then(|()| self.measured());
+                tensors.restore_buffers(&kept)?;
+                estimated?
+            }
+            false => running,
         };
-        let (test_loss, accuracy) = self.evaluate(&self.data.test, self.measure_test)?;
         Ok(Measurement {
+            running_loss: precise.then_some(running[0]),
+            running_accuracy: precise.then_some(running[2]),
             test_loss: Some(test_loss),
             accuracy: Some(accuracy),
             ..Measurement::of_loss(loss)
@@ -493,6 +575,7 @@ mod tests {
             measure_train: Some(64),
             measure_test: Some(64),
             scaling: Scaling::Standard,
+            statistics: Statistics::Precise,
             order: OrderOptions::default(),
             augmentation: Augmentation::default(),
             faults: faults.to_vec(),
@@ -682,6 +765,51 @@ mod tests {
             let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert_eq!(flat(shared), flat(alone));
         }
+    }
+
+    #[test]
+    fn precise_statistics_are_those_of_the_training_set_and_leave_no_trace() {
+        let mut problem = problem(&[], "a", 1);
+        // All training data in one batch: its own statistics are exact.
+        let count = problem.data.train.len();
+        problem.order =
+            BatchOrder::with_options(1, count, count, &OrderOptions::default()).unwrap();
+        problem.measure_train = count;
+        evaluate(&mut problem, 0);
+        let before = problem.model.tensors().snapshot_buffers().unwrap();
+        let measured = problem.measure().unwrap();
+        let indices: Vec<u32> = (0..count as u32).collect();
+        let (inputs, labels) = problem
+            .data
+            .train
+            .batch(&indices, &Device::Cpu, DType::F32)
+            .unwrap();
+        let by_batch = cross_entropy(
+            &problem
+                .model
+                .forward(&inputs, Pass::Train { seed: 0 })
+                .unwrap(),
+            &labels,
+        );
+        let by_batch = Precision::number(&by_batch.unwrap()).unwrap();
+        // Variances are divided by n - 1 in one and by n in the other; sums are taken in another order.
+        assert!(
+            (measured.loss - by_batch).abs() < 2e-3 * by_batch,
+            "{measured:?} {by_batch}"
+        );
+        let running = measured.running_loss.unwrap();
+        assert!(
+            (running - by_batch).abs() > 0.05 * by_batch,
+            "{measured:?} {by_batch}"
+        );
+        // The forward pass above moved the running statistics; the measurement had not.
+        problem.model.tensors().restore_buffers(&before).unwrap();
+        let again = problem.measure().unwrap();
+        assert_eq!(again, measured);
+        problem.config.statistics = Statistics::Running;
+        let by_running = problem.measure().unwrap();
+        assert_eq!(by_running.loss, running);
+        assert_eq!(by_running.running_loss, None);
     }
 
     #[test]

@@ -210,8 +210,8 @@ impl Problem for PhysicsProblem {
         self.resample_every.is_none()
     }
 
-    fn samples_per_evaluation(&self) -> u64 {
-        self.pinn.residual_points().len() as u64
+    fn samples(&self, _step: u64) -> Option<u64> {
+        Some(self.pinn.residual_points().len() as u64)
     }
 
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
@@ -287,8 +287,7 @@ impl Objective for Residuals<'_> {
     }
 
     fn loss_and_gradient(&mut self) -> optim::Result<(f64, Gradient)> {
-        let (loss, gradient): (_, Vec<Tensor>) =
-            self.0.pinn.loss_and_gradient().map_err(failed)?;
+        let (loss, gradient): (_, Vec<Tensor>) = self.0.pinn.loss_and_gradient().map_err(failed)?;
         let loss = self.judge(&loss);
         Ok((loss, Gradient::new(&self.0.parameters, gradient)?))
     }

@@ -92,10 +92,15 @@ pub trait Problem {
 pub struct Measurement {
     /// The training objective without noise: f(x) − f*, or the mean loss over the training set.
     pub loss: f64,
+    /// The training objective with the running statistics of batch normalisation as the steps left them, where
+    /// `loss` is with statistics that were estimated anew.
+    pub running_loss: Option<f64>,
     /// The mean loss over the test set, where there is one.
     pub test_loss: Option<f64>,
     /// The share of test samples classified right, from 0 to 1, where there are classes.
     pub accuracy: Option<f64>,
+    /// As `running_loss`, the share of test samples classified right.
+    pub running_accuracy: Option<f64>,
     /// The perplexity per word on the test set, where the data are text
     /// ([`Tokens::word_perplexity`](bench_data::Tokens::word_perplexity)); per token it is `exp(test_loss)`.
     pub word_perplexity: Option<f64>,
@@ -116,8 +121,10 @@ impl Measurement {
     pub fn of_loss(loss: f64) -> Self {
         Self {
             loss,
+            running_loss: None,
             test_loss: None,
             accuracy: None,
+            running_accuracy: None,
             word_perplexity: None,
             residual_loss: None,
             initial_loss: None,

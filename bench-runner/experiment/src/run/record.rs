@@ -89,10 +89,17 @@ pub struct CurvePoint {
     /// The training objective without noise: the function value, or the mean loss over the training set
     /// (or the fixed part of it that the problem states).
     pub loss: f64,
+    /// The training objective with the running statistics of batch normalisation as the steps left them, where
+    /// `loss` is with statistics that were estimated anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_loss: Option<f64>,
     /// The mean loss over the test set, where there is one.
     pub test_loss: Option<f64>,
     /// The share of test samples classified right, from 0 to 1, where there are classes.
     pub accuracy: Option<f64>,
+    /// As `running_loss`, the share of test samples classified right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_accuracy: Option<f64>,
     /// The perplexity per word on the test set, where the data are text; per token it is `exp(test_loss)`.
     pub word_perplexity: Option<f64>,
     /// The part of the loss that is the differential equation's residual, where there is an equation.
@@ -119,6 +126,35 @@ pub struct CurvePoint {
     pub threshold: Option<f64>,
     /// The phase of the last step.
     pub phase: Phase,
+}
+
+impl CurvePoint {
+    /// A point of the first phase at which nothing but the loss was measured.
+    pub fn of_loss(gradient_evaluations: u64, loss: f64) -> Self {
+        Self {
+            step: gradient_evaluations,
+            epoch: 0.0,
+            gradient_evaluations,
+            loss_evaluations: 0,
+            sample_gradients: None,
+            seconds: 0.0,
+            loss,
+            running_loss: None,
+            test_loss: None,
+            accuracy: None,
+            running_accuracy: None,
+            word_perplexity: None,
+            residual_loss: None,
+            initial_loss: None,
+            boundary_loss: None,
+            relative_l2: None,
+            largest_error: None,
+            gradient_norm: None,
+            criterion: None,
+            threshold: None,
+            phase: Phase::FirstOrder,
+        }
+    }
 }
 
 /// One run, complete.

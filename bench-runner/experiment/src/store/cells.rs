@@ -379,25 +379,17 @@ optimizer = [{ kind = "adam" }, { label = "fast", kind = "adam", learning_rate =
             pairs: optim::PairCounts::default(),
             switches: Vec::new(),
             curve: vec![crate::run::CurvePoint {
-                step: 3,
-                epoch: 0.3,
-                gradient_evaluations: 3,
-                loss_evaluations: 0,
-                sample_gradients: None,
                 seconds: 0.1,
-                loss: 1.0 / 3.0,
                 test_loss: Some(f64::INFINITY),
-                accuracy: None,
                 word_perplexity: Some(81.5),
                 residual_loss: Some(1.0 / 7.0),
-                initial_loss: None,
                 boundary_loss: Some(0.0),
                 relative_l2: Some(1e-300),
                 largest_error: Some(f64::INFINITY),
                 gradient_norm: Some(1e-300),
                 criterion: Some(f64::INFINITY),
                 threshold: Some(1.0),
-                phase: optim::Phase::FirstOrder,
+                ..crate::run::CurvePoint::of_loss(3, 1.0 / 3.0)
             }],
         }
     }

@@ -124,8 +124,10 @@ fn frame(records: &[RunRecord]) -> polars::prelude::PolarsResult<DataFrame> {
             column!("sample_gradients", |(_, p)| p.sample_gradients),
             column!("seconds", |(_, p)| p.seconds),
             column!("loss", |(_, p)| p.loss),
+            column!("running_loss", |(_, p)| p.running_loss),
             column!("test_loss", |(_, p)| p.test_loss),
             column!("accuracy", |(_, p)| p.accuracy),
+            column!("running_accuracy", |(_, p)| p.running_accuracy),
             column!("word_perplexity", |(_, p)| p.word_perplexity),
             column!("residual_loss", |(_, p)| p.residual_loss),
             column!("initial_loss", |(_, p)| p.initial_loss),
@@ -189,6 +191,7 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Sourc
     let (loss, test_loss) = (real("loss")?, real("test_loss")?);
     let (accuracy, gradient_norm) = (real("accuracy")?, real("gradient_norm")?);
     let word_perplexity = real("word_perplexity")?;
+    let (running_loss, running_accuracy) = (later("running_loss")?, later("running_accuracy")?);
     let (residual_loss, initial_loss) = (later("residual_loss")?, later("initial_loss")?);
     let boundary_loss = later("boundary_loss")?;
     let (relative_l2, largest_error) = (later("relative_l2")?, later("largest_error")?);
@@ -221,6 +224,8 @@ fn fill_curves(records: &mut [RunRecord], frame: &DataFrame) -> Result<(), Sourc
             test_loss: test_loss[row],
             accuracy: accuracy[row],
             word_perplexity: word_perplexity[row],
+            running_loss: running_loss[row],
+            running_accuracy: running_accuracy[row],
             residual_loss: residual_loss[row],
             initial_loss: initial_loss[row],
             boundary_loss: boundary_loss[row],
@@ -253,20 +258,8 @@ mod tests {
         };
         let mut record = RunRecord::new(cell, Outcome::Interrupted);
         record.curve.push(CurvePoint {
-            step: 1,
-            epoch: 0.5,
-            gradient_evaluations: 2,
-            loss_evaluations: 0,
             sample_gradients: Some(64),
-            seconds: 0.1,
-            loss: 0.25,
-            test_loss: None,
-            accuracy: None,
-            word_perplexity: None,
-            gradient_norm: Some(1.0),
-            criterion: None,
-            threshold: None,
-            phase: optim::Phase::SecondOrder,
+            ..CurvePoint::of_loss(2, 0.25)
         });
         let mut frame = frame(std::slice::from_ref(&record)).unwrap();
         let mut read = [record.clone()];

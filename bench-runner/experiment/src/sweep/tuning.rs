@@ -441,20 +441,10 @@ search = { learning_rate = [0.01, 0.03, 0.1] }
                 let rate = cell.optimizer.config.learning_rate();
                 let outcome = Outcome::Completed { reason: "".into() };
                 let mut record = RunRecord::new(cell.id(), outcome);
+                let loss = loss(&cell.optimizer.label, rate);
                 record.curve.push(CurvePoint {
-                    step: 0,
-                    epoch: 0.0,
-                    gradient_evaluations: 0,
-                    loss_evaluations: 0,
-                    seconds: 0.0,
-                    loss: loss(&cell.optimizer.label, rate),
                     test_loss: Some(7.0),
-                    accuracy: None,
-                    word_perplexity: None,
-                    gradient_norm: None,
-                    criterion: None,
-                    threshold: None,
-                    phase: optim::Phase::FirstOrder,
+                    ..CurvePoint::of_loss(0, loss)
                 });
                 record
             })

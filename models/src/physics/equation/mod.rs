@@ -81,7 +81,10 @@ impl EquationConfig {
             "u_t = ν u_xx + ρ (u − u³); ν is `diffusion`, ρ is `rate`",
         ),
         ("heat", "u_t = ν u_xx; ν is `diffusivity`"),
-        ("poisson", "u_xx + u_yy = f, a product of sines with `half_waves` along each edge"),
+        (
+            "poisson",
+            "u_xx + u_yy = f, a product of sines with `half_waves` along each edge",
+        ),
     ];
 
     /// The equation.

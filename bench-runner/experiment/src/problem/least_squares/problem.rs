@@ -98,10 +98,8 @@ impl Problem for LeastSquaresProblem {
     fn measure(&mut self) -> Result<Measurement> {
         let loss = |pairs: &Pairs| Precision::number(&pairs.loss(&*self.model)?);
         Ok(Measurement {
-            loss: loss(&self.train)? - self.minimum,
             test_loss: self.test.as_ref().map(loss).transpose()?,
-            accuracy: None,
-            word_perplexity: None,
+            ..Measurement::of_loss(loss(&self.train)? - self.minimum)
         })
     }
 }
