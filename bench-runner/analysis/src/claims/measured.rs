@@ -93,6 +93,10 @@ impl ClaimValue {
                 // What the arithmetic on counts rounds is no part of it.
                 Self::Exact((fit.value * 1e9).round() / 1e9)
             }
+            Observed::Ratios(ratios) => {
+                let values = ratios.into_iter().map(|(_, value)| value);
+                Self::Exact(values.fold(f64::NAN, f64::max))
+            }
             Observed::Costs { sizes, costs } => exponent(&sizes, &costs, &bootstrap)?.into(),
             Observed::Means(means) => bootstrap.percentile(&means, mean)?.into(),
             Observed::Descents(conditions) => smallest_fit(&conditions, &bootstrap)?,

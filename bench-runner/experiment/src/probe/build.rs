@@ -11,7 +11,8 @@ use crate::problem::{FunctionProblem, QuadraticConfig};
 pub(super) const SEEDS: u64 = 10;
 
 /// How optimizers are made of their settings: as the settings say, or otherwise in a check of a check.
-pub type Build<'a> = &'a dyn Fn(&OptimizerConfig, &Parameters) -> optim::Result<Box<dyn Optimizer>>;
+pub type Build<'a> =
+    &'a (dyn Fn(&OptimizerConfig, &Parameters) -> optim::Result<Box<dyn Optimizer>> + Sync);
 
 pub(super) fn quadratic(dimension: usize, condition: f64, noise: f64) -> QuadraticConfig {
     QuadraticConfig {

@@ -5,10 +5,12 @@ use std::ops::Range;
 use candle_core::Device;
 use optim::{Meter, Optimizer, Parameters, VectorPasses};
 
+use super::build::Build;
 use crate::error::Result;
 use crate::optimizer::OptimizerConfig;
-use crate::problem::{Problem, QuadraticConfig};
+use crate::problem::{Draw, Environment, Problem, QuadraticConfig};
 use crate::run::advance;
+use crate::spec::ProblemEntry;
 
 /// What one step costs, as the mean over the counted steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,7 +19,7 @@ pub struct StepCost {
     pub passes: f64,
     /// Evaluations of the objective.
     pub evaluations: f64,
-    /// Elements of optimizer state held at the end, as multiples of the dimension.
+    /// Elements of optimizer state held after the step, as multiples of the dimension.
     pub state: f64,
 }
 
@@ -53,9 +55,21 @@ pub fn step_cost_on(
 ) -> Result<StepCost> {
     let mut problem = config.problem(0, &Device::Cpu)?;
     let mut optimizer = build(problem.parameters())?;
+    count(&mut problem, optimizer.as_mut(), steps)
+}
+
+/// Counts the given steps, of those that an optimizer makes on a problem from its start on.
+pub(super) fn count(
+    problem: &mut dyn Problem,
+    optimizer: &mut dyn Optimizer,
+    steps: Range<u64>,
+) -> Result<StepCost> {
+    let dimension = problem.parameters().element_count() as f64;
+    let counted = (steps.end - steps.start) as f64;
     let mut meter = Meter::new();
     let total = |passes: VectorPasses| (passes.reads + passes.writes) as f64;
     let mut before = (0.0, 0);
+    let mut held = 0.0;
     for step in 0..steps.end {
         if step == steps.start {
             before = (
@@ -63,23 +77,59 @@ pub fn step_cost_on(
                 meter.counts().evaluations(),
             );
         }
-        advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
+        advance(problem, optimizer, step, &mut meter)?;
+        if step >= steps.start {
+            held += optimizer.state_elements() as f64;
+        }
     }
-    let counted = (steps.end - steps.start) as f64;
     let evaluations = meter.counts().evaluations() - before.1;
     Ok(StepCost {
         passes: (total(optimizer.vector_passes()) - before.0) / counted,
         evaluations: evaluations as f64 / counted,
-        state: optimizer.state_elements() as f64 / config.dimension as f64,
+        state: held / dimension / counted,
     })
+}
+
+/// What a step costs, as the mean over a whole run of seed 0 on a suite's problem, from its first step to its last.
+///
+/// With `max_iter = 1` a step of L-BFGS is one of its iterations, as a step of Adam is.
+pub(super) fn over_run(
+    entry: &ProblemEntry,
+    steps: u64,
+    optimizer: &OptimizerConfig,
+    environment: &Environment,
+    build: Build<'_>,
+) -> Result<StepCost> {
+    let draw = Draw {
+        seed: 0,
+        optimizer: optimizer.kind(),
+    };
+    let mut problem = entry.config.build(draw, environment)?;
+    let mut optimizer = build(optimizer, problem.parameters())?;
+    count(problem.as_mut(), optimizer.as_mut(), 0..steps)
+}
+
+impl StepCost {
+    /// Each cost as a multiple of the other's, with its name.
+    pub(super) fn ratios(&self, other: &Self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("evaluations", self.evaluations / other.evaluations),
+            ("elements read and written", self.passes / other.passes),
+            ("elements held", self.state / other.state),
+        ]
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
+    use bench_data::{Library, Silent};
     use optim::{AdamConfig, LbfgsConfig, SgdConfig};
 
     use super::*;
+    use crate::spec::Suite;
 
     #[test]
     fn first_order_steps_cost_one_evaluation_and_hold_their_moments() {
@@ -108,5 +158,70 @@ mod tests {
         assert!((slope - 4.0).abs() < 0.4, "{slope} passes per pair");
         let held = (many.state - few.state) / 10.0;
         assert!((held - 2.0).abs() < 1e-9, "{held} vectors per pair");
+    }
+
+    #[test]
+    fn a_run_of_adam_has_known_costs() {
+        let quick = Suite::find("quick").unwrap().experiment().unwrap();
+        let environment = Environment {
+            library: Library::from_env(None, Arc::new(Silent)).unwrap().into(),
+            device: Device::Cpu,
+        };
+        let cost = |problem, config: OptimizerConfig| {
+            let entry = quick.problem(problem).unwrap();
+            let build: Build<'_> = &|config, parameters| config.build(parameters);
+            over_run(entry, 10, &config, &environment, build).unwrap()
+        };
+        for problem in ["noisy-quadratic", "mlp-digits"] {
+            let adam = cost(problem, AdamConfig::default().into());
+            assert_eq!((adam.evaluations, adam.state), (1.0, 2.0));
+            let ratios = adam.ratios(&adam);
+            assert!(ratios.iter().all(|(_, ratio)| *ratio == 1.0), "{ratios:?}");
+            // Of L-BFGS with m pairs a step needs 2 evaluations or more, and holds 2m vectors or more in the end.
+            let lbfgs = LbfgsConfig {
+                max_iter: 1,
+                ..LbfgsConfig::default()
+            };
+            let ratios = adam.ratios(&cost(problem, lbfgs.into()));
+            assert!(ratios.iter().all(|(_, ratio)| *ratio < 1.0), "{ratios:?}");
+        }
+    }
+
+    #[test]
+    fn zz_print() {
+        let quick = Suite::find("quick").unwrap().experiment().unwrap();
+        let environment = Environment {
+            library: Library::from_env(None, Arc::new(Silent)).unwrap().into(),
+            device: Device::Cpu,
+        };
+        for (p, n) in [
+            ("noisy-quadratic", 200),
+            ("mlp-digits", 100),
+            ("gpt-moby-dick", 40),
+        ] {
+            let entry = quick.problem(p).unwrap();
+            let build: Build<'_> = &|config, parameters| config.build(parameters);
+            let l = LbfgsConfig {
+                max_iter: 1,
+                ..LbfgsConfig::default()
+            };
+            let a = AdamConfig {
+                learning_rate: 0.01,
+                ..AdamConfig::default()
+            };
+            let f = optim::FusePvConfig {
+                criterion: optim::Criterion::Step(n / 2),
+                adam: a.clone(),
+                lbfgs: l.clone(),
+                ..Default::default()
+            };
+            let c = |o: OptimizerConfig| over_run(entry, n, &o, &environment, build).unwrap();
+            let (a, l, f) = (c(a.into()), c(l.into()), c(f.into()));
+            println!(
+                "{p}: adam {a:?} lbfgs {l:?} fuse {f:?}\n   f/l {:?} f/a {:?}",
+                f.ratios(&l),
+                f.ratios(&a)
+            );
+        }
     }
 }

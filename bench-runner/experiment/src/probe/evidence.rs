@@ -4,13 +4,17 @@ use candle_core::Device;
 use optim::Criterion;
 use serde::Deserialize;
 
-use super::build::{Build, problem, quadratic};
-use super::descents::{self, Descent, Descents, inverse_targets};
+use super::build::{Build, quadratic};
+use super::class::FunctionClass;
+use super::cost::over_run;
+use super::descents::{self, Descents};
+use super::observed::Observed;
 use super::steps;
 use crate::error::Result;
 use crate::optimizer::OptimizerConfig;
-use crate::problem::{Environment, FunctionConfig, Problem, ProblemSettings};
+use crate::problem::{Environment, Problem, ProblemSettings};
 use crate::settings::Invalid;
+use crate::spec::{ProblemEntry, Suite};
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -58,35 +62,23 @@ pub enum Evidence {
         #[serde(default)]
         noise: f64,
     },
-    /// The exponent of 1/ε in the evaluations until f − f* ≤ ε on a quadratic (10 variables), over six ε in
-    /// geometric progression.
+    /// The exponent of 1/ε in the evaluations until the error of a class of functions is at most ε, f − f* or ‖∇f‖.
     EvaluationsExponent {
         /// Whose evaluations.
         optimizer: OptimizerConfig,
-        /// The learning rate as a multiple of ε; the optimizer's own without it.
-        rate_per_target: Option<f64>,
+        /// The class.
+        class: FunctionClass,
         /// Gradient noise.
         noise: f64,
-        /// The condition number.
-        #[serde(default = "ten")]
-        condition: f64,
-        /// The largest ε; each next one is half as large.
-        first_target: f64,
+        /// Each ε: six or more, descending in geometric progression.
+        targets: Vec<f64>,
+        /// Whether for each ε that learning rate is taken which needs the fewest evaluations (the median on seeds of
+        /// their own; powers of 2 times the optimizer's own); else it is the optimizer's own.
+        #[serde(default)]
+        tuned: bool,
         /// Evaluations that do not count: those before the switch.
         #[serde(default)]
         after_switch: bool,
-    },
-    /// The exponent of 1/ε in the evaluations until ‖∇f‖ ≤ ε, the gradient without noise, on a function, over
-    /// six ε in geometric progression.
-    GradientExponent {
-        /// Whose evaluations.
-        optimizer: OptimizerConfig,
-        /// The function, with its gradient noise.
-        function: FunctionConfig,
-        /// The learning rate as a multiple of ε².
-        rate_per_square: f64,
-        /// The largest ε; each next one is half as large.
-        first_target: f64,
     },
     /// The exponent of κ in the evaluations until f − f* ≤ ε on quadratics without noise.
     ConditionExponent {
@@ -94,7 +86,7 @@ pub enum Evidence {
         optimizer: OptimizerConfig,
         /// Variables.
         dimension: usize,
-        /// The condition numbers κ: six or more, in geometric progression.
+        /// The condition numbers κ: six or more, ascending in geometric progression.
         conditions: Vec<f64>,
         /// ε.
         target: f64,
@@ -105,6 +97,21 @@ pub enum Evidence {
         suite: String,
         /// Its label.
         optimizer: String,
+    },
+    /// The counted cost of an optimizer's step as a multiple of another's, means over whole runs on a suite's
+    /// problem: the largest of three ratios, which are of evaluations, of elements read and written beside them, and
+    /// of elements held.
+    CostRatio {
+        /// Whose cost.
+        optimizer: OptimizerConfig,
+        /// The one that it is a multiple of.
+        other: OptimizerConfig,
+        /// The built-in suite.
+        suite: String,
+        /// The label of the problem.
+        problem: String,
+        /// The steps of a run, at least 1.
+        steps: u64,
     },
     /// The share of a suite's problems that are no tie, on which the best trial of one method is cheaper than the
     /// best trial of another: by the median, over seeds and ten targets, of the ratio of their evaluations. Within
@@ -146,39 +153,6 @@ const MOST_CONDITIONS: usize = 100;
 /// Variables of a claim's quadratic, at most.
 const MOST_VARIABLES: usize = 100_000;
 
-fn ten() -> f64 {
-    10.0
-}
-
-/// What was observed for evidence.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Observed {
-    /// A count, the same in every run.
-    Count(f64),
-    /// Counts over sizes in geometric progression.
-    Counts {
-        /// The sizes.
-        sizes: Vec<f64>,
-        /// The count at each.
-        counts: Vec<f64>,
-    },
-    /// The costs of each seed's run, over sizes in geometric progression.
-    Costs {
-        /// The sizes.
-        sizes: Vec<f64>,
-        /// The costs at each.
-        costs: Vec<Vec<f64>>,
-    },
-    /// For each condition number the descents of each seed.
-    Descents(Vec<Vec<Descent>>),
-    /// The mean of each seed.
-    Means(Vec<f64>),
-    /// Nothing: a suite's results tell.
-    OfSuite,
-    /// Nothing, and why.
-    Nothing(String),
-}
-
 impl Evidence {
     /// Whether it is held against a bound or a rate, with which runs can be consistent and no more.
     pub fn is_bound(&self) -> bool {
@@ -186,7 +160,6 @@ impl Evidence {
             self,
             Self::LogLinearity { .. }
                 | Self::EvaluationsExponent { .. }
-                | Self::GradientExponent { .. }
                 | Self::ConditionExponent { .. }
         )
     }
@@ -207,9 +180,18 @@ impl Evidence {
         self.check_numbers()?;
         match self {
             Self::DifferingBits { theta: 2.. } => Err(Invalid::new("theta", "must be 0 or 1")),
-            Self::GradientExponent { function, .. } => function.check(),
-            Self::ConditionExponent { conditions, .. } if conditions.len() < 6 => {
-                Err(Invalid::new("conditions", "must be six or more"))
+            Self::EvaluationsExponent { targets, .. } => {
+                progression("targets", targets, "descending", |a, b| a > b)
+            }
+            Self::ConditionExponent { conditions, .. } => {
+                progression("conditions", conditions, "ascending", |a, b| a < b)
+            }
+            Self::CostRatio { steps: 0, .. } => {
+                Err(Invalid::value("steps", 0, "must be at least 1"))
+            }
+            Self::CostRatio { suite, problem, .. } => {
+                entry(suite, problem).map_err(|error| Invalid::new("problem", error))?;
+                Ok(())
             }
             Self::LogLinearity { conditions, .. } if conditions.is_empty() => {
                 Err(Invalid::new("conditions", "must be one or more"))
@@ -251,24 +233,18 @@ impl Evidence {
             Self::LogLinearity { conditions, noise } => {
                 quadratics("conditions", 10, conditions, *noise)
             }
-            Self::EvaluationsExponent {
-                rate_per_target,
-                noise,
-                condition,
-                first_target,
-                ..
-            } => {
-                positive("rate_per_target", rate_per_target.unwrap_or(1.0))?;
-                positive("first_target", *first_target)?;
-                quadratics("condition", 10, &[*condition], *noise)
-            }
-            Self::GradientExponent {
-                rate_per_square,
-                first_target,
-                ..
-            } => {
-                positive("rate_per_square", *rate_per_square)?;
-                positive("first_target", *first_target)
+            Self::EvaluationsExponent { noise, targets, .. } => {
+                targets
+                    .iter()
+                    .try_for_each(|&target| positive("targets", target))?;
+                match noise.is_finite() && *noise >= 0.0 {
+                    true => Ok(()),
+                    false => Err(Invalid::value(
+                        "noise",
+                        *noise,
+                        "a finite number of at least 0 is needed",
+                    )),
+                }
             }
             Self::ConditionExponent {
                 dimension,
@@ -292,12 +268,6 @@ impl Evidence {
     /// # Errors
     /// When a problem or an optimizer cannot be built, or a step fails.
     pub fn observe(&self, build: Build<'_>, environment: &Environment) -> Result<Observed> {
-        let exponent = |descents: &Descents<'_>| -> Result<Observed> {
-            Ok(Observed::Costs {
-                sizes: descents.sizes.clone(),
-                costs: descents::evaluations(descents, build)?,
-            })
-        };
         Ok(match self {
             Self::ElementsPerStep { optimizer } => {
                 let (sizes, counts) = steps::elements_per_step(optimizer, build)?;
@@ -321,51 +291,52 @@ impl Evidence {
             }
             Self::EvaluationsExponent {
                 optimizer,
-                rate_per_target,
+                class,
                 noise,
-                condition,
-                first_target,
+                targets,
+                tuned,
                 after_switch,
-            } => exponent(&Descents {
+            } => Descents {
                 optimizer,
-                sizes: inverse_targets(*first_target),
-                problem: &|_, seed| problem(*condition, *noise, seed),
-                rate: &|size| rate_per_target.map(|factor| factor / size),
-                error: &|problem| Ok(problem.measure()?.loss),
+                sizes: targets.iter().map(|target| target.recip()).collect(),
+                problem: &|_, seed| class.problem(*noise, seed),
+                error: &|problem| class.error(problem),
                 target: &f64::recip,
+                tuned: *tuned,
                 after_switch: *after_switch,
-            })?,
-            Self::GradientExponent {
-                optimizer,
-                function,
-                rate_per_square,
-                first_target,
-            } => exponent(&Descents {
-                optimizer,
-                sizes: inverse_targets(*first_target),
-                problem: &|_, seed| function.problem(seed, &Device::Cpu),
-                rate: &|size| Some(rate_per_square / (size * size)),
-                error: &|problem| problem.gradient_norm(),
-                target: &f64::recip,
-                after_switch: false,
-            })?,
+                build,
+            }
+            .observe()?,
             Self::ConditionExponent {
                 optimizer,
                 dimension,
                 conditions,
                 target,
-            } => exponent(&Descents {
+            } => Descents {
                 optimizer,
                 sizes: conditions.clone(),
                 problem: &|condition, seed| {
                     let config = quadratic(*dimension, condition, 0.0);
                     config.problem(seed, &Device::Cpu)
                 },
-                rate: &|_| None,
                 error: &|problem| Ok(problem.measure()?.loss),
                 target: &|_| *target,
+                tuned: false,
                 after_switch: false,
-            })?,
+                build,
+            }
+            .observe()?,
+            Self::CostRatio {
+                optimizer,
+                other,
+                suite,
+                problem,
+                steps,
+            } => {
+                let entry = entry(suite, problem)?;
+                let cost = |optimizer| over_run(&entry, *steps, optimizer, environment, build);
+                Observed::Ratios(cost(optimizer)?.ratios(&cost(other)?))
+            }
             Self::EvaluationsPerBatch { suite, optimizer } => Observed::Means(
                 descents::evaluations_per_batch(suite, optimizer, environment, build)?,
             ),
@@ -373,4 +344,34 @@ impl Evidence {
             Self::Untestable { reason } => Observed::Nothing(reason.clone()),
         })
     }
+}
+
+/// A problem of a built-in suite.
+fn entry(suite: &str, problem: &str) -> Result<ProblemEntry> {
+    let experiment = Suite::find(suite)?.experiment()?;
+    Ok(experiment.problem(problem)?.clone())
+}
+
+/// Whether there are six numbers or more, positive and in geometric progression.
+fn progression(
+    key: &str,
+    values: &[f64],
+    direction: &str,
+    ordered: fn(f64, f64) -> bool,
+) -> Result<(), Invalid> {
+    /// Targets such as 0.7, 0.5, 0.35 are rounded.
+    const ROUNDING: f64 = 0.05;
+    let ratios: Vec<f64> = values.windows(2).map(|pair| pair[1] / pair[0]).collect();
+    let right = values.len() >= 6
+        && values.iter().all(|value| *value > 0.0 && value.is_finite())
+        && values.windows(2).all(|pair| ordered(pair[0], pair[1]))
+        && ratios
+            .iter()
+            .all(|ratio| (ratio / ratios[0] - 1.0).abs() <= ROUNDING);
+    if right {
+        return Ok(());
+    }
+    let reason =
+        format!("must be six positive numbers or more, {direction} in geometric progression");
+    Err(Invalid::new(key, reason))
 }

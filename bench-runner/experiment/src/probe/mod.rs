@@ -2,19 +2,22 @@
 //! counted steps, descents. Probes train and evaluate, and know nothing of judging and drawing.
 
 mod build;
+mod class;
 mod cost;
 mod descents;
 mod evidence;
 mod grid;
 mod landscape;
+mod observed;
 mod path;
 mod replay;
 mod steps;
 
 pub use build::Build;
+pub use class::FunctionClass;
 pub use cost::{StepCost, step_cost, step_cost_on};
-pub use descents::Descent;
-pub use evidence::{Evidence, Observed};
+pub use evidence::Evidence;
 pub use grid::Grid;
 pub use landscape::landscape;
+pub use observed::{Descent, Observed};
 pub use path::{Path, Paths, paths};

@@ -39,6 +39,14 @@ pub fn check_quadratic(dimension: usize, condition: f64) -> Result<()> {
     Ok(())
 }
 
+/// Spaced geometrically from 1 down to 1/κ.
+pub(super) fn eigenvalues(dimension: usize, condition: f64) -> Vec<f64> {
+    let last = (dimension.max(2) - 1) as f64;
+    (0..dimension)
+        .map(|i| condition.powf(-(i as f64) / last))
+        .collect()
+}
+
 struct Quadratic {
     eigenvalues: Vec<f64>,
     reflector: Vec<f64>,
@@ -46,10 +54,7 @@ struct Quadratic {
 
 impl Quadratic {
     fn new(dimension: usize, condition: f64) -> Self {
-        let last = (dimension.max(2) - 1) as f64;
-        let eigenvalues = (0..dimension)
-            .map(|i| condition.powf(-(i as f64) / last))
-            .collect();
+        let eigenvalues = eigenvalues(dimension, condition);
         let norm = (1..=dimension).map(|i| (i * i) as f64).sum::<f64>().sqrt();
         let reflector = (1..=dimension).map(|i| i as f64 / norm).collect();
         Self {

@@ -5,9 +5,10 @@ use bench_stats::random::Stream;
 use candle_core::{Device, Tensor, Var};
 use optim::{Gradient, Objective, Parameters};
 
+use super::listed::invalid;
 use super::steps::Steps;
 use crate::error::Result;
-use crate::problem::start::normals;
+use crate::problem::start::{normals, shifted};
 use crate::problem::traits::{Measurement, Problem};
 use crate::problem::values::with_values;
 
@@ -45,6 +46,24 @@ impl FunctionProblem {
             steps,
             seed,
         })
+    }
+
+    /// A function with gradient noise, from its start for seed 0, for other seeds from a point near it.
+    ///
+    /// # Errors
+    /// When there is no such function, or the noise cannot be used.
+    pub(crate) fn with_noise(
+        function: bench_functions::Result<Function>,
+        noise: f64,
+        seed: u64,
+    ) -> Result<Self> {
+        let function = function.map_err(invalid)?;
+        let start = shifted(function.start.clone(), seed);
+        let steps = Steps {
+            noise,
+            per_epoch: Steps::PER_EPOCH,
+        };
+        Self::new(function, start, steps, seed, &Device::Cpu)
     }
 
     /// The norm of the gradient without noise, ‖∇f(x)‖₂.
