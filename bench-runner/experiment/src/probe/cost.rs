@@ -19,8 +19,10 @@ pub struct StepCost {
     pub passes: f64,
     /// Evaluations of the objective.
     pub evaluations: f64,
-    /// Elements of optimizer state held after the step, as multiples of the dimension.
+    /// Elements of optimizer state held at the end, as multiples of the dimension.
     pub state: f64,
+    /// The same after each step, as the mean over the counted steps.
+    pub mean_state: f64,
 }
 
 /// Steps after which an L-BFGS memory of up to 100 pairs is full, whatever the steps' length.
@@ -86,7 +88,8 @@ pub(super) fn count(
     Ok(StepCost {
         passes: (total(optimizer.vector_passes()) - before.0) / counted,
         evaluations: evaluations as f64 / counted,
-        state: held / dimension / counted,
+        state: optimizer.state_elements() as f64 / dimension,
+        mean_state: held / dimension / counted,
     })
 }
 
@@ -115,7 +118,7 @@ impl StepCost {
         vec![
             ("evaluations", self.evaluations / other.evaluations),
             ("elements read and written", self.passes / other.passes),
-            ("elements held", self.state / other.state),
+            ("elements held", self.mean_state / other.mean_state),
         ]
     }
 }
@@ -174,7 +177,7 @@ mod tests {
         };
         for problem in ["noisy-quadratic", "mlp-digits"] {
             let adam = cost(problem, AdamConfig::default().into());
-            assert_eq!((adam.evaluations, adam.state), (1.0, 2.0));
+            assert_eq!((adam.evaluations, adam.mean_state), (1.0, 2.0));
             let ratios = adam.ratios(&adam);
             assert!(ratios.iter().all(|(_, ratio)| *ratio == 1.0), "{ratios:?}");
             // Of L-BFGS with m pairs a step needs 2 evaluations or more, and holds 2m vectors or more in the end.

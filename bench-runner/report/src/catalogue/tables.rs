@@ -118,6 +118,7 @@ mod tests {
             passes,
             evaluations: 1.0,
             state: 2.0,
+            mean_state: 2.0,
         };
         let table = complexity(&[StepCosts {
             label: "Adam".into(),
