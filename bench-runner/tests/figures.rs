@@ -487,8 +487,9 @@ fn what_the_criterion_saw_is_kept_and_comes_back_from_the_file() {
         &mut |_| (),
     );
     let switch = record.switches[0].step;
-    let first = record.curve[1];
-    for point in &record.curve[1..] {
+    // Before the first step there is no norm to judge.
+    let first = record.curve[2];
+    for point in &record.curve[2..] {
         // Asked before each step until the switch, and not after it. It judges the gradient norm of the
         // step before, relative to the first.
         let asked = point.step <= switch + 1;

@@ -138,7 +138,9 @@ fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
     let has_gradient_norms = counted::is_measured(results, &problem.label, Quantity::GradientNorm);
     let mut charts: Vec<Chart> = Quantity::AXES
         .into_iter()
-        .filter(|&axis| counted::is_measured(results, &problem.label, axis))
+        .filter(|&axis| {
+            axis != Quantity::SampleGradients || counted::is_measured(results, &problem.label, axis)
+        })
         .map(|axis| figure::convergence(results, problem, axis, Quantity::Loss))
         .collect();
     let authors = [Quantity::Loss, Quantity::Accuracy];

@@ -135,7 +135,7 @@ async function run() {
   // Axes and scale change what is drawn.
   const label = "document.querySelector('section[data-problem] .chart svg').getAttribute('aria-label')";
   const choose = (name, value) => evaluate(`(() => { const e = document.querySelector('[data-control=${name}]'); e.value = ${value}; e.dispatchEvent(new Event('change')); })()`);
-  await choose("axis", 1);
+  await choose("axis", 2);
   check((await evaluate(label)).includes("training time"), true, "axis label after a change");
   const curve = "document.querySelector('section[data-problem] .chart path[stroke-width=\"2\"][fill=none]').getAttribute('d')";
   const before = await evaluate(curve);

@@ -129,32 +129,34 @@ impl Descents<'_> {
     fn search(&self, size: f64, first: i32) -> Result<Option<i32>> {
         let (mut low, mut high) = (first - 2, first + 1);
         let mut best = (low, f64::INFINITY);
-        let mut attempt = |scale| -> Result<i32> {
+        let mut attempt = |scale| -> Result<(i32, f64)> {
             // A run that has cost more than the best median has lost: where most do, so has the rate.
             let limit = best.1.min(LIMIT as f64) as u64;
             let cost = median(&self.costs(size, scale, TUNING, limit)?);
             if cost < best.1 {
                 best = (scale, cost);
             }
-            Ok(best.0)
+            Ok(best)
         };
         // Small rates first: they get there, and tell how long is too long.
-        let mut chosen = low;
+        let (mut chosen, mut cost) = (low, f64::INFINITY);
         for scale in low..=high {
-            chosen = attempt(scale)?;
+            (chosen, cost) = attempt(scale)?;
         }
         while high - low + 1 < MOST_RATES {
-            if chosen == low {
+            // Where none gets there, all are too large: smaller ones are no faster than those that do.
+            if chosen == low || cost.is_infinite() {
                 low -= 1;
-                chosen = attempt(low)?;
+                (chosen, cost) = attempt(low)?;
             } else if chosen == high {
                 high += 1;
-                chosen = attempt(high)?;
+                (chosen, cost) = attempt(high)?;
             } else {
                 return Ok(Some(chosen));
             }
         }
-        Ok(Some(chosen).filter(|chosen| *chosen != low && *chosen != high))
+        let interior = cost.is_finite() && chosen != low && chosen != high;
+        Ok(interior.then_some(chosen))
     }
 
     /// The costs of seeds at a learning rate; infinite where it is more than `limit`.

@@ -799,7 +799,7 @@ mod tests {
         );
         let running = measured.running_loss.unwrap();
         assert!(
-            (running - by_batch).abs() > 0.05 * by_batch,
+            (running - by_batch).abs() > 0.02 * by_batch,
             "{measured:?} {by_batch}"
         );
         // The forward pass above moved the running statistics; the measurement had not.

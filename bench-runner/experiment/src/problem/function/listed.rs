@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 
-use bench_data::suggestion::suggestion;
-use bench_functions::{Error as FunctionError, Function, TestFunction, find};
+use bench_functions::{Function, TestFunction, find};
 use candle_core::Device;
 
+use super::invalid::invalid;
 use super::problem::FunctionProblem;
 use super::steps::{Steps, check_size};
 use crate::error::Result;
@@ -140,37 +140,6 @@ fn resolve<L: Listed>(settings: &L) -> Result<(&'static TestFunction, usize), In
         .check(dimension, settings.instance())
         .map_err(invalid)?;
     Ok((function, dimension))
-}
-
-/// Names the key at fault.
-pub(super) fn invalid(error: FunctionError) -> Invalid {
-    match error {
-        FunctionError::UnknownFunction { name, known } => {
-            let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
-            let reason = format!("unknown{}", suggestion(&known, &name));
-            Invalid::value("function", format!("\"{name}\""), reason)
-        }
-        FunctionError::Dimension {
-            function,
-            dimension,
-            defined,
-        } => {
-            let reason = format!("{function} is defined for {defined}");
-            Invalid::value("dimension", dimension, reason)
-        }
-        FunctionError::Instance {
-            function,
-            instance,
-            largest,
-        } => {
-            let reason = format!("{function} has the instances 1 to {largest}");
-            Invalid::value("instance", instance, reason)
-        }
-        FunctionError::Condition(condition) => {
-            let reason = "a finite number of at least 1 is needed";
-            Invalid::value("condition", condition, reason)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod bbob;
 mod classic;
+mod invalid;
 mod listed;
 mod mgh;
 mod problem;

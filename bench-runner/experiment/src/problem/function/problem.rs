@@ -5,7 +5,7 @@ use bench_stats::random::Stream;
 use candle_core::{Device, Tensor, Var};
 use optim::{Gradient, Objective, Parameters};
 
-use super::listed::invalid;
+use super::invalid::invalid;
 use super::steps::Steps;
 use crate::error::Result;
 use crate::problem::start::{normals, shifted};

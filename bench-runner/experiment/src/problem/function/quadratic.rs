@@ -4,7 +4,8 @@ use bench_functions::classic;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
-use super::listed::{ABOVE_MINIMUM, invalid};
+use super::invalid::invalid;
+use super::listed::ABOVE_MINIMUM;
 use super::problem::FunctionProblem;
 use super::steps::{Steps, check_size, per_epoch};
 use crate::error::Result;
