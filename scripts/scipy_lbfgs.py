@@ -91,12 +91,14 @@ def main(counts, program):
         low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75]) if ratios else [np.nan] * 3
         alone = [sum(bool(p[i]) and not p[1 - i] for p in pairs) for i in (0, 1)]
         print(f"| {name} | {len(pairs)} | {len(ratios)} | {alone[0]} | {alone[1]} | {median:.2f} | {low:.2f} to {high:.2f} |")
-    print("\n| set | function | d | optim | SciPy | SciPy's lowest above the target |")
-    print("|---|---|---|---|---|---|")
+    print("\n| set | function | d | optim | SciPy | lowest above the target: optim | SciPy |")
+    print("|---|---|---|---|---|---|---|")
     for row, theirs, lowest in outliers:
-        above = "" if theirs else f"{lowest - row['target']:.1e}"
-        shown = [str(count) if count else "–" for count in (row["evaluations"], theirs)]
-        print(f"| {row['set']} | {row['function']} | {row['dimension']} | {shown[0]} | {shown[1]} | {above} |")
+        sides = [(row["evaluations"], row["lowest"]), (theirs, lowest)]
+        shown = [str(count) if count else "–" for count, _ in sides]
+        above = ["" if count else f"{value - row['target']:.1e}" for count, value in sides]
+        cells = [row["set"], row["function"], str(row["dimension"]), *shown, *above]
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

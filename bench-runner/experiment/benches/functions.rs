@@ -171,12 +171,14 @@ fn counts() {
                 } else {
                     minimum + 1e-8 * minimum.abs().max(1.0)
                 };
+                let (reached, lowest) = evaluations(built, target);
                 let line = serde_json::json!({
                     "set": set,
                     "function": function.name,
                     "dimension": dimension,
                     "target": target,
-                    "evaluations": evaluations(built, target),
+                    "evaluations": reached,
+                    "lowest": lowest,
                 });
                 println!("{line}");
             }
@@ -184,8 +186,9 @@ fn counts() {
     }
 }
 
-/// Evaluations of L-BFGS until the value is at most the target; none where it gives up before.
-fn evaluations(function: Function, target: f64) -> Option<u64> {
+/// Evaluations of L-BFGS until the value is at most the target, none where it gives up before; and the
+/// lowest value it saw.
+fn evaluations(function: Function, target: f64) -> (Option<u64>, f64) {
     let x = Tensor::new(function.start.as_slice(), &Device::Cpu).unwrap();
     let parameters = Parameters::new([("x", Var::from_tensor(&x).unwrap())]).unwrap();
     let mut watched = Watched {
@@ -194,6 +197,7 @@ fn evaluations(function: Function, target: f64) -> Option<u64> {
         target,
         evaluations: 0,
         reached: None,
+        lowest: f64::INFINITY,
     };
     let config = LbfgsConfig {
         max_iter: MOST,
@@ -207,7 +211,7 @@ fn evaluations(function: Function, target: f64) -> Option<u64> {
     let mut meter = Meter::with_budget(MOST);
     // It ends where the search finds no better point, or by the budget.
     let _ = optimizer.step(&mut Oracle::new(&mut watched, &mut meter));
-    watched.reached
+    (watched.reached, watched.lowest)
 }
 
 /// A function that notes when it was first at most the target.
@@ -217,6 +221,7 @@ struct Watched {
     target: f64,
     evaluations: u64,
     reached: Option<u64>,
+    lowest: f64,
 }
 
 impl Objective for Watched {
@@ -229,6 +234,7 @@ impl Objective for Watched {
         let mut gradient = vec![0.0; x.len()];
         let value = self.function.evaluate(&x, &mut gradient);
         self.evaluations += 1;
+        self.lowest = self.lowest.min(value);
         if value <= self.target {
             self.reached.get_or_insert(self.evaluations);
         }

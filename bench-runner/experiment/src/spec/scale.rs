@@ -86,7 +86,8 @@ pub struct Cut {
     pub epochs: Option<u64>,
     /// Evaluations of each run.
     pub budget: Option<u64>,
-    /// Training samples of each classification problem, drawn at random, the same for all runs.
+    /// Training samples of each classification problem, drawn at random, the same for all runs; residual
+    /// points of each physics-informed network.
     pub samples: Option<usize>,
     /// The problems that stay, by label; all when empty.
     #[serde(default)]
