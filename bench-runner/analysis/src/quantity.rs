@@ -161,7 +161,7 @@ impl Quantity {
             Self::Epoch => "epochs",
             Self::GradientEvaluations => "gradient evaluations",
             Self::LossEvaluations => "evaluations of the loss alone",
-            Self::SampleGradients => "sample gradients (gradient evaluations × batch size)",
+            Self::SampleGradients => "sample gradients",
             Self::Seconds => "training time (s)",
             Self::Loss => "loss",
             Self::RunningLoss => "training loss with running statistics",

@@ -514,7 +514,10 @@ mod tests {
         let Outcome::Diverged { step, value } = record.outcome else {
             panic!("{record:?}");
         };
-        assert_eq!((step, value.as_str()), (1, "NaN in `residual`"));
+        // The loss is beyond all bounds, or a part of it is no number any more, whichever comes first.
+        assert_eq!(step, 1);
+        let large = value.parse::<f64>().is_ok_and(|loss| loss > 1e30);
+        assert!(large || value == "NaN in `residual`", "{value}");
     }
 
     #[test]
