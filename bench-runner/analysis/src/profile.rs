@@ -9,7 +9,7 @@ use crate::ladder::{self, ladder};
 /// A target met at the start would make every ratio to its cost infinite.
 const LEAST: f64 = 1.0;
 
-/// For each optimizer the evaluations of all its runs to all targets of the [`ladder`], over all problems: what a
+/// For each optimizer the evaluations of all its runs to all targets of the [`ladder`](fn@ladder), over all problems: what a
 /// run-time distribution is made of (Hansen et al. 2021).
 pub fn costs_over_ladders(results: &Results) -> Vec<Vec<f64>> {
     let ladders: Vec<_> = results
