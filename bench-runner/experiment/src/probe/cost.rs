@@ -189,42 +189,4 @@ mod tests {
             assert!(ratios.iter().all(|(_, ratio)| *ratio < 1.0), "{ratios:?}");
         }
     }
-
-    #[test]
-    fn zz_print() {
-        let quick = Suite::find("quick").unwrap().experiment().unwrap();
-        let environment = Environment {
-            library: Library::from_env(None, Arc::new(Silent)).unwrap().into(),
-            device: Device::Cpu,
-        };
-        for (p, n) in [
-            ("noisy-quadratic", 200),
-            ("mlp-digits", 100),
-            ("gpt-moby-dick", 40),
-        ] {
-            let entry = quick.problem(p).unwrap();
-            let build: Build<'_> = &|config, parameters| config.build(parameters);
-            let l = LbfgsConfig {
-                max_iter: 1,
-                ..LbfgsConfig::default()
-            };
-            let a = AdamConfig {
-                learning_rate: 0.01,
-                ..AdamConfig::default()
-            };
-            let f = optim::FusePvConfig {
-                criterion: optim::Criterion::Step(n / 2),
-                adam: a.clone(),
-                lbfgs: l.clone(),
-                ..Default::default()
-            };
-            let c = |o: OptimizerConfig| over_run(entry, n, &o, &environment, build).unwrap();
-            let (a, l, f) = (c(a.into()), c(l.into()), c(f.into()));
-            println!(
-                "{p}: adam {a:?} lbfgs {l:?} fuse {f:?}\n   f/l {:?} f/a {:?}",
-                f.ratios(&l),
-                f.ratios(&a)
-            );
-        }
-    }
 }
