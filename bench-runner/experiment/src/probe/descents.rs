@@ -260,7 +260,7 @@ mod tests {
                 assert_eq!(descents.search(10.0, first).unwrap(), Some(best), "{noise}");
             }
             // The bound on the number of rates ends a search that begins too far away.
-            assert_eq!(descents.search(10.0, -30).unwrap(), None);
+            assert_eq!(descents.search(10.0, 30).unwrap(), None);
         }
     }
 }
