@@ -259,6 +259,58 @@ fn settings_out_of_range_are_named() {
     assert!(error.starts_with("learning_rate = -1 is out of range"));
 }
 
+/// 1 + ½ Σ kᵢ xᵢ² with kᵢ from 1 to 1000, whose value is rounded to f32 and whose gradient is not.
+struct Rounded(Var, Parameters);
+
+impl Objective for Rounded {
+    fn loss(&mut self) -> Result<f64> {
+        Ok(self.loss_and_gradient()?.0)
+    }
+
+    fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+        let x: Vec<f64> = self.0.to_vec1()?;
+        let last = (x.len() - 1) as f64;
+        let curvature = |i: usize| 1e3f64.powf(i as f64 / last);
+        let gradient: Vec<f64> = (0..x.len()).map(|i| curvature(i) * x[i]).collect();
+        let loss: f64 = 1.0 + 0.5 * gradient.iter().zip(&x).map(|(g, x)| g * x).sum::<f64>();
+        let gradient = Tensor::new(gradient, &Device::Cpu)?;
+        Ok((
+            f64::from(loss as f32),
+            Gradient::new(&self.1, vec![gradient])?,
+        ))
+    }
+}
+
+#[test]
+fn slopes_lead_on_where_the_loss_has_no_digits_left() {
+    let smallest_gradient = |loss_rounding: f64| {
+        let x = Var::new(&[1f64; 30], &Device::Cpu).unwrap();
+        let parameters = Parameters::new([("x", x.clone())]).unwrap();
+        let mut objective = Rounded(x, parameters.clone());
+        let config = LbfgsConfig {
+            tolerance_grad: 0.0,
+            tolerance_change: 0.0,
+            loss_rounding,
+            ..LbfgsConfig::default()
+        };
+        let mut lbfgs = config.build(&parameters).unwrap();
+        let mut meter = Meter::with_budget(1000);
+        let mut norm = f64::INFINITY;
+        while meter.remaining() > 1 && norm > 1e-12 {
+            let step = lbfgs.step(&mut Oracle::new(&mut objective, &mut meter));
+            norm = norm.min(step.unwrap().gradient_norm);
+        }
+        (norm, lbfgs.counts().failed_searches)
+    };
+    let (stalled, failed) = smallest_gradient(0.0);
+    assert!(
+        stalled > 1e-8 && failed > 10,
+        "{stalled:e}, {failed} failed"
+    );
+    let (reached, failed) = smallest_gradient(1e-6);
+    assert!(reached < 1e-12, "{reached:e}, {failed} failed");
+}
+
 /// A schedule may start or end at 0: such a step moves nothing, and the next one goes on.
 #[test]
 fn a_step_length_of_zero_moves_nothing() {

@@ -1,5 +1,5 @@
 //! What figures and claims need beside runs: the path of the iterates, the loss around a trained network,
-//! counted steps, descents. Probes train and evaluate, and know nothing of judging and drawing.
+//! the solutions that networks come to, counted steps, descents. Probes train and evaluate, and know nothing of judging and drawing.
 
 mod build;
 mod class;
@@ -11,6 +11,7 @@ mod landscape;
 mod observed;
 mod path;
 mod replay;
+mod solution;
 mod steps;
 
 pub use build::Build;
@@ -21,3 +22,4 @@ pub use grid::Grid;
 pub use landscape::landscape;
 pub use observed::{Descent, Observed};
 pub use path::{Path, Paths, paths};
+pub use solution::{Solutions, solutions};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bench_data::{Catalogue, Library};
 use candle_core::{Device, Tensor};
 use models::Summary;
+use models::physics::Pinn;
 use optim::{Objective, Parameters, Step};
 
 use crate::error::{Error, Result};
@@ -44,6 +45,11 @@ pub trait Problem {
     /// The part of the loss that was not finite when the loss was last evaluated, where the loss has
     /// parts.
     fn part_not_finite(&self) -> Option<&str> {
+        None
+    }
+
+    /// The network with its equation, where the parameters are those of a physics-informed network.
+    fn pinn(&self) -> Option<&Pinn> {
         None
     }
 
