@@ -304,7 +304,7 @@ fn slopes_lead_on_where_the_loss_has_no_digits_left() {
     };
     let (stalled, failed) = smallest_gradient(0.0);
     assert!(
-        stalled > 1e-8 && failed > 10,
+        stalled > 1e-5 && failed > 10,
         "{stalled:e}, {failed} failed"
     );
     let (reached, failed) = smallest_gradient(1e-6);

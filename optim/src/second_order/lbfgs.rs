@@ -444,7 +444,9 @@ impl Lbfgs {
         }
         let (vars, passes) = (self.parameters.vars(), &mut self.passes);
         let (base, direction) = (&self.base, &self.direction);
+        // Differences from the start have digits that the losses have not.
         let rounding = self.config.loss_rounding * from.loss.abs();
+        let origin = if rounding > 0.0 { from.loss } else { 0.0 };
         let mut tried = Vec::new();
         let mut finite = true;
         let mut phi = |t: f64| {
@@ -454,15 +456,16 @@ impl Lbfgs {
             let gradient = kernels::flatten(gradient.tensors(), base.dtype(), passes)?;
             let (end_slope, largest) = kernels::slope(&gradient, direction, passes)?;
             let judged = match (loss - from.loss).abs() < rounding {
-                true => from.loss + 0.5 * t * (slope + end_slope),
-                false => loss,
+                true => 0.5 * t * (slope + end_slope),
+                false => loss - origin,
             };
             let trial = Trial::new(t, judged, end_slope, (gradient, largest, loss));
             finite = trial.is_finite();
             Ok(trial)
         };
         let gradient = from.gradient.clone();
-        let start = Trial::new(0.0, from.loss, slope, (gradient, from.largest, from.loss));
+        let start = (gradient, from.largest, from.loss);
+        let start = Trial::new(0.0, from.loss - origin, slope, start);
         let conditions = Conditions {
             c1: self.config.c1,
             c2: self.config.c2,
