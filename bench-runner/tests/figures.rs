@@ -463,6 +463,56 @@ optimizer = [{ kind = "adam", learning_rate = 0.01 }]
 }
 
 #[test]
+fn solutions_are_those_of_the_runs_beside_the_closed_form() {
+    let text = r#"
+name = "tiny"
+seeds = 1
+problem = [{ label = "heat", kind = "pinn", equation = { kind = "heat", diffusivity = 0.4 }, network = { width = 10 }, collocation = { residual = 100 }, budget = 150, points = 2 }]
+optimizer = [{ kind = "adam", learning_rate = 0.01 }, { kind = "lbfgs" }]
+"#;
+    let tiny = Experiment::parse(text, Path::new("tiny.toml")).unwrap();
+    let problem = &tiny.problems[0];
+    let optimizers: Vec<_> = tiny.optimizers.iter().collect();
+    let environment = environment();
+    let drawn = probe::solutions(problem, &optimizers, 0, &environment, 50).unwrap();
+    let exact = drawn.exact.unwrap();
+    assert_eq!((exact.x.len(), exact.y.len()), (51, 51));
+    let (j, i) = (20, 10);
+    let (t, x) = (exact.x[i], exact.y[j]);
+    let pi = std::f64::consts::PI;
+    let right = (-0.4 * pi * pi * t).exp() * (pi * x).sin();
+    assert!((exact.values[j][i] - right).abs() < 1e-12);
+    for ((label, found), optimizer) in drawn.found.iter().zip(&optimizers) {
+        assert_eq!(*label, optimizer.label);
+        let interrupted = AtomicBool::new(false);
+        let record = run(
+            problem,
+            optimizer,
+            0,
+            &environment,
+            None,
+            &interrupted,
+            &mut |_| (),
+        );
+        // The same function on another grid.
+        let (mut distance, mut size) = (0.0, 0.0);
+        for (found, exact) in found.values.iter().zip(&exact.values) {
+            for (found, exact) in found.iter().zip(exact) {
+                distance += (found - exact).powi(2);
+                size += exact.powi(2);
+            }
+        }
+        let here = f64::sqrt(distance / size);
+        let measured = record.last().unwrap().relative_l2.unwrap();
+        assert!((here / measured - 1.0).abs() < 0.05, "{here} {measured}");
+    }
+    let functions = Suite::find("functions").unwrap().experiment().unwrap();
+    let error = probe::solutions(&functions.problems[0], &optimizers, 0, &environment, 5);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("physics-informed networks only"), "{error}");
+}
+
+#[test]
 fn what_the_criterion_saw_is_kept_and_comes_back_from_the_file() {
     let quick = Suite::find("quick").unwrap().experiment().unwrap();
     let problem = quick

@@ -578,6 +578,22 @@ fn other_charts() -> Vec<Chart> {
                 x * x + 2.0 * y * y + 0.3 * (6.0 * x).sin()
             }),
         ),
+        figure::fields(
+            "fields",
+            "Convection (synthetic)",
+            vec![
+                (
+                    "solution".into(),
+                    sampled([0.0, 1.0], [0.0, 6.28], 12, |t, x| (x - t).sin()),
+                ),
+                (
+                    "a method".into(),
+                    sampled([0.0, 1.0], [0.0, 6.28], 12, |t, x| {
+                        1.2 * (x - 2.0 * t).sin()
+                    }),
+                ),
+            ],
+        ),
     ]
 }
 

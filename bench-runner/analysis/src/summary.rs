@@ -55,6 +55,10 @@ pub struct Row {
     pub accuracy: Option<Spread>,
     /// The last measured perplexity per word on the test set; `None` unless the data are text.
     pub word_perplexity: Option<Spread>,
+    /// The last measured relative L2 error; `None` unless a solution is known.
+    pub relative_l2: Option<Spread>,
+    /// The last measured largest error.
+    pub largest_error: Option<Spread>,
     /// Gradient evaluations to the problem's target; `None` without a target.
     pub to_target: Option<Spread>,
     /// Runs that reached the target.
@@ -126,6 +130,8 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
         lowest_loss: of_runs(&|run| run.lowest_loss().unwrap_or(f64::INFINITY)),
         accuracy: last(Quantity::Accuracy),
         word_perplexity: last(Quantity::WordPerplexity),
+        relative_l2: last(Quantity::RelativeL2),
+        largest_error: last(Quantity::LargestError),
         to_target: problem
             .target
             .and_then(|target| of_runs(&|run| run.cost_to(target))),

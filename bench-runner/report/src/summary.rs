@@ -87,10 +87,33 @@ pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
     }
 }
 
-/// Whether any optimizer has a perplexity on `problem`.
-pub(super) fn has_perplexity(rows: &[Row], problem: &ProblemInfo) -> bool {
-    rows.iter()
-        .any(|row| row.problem == problem.label && row.word_perplexity.is_some())
+/// What is measured on some problems only: a column, with its name where there is less room.
+pub(super) struct Measured {
+    pub(super) title: &'static str,
+    pub(super) short_title: &'static str,
+    pub(super) of: fn(&Row) -> Option<Spread>,
+}
+
+const MEASURED: [Measured; 2] = [
+    Measured {
+        title: "perplexity per word",
+        short_title: "per word",
+        of: |row| row.word_perplexity,
+    },
+    Measured {
+        title: "relative L2 error",
+        short_title: "L2 error",
+        of: |row| row.relative_l2,
+    },
+];
+
+/// What any optimizer has measured on `problem`.
+pub(super) fn measured(rows: &[Row], problem: &ProblemInfo) -> Vec<&'static Measured> {
+    let own = || rows.iter().filter(|row| row.problem == problem.label);
+    MEASURED
+        .iter()
+        .filter(|column| own().any(|row| (column.of)(row).is_some()))
+        .collect()
 }
 
 /// What counts as solved, in words.
@@ -111,10 +134,8 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
     if problem.has_accuracy {
         headers.push("test accuracy");
     }
-    let has_perplexity = has_perplexity(rows, problem);
-    if has_perplexity {
-        headers.push("perplexity per word");
-    }
+    let measured = measured(rows, problem);
+    headers.extend(measured.iter().map(|column| column.title));
     if problem.target.is_some() {
         headers.extend(["evaluations to target", "reached", "by phase", "held"]);
     }
@@ -134,8 +155,8 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
             if problem.has_accuracy {
                 cells.push(text(&row.accuracy, number::percent));
             }
-            if has_perplexity {
-                cells.push(text(&row.word_perplexity, number::short));
+            for column in &measured {
+                cells.push(text(&(column.of)(row), number::short));
             }
             if problem.target.is_some() {
                 cells.push(text(&row.to_target, number::whole));

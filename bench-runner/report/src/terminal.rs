@@ -48,10 +48,8 @@ fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
     if problem.has_accuracy {
         headers.push("accuracy");
     }
-    let has_perplexity = summary::has_perplexity(rows, problem);
-    if has_perplexity {
-        headers.push("per word");
-    }
+    let measured = summary::measured(rows, problem);
+    headers.extend(measured.iter().map(|column| column.short_title));
     if problem.target.is_some() {
         headers.extend(["to target", "reached", "held"]);
     }
@@ -87,8 +85,8 @@ fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
             if problem.has_accuracy {
                 cells.push(median(row.accuracy, number::percent));
             }
-            if has_perplexity {
-                cells.push(median(row.word_perplexity, number::short));
+            for column in &measured {
+                cells.push(median((column.of)(row), number::short));
             }
             if problem.target.is_some() {
                 cells.push(median(row.to_target, number::whole));

@@ -242,7 +242,7 @@ fn measured(
         )),
         Need::Probe => {
             let spinner = spinner(&format!("computing {}", entry.id));
-            let measured = computed(entry, session);
+            let measured = computed(entry, options.scale, session);
             spinner.finish_and_clear();
             match measured {
                 Ok(measured) => Ok(Drawable::From(measured)),
@@ -253,13 +253,14 @@ fn measured(
     }
 }
 
-/// Computes what results do not hold: paths, landscapes, counted steps.
-fn computed(entry: &FigureEntry, session: &Session<'_>) -> Result<FigureSource> {
+/// Computes what results do not hold: paths, landscapes, solutions, counted steps.
+fn computed(entry: &FigureEntry, scale: Scale, session: &Session<'_>) -> Result<FigureSource> {
     let environment = session.environment();
     let experiment = || -> Result<Experiment> {
         let suite = entry.suites.first().map_or("", String::as_str);
         let suite = Suite::find(suite)?;
-        Ok(suite.experiment().map_err(bench_experiment::Error::from)?)
+        let experiment = suite.experiment().map_err(bench_experiment::Error::from)?;
+        Ok(experiment.scaled(scale))
     };
     match &entry.draw {
         Drawing::Paths {
@@ -292,6 +293,21 @@ fn computed(entry: &FigureEntry, session: &Session<'_>) -> Result<FigureSource> 
                 probe::landscape(problem, optimizer, seed, environment, *radius, *steps)?;
             let title = format!("{} after {trained_by}", problem.config.title());
             Ok(FigureSource::Landscape(title, landscape))
+        }
+        Drawing::Solutions {
+            problem: label,
+            optimizers,
+            steps,
+        } => {
+            let experiment = experiment()?;
+            let problem = experiment.problem(label)?;
+            let optimizers = optimizers
+                .iter()
+                .map(|trained_by| experiment.optimizer(label, trained_by))
+                .collect::<bench_experiment::Result<Vec<_>>>()?;
+            let seed = experiment.seeds[0];
+            let solutions = probe::solutions(problem, &optimizers, seed, environment, *steps)?;
+            Ok(FigureSource::Solutions(solutions))
         }
         Drawing::StepCost { against } => costs(*against).map(FigureSource::Costs),
         _ => costs(CostAxis::Dimension).map(FigureSource::Costs),

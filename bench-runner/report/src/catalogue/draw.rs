@@ -1,7 +1,7 @@
 //! From an entry and what it needs to charts and tables.
 
 use bench_analysis::{Quantity, counted};
-use bench_experiment::probe::{Grid as ProbedGrid, Paths};
+use bench_experiment::probe::{Grid as ProbedGrid, Paths, Solutions};
 use bench_experiment::store::{ProblemInfo, Results};
 
 use super::entry::{CostAxis, Drawing, FigureEntry};
@@ -9,6 +9,7 @@ use super::source::{FigureSource, Piece, PieceContent, StepCosts};
 use super::tables;
 use crate::figure::{self, Chart, Curve, Grid, Point, Series};
 use crate::name::Names;
+use crate::number;
 use crate::table::Table;
 
 impl FigureEntry {
@@ -26,6 +27,9 @@ impl FigureEntry {
             FigureSource::Landscape(title, landscape) => {
                 let chart = figure::surface("", title, "training loss", grid(landscape));
                 self.charts(vec![(String::new(), chart)])
+            }
+            FigureSource::Solutions(solutions) => {
+                self.charts(vec![(String::new(), solutions_chart(solutions))])
             }
             FigureSource::Costs(costs) => match self.draw {
                 Drawing::StepCost { against } => {
@@ -121,6 +125,7 @@ impl FigureEntry {
             Drawing::StepCost { .. }
             | Drawing::Paths { .. }
             | Drawing::Landscape { .. }
+            | Drawing::Solutions { .. }
             | Drawing::ComplexityTable {} => Vec::new(),
         };
         self.charts(charts)
@@ -202,6 +207,15 @@ fn paths_chart(drawn: &Paths) -> Chart {
         })
         .collect();
     figure::trajectories("", &drawn.title, grid(&drawn.surroundings), series)
+}
+
+fn solutions_chart(drawn: &Solutions) -> Chart {
+    let exact = drawn.exact.iter().map(|exact| ("solution", exact));
+    let found = drawn.found.iter().map(|(label, u)| (label.as_str(), u));
+    let panels = exact.chain(found).map(|(label, u)| (label.into(), grid(u)));
+    let budget = number::whole(drawn.budget as f64);
+    let title = format!("{}, {budget} evaluations", drawn.title);
+    figure::fields("", &title, panels.collect())
 }
 
 fn grid(probed: &ProbedGrid) -> Grid {

@@ -145,6 +145,15 @@ pub enum Drawing {
         /// Intervals on each side of the grid.
         steps: usize,
     },
+    /// The solution of a differential equation beside what networks come to.
+    Solutions {
+        /// The problem.
+        problem: String,
+        /// The optimizers that train them.
+        optimizers: Vec<String>,
+        /// Intervals on each side of the grid.
+        steps: usize,
+    },
     /// Test accuracies: mean and variance over seeds, and intervals.
     AccuracyTable {},
     /// Evaluations, passes and memory of a step, counted, beside known rates.
@@ -247,6 +256,7 @@ impl FigureEntry {
             Drawing::StepCost { .. }
             | Drawing::Paths { .. }
             | Drawing::Landscape { .. }
+            | Drawing::Solutions { .. }
             | Drawing::ComplexityTable {} => Need::Probe,
             _ => Need::Results,
         }
@@ -338,10 +348,19 @@ impl FigureEntry {
                         "a positive number is needed",
                     ));
                 }
-                if !(4..=100).contains(steps) {
-                    return Err(Invalid::value("steps", steps, "4 to 100 are possible"));
-                }
+                check_steps(*steps)?;
                 (vec![problem], vec![optimizer])
+            }
+            Drawing::Solutions {
+                problem,
+                optimizers,
+                steps,
+            } => {
+                check_steps(*steps)?;
+                if optimizers.is_empty() {
+                    return Err(Invalid::new("optimizers", "it is empty"));
+                }
+                (vec![problem], strings(optimizers))
             }
             Drawing::FaultEffects { method, rival } => (Vec::new(), vec![method, rival]),
             Drawing::Arms { optimizers, .. } => (Vec::new(), strings(optimizers)),
@@ -369,6 +388,14 @@ impl FigureEntry {
         )?;
         Ok(())
     }
+}
+
+/// Whether a grid with so many intervals on a side can be drawn.
+fn check_steps(steps: usize) -> Result<(), Invalid> {
+    if (4..=100).contains(&steps) {
+        return Ok(());
+    }
+    Err(Invalid::value("steps", steps, "4 to 100 are possible"))
 }
 
 fn strings(names: &[String]) -> Vec<&str> {

@@ -1,6 +1,6 @@
 //! What figures and tables are drawn from, and what they come to.
 
-use bench_experiment::probe::{Grid as ProbedGrid, Paths, StepCost};
+use bench_experiment::probe::{Grid as ProbedGrid, Paths, Solutions, StepCost};
 use bench_experiment::store::Results;
 
 use crate::figure::Chart;
@@ -15,6 +15,8 @@ pub enum FigureSource {
     Paths(Vec<Paths>),
     /// The problem's title and the loss around the network.
     Landscape(String, ProbedGrid),
+    /// The solution of an equation, and those that networks come to.
+    Solutions(Solutions),
     /// The counted cost of steps, for each method at each size.
     Costs(Vec<StepCosts>),
 }
@@ -24,7 +26,9 @@ impl FigureSource {
     pub fn caveats(&self) -> Vec<String> {
         match self {
             Self::Results(sets) => sets.iter().flat_map(|set| set.caveats.clone()).collect(),
-            Self::Paths(_) | Self::Landscape(..) | Self::Costs(_) => Vec::new(),
+            Self::Paths(_) | Self::Landscape(..) | Self::Solutions(_) | Self::Costs(_) => {
+                Vec::new()
+            }
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum Panel {
     Contours(Contours),
     /// A function of two variables as a surface seen from above at an angle.
     Surface(Surface),
+    /// A function of two variables in colours.
+    Field(Field),
 }
 
 /// Linear or logarithmic.
@@ -274,6 +276,24 @@ pub struct Contours {
     pub levels: Vec<f64>,
     /// Paths from start to end, for example of optimizers.
     pub paths: Vec<Series>,
+}
+
+/// A function of two variables in colours, a rectangle for each place of the grid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// The panel's title; may be empty.
+    pub title: String,
+    /// The horizontal axis's name.
+    pub x_label: String,
+    /// The vertical axis's name.
+    pub y_label: String,
+    /// What the colours stand for.
+    pub value_label: String,
+    /// The function.
+    pub grid: Grid,
+    /// The values of the palest and the darkest colour.
+    pub bounds: [f64; 2],
 }
 
 /// A function of two variables as a surface.

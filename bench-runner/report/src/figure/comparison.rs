@@ -5,8 +5,8 @@ use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::Ecdf;
 
 use super::chart::{
-    AxisScale, Chart, Contours, Coordinate, Curves, Grid, Interval, Intervals, Joint, Panel, Point,
-    Series, Surface,
+    AxisScale, Chart, Contours, Coordinate, Curves, Field, Grid, Interval, Intervals, Joint, Panel,
+    Point, Series, Surface,
 };
 use super::convergence::capitalized;
 use crate::name::of_problem;
@@ -359,6 +359,39 @@ pub fn surface(name: &str, title: &str, height: &str, grid: Grid) -> Chart {
             z_label: height.to_owned(),
             grid,
         })],
+        size: None,
+    }
+}
+
+/// Functions of x and t side by side, in the colours of the first: what each should be, and what it is.
+pub fn fields(name: &str, title: &str, panels: Vec<(String, Grid)>) -> Chart {
+    let first = panels.first().map(|(_, grid)| grid.values.iter().flatten());
+    let values = || first.clone().into_iter().flatten().copied();
+    let bounds = [
+        values().fold(f64::INFINITY, f64::min),
+        values().fold(f64::NEG_INFINITY, f64::max),
+    ];
+    let labels: Vec<&str> = panels.iter().map(|(label, _)| label.as_str()).collect();
+    Chart {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        caption: "u over x and t: the solution, and what each method leaves after its budget. All have the \
+                  solution's colours; what lies beyond its values has the nearest."
+            .to_owned(),
+        alt: format!("Colour maps of u over x and t: {}.", labels.join(", ")),
+        panels: panels
+            .into_iter()
+            .map(|(title, grid)| {
+                Panel::Field(Field {
+                    title,
+                    x_label: "t".to_owned(),
+                    y_label: "x".to_owned(),
+                    value_label: "u".to_owned(),
+                    grid,
+                    bounds,
+                })
+            })
+            .collect(),
         size: None,
     }
 }

@@ -17,11 +17,11 @@ mod sensitivity;
 mod style;
 
 pub use chart::{
-    AxisScale, Band, Chart, Contours, Coordinate, Curves, Grid, Heat, HeatCell, Interval,
+    AxisScale, Band, Chart, Contours, Coordinate, Curves, Field, Grid, Heat, HeatCell, Interval,
     Intervals, Joint, Panel, Point, Reference, Series, Surface,
 };
 pub use comparison::{
-    Curve, Effect, cost, effects, evaluations_to_target, performance_profile,
+    Curve, Effect, cost, effects, evaluations_to_target, fields, performance_profile,
     run_time_distribution, surface, trajectories,
 };
 pub use convergence::{convergence, problems_side_by_side, scale, side_by_side};

@@ -102,21 +102,21 @@ impl EquationConfig {
     }
 }
 
-/// The kind and the coefficients, as `wave, speed 2`.
+/// The equation's name and its coefficients, as `Wave, speed 2`.
 impl fmt::Display for EquationConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Convection(Convection { speed }) => write!(f, "convection, speed {speed}"),
-            Self::Reaction(Reaction { rate }) => write!(f, "reaction, rate {rate}"),
-            Self::Wave(Wave { speed }) => write!(f, "wave, speed {speed}"),
+            Self::Convection(Convection { speed }) => write!(f, "Convection, speed {speed}"),
+            Self::Reaction(Reaction { rate }) => write!(f, "Reaction, rate {rate}"),
+            Self::Wave(Wave { speed }) => write!(f, "Wave, speed {speed}"),
             Self::ReactionDiffusion(ReactionDiffusion { diffusion, rate }) => {
-                write!(f, "reaction-diffusion, diffusion {diffusion}, rate {rate}")
+                write!(f, "Reaction–diffusion, diffusion {diffusion}, rate {rate}")
             }
             Self::Burgers(Burgers { viscosity }) => write!(f, "Burgers, viscosity {viscosity:.3e}"),
             Self::AllenCahn(AllenCahn { diffusion, rate }) => {
                 write!(f, "Allen–Cahn, diffusion {diffusion}, rate {rate}")
             }
-            Self::Heat(Heat { diffusivity }) => write!(f, "heat, diffusivity {diffusivity}"),
+            Self::Heat(Heat { diffusivity }) => write!(f, "Heat, diffusivity {diffusivity}"),
             Self::Poisson(Poisson { half_waves }) => write!(f, "Poisson, half waves {half_waves}"),
         }
     }

@@ -11,6 +11,8 @@ use crate::figure::{Result, style};
 const ROW: f64 = 32.0;
 const NARROWEST: f64 = 52.0;
 const KEY_WIDTH: f64 = 14.0;
+/// Room for the colour key.
+pub(super) const KEY_ROOM: f64 = 84.0;
 
 fn column_width(panel: &Heat) -> f64 {
     let texts = panel.cells.iter().flatten().map(|cell| cell.text.as_str());
@@ -28,7 +30,7 @@ pub(super) fn size(panel: &Heat) -> PanelSize {
         .fold(20.0, f64::max);
     PanelSize {
         left: widest + 34.0,
-        right: 84.0,
+        right: KEY_ROOM,
         bottom: 42.0,
         width: column_width(panel) * panel.columns.len().max(1) as f64,
         height: ROW * panel.rows.len().max(1) as f64,
@@ -95,11 +97,16 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Heat, plot: Rect) -> Result<()> 
         plot.top + 0.5 * plot.height(),
     );
     canvas.text_upwards(beside, &panel.y_label)?;
-    key(canvas, panel, plot)
+    key(canvas, panel.bounds, &panel.value_label, plot)
 }
 
-/// The colour key to the right of the table.
-fn key(canvas: &Canvas<'_>, panel: &Heat, plot: Rect) -> Result<()> {
+/// The colour key to the right of a plot: what the colours between the values `bounds` stand for.
+pub(super) fn key(
+    canvas: &Canvas<'_>,
+    [low, high]: [f64; 2],
+    value_label: &str,
+    plot: Rect,
+) -> Result<()> {
     const STEPS: usize = 24;
     let left = plot.right + 14.0;
     let step = plot.height() / STEPS as f64;
@@ -113,7 +120,6 @@ fn key(canvas: &Canvas<'_>, panel: &Heat, plot: Rect) -> Result<()> {
         };
         canvas.rectangle(rect, style::sequential((i as f64 + 0.5) / STEPS as f64))?;
     }
-    let [low, high] = panel.bounds;
     let x = left + KEY_WIDTH + 5.0;
     let label = |value: f64| tick_label(value, high - low);
     let widest = f64::max(
@@ -125,5 +131,5 @@ fn key(canvas: &Canvas<'_>, panel: &Heat, plot: Rect) -> Result<()> {
         canvas.text_left(x, plot.bottom - 6.0, &label(low), style::TICK, style::INK)?;
     }
     let middle = (x + widest + 14.0, plot.top + 0.5 * plot.height());
-    canvas.text_upwards(middle, &panel.value_label)
+    canvas.text_upwards(middle, value_label)
 }

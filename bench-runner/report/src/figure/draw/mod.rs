@@ -6,6 +6,7 @@ mod curves;
 mod field;
 mod heat;
 mod intervals;
+mod raster;
 mod surface;
 
 use area::{PanelSize, Rect};
@@ -191,6 +192,7 @@ pub(super) fn svg(chart: &Chart) -> Result<String> {
             Panel::Heat(panel) => heat::draw(&canvas, panel, plot)?,
             Panel::Contours(panel) => field::draw(&canvas, panel, plot)?,
             Panel::Surface(panel) => surface::draw(&canvas, panel, plot)?,
+            Panel::Field(panel) => raster::draw(&canvas, panel, plot)?,
         }
     }
     for (row, entries) in layout.legend.iter().enumerate() {
@@ -213,6 +215,7 @@ fn title(panel: &Panel) -> &str {
         Panel::Heat(panel) => &panel.title,
         Panel::Contours(panel) => &panel.title,
         Panel::Surface(panel) => &panel.title,
+        Panel::Field(panel) => &panel.title,
     }
 }
 
@@ -223,6 +226,7 @@ fn size(panel: &Panel, alone: bool, direct: bool) -> PanelSize {
         Panel::Heat(panel) => heat::size(panel),
         Panel::Contours(panel) => field::size(panel),
         Panel::Surface(_) => surface::size(),
+        Panel::Field(panel) => raster::size(panel),
     }
 }
 
@@ -233,7 +237,7 @@ fn legend_entries(chart: &Chart) -> Vec<&Series> {
         let series: &[Series] = match panel {
             Panel::Curves(panel) => &panel.series,
             Panel::Contours(panel) => &panel.paths,
-            Panel::Intervals(_) | Panel::Heat(_) | Panel::Surface(_) => &[],
+            Panel::Intervals(_) | Panel::Heat(_) | Panel::Surface(_) | Panel::Field(_) => &[],
         };
         for series in series {
             if !entries.iter().any(|entry| entry.label == series.label) {
