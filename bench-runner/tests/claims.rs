@@ -658,6 +658,37 @@ fn opposite_problems_are_not_pooled() {
     );
 }
 
+/// The claims about physics-informed networks, on losses that end a factor apart: seeds differ by as much as
+/// the methods, but in the same way.
+#[test]
+fn planted_ratios_are_judged_by_their_interval() {
+    let text = include_str!("../../reports/claims-pinn.toml");
+    let claims = Claims::parse(text, Path::new("reports/claims-pinn.toml")).unwrap();
+    let gate = claims.select(&["reaction-loss".into()]).unwrap()[0].clone();
+    let level = claims.level(&gate);
+    assert_eq!(level, 1.0 - 0.05 / 9.0);
+    let verdict = |factor: f64, unlike: f64| {
+        let results = planted("pinn", |cell| {
+            let of_seed = 10f64.powi(cell.seed as i32);
+            let own = match cell.optimizer.as_str() {
+                "adam" => 1.0,
+                "lbfgs" => 2.0,
+                _ if cell.seed == 4 => factor * unlike,
+                _ => factor * 1.01f64.powi(cell.seed as i32),
+            };
+            (10, 1e-6 * of_seed * own)
+        });
+        let measured = ClaimValue::of_results(&gate.evidence, &results, level).unwrap();
+        let judged = judge_together(&[(&gate, measured)], claims.confirmatory()).unwrap();
+        (judged[0].verdict, judged[0].value.unwrap())
+    };
+    let (lower, value) = verdict(0.1, 1.0);
+    assert_eq!(lower, Verdict::Reproduced);
+    assert!((value + 1.0).abs() < 0.02, "{value}");
+    assert_eq!(verdict(10.0, 1.0).0, Verdict::NotReproduced);
+    assert_eq!(verdict(0.9, 3.0).0, Verdict::Inconclusive);
+}
+
 #[test]
 fn claims_files_that_cannot_be_judged_are_refused() {
     let text = |evidence: &str| {
@@ -717,6 +748,14 @@ fn claims_files_that_cannot_be_judged_are_refused() {
             "{ kind = \"cost-ratio\", optimizer = { kind = \"sgd\" }, other = { kind = \"adam\" }, suite = \"quick\", \
              problem = \"mlp-digit\", steps = 1 }",
             "mlp-digits",
+        ),
+        (
+            "{ kind = \"final-ratio\", suite = \"pinn\", quantity = \"los\", method = \"a\", others = [\"b\"] }",
+            "`quantity`",
+        ),
+        (
+            "{ kind = \"final-ratio\", suite = \"pinn\", quantity = \"loss\", method = \"a\", others = [] }",
+            "`others`",
         ),
     ] {
         let error = Claims::parse(&text(evidence), Path::new("mine.toml")).unwrap_err();

@@ -58,8 +58,18 @@ pub fn final_loss(run: &RunRecord) -> f64 {
 
 /// The last measured losses of an optimizer on a problem, by seed.
 pub fn losses_by_seed(results: &Results, problem: &str, optimizer: &str) -> BTreeMap<u64, f64> {
+    last_by_seed(results, problem, optimizer, Quantity::Loss)
+}
+
+/// The last measured values of a quantity in the runs of an optimizer on a problem, by seed.
+pub fn last_by_seed(
+    results: &Results,
+    problem: &str,
+    optimizer: &str,
+    quantity: Quantity,
+) -> BTreeMap<u64, f64> {
     runs(results, problem, optimizer)
-        .map(|run| (run.cell.seed, final_loss(run)))
+        .filter_map(|run| Some((run.cell.seed, last(run, quantity)?)))
         .collect()
 }
 

@@ -130,6 +130,12 @@ impl Quantity {
         }
     }
 
+    /// The quantity whose column this is.
+    pub fn of_column(column: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|quantity| quantity.column() == column)
+    }
+
     /// Its part of a file name.
     pub fn name(self) -> &'static str {
         match self {

@@ -140,6 +140,7 @@ fn page(judgements: &[Judgement], reading: String) -> Result<String> {
                     Source::Paper => "the paper",
                     Source::Code => "the authors' code",
                     Source::Theory => "theory",
+                    Source::Literature => "another paper",
                     Source::Ours => "this suite",
                 },
                 standing: standing(judged),

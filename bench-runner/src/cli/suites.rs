@@ -28,7 +28,8 @@ pub struct Suites<'a> {
 }
 
 impl Suites<'_> {
-    /// The results of a suite; or, in words, why there are none.
+    /// The results of a suite, at the scale that its name tells if it tells one; or, in words, why there
+    /// are none.
     ///
     /// # Errors
     /// Whatever ends the command; missing data do not.
@@ -38,13 +39,20 @@ impl Suites<'_> {
                 None => OfSuite::Missing(format!(
                     "needs results of the suite `{suite}`, which --from does not name"
                 )),
-                Some(session) => match session.suite(suite, self.scale).map_err(Error::from) {
-                    Ok(made) => OfSuite::Known(Box::new(made.results)),
-                    Err(error) if error.is_missing_data() => {
-                        OfSuite::Missing(format!("suite `{suite}`: {error}"))
+                Some(session) => {
+                    let scale = match Scale::of_name(suite) {
+                        Scale::Full => self.scale,
+                        told => told,
+                    };
+                    let made = session.suite(Scale::suite_of(suite), scale);
+                    match made.map_err(Error::from) {
+                        Ok(made) => OfSuite::Known(Box::new(made.results)),
+                        Err(error) if error.is_missing_data() => {
+                            OfSuite::Missing(format!("suite `{suite}`: {error}"))
+                        }
+                        Err(error) => return Err(error),
                     }
-                    Err(error) => return Err(error),
-                },
+                }
             };
             self.known.insert(suite.into(), made);
         }

@@ -44,6 +44,8 @@ pub enum Source {
     Code,
     /// A standard result.
     Theory,
+    /// Another paper.
+    Literature,
     /// This suite's own.
     Ours,
 }

@@ -13,6 +13,7 @@ use super::claim::{Claim, ERROR};
 use super::judgement::{Judgement, judge_together};
 use super::measured::{ClaimValue, POWER, is_within};
 use crate::error::{Error, Result};
+use crate::quantity::Quantity;
 
 /// The true share of problems won that a confirmatory claim must be able to show.
 const SHARE: f64 = 0.75;
@@ -85,6 +86,12 @@ impl Claims {
             if let Err(invalid) = claim.evidence.check() {
                 return wrong(&invalid);
             }
+            if let Evidence::FinalRatio { quantity, .. } = &claim.evidence
+                && Quantity::of_column(quantity).is_none()
+            {
+                let known = Quantity::ALL.map(Quantity::column).join(", ");
+                return wrong(&format!("`quantity` = \"{quantity}\": known are {known}"));
+            }
             match claims.undecidable(claim) {
                 Ok(None) => {}
                 Ok(Some(reason)) => return wrong(&reason),
@@ -135,9 +142,12 @@ impl Claims {
         let (suite, within, pairs) = match &claim.evidence {
             Evidence::Wins { suite, within, .. } => (suite, within, false),
             Evidence::ProbabilityOfLowerLoss { suite, within, .. } => (suite, within, true),
+            // Its intervals hold at once for all confirmatory claims, and any number of pairs can decide it.
+            Evidence::FinalRatio { .. } => return Ok(None),
             _ if claim.confirmatory => {
                 return Ok(Some(
-                    "only evidence of kind `wins` or `probability-of-lower-loss` can be confirmatory".into(),
+                    "only evidence of kind `wins`, `probability-of-lower-loss` or `final-ratio` can be confirmatory"
+                        .into(),
                 ));
             }
             _ => return Ok(None),

@@ -1,16 +1,19 @@
 //! What was measured for a claim: from what was observed, or from a suite's results, to a value with its
 //! interval.
 
+use std::collections::BTreeMap;
+
 use bench_experiment::probe::{Descent, Evidence, Observed};
 use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::{
     self as stats, Alternative, Bootstrap, Estimate, clopper_pearson, detectable_share, exponent,
-    linear_rate, mean, sign_test,
+    linear_rate, mean, sign_test, student_t,
 };
 use serde::Serialize;
 
 use crate::counted;
 use crate::pairs::{Tally, best_trial, paired};
+use crate::quantity::Quantity;
 
 /// The power that a detectable effect is stated at.
 pub(super) const POWER: f64 = 0.8;
@@ -123,6 +126,16 @@ impl ClaimValue {
                 within,
                 ..
             } => lower_loss(results, [method, other], within, level),
+            Evidence::FinalRatio {
+                quantity,
+                method,
+                others,
+                within,
+                ..
+            } => match Quantity::of_column(quantity) {
+                Some(quantity) => final_ratio(results, quantity, (method, others), within, level),
+                None => Ok(Self::Nothing(format!("no quantity is called `{quantity}`"))),
+            },
             _ => Ok(Self::Nothing("not told by a suite's results".into())),
         }
     }
@@ -308,4 +321,38 @@ fn lower_loss(
         )));
     }
     compared(all, level)
+}
+
+/// The mean of log₁₀ of what a method ends at over the least of what others end at, over pairs of problem
+/// and seed, with Student's interval.
+fn final_ratio(
+    results: &Results,
+    quantity: Quantity,
+    (method, others): (&str, &[String]),
+    within: &[String],
+    level: f64,
+) -> stats::Result<ClaimValue> {
+    let mut ratios = Vec::new();
+    for problem in problems(results, within) {
+        let last = |label: &str| counted::last_by_seed(results, &problem.label, label, quantity);
+        let rivals: Vec<BTreeMap<u64, f64>> = others.iter().map(|other| last(other)).collect();
+        for (seed, mine) in last(method) {
+            let values: Option<Vec<f64>> = rivals
+                .iter()
+                .map(|rival| rival.get(&seed).copied())
+                .collect();
+            let least = values.into_iter().flatten().reduce(f64::min);
+            ratios.extend(least.map(|least| (mine / least).log10()));
+        }
+    }
+    let names = format!("{method} and {}", others.join(", "));
+    if ratios.len() < 2 {
+        let reason = format!("fewer than two runs of {names} in `{}`", results.suite);
+        return Ok(ClaimValue::Nothing(reason));
+    }
+    if ratios.iter().any(|ratio| !ratio.is_finite()) {
+        let reason = format!("a run of {names} in `{}` diverged or failed", results.suite);
+        return Ok(ClaimValue::Nothing(reason));
+    }
+    Ok(student_t(&ratios, level)?.into())
 }

@@ -141,6 +141,21 @@ pub enum Evidence {
         #[serde(default)]
         within: Vec<String>,
     },
+    /// The mean over seeds of log₁₀ of a quantity where a run of one method ends over the least value where
+    /// the runs of others with the same problem and seed end: −1 for a tenth of the best of them.
+    FinalRatio {
+        /// The built-in suite; `pinn-small` is the suite `pinn` at the small scale.
+        suite: String,
+        /// The quantity, as its column is called.
+        quantity: String,
+        /// The method's label.
+        method: String,
+        /// The others' labels.
+        others: Vec<String>,
+        /// As for [`Wins`](Self::Wins).
+        #[serde(default)]
+        within: Vec<String>,
+    },
     /// Nothing, and why.
     Untestable {
         /// Why.
@@ -167,7 +182,9 @@ impl Evidence {
     /// The built-in suite whose results it rests on.
     pub fn suite(&self) -> Option<&str> {
         match self {
-            Self::Wins { suite, .. } | Self::ProbabilityOfLowerLoss { suite, .. } => Some(suite),
+            Self::Wins { suite, .. }
+            | Self::ProbabilityOfLowerLoss { suite, .. }
+            | Self::FinalRatio { suite, .. } => Some(suite),
             _ => None,
         }
     }
@@ -195,6 +212,9 @@ impl Evidence {
             }
             Self::LogLinearity { conditions, .. } if conditions.is_empty() => {
                 Err(Invalid::new("conditions", "must be one or more"))
+            }
+            Self::FinalRatio { others, .. } if others.is_empty() => {
+                Err(Invalid::new("others", "must be one or more"))
             }
             Self::MisjudgedSteps { criteria }
                 if criteria.is_empty() || !criteria.iter().all(steps::is_defined) =>
@@ -340,7 +360,9 @@ impl Evidence {
             Self::EvaluationsPerBatch { suite, optimizer } => Observed::Means(
                 descents::evaluations_per_batch(suite, optimizer, environment, build)?,
             ),
-            Self::Wins { .. } | Self::ProbabilityOfLowerLoss { .. } => Observed::OfSuite,
+            Self::Wins { .. } | Self::ProbabilityOfLowerLoss { .. } | Self::FinalRatio { .. } => {
+                Observed::OfSuite
+            }
             Self::Untestable { reason } => Observed::Nothing(reason.clone()),
         })
     }

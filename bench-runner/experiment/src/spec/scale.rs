@@ -46,6 +46,14 @@ impl Scale {
         }
     }
 
+    /// The scale that a suite's name tells.
+    pub fn of_name(name: &str) -> Self {
+        [Self::Tiny, Self::Small]
+            .into_iter()
+            .find(|smaller| name.ends_with(&smaller.name_of("")))
+            .unwrap_or(Self::Full)
+    }
+
     /// The suite whose name at some scale this is.
     pub fn suite_of(name: &str) -> &str {
         [Self::Tiny, Self::Small]
