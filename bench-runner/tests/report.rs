@@ -584,13 +584,11 @@ fn other_charts() -> Vec<Chart> {
             vec![
                 (
                     "solution".into(),
-                    sampled([0.0, 1.0], [0.0, 6.28], 12, |t, x| (x - t).sin()),
+                    sampled([0.0, 1.0], [0.0, 6.0], 12, |t, x| (x - t).sin()),
                 ),
                 (
                     "a method".into(),
-                    sampled([0.0, 1.0], [0.0, 6.28], 12, |t, x| {
-                        1.2 * (x - 2.0 * t).sin()
-                    }),
+                    sampled([0.0, 1.0], [0.0, 6.0], 12, |t, x| 1.2 * (x - 2.0 * t).sin()),
                 ),
             ],
         ),
