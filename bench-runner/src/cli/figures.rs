@@ -402,7 +402,7 @@ fn reference(
             }
         } else {
             let started = Instant::now();
-            let made = session.suite(suite, Scale::Full)?;
+            let made = session.suite(Scale::suite_of(suite), Scale::of_name(suite))?;
             let (results, mut manifest) = (made.results, made.manifest);
             let report = folder;
             let folder = destination(&report, &results, made.planned, options.replace);

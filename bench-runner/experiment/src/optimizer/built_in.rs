@@ -111,14 +111,13 @@ impl OptimizerSettings for AdamSgdConfig {
     }
 
     /// The authors switch at half the epochs, however many there are.
-    fn shortened(&self, share: f64) -> Option<OptimizerConfig> {
-        let shortened = |length: u64| (length as f64 * share).round() as u64;
-        let mut settings = self.clone();
-        settings.switch_at = match self.switch_at {
-            SwitchAt::Epoch(epoch) => SwitchAt::Epoch(shortened(epoch)),
-            SwitchAt::Step(step) => SwitchAt::Step(shortened(step)),
+    fn with_epochs(&self, share: f64) -> Option<OptimizerConfig> {
+        let SwitchAt::Epoch(epoch) = self.switch_at else {
+            return None;
         };
-        Some(settings.into())
+        let mut scaled = self.clone();
+        scaled.switch_at = SwitchAt::Epoch((epoch as f64 * share).round() as u64);
+        Some(scaled.into())
     }
 }
 
@@ -214,15 +213,5 @@ impl OptimizerSettings for FusePvConfig {
 
     fn criterion(&self) -> Option<&Criterion> {
         Some(&self.criterion)
-    }
-
-    /// A switch at a fixed step comes after the same share of a run.
-    fn shortened(&self, share: f64) -> Option<OptimizerConfig> {
-        let Criterion::Step(step) = self.criterion else {
-            return None;
-        };
-        let mut settings = self.clone();
-        settings.criterion = Criterion::Step((step as f64 * share).round() as u64);
-        Some(settings.into())
     }
 }

@@ -42,8 +42,8 @@ pub trait OptimizerSettings: Settings {
         None
     }
 
-    /// The settings for runs of `share` of the length, where they depend on it.
-    fn shortened(&self, share: f64) -> Option<OptimizerConfig> {
+    /// The settings for runs of `share` of the epochs, where they depend on how many there are.
+    fn with_epochs(&self, share: f64) -> Option<OptimizerConfig> {
         let _ = share;
         None
     }

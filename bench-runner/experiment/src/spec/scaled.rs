@@ -1,6 +1,5 @@
 //! An experiment cut to a smaller scale.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::experiment::Experiment;
@@ -33,22 +32,19 @@ impl Experiment {
             self.problems
                 .retain(|problem| cut.problems.contains(&problem.label));
         }
-        // How much of its length each problem's runs keep.
-        let mut shares = BTreeMap::new();
+        let mut share = 1.0f64;
         for problem in &mut self.problems {
             if let (Some(most), Some(epochs)) = (cut.epochs, problem.epochs)
                 && most < epochs
             {
                 note("epochs", &epochs, &most);
                 problem.epochs = Some(most);
-                shares.insert(problem.label.clone(), most as f64 / epochs as f64);
+                share = share.min(most as f64 / epochs as f64);
             }
             if let Some(most) = cut.budget.filter(|most| *most < problem.budget) {
                 // A run that is limited by epochs is cut by epochs alone.
                 if problem.epochs.is_none() {
                     note("evaluations", &problem.budget, &most);
-                    let share = most as f64 / problem.budget as f64;
-                    shares.insert(problem.label.clone(), share);
                     problem.budget = most;
                 }
             }
@@ -63,9 +59,7 @@ impl Experiment {
             }
         }
         for entry in &mut self.optimizers {
-            let own = shares.iter().filter(|(label, _)| entry.applies_to(label));
-            let share = own.map(|(_, share)| *share).fold(1.0, f64::min);
-            if let Some(config) = entry.config.shortened(share) {
+            if let Some(config) = entry.config.with_epochs(share) {
                 entry.config = config;
             }
         }

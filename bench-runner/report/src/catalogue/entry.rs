@@ -7,7 +7,7 @@ use bench_analysis::Quantity;
 use bench_analysis::reference::{Comparison, Tolerances, Unstable};
 use bench_data::suggestion::suggestion;
 use bench_experiment::settings::Invalid;
-use bench_experiment::spec::{Experiment, Suite};
+use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::store::Results;
 use serde::Deserialize;
 
@@ -28,7 +28,7 @@ pub struct FigureCatalogue {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// The suites that have one.
+    /// The suites that have one; `pinn-small` is the suite `pinn` at the small scale.
     pub suites: Vec<String>,
     /// Per column of `results.parquet`.
     pub tolerance: Tolerances,
@@ -225,7 +225,8 @@ impl FigureCatalogue {
                 .map_err(|invalid| named(invalid.to_string()))?;
         }
         for suite in &catalogue.reference.suites {
-            Suite::find(suite).map_err(|error| wrong("reference".into(), error.to_string()))?;
+            Suite::find(Scale::suite_of(suite))
+                .map_err(|error| wrong("reference".into(), error.to_string()))?;
         }
         Ok(catalogue)
     }
