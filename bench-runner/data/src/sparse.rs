@@ -25,6 +25,8 @@ pub struct SparseSet {
 
 impl SparseSet {
     /// Reads LIBSVM text: a label, then `index:value` with indices from 1, ascending, up to `features`.
+    /// As in SVMlight's files, what follows a `#` is a comment, and `qid:` after a label, which groups rows
+    /// for ranking, is ignored.
     ///
     /// # Errors
     /// Names file and line at fault.
@@ -47,12 +49,13 @@ impl SparseSet {
             if row.read_line(&mut line).map_err(Error::io("read", path))? == 0 {
                 break;
             }
+            let entries = line.split('#').next().unwrap_or_default().trim();
             let pushed = match line.len() as u64 > most {
                 true => Err(format!(
                     "more than {most} letters, expected at most those of {features} features"
                 )),
-                false if line.trim().is_empty() => continue,
-                false => set.push(&line),
+                false if entries.is_empty() => continue,
+                false => set.push(entries),
             };
             pushed.map_err(|problem| {
                 Error::malformed_row(path.display().to_string(), number, None, problem)
@@ -68,8 +71,9 @@ impl SparseSet {
     }
 
     fn push(&mut self, line: &str) -> std::result::Result<(), String> {
-        let mut words = line.split_ascii_whitespace();
+        let mut words = line.split_ascii_whitespace().peekable();
         let label = words.next().unwrap_or_default();
+        words.next_if(|word| word.starts_with("qid:"));
         let number = |text: &str| text.parse::<f32>().ok().filter(|value| value.is_finite());
         self.labels
             .push(number(label).ok_or_else(|| format!("label `{label}`, expected a number"))?);

@@ -511,6 +511,11 @@ citation = "none"
         [[0.0; 4], [0.5, 0.0, 0.0, 2.0]]
     );
     assert_eq!(labels.to_vec1::<f64>().unwrap(), [-1.0, 1.0]);
+    std::fs::write(&path, "# Two queries\n2 qid:1 1:0.5 # best\n1 qid:2 4:2#\n").unwrap();
+    let set = library.sparse("rows").unwrap().train;
+    assert_eq!(set.labels(), [2.0, 1.0]);
+    assert_eq!(set.row(0), (&[0][..], &[0.5][..]));
+    assert_eq!(set.row(1), (&[3][..], &[2.0][..]));
     for (text, says) in [
         (
             "+1 1:1\n+1 5:1\n",
