@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bench_experiment::run::RunRecord;
-use bench_experiment::store::{ProblemInfo, Results};
+use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 use bench_stats::median;
 use optim::Phase;
 
@@ -159,6 +159,19 @@ fn pair(
         standing: Standing::of(log_ratio.exp()),
         shared_phase,
     })
+}
+
+/// The methods, each with the optimizers that are its trials, in order.
+pub fn methods(results: &Results) -> Vec<(String, Vec<&OptimizerInfo>)> {
+    let mut methods: Vec<(String, Vec<&OptimizerInfo>)> = Vec::new();
+    for optimizer in &results.optimizers {
+        let name = optimizer.method();
+        match methods.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, trials)) => trials.push(optimizer),
+            None => methods.push((name, vec![optimizer])),
+        }
+    }
+    methods
 }
 
 /// The trial of a method (see [`OptimizerInfo::method`](bench_experiment::store::OptimizerInfo::method)) with the

@@ -1,33 +1,50 @@
 //! Costs to the target over several problems.
 
-use bench_experiment::store::Results;
+use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::{Ecdf, median_or_infinite, performance_profiles};
 
 use crate::counted;
 use crate::ladder::{self, ladder};
+use crate::pairs::best_trial;
 
 /// A target met at the start would make every ratio to its cost infinite.
 const LEAST: f64 = 1.0;
 
-/// For each optimizer the evaluations of all its runs to all targets of the [`ladder`](fn@ladder), over all problems: what a
-/// run-time distribution is made of (Hansen et al. 2021).
-pub fn costs_over_ladders(results: &Results) -> Vec<Vec<f64>> {
-    let ladders: Vec<_> = results
-        .problems
-        .iter()
-        .filter_map(|problem| Some((problem, ladder(results, &problem.label)?)))
-        .collect();
-    results
-        .optimizers
-        .iter()
-        .map(|optimizer| {
-            let of_problem = ladders.iter().flat_map(|(problem, targets)| {
-                let runs = ladder::costs(results, &problem.label, &optimizer.label, targets);
-                runs.into_iter().flat_map(|(_, costs)| costs)
-            });
-            of_problem.map(|cost| cost.max(LEAST)).collect()
-        })
-        .collect()
+/// What a run-time distribution over some problems is made of (Hansen et al. 2021).
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    /// How many problems.
+    pub problems: usize,
+    /// For each method the evaluations of its runs to all targets of the [`ladder`](fn@ladder), on each problem those of its
+    /// [best trial](best_trial).
+    pub costs: Vec<Vec<f64>>,
+}
+
+/// The run-time distributions of these methods over these problems.
+pub fn distribution<'a>(
+    results: &'a Results,
+    methods: &[String],
+    problems: impl Iterator<Item = &'a ProblemInfo>,
+) -> Distribution {
+    let mut distribution = Distribution {
+        problems: 0,
+        costs: vec![Vec::new(); methods.len()],
+    };
+    for problem in problems {
+        let Some(targets) = ladder(results, &problem.label) else {
+            continue;
+        };
+        distribution.problems += 1;
+        for (method, costs) in methods.iter().zip(&mut distribution.costs) {
+            let Some(trial) = best_trial(results, problem, method) else {
+                continue;
+            };
+            let runs = ladder::costs(results, &problem.label, &trial, &targets);
+            let of_runs = runs.into_iter().flat_map(|(_, costs)| costs);
+            costs.extend(of_runs.map(|cost| cost.max(LEAST)));
+        }
+    }
+    distribution
 }
 
 /// Performance profiles (Dolan and Moré 2002).

@@ -7,6 +7,7 @@ use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 use bench_stats::{average_ranks, median};
 
 use crate::counted;
+use crate::pairs::methods;
 
 /// What a set of runs is ranked by: median evaluations to the target, then median final loss.
 type Standing = (f64, f64);
@@ -79,19 +80,6 @@ pub fn rank_maps(results: &Results, method: &str) -> Option<RankMaps> {
         noises,
         conditions,
     })
-}
-
-/// The methods, each with the optimizers that are its trials, in order.
-fn methods(results: &Results) -> Vec<(String, Vec<&OptimizerInfo>)> {
-    let mut methods: Vec<(String, Vec<&OptimizerInfo>)> = Vec::new();
-    for optimizer in &results.optimizers {
-        let name = optimizer.method();
-        match methods.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, trials)) => trials.push(optimizer),
-            None => methods.push((name, vec![optimizer])),
-        }
-    }
-    methods
 }
 
 fn rank_of(

@@ -188,6 +188,11 @@ pub trait ProblemSettings: Settings {
     /// What the loss is, with its unit.
     fn loss_name(&self) -> &'static str;
 
+    /// The group of problems that run-time distributions are drawn for, where it belongs to one.
+    fn group(&self) -> Option<String> {
+        None
+    }
+
     /// The function, where it is one of two variables.
     fn plane(&self) -> Option<Plane> {
         None

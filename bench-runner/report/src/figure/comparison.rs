@@ -1,5 +1,6 @@
 //! Charts that compare optimizers: evaluations to target, profiles, rankings, effects, costs.
 
+use bench_analysis::pairs::methods;
 use bench_analysis::{counted, profile};
 use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::Ecdf;
@@ -50,43 +51,83 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
     })
 }
 
-/// The run-time distribution over all problems: for each optimizer the share of its runs and targets, ten to a
-/// problem, that are reached. `None` when no run improved on its start.
+/// The run-time distribution: for each method the share of its runs and targets, ten to a problem, that are
+/// reached; over all problems, and over each group where there are several. `None` when no run improved on its
+/// start.
 pub fn run_time_distribution(results: &Results) -> Option<Chart> {
-    let costs = profile::costs_over_ladders(results);
-    let groups: Vec<(String, usize, Vec<f64>)> = results
-        .optimizers
-        .iter()
-        .zip(costs)
-        .enumerate()
-        .map(|(style, (optimizer, costs))| (optimizer.label.clone(), style, costs))
-        .filter(|(_, _, costs): &(_, _, Vec<f64>)| !costs.is_empty())
-        .collect();
-    if groups.is_empty() {
-        return None;
-    }
-    let reached = reached(groups.iter().map(|(label, _, costs)| (label, costs)));
+    let methods = methods(results);
+    let names: Vec<String> = methods.iter().map(|(name, _)| name.clone()).collect();
+    // A method keeps the style of its first trial.
+    let styles = methods.iter().map(|(_, trials)| {
+        let first = trials.first().map(|trial| &trial.label);
+        let mut labels = results.optimizers.iter().map(|optimizer| &optimizer.label);
+        labels.position(|label| Some(label) == first)
+    });
+    let styles: Vec<usize> = styles.map(Option::unwrap_or_default).collect();
     let budgets = results.problems.iter().map(|problem| problem.budget as f64);
     let end = budgets.fold(10.0, f64::max);
+    let panel = |title: String, costs: Vec<Vec<f64>>| {
+        let named = names.iter().zip(&styles).zip(costs);
+        let named = named.map(|((name, style), costs)| (name.clone(), *style, costs));
+        let series = named.filter(|(_, _, costs)| !costs.is_empty()).collect();
+        Panel::Curves(Curves {
+            title,
+            x: Coordinate::new("gradient evaluations", AxisScale::Log).within(1.0, 1.3 * end),
+            y: Coordinate::new("share of targets reached", AxisScale::Linear).within(0.0, 1.04),
+            series: distribution(series, 1.0, end),
+            references: Vec::new(),
+        })
+    };
+    let all = profile::distribution(results, &names, results.problems.iter());
+    if all.costs.iter().all(Vec::is_empty) {
+        return None;
+    }
+    let reached = reached(names.iter().zip(&all.costs));
+    let mut caption = format!(
+        "Empirical distribution of the evaluations to ten targets for each of {} problems, over all runs. The \
+         targets leave from a tenth to 1e-8 of the gap between the loss at the start and the lowest one that any \
+         method found. A curve that ends below 1 says that not all targets were reached within the budget.",
+        all.problems
+    );
+    if methods.len() < results.optimizers.len() {
+        caption += " A method stands for its best trial on each problem.";
+    }
+    let mut panels = Vec::new();
+    let groups = groups(&results.problems);
+    if groups.len() > 1 {
+        for (group, problems) in &groups {
+            let of_group = profile::distribution(results, &names, problems.iter().copied());
+            let title = format!("{} ({})", capitalized(group), of_group.problems);
+            panels.push(panel(title, of_group.costs));
+        }
+        panels.push(panel(format!("All ({})", all.problems), all.costs));
+        caption += " In brackets: problems.";
+    } else {
+        panels.push(panel(String::new(), all.costs));
+    }
     Some(Chart {
         name: "run-time-distribution".to_owned(),
         title: "Share of targets reached".to_owned(),
-        caption: format!(
-            "Empirical distribution of the evaluations to ten targets for each of {} problems, over all runs. The \
-             targets leave from a tenth to 1e-8 of the gap between the loss at the start and the lowest one that any \
-             method found. A curve that ends below 1 says that not all targets were reached within the budget.",
-            results.problems.len()
-        ),
+        caption,
         alt: format!("Step curves of the share of targets reached. Reached: {reached}."),
-        panels: vec![Panel::Curves(Curves {
-            title: String::new(),
-            x: Coordinate::new("gradient evaluations", AxisScale::Log).within(1.0, 1.3 * end),
-            y: Coordinate::new("share of targets reached", AxisScale::Linear).within(0.0, 1.04),
-            series: distribution(groups, 1.0, end),
-            references: Vec::new(),
-        })],
+        panels,
         size: None,
     })
+}
+
+/// The problems of each group, in order; those that belong to none are left out.
+fn groups(problems: &[ProblemInfo]) -> Vec<(String, Vec<&ProblemInfo>)> {
+    let mut groups: Vec<(String, Vec<&ProblemInfo>)> = Vec::new();
+    for problem in problems {
+        let Some(name) = problem.config.group() else {
+            continue;
+        };
+        match groups.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, members)) => members.push(problem),
+            None => groups.push((name, vec![problem])),
+        }
+    }
+    groups
 }
 
 /// The performance profile (Dolan and Moré 2002) over problems with a target: for each optimizer the

@@ -95,6 +95,14 @@ impl FiniteSumConfig {
         })
     }
 
+    /// What titles say of the batches.
+    fn batch_title(&self) -> String {
+        match self.batch_size {
+            Some(size) => format!(", batches of {size}"),
+            None => ", full batch".into(),
+        }
+    }
+
     /// The order of batches among so many samples; none where each step sees all.
     fn order(&self, seed: u64, samples: usize) -> Result<Option<BatchOrder>, bench_data::Error> {
         self.batch_size
@@ -171,11 +179,11 @@ impl ProblemSettings for FiniteSumConfig {
         if self.interpolating {
             title += ", interpolating";
         }
-        title += &match self.batch_size {
-            Some(size) => format!(", batches of {size}"),
-            None => ", full batch".into(),
-        };
-        self.precision.title(title)
+        self.precision.title(title + &self.batch_title())
+    }
+
+    fn group(&self) -> Option<String> {
+        Some(format!("{}{}", self.loss, self.batch_title()))
     }
 
     fn loss_name(&self) -> &'static str {

@@ -41,6 +41,7 @@ impl Kind for BbobConfig {
 }
 
 impl Listed for BbobConfig {
+    const GROUP: &'static str = "BBOB";
     const FUNCTIONS: &'static [&'static TestFunction] = bbob::FUNCTIONS;
 
     fn name(&self) -> &str {

@@ -51,6 +51,7 @@ impl Kind for FunctionConfig {
 }
 
 impl Listed for FunctionConfig {
+    const GROUP: &'static str = "classic functions";
     const FUNCTIONS: &'static [&'static TestFunction] = classic::FUNCTIONS;
 
     fn name(&self) -> &str {

@@ -15,6 +15,9 @@ use crate::settings::{Invalid, Kind};
 
 /// Settings that name a function of a list. They are those of a problem with that.
 pub trait Listed: Kind {
+    /// What the list is called where functions of several are compared.
+    const GROUP: &'static str;
+
     /// The list.
     const FUNCTIONS: &'static [&'static TestFunction];
 
@@ -75,6 +78,14 @@ impl<L: Listed> ProblemSettings for L {
             Ok(function) if function.minimum().is_none() => "f(x), of which no minimum is known",
             _ => ABOVE_MINIMUM,
         }
+    }
+
+    fn group(&self) -> Option<String> {
+        let function = find(L::FUNCTIONS, self.name()).ok()?;
+        Some(match function.group {
+            Some(group) => format!("{}: {}", L::GROUP, group.title()),
+            None => L::GROUP.to_owned(),
+        })
     }
 
     fn plane(&self) -> Option<Plane> {

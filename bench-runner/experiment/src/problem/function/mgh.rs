@@ -42,6 +42,7 @@ impl Kind for MghConfig {
 }
 
 impl Listed for MghConfig {
+    const GROUP: &'static str = "Moré, Garbow, Hillstrom";
     const FUNCTIONS: &'static [&'static TestFunction] = mgh::FUNCTIONS;
 
     fn name(&self) -> &str {

@@ -33,6 +33,7 @@ impl Kind for ScalableConfig {
 }
 
 impl Listed for ScalableConfig {
+    const GROUP: &'static str = "scalable families";
     const FUNCTIONS: &'static [&'static TestFunction] = scalable::FUNCTIONS;
 
     fn name(&self) -> &str {

@@ -48,6 +48,10 @@ impl ProblemSettings for LeastSquaresConfig {
         self.precision.title(self.task.fit().title())
     }
 
+    fn group(&self) -> Option<String> {
+        Some(self.task.name().to_owned())
+    }
+
     fn loss_name(&self) -> &'static str {
         match self.task.fit().minimum() {
             Some(_) => "f(x) − f*",

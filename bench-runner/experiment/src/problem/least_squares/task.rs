@@ -34,6 +34,11 @@ impl Task {
         }
     }
 
+    /// The key in experiment files.
+    pub(super) fn name(&self) -> &'static str {
+        self.named().0
+    }
+
     pub(super) fn fit(&self) -> &dyn Fit {
         self.named().1
     }
