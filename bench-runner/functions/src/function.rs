@@ -143,10 +143,10 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Separable => "separable",
-            Self::Moderate => "low or moderate conditioning",
-            Self::IllConditioned => "high conditioning and unimodal",
-            Self::MultiModal => "multi-modal with adequate global structure",
-            Self::WeaklyStructured => "multi-modal with weak global structure",
+            Self::Moderate => "moderately conditioned",
+            Self::IllConditioned => "ill-conditioned",
+            Self::MultiModal => "multi-modal",
+            Self::WeaklyStructured => "weakly structured",
         }
     }
 }

@@ -25,6 +25,14 @@ pub(crate) const OVERALL_READING: &str = "The problem is the unit. Digits gained
     and seeds, and for the probability over seeds. Ranks compare median final losses; 1 is best, equal losses \
     share the mean of their ranks.";
 
+/// With more problems than this a report would be too heavy for a browser and an archive.
+const MANY_PROBLEMS: usize = 40;
+
+/// Whether each problem has one chart only, as SVG beside the page, and the page's live charts show fewer axes.
+pub(crate) fn is_thinned(results: &Results) -> bool {
+    results.problems.len() > MANY_PROBLEMS
+}
+
 /// A report to be made: `index.html`, `summary.md`, `summary.tex`, `summary.csv` (one line per problem
 /// and optimizer), `runs.csv` (one line per run), and all charts under `figures/`.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use bench_analysis::{Quantity, counted};
 use bench_experiment::store::{ProblemInfo, Results};
 use rayon::prelude::*;
 
-use crate::contents::{OVERALL_READING, READING, Report};
+use crate::contents::{OVERALL_READING, READING, Report, is_thinned};
 use crate::error::Result;
 use crate::figure::{self, Chart, Format};
 use crate::files::write_files;
@@ -41,14 +41,34 @@ impl Report<'_> {
         (overall, charts.collect())
     }
 
+    /// All charts, each with the formats of its files.
+    fn with_formats<'c>(
+        &'c self,
+        overall: &'c [Chart],
+        charts: &'c [Vec<Chart>],
+    ) -> impl Iterator<Item = (&'c Chart, &'c [Format])> {
+        let own = self.formats_of_problems();
+        let overall = overall.iter().map(|chart| (chart, self.formats));
+        overall.chain(charts.iter().flatten().map(move |chart| (chart, own)))
+    }
+
+    /// The formats of the charts of single problems.
+    pub(crate) fn formats_of_problems(&self) -> &[Format] {
+        match is_thinned(self.results) {
+            true => &[Format::Svg],
+            false => self.formats,
+        }
+    }
+
     /// The places of all [files](Self::files), none of which is made.
     pub fn names(&self) -> Vec<PathBuf> {
         let (overall, charts) = self.charts();
-        let all = overall.iter().chain(charts.iter().flatten());
-        let figures = all.flat_map(|chart| {
-            let names = self.formats.iter().map(|&format| chart.file_name(format));
-            names.map(|name| Path::new(FIGURES).join(name))
-        });
+        let figures = self
+            .with_formats(&overall, &charts)
+            .flat_map(|(chart, formats)| {
+                let names = formats.iter().map(|&format| chart.file_name(format));
+                names.map(|name| Path::new(FIGURES).join(name))
+            });
         TEXTS.iter().map(PathBuf::from).chain(figures).collect()
     }
 
@@ -73,10 +93,10 @@ impl Report<'_> {
             .zip(texts)
             .map(|(name, text)| (name.into(), text.into_bytes()))
             .collect();
-        let all: Vec<&Chart> = overall.iter().chain(charts.iter().flatten()).collect();
+        let all: Vec<(&Chart, &[Format])> = self.with_formats(&overall, &charts).collect();
         let drawn: Vec<Vec<(String, Vec<u8>)>> = all
             .par_iter()
-            .map(|chart| chart.files(self.formats))
+            .map(|(chart, formats)| chart.files(formats))
             .collect::<figure::Result<_>>()?;
         let figures = Path::new(FIGURES);
         let drawn = drawn.into_iter().flatten();
@@ -135,6 +155,9 @@ fn main_chart(results: &Results, problem: &ProblemInfo) -> Chart {
 
 /// The charts of one problem: the loss over each cost, then what else was measured.
 fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
+    if is_thinned(results) {
+        return vec![main_chart(results, problem)];
+    }
     let has_gradient_norms = counted::is_measured(results, &problem.label, Quantity::GradientNorm);
     let mut charts: Vec<Chart> = Quantity::AXES
         .into_iter()

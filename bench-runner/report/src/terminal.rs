@@ -5,24 +5,27 @@ use bench_analysis::{Quantity, curve};
 use bench_experiment::run::RunRecord;
 use bench_experiment::store::{ProblemInfo, Results};
 
+use crate::contents::is_thinned;
 use crate::table::Table;
 use crate::{number, summary};
 
 /// Characters of a sparkline.
 const SPARK: usize = 8;
 
-/// The summary of all problems in lines of at most `width` characters: for each optimizer the median
+/// The summary of all problems, of many the table over all of them, in lines of at most `width` characters: for each optimizer the median
 /// final loss, accuracy, perplexity per word, evaluations to the target, runs that reached it and that held it to
 /// their end, runs that diverged, and the median loss over gradient evaluations as a sparkline.
 pub fn terminal_table(results: &Results, width: usize) -> String {
     let rows = summarize(results);
-    let mut text = String::new();
-    for problem in &results.problems {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text += &problem_lines(results, problem, &rows, width);
-    }
+    let mut text = if is_thinned(results) {
+        let overview = summary::overview(results, &rows).plain(width);
+        let count = results.problems.len();
+        format!("{overview}The report has a table for each of the {count} problems.\n")
+    } else {
+        let problems = results.problems.iter();
+        let texts = problems.map(|problem| problem_lines(results, problem, &rows, width));
+        texts.collect::<Vec<_>>().join("\n")
+    };
     for caveat in &results.caveats {
         for line in wrapped(&format!("Note: {caveat}"), width) {
             text.push_str(&line);

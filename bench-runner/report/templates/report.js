@@ -39,9 +39,9 @@
   // A tick's label: round numbers without trailing zeros.
   const tick = (value) => format(value).replace(/\.?0+e/, "e");
 
-  const color = (i) => common.palette[i % common.palette.length];
+  const color = (i) => common.palette[common.styles[i] % common.palette.length];
   function dash(i) {
-    const [on, off] = common.dashes[i % common.dashes.length];
+    const [on, off] = common.dashes[common.styles[i] % common.dashes.length];
     return off ? `${on} ${off}` : "none";
   }
 

@@ -14,6 +14,6 @@ pub use manifest::{Circumstances, Manifest};
 pub use origin::{CODE, CODE_SOURCES, Origin};
 pub use parquet::{SCHEMA_VERSION, read, write};
 pub use processor::instruction_sets;
-pub use results::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
+pub use results::{OptimizerInfo, OptimizerVariant, ProblemInfo, Results, method};
 pub use stability::{PerturbedRuns, StabilitySummary};
 pub use tuning::{Choice, TuningSummary};

@@ -93,10 +93,14 @@ impl OptimizerInfo {
     /// The label without the parts that a grid of settings added to it: the method, of which this
     /// is a trial.
     pub fn method(&self) -> String {
-        let parts: Vec<&str> = self.label.split('/').collect();
-        let own = parts.iter().filter(|part| !part.contains('='));
-        own.copied().collect::<Vec<_>>().join("/")
+        method(&self.label)
     }
+}
+
+/// The method that an optimizer of this label is a trial of, see [`OptimizerInfo::method`].
+pub fn method(label: &str) -> String {
+    let own = label.split('/').filter(|part| !part.contains('='));
+    own.collect::<Vec<_>>().join("/")
 }
 
 impl Results {

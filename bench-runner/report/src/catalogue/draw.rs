@@ -190,11 +190,16 @@ fn arms(sets: &[Results], axis: Quantity, metric: Quantity) -> Vec<(String, Char
 }
 
 fn paths_chart(drawn: &Paths) -> Chart {
+    let labels: Vec<&str> = drawn
+        .paths
+        .iter()
+        .map(|path| path.optimizer.as_str())
+        .collect();
     let series = drawn
         .paths
         .iter()
-        .enumerate()
-        .map(|(style, path)| {
+        .zip(figure::styles(&labels))
+        .map(|(path, style)| {
             let points: Vec<Point> = path.points.iter().map(|&(x, y)| Point { x, y }).collect();
             Series {
                 marks: path

@@ -9,7 +9,8 @@ use super::chart::{
     AxisScale, Chart, Contours, Coordinate, Curves, Field, Grid, Interval, Intervals, Joint, Panel,
     Point, Series, Surface,
 };
-use super::convergence::capitalized;
+use super::convergence::{capitalized, styles_of};
+use super::style::styles;
 use crate::name::of_problem;
 use crate::number;
 
@@ -20,8 +21,8 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
     let series: Vec<(String, usize, Vec<f64>)> = results
         .optimizers
         .iter()
-        .enumerate()
-        .map(|(style, optimizer)| {
+        .zip(styles_of(results))
+        .map(|(optimizer, style)| {
             let costs = counted::costs(results, &problem.label, &optimizer.label, target);
             (optimizer.label.clone(), style, costs)
         })
@@ -57,13 +58,7 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
 pub fn run_time_distribution(results: &Results) -> Option<Chart> {
     let methods = methods(results);
     let names: Vec<String> = methods.iter().map(|(name, _)| name.clone()).collect();
-    // A method keeps the style of its first trial.
-    let styles = methods.iter().map(|(_, trials)| {
-        let first = trials.first().map(|trial| &trial.label);
-        let mut labels = results.optimizers.iter().map(|optimizer| &optimizer.label);
-        labels.position(|label| Some(label) == first)
-    });
-    let styles: Vec<usize> = styles.map(Option::unwrap_or_default).collect();
+    let styles = styles(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let budgets = results.problems.iter().map(|problem| problem.budget as f64);
     let end = budgets.fold(10.0, f64::max);
     let panel = |title: String, costs: Vec<Vec<f64>>| {
@@ -150,8 +145,8 @@ pub fn performance_profile(results: &Results) -> Option<Chart> {
         .optimizers
         .iter()
         .zip(&steps)
-        .enumerate()
-        .map(|(style, (optimizer, steps))| staircase(&optimizer.label, style, steps, 1.0, end))
+        .zip(styles_of(results))
+        .map(|((optimizer, steps), style)| staircase(&optimizer.label, style, steps, 1.0, end))
         .collect();
     let labels = results.optimizers.iter().map(|optimizer| &optimizer.label);
     let solved = reached(labels.zip(&costs));
@@ -292,10 +287,11 @@ pub(super) fn log_log(
     caption: &str,
     curves: &[Curve],
 ) -> Chart {
+    let labels: Vec<&str> = curves.iter().map(|curve| curve.label.as_str()).collect();
     let series: Vec<Series> = curves
         .iter()
-        .enumerate()
-        .map(|(style, curve)| Series {
+        .zip(styles(&labels))
+        .map(|(curve, style)| Series {
             band: curve
                 .values
                 .iter()

@@ -5,6 +5,7 @@ use bench_experiment::run::RunRecord;
 use bench_experiment::store::{ProblemInfo, Results};
 
 use super::chart::{AxisScale, Band, Chart, Coordinate, Curves, Panel, Point, Reference, Series};
+use super::style::styles;
 use crate::name::of_problem;
 use crate::number;
 
@@ -124,7 +125,7 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
     let mut start = f64::NEG_INFINITY;
     let mut series = Vec::new();
     let mut switches = Vec::new();
-    for (style, optimizer) in results.optimizers.iter().enumerate() {
+    for (optimizer, style) in results.optimizers.iter().zip(styles_of(results)) {
         let runs: Vec<&RunRecord> = results.runs(&problem.label, &optimizer.label).collect();
         if runs.is_empty() {
             continue;
@@ -282,6 +283,16 @@ fn alt(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quantit
             ends.join(", ")
         }
     )
+}
+
+/// The series numbers of all optimizers.
+pub fn styles_of(results: &Results) -> Vec<usize> {
+    let labels: Vec<&str> = results
+        .optimizers
+        .iter()
+        .map(|o| o.label.as_str())
+        .collect();
+    styles(&labels)
 }
 
 /// The scale that suits a quantity.

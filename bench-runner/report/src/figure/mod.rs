@@ -24,10 +24,10 @@ pub use comparison::{
     Curve, Effect, cost, effects, evaluations_to_target, fields, performance_profile,
     run_time_distribution, surface, trajectories,
 };
-pub use convergence::{convergence, problems_side_by_side, scale, side_by_side};
+pub use convergence::{convergence, problems_side_by_side, scale, side_by_side, styles_of};
 pub use error::{Error, Result};
 pub use export::Format;
 pub use faults::fault_effects;
 pub use ranking::{fault_ranks, ranking_map};
 pub use sensitivity::sensitivity;
-pub use style::{DASHES, PALETTE};
+pub use style::{DASHES, PALETTE, styles};

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use bench_experiment::store::method;
 use plotters::style::{Color, FontStyle, IntoFont, RGBAColor, RGBColor, ShapeStyle, TextStyle};
 use plotters::style::{register_font, text_anchor::Pos};
 
@@ -50,6 +51,49 @@ const MARKERS: [Marker; 5] = [
     Marker::Cross,
     Marker::Plus,
 ];
+
+/// The methods that keep one colour in all charts, each with its place in the palette.
+const KNOWN: [(&str, usize); 6] = [
+    ("adam", 0),
+    ("fuse-pv", 1),
+    ("sgd", 2),
+    ("lbfgs", 3),
+    ("fuse", 4),
+    ("adam+sgd", 5),
+];
+
+/// The numbers of series that stand for the optimizers of these labels. Trials of a method share its colour, and
+/// differ by dash and marker; the usual methods have the same colour in all charts, variants of them and other
+/// methods one that is left.
+pub fn styles(labels: &[&str]) -> Vec<usize> {
+    let mut colors: Vec<(String, usize)> = Vec::new();
+    let methods: Vec<String> = labels.iter().map(|label| method(label)).collect();
+    let color = |colors: &[(String, usize)], name: &str| {
+        let found = colors.iter().find(|(known, _)| known == name);
+        found.map(|(_, color)| *color)
+    };
+    for (family, own) in KNOWN {
+        let is_of_family = |name: &&String| name.split(['/', ' ']).next() == Some(family);
+        if let Some(first) = methods.iter().find(is_of_family) {
+            colors.push((first.clone(), own));
+        }
+    }
+    for name in &methods {
+        if color(&colors, name).is_none() {
+            let is_left = |color: &usize| colors.iter().all(|(_, taken)| taken != color);
+            let next = (0..PALETTE.len()).rev().find(is_left);
+            let next = next.unwrap_or(colors.len() % PALETTE.len());
+            colors.push((name.clone(), next));
+        }
+    }
+    let mut used = [0; PALETTE.len()];
+    let numbers = methods.iter().map(|name| {
+        let color = color(&colors, name).unwrap_or_default();
+        used[color] += 1;
+        color + PALETTE.len() * (used[color] - 1)
+    });
+    numbers.collect()
+}
 
 /// How one series looks. The cycles have different lengths, so that
 /// 35 series differ by colour or marker.
@@ -174,4 +218,31 @@ fn embed_font() {
         );
     });
     LazyLock::force(&FONT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_keep_their_colours_and_trials_differ() {
+        let colors = |labels: &[&str]| -> Vec<usize> {
+            let numbers = styles(labels);
+            numbers
+                .iter()
+                .map(|number| number % PALETTE.len())
+                .collect()
+        };
+        assert_eq!(colors(&["lbfgs", "fuse-pv/epoch", "adam"]), [3, 1, 0]);
+        assert_eq!(
+            colors(&["adam/lr=1", "muon", "adam/lr=2", "adam (placebo)", "sgd"]),
+            [0, 6, 0, 5, 2]
+        );
+        let many: Vec<String> = (0..20).map(|i| format!("method-{i}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let mut numbers = styles(&many);
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 20);
+    }
 }

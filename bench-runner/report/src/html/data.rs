@@ -7,11 +7,14 @@ use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::contents::is_thinned;
 use crate::figure::{self, AxisScale};
 use crate::number;
 
 /// Places per curve; a screen shows no more.
 const PLACES: usize = 48;
+/// Places per curve where there are many problems.
+const FEW_PLACES: usize = 12;
 /// Measurements of single runs in the whole page; many runs get fewer each.
 const MEASUREMENTS: usize = 40_000;
 
@@ -29,6 +32,8 @@ pub(super) struct Common<'a> {
     /// Per problem the suite that it was run in.
     arms: Vec<&'a str>,
     axes: Vec<Choice>,
+    /// Per optimizer the number of its series: colour and dash.
+    styles: Vec<usize>,
     palette: &'static [&'static str],
     dashes: &'static [(u32, u32)],
 }
@@ -61,13 +66,14 @@ pub(super) fn common(results: &Results) -> Common<'_> {
         titles: results.problems.iter().map(|p| p.title.as_str()).collect(),
         problem_settings: results.problems.iter().map(problem_settings).collect(),
         arms: results.problems.iter().map(|p| p.suite.as_str()).collect(),
-        axes: Quantity::AXES
+        axes: axes(results)
             .into_iter()
             .map(|axis| Choice {
                 name: axis.name(),
                 label: axis.title(),
             })
             .collect(),
+        styles: figure::styles_of(results),
         palette: &figure::PALETTE,
         dashes: &figure::DASHES,
     }
@@ -131,6 +137,11 @@ pub(super) fn curves(results: &Results, problem: &ProblemInfo) -> Value {
         })
         .filter(|(_, runs): &(usize, Vec<_>)| !runs.is_empty())
         .collect();
+    let places = if is_thinned(results) {
+        FEW_PLACES
+    } else {
+        PLACES
+    };
     let metrics: Vec<Value> = Quantity::REACHED
         .into_iter()
         .filter(|&metric| counted::is_measured(results, &problem.label, metric))
@@ -139,9 +150,9 @@ pub(super) fn curves(results: &Results, problem: &ProblemInfo) -> Value {
             let series: Vec<Value> = groups
                 .iter()
                 .map(|(index, runs)| {
-                    let axes: Vec<Value> = Quantity::AXES
+                    let axes: Vec<Value> = axes(results)
                         .into_iter()
-                        .map(|axis| columns(runs, axis, metric))
+                        .map(|axis| columns(runs, axis, metric, places))
                         .collect();
                     json!({ "optimizer": index, "runs": runs.len(), "axes": axes })
                 })
@@ -159,8 +170,17 @@ pub(super) fn curves(results: &Results, problem: &ProblemInfo) -> Value {
     json!({ "title": problem.title, "metrics": metrics })
 }
 
-fn columns(runs: &[&RunRecord], axis: Quantity, metric: Quantity) -> Value {
-    let summary = curve::summarize(runs, axis, metric, PLACES);
+/// What curves can be drawn against.
+fn axes(results: &Results) -> Vec<Quantity> {
+    let mut axes = Quantity::AXES.to_vec();
+    if is_thinned(results) {
+        axes.retain(|axis| !matches!(axis, Quantity::Epoch | Quantity::Seconds));
+    }
+    axes
+}
+
+fn columns(runs: &[&RunRecord], axis: Quantity, metric: Quantity, places: usize) -> Value {
+    let summary = curve::summarize(runs, axis, metric, places);
     let column = |value: &dyn Fn(&CurveSummary) -> f64| -> Vec<Value> {
         summary.iter().map(|at| rounded(value(at))).collect()
     };

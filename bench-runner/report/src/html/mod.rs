@@ -9,9 +9,9 @@ use bench_experiment::store::{Manifest, ProblemInfo, Results};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::contents::{Finding, OVERALL_READING, READING, Report};
+use crate::contents::{Finding, OVERALL_READING, READING, Report, is_thinned};
 use crate::error::Result;
-use crate::figure::Chart;
+use crate::figure::{Chart, Format};
 use crate::name::of_problem;
 use crate::page::{STYLE, render};
 use crate::table::Table;
@@ -31,6 +31,7 @@ struct Page<'a> {
     reading: &'static str,
     overall_reading: &'static str,
     formats: Vec<&'static str>,
+    problem_formats: Vec<&'static str>,
     criteria: Vec<String>,
     arms: Vec<&'a str>,
     discrepancies: Vec<methods::Listed>,
@@ -66,8 +67,11 @@ struct Figure {
     name: String,
     title: String,
     caption: String,
-    /// Empty where the page only links to the files.
+    /// The drawing, where it is part of the page.
     svg: String,
+    /// What the drawing says, where the page loads it from its file; where both are empty, the page only links
+    /// to the files.
+    alt: String,
 }
 
 impl Figure {
@@ -78,12 +82,20 @@ impl Figure {
         })
     }
 
+    fn loaded(chart: &Chart) -> Self {
+        Self {
+            alt: chart.alt.clone(),
+            ..Self::linked(chart)
+        }
+    }
+
     fn linked(chart: &Chart) -> Self {
         Self {
             name: chart.name.clone(),
             title: chart.title.clone(),
             caption: chart.caption.clone(),
             svg: String::new(),
+            alt: String::new(),
         }
     }
 }
@@ -117,7 +129,8 @@ pub(super) fn page(
         findings,
         reading: READING,
         overall_reading: OVERALL_READING,
-        formats: formats.iter().map(|format| format.extension()).collect(),
+        formats: extensions(formats),
+        problem_formats: extensions(report.formats_of_problems()),
         criteria: data::criteria(results),
         arms: data::arms(results),
         discrepancies: methods::discrepancies(results),
@@ -133,6 +146,10 @@ pub(super) fn page(
     render("report.html", TEMPLATE, &page)
 }
 
+fn extensions(formats: &[Format]) -> Vec<&'static str> {
+    formats.iter().map(|format| format.extension()).collect()
+}
+
 fn section(
     results: &Results,
     problem: &ProblemInfo,
@@ -143,6 +160,7 @@ fn section(
         .iter()
         .enumerate()
         .map(|(index, chart)| match index {
+            0 if is_thinned(results) => Ok(Figure::loaded(chart)),
             0 => Figure::drawn(chart),
             _ => Ok(Figure::linked(chart)),
         })
