@@ -10,6 +10,7 @@ use optim::Phase;
 
 use crate::counted;
 use crate::ladder::ladder;
+use crate::stability::is_unstable;
 
 /// Costs whose ratio is within this factor are equal for all practical purposes: ±10 %.
 pub const EQUIVALENCE: f64 = 1.1;
@@ -96,7 +97,8 @@ impl fmt::Display for Tally {
 }
 
 /// Compares two optimizers, by label, on each of these problems on which both ran, with the same seeds, over the
-/// problem's [`ladder`]. Targets that neither reached are left out; where that leaves nothing, so is the problem.
+/// problem's [`ladder`]. Targets that neither reached are left out; where that leaves nothing, so is the problem, and
+/// so it is where one of the two is [unstable](is_unstable).
 pub fn paired<'a>(
     results: &'a Results,
     problems: impl IntoIterator<Item = &'a ProblemInfo>,
@@ -107,12 +109,14 @@ pub fn paired<'a>(
         .into_iter()
         .filter_map(|problem| {
             let targets = ladder(results, &problem.label)?;
-            pair(
-                results,
-                problem,
-                [&method(problem)?, &other(problem)?],
-                &targets,
-            )
+            let labels = [&*method(problem)?, &*other(problem)?];
+            if labels
+                .iter()
+                .any(|label| is_unstable(results, problem, label))
+            {
+                return None;
+            }
+            pair(results, problem, labels, &targets)
         })
         .collect()
 }

@@ -56,6 +56,13 @@ pub fn stability(results: &Results) -> Vec<CellStability> {
         .collect()
 }
 
+/// Whether an optimizer is known to be [unstable](CellStability::is_unstable) on a problem.
+pub fn is_unstable(results: &Results, problem: &ProblemInfo, optimizer: &str) -> bool {
+    let mut cells = results.stability.iter().flat_map(|it| &it.cells);
+    let own = cells.find(|cell| cell.problem == problem.label && cell.optimizer == optimizer);
+    own.is_some_and(|cell| of_cell(results, problem, cell).is_unstable())
+}
+
 fn of_cell(results: &Results, problem: &ProblemInfo, cell: &PerturbedRuns) -> CellStability {
     let by_seed = counted::losses_by_seed(results, &problem.label, &cell.optimizer);
     let floor = floor(results, problem);
@@ -103,6 +110,8 @@ mod tests {
     use bench_experiment::store::StabilitySummary;
 
     use super::*;
+    use crate::pairs::paired;
+    use crate::summary::summarize;
 
     /// The results of runs that start at a loss of 1, with these final losses over seeds, and over
     /// perturbations of seed 0.
@@ -201,6 +210,24 @@ mod tests {
         assert!(cell.is_unstable());
         let cell = only(&[0.5], &[Some(0.5), Some(0.2)]);
         assert!(cell.ratio().is_nan() && !cell.is_unstable());
+    }
+
+    #[test]
+    fn no_comparison_rests_on_what_is_unstable() {
+        let pairs = |results: &Results| {
+            let adam = |_: &ProblemInfo| Some("adam".to_owned());
+            paired(results, &results.problems, &adam, &adam).len()
+        };
+        let stable = results(&[0.5, 0.4, 0.3], &[Some(0.5); 4]);
+        assert_eq!(
+            (pairs(&stable), summarize(&stable)[0].unstable),
+            (1, Some(false))
+        );
+        let unstable = results(&[0.5, 0.4, 0.3], &[Some(0.5), Some(1e-3), Some(1e-6)]);
+        assert_eq!(
+            (pairs(&unstable), summarize(&unstable)[0].unstable),
+            (0, Some(true))
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use optim::Phase;
 use crate::counted;
 use crate::overall::{Overall, overall};
 use crate::quantity::Quantity;
+use crate::stability::is_unstable;
 
 /// A median over runs with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +68,8 @@ pub struct Row {
     pub reached_by_phase: [usize; 2],
     /// Runs whose last loss is at the target: those that reached it and did not lose it again.
     pub held: usize,
+    /// Whether rounding carries its runs further apart than seeds do; `None` where that was not tried.
+    pub unstable: Option<bool>,
     /// Gradient evaluations in all.
     pub evaluations: Option<Spread>,
     /// Seconds of training.
@@ -140,6 +143,10 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
         held: problem.target.map_or(0, |target| {
             runs.iter().filter(|run| run.held(target)).count()
         }),
+        unstable: results
+            .stability
+            .as_ref()
+            .map(|_| is_unstable(results, problem, optimizer)),
         evaluations: of_runs(&|run| run.counts.gradient_evaluations as f64),
         seconds: of_runs(&|run| run.seconds),
     }

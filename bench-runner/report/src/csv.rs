@@ -18,6 +18,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
         "reached_first_order",
         "reached_second_order",
         "held_target",
+        "unstable",
     ]
     .map(Into::into)
     .to_vec();
@@ -49,6 +50,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
             row.reached_by_phase[0].to_string(),
             row.reached_by_phase[1].to_string(),
             row.held.to_string(),
+            row.unstable.map_or_else(String::new, |it| it.to_string()),
         ];
         for spread in [
             row.loss,

@@ -134,6 +134,27 @@ impl Report<'_> {
         Ok(files)
     }
 
+    /// The files of a report on many problems that is to stay small: the table and the charts over all problems, and
+    /// what each optimizer came to on each problem as CSV. The results themselves are left out.
+    ///
+    /// # Errors
+    /// When a chart cannot be drawn.
+    pub fn overall_files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        let rows = summarize(self.results);
+        let (charts, _) = self.charts();
+        let mut text = head(self);
+        text += &overview(self.results, &rows);
+        let mut files = Vec::new();
+        for chart in &charts {
+            text += &shown(chart);
+            let path = Path::new(FIGURES).join(chart.file_name(Format::Svg));
+            files.push((path, chart.svg()?.into_bytes()));
+        }
+        files.push(("summary.md".into(), text.into_bytes()));
+        files.push(("summary.csv".into(), csv::summary(&rows).into_bytes()));
+        Ok(files)
+    }
+
     /// Writes all files into `folder` and returns their paths, `index.html` first.
     ///
     /// # Errors
@@ -186,7 +207,8 @@ fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
     charts
 }
 
-fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
+/// Title, description and notes.
+fn head(report: &Report<'_>) -> String {
     let Report {
         results, manifest, ..
     } = *report;
@@ -201,13 +223,32 @@ fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
     if !manifest.complete {
         text.push_str("> **Note:** not all planned runs are in these results.\n\n");
     }
+    text
+}
+
+/// The table over all problems.
+fn overview(results: &Results, rows: &[Row]) -> String {
+    let table = summary::overview(results, rows).markdown();
+    format!("\n## All problems\n\n{table}\n{OVERALL_READING}\n")
+}
+
+/// A chart with its caption.
+fn shown(chart: &Chart) -> String {
+    let alt = markdown_text(&chart.alt).replace(['[', ']'], "");
+    format!(
+        "\n![{alt}](figures/{}.svg)\n\n{}\n",
+        chart.name,
+        markdown_text(&chart.caption)
+    )
+}
+
+fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
+    let results = report.results;
+    let mut text = head(report);
     text.push_str(READING);
     text.push('\n');
     if results.problems.len() > 1 {
-        let overview = summary::overview(results, rows).markdown();
-        text.push_str(&format!(
-            "\n## All problems\n\n{overview}\n{OVERALL_READING}\n"
-        ));
+        text += &overview(results, rows);
     }
     for problem in &results.problems {
         text.push_str(&format!(
@@ -219,13 +260,7 @@ fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
             summary::table(rows, problem).markdown()
         ));
         if report.formats.contains(&Format::Svg) {
-            let chart = main_chart(results, problem);
-            let alt = markdown_text(&chart.alt).replace(['[', ']'], "");
-            text.push_str(&format!(
-                "\n![{alt}](figures/{}.svg)\n\n{}\n",
-                chart.name,
-                markdown_text(&chart.caption)
-            ));
+            text += &shown(&main_chart(results, problem));
         }
     }
     if let Some(tuning) = &results.tuning {

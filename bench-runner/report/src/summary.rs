@@ -140,6 +140,10 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
         headers.extend(["evaluations to target", "reached", "by phase", "held"]);
     }
     headers.extend(["gradient evaluations", "time (s)", "diverged"]);
+    let has_stability = has_stability(rows, problem);
+    if has_stability {
+        headers.push("stable");
+    }
     let text = |spread: &Option<Spread>, number: fn(f64) -> String| {
         spread.map_or_else(|| "–".to_owned(), |spread| spread_text(spread, number))
     };
@@ -174,12 +178,30 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
                     .map_or_else(|| "–".to_owned(), |spread| number::short(spread.median)),
             );
             cells.push(unfinished(row));
+            if has_stability {
+                cells.push(stable(row));
+            }
             cells
         })
         .collect();
     Table {
         headers: headers.into_iter().map(str::to_owned).collect(),
         rows,
+    }
+}
+
+/// Whether runs on `problem` were repeated from starts that differ by rounding.
+pub(super) fn has_stability(rows: &[Row], problem: &ProblemInfo) -> bool {
+    let mut own = rows.iter().filter(|row| row.problem == problem.label);
+    own.any(|row| row.unstable.is_some())
+}
+
+/// Whether runs from starts that differ by rounding end closer together than those of different seeds.
+pub(super) fn stable(row: &Row) -> String {
+    match row.unstable {
+        Some(true) => "no".into(),
+        Some(false) => "yes".into(),
+        None => "–".into(),
     }
 }
 

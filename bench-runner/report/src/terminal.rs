@@ -56,7 +56,12 @@ fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
     if problem.target.is_some() {
         headers.extend(["to target", "reached", "held"]);
     }
-    headers.extend(["diverged", "curve"]);
+    headers.push("diverged");
+    let has_stability = summary::has_stability(rows, problem);
+    if has_stability {
+        headers.push("stable");
+    }
+    headers.push("curve");
     let median = |spread: Option<Spread>, number: fn(f64) -> String| {
         spread.map_or_else(|| "–".to_owned(), |spread| number(spread.median))
     };
@@ -97,6 +102,9 @@ fn table(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Table {
                 cells.push(format!("{}/{}", row.held, row.runs));
             }
             cells.push(summary::unfinished(row));
+            if has_stability {
+                cells.push(summary::stable(row));
+            }
             cells.push(sparkline(curve, low, high));
             cells
         })

@@ -12,7 +12,7 @@ use bench_experiment::session::{Event, Session};
 use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::store::{self, Manifest};
 use bench_report::catalogue::{
-    CostAxis, Drawing, FigureCatalogue, FigureEntry, FigureSource, Need, StepCosts,
+    CostAxis, Drawing, FigureCatalogue, FigureEntry, FigureSource, Need, Reference, StepCosts,
 };
 use bench_report::figure::Format;
 use bench_report::{Drawn, Report, check_text, gallery, write_files};
@@ -381,17 +381,25 @@ fn reference(
     session: &Session<'_>,
     out: &mut impl Write,
 ) -> Result<()> {
-    let known = &catalogue.reference.suites;
+    let Reference {
+        suites: kept,
+        summaries,
+        ..
+    } = &catalogue.reference;
+    // Without results there is nothing to compare.
+    let made = summaries.iter().filter(|_| !options.check);
+    let known: Vec<&String> = kept.iter().chain(made).collect();
     if let Some(name) = options.ids.iter().find(|id| !known.contains(id)) {
-        let known = known.iter();
-        return Err(bench_experiment::Error::unknown("reference report", name, known).into());
+        return Err(
+            bench_experiment::Error::unknown("reference report", name, known.into_iter()).into(),
+        );
     }
     let wanted = |suite: &&String| options.ids.is_empty() || options.ids.contains(suite);
     let folder = options.out.clone().unwrap_or_else(|| REFERENCE.into());
     let mut suites = suites(options, session)?;
     suites.scale = Scale::Full;
     let (mut total, mut differing) = (0, Vec::new());
-    for suite in known.iter().filter(wanted) {
+    for suite in known.into_iter().filter(wanted) {
         total += 1;
         let folder = folder.join(suite);
         if options.check {
@@ -406,9 +414,20 @@ fn reference(
             let (results, mut manifest) = (made.results, made.manifest);
             let report = folder;
             let folder = destination(&report, &results, made.planned, options.replace);
+            let is_summary = summaries.contains(suite);
+            if is_summary && !manifest.complete {
+                let text = format!("{suite}: runs are missing, so that nothing is written\n");
+                print(out, &text)?;
+                continue;
+            }
             manifest.wall_seconds = started.elapsed().as_secs_f64();
-            write_files(&folder, Report::new(&results, &manifest).small_files()?)?;
-            store::write(&folder.join("results.parquet"), &results)?;
+            let drawn = Report::new(&results, &manifest);
+            if is_summary {
+                write_files(&folder, drawn.overall_files()?)?;
+            } else {
+                write_files(&folder, drawn.small_files()?)?;
+                store::write(&folder.join("results.parquet"), &results)?;
+            }
             manifest.write(&folder.join("manifest.json"))?;
             retire_partial(&report, &results, made.planned)?;
             print(out, &format!("{}\n", folder.display()))?;

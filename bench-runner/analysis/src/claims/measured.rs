@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::counted;
 use crate::pairs::{Tally, best_trial, paired};
 use crate::quantity::Quantity;
+use crate::stability::is_unstable;
 
 /// The power that a detectable effect is stated at.
 pub(super) const POWER: f64 = 0.8;
@@ -287,6 +288,12 @@ fn lower_loss(
     let mut all = Tally::default();
     let mut by_problem: Vec<(&str, Tally)> = Vec::new();
     for problem in problems(results, within) {
+        if labels
+            .iter()
+            .any(|label| is_unstable(results, problem, label))
+        {
+            continue;
+        }
         let [mine, theirs] =
             labels.map(|label| counted::losses_by_seed(results, &problem.label, label));
         let mut tally = Tally::default();
@@ -334,6 +341,10 @@ fn final_ratio(
 ) -> stats::Result<ClaimValue> {
     let mut ratios = Vec::new();
     for problem in problems(results, within) {
+        let mut labels = others.iter().map(String::as_str).chain([method]);
+        if labels.any(|label| is_unstable(results, problem, label)) {
+            continue;
+        }
         let last = |label: &str| counted::last_by_seed(results, &problem.label, label, quantity);
         let rivals: Vec<BTreeMap<u64, f64>> = others.iter().map(|other| last(other)).collect();
         for (seed, mine) in last(method) {

@@ -30,6 +30,8 @@ pub struct FigureCatalogue {
 pub struct Reference {
     /// The suites that have one; `pinn-small` is the suite `pinn` at the small scale.
     pub suites: Vec<String>,
+    /// The suites of which the summary over all problems is kept, and no results.
+    pub summaries: Vec<String>,
     /// Per column of `results.parquet`.
     pub tolerance: Tolerances,
     /// What is compared by its cost only.
@@ -224,7 +226,10 @@ impl FigureCatalogue {
                 .check()
                 .map_err(|invalid| named(invalid.to_string()))?;
         }
-        for suite in &catalogue.reference.suites {
+        let Reference {
+            suites, summaries, ..
+        } = &catalogue.reference;
+        for suite in suites.iter().chain(summaries) {
             Suite::find(Scale::suite_of(suite))
                 .map_err(|error| wrong("reference".into(), error.to_string()))?;
         }
