@@ -26,6 +26,7 @@ const WIDTH: usize = 80;
 /// |---|---|
 /// | `discrepancies` | what the authors' code does that the paper does not say |
 /// | `overview SUITE` | the optimizers over all problems of a suite |
+/// | `summary SUITE` | the same, of a suite of which the summary is kept and no results |
 /// | `problem SUITE LABEL` | the optimizers on one problem, with its target and budget |
 /// | `terminal SUITE LABEL` | the same as the program prints it |
 /// | `claims` | the verdicts on all claims |
@@ -73,6 +74,12 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         ["overview", suite] => {
             let results = results(suite)?;
             Ok(summary::overview(&results, &summarize(&results)).markdown())
+        }
+        ["summary", suite] => {
+            let path = references.join(suite).join("summary.md");
+            let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+            let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+            Ok(table.join("\n"))
         }
         ["problem", suite, label] => {
             let (results, index) = of_problem(suite, label)?;
