@@ -126,6 +126,41 @@ fn results_do_not_depend_on_threads_jobs_or_repetition() {
 }
 
 #[test]
+fn a_part_of_an_experiment_is_planned_and_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), EXPERIMENT).unwrap();
+    let part = [
+        "ablation",
+        "tiny.toml",
+        "--problems",
+        "ro*,mlp",
+        "--optimizers",
+        "fuse*",
+    ];
+    let call = |more: &[&str]| {
+        let output = bench_runner(&[&part[..], more].concat(), folder.path());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plan = call(&["--dry-run"]);
+    let lines: Vec<&str> = plan.lines().collect();
+    let [rosenbrock, mlp, total] = lines[..] else {
+        panic!("{plan}");
+    };
+    assert!(
+        rosenbrock.contains("rosenbrock") && rosenbrock.contains("2 seeds"),
+        "{plan}"
+    );
+    assert!(mlp.contains("mlp") && mlp.contains("fuse-pv"), "{plan}");
+    assert!(total.contains("-part: 4 runs"), "{plan}");
+    call(&["--out", "out"]);
+    let results = program::results(folder.path(), "out");
+    assert_eq!(results.records.len(), 4);
+    assert!(results.suite.ends_with("-part"), "{}", results.suite);
+    assert!(results.caveats[0].contains("2 of 5 problems, 1 of 2 optimizers"));
+}
+
+#[test]
 fn a_diverging_run_is_recorded_and_the_others_go_on() {
     let experiment = EXPERIMENT.replace(
         "learning_rate = 0.01\n\n[[optimizer]]\nlabel = \"fuse-pv\"",

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use bench_data::Library;
 use bench_experiment::memory;
 use bench_experiment::session::{Made, Options, Session, Stage, Sweep, in_stages};
-use bench_experiment::spec::{ExecutorConfig, ExecutorKind, Experiment, Scale, Stability};
+use bench_experiment::spec::{
+    ExecutorConfig, ExecutorKind, Experiment, Scale, Selection, Stability,
+};
 use bench_experiment::sweep::{Distributed, slurm};
 use clap::Parser;
 use indicatif::HumanBytes;
@@ -30,6 +32,12 @@ pub struct Ablation {
     /// Where the report goes [default: reports/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Run only problems whose label matches one of these patterns, such as `mlp*`
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    problems: Vec<String>,
+    /// Run only optimizers whose label matches one of these patterns, such as `fuse-pv/*`
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    optimizers: Vec<String>,
     /// Run seeds 0 to N-1 instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: Option<u64>,
@@ -117,10 +125,9 @@ pub fn ablation(
     library: Library,
     out: &mut impl Write,
 ) -> Result<()> {
-    let mut experiment = seeded(
-        experiment(&options.experiment)?.scaled(options.scale),
-        options.seeds,
-    )?;
+    let selection = Selection::new(&options.problems, &options.optimizers)?;
+    let scaled = experiment(&options.experiment)?.scaled(options.scale);
+    let mut experiment = seeded(scaled.selected(&selection)?, options.seeds)?;
     if let Some(count) = options.perturbations {
         experiment.stability = Some(perturbations(count)?);
     }
@@ -250,7 +257,7 @@ fn dry_run(
             }
             false => session.prepare(experiment)?,
         };
-        print(out, &(announcement(&sweep) + &plan_table(&sweep)))?;
+        print(out, &(plan_table(&sweep) + &announcement(&sweep)))?;
         if stage == Stage::Trials {
             print(out, "Then, with the chosen settings:\n")?;
         }
@@ -370,18 +377,56 @@ fn executor(options: &Ablation, experiment: &Experiment) -> Result<ExecutorConfi
     }
 }
 
+/// What is to be run, a line for all seeds of an optimizer on a problem.
 fn plan_table(sweep: &Sweep<'_>) -> String {
+    struct Line<'a> {
+        problem: &'a str,
+        optimizer: &'a str,
+        seeds: usize,
+        evaluations: u64,
+        seconds: f64,
+        bytes: u64,
+    }
     let estimate = &sweep.estimate;
-    let rows = sweep.missing_cells().into_iter().map(|cell| {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for cell in sweep.missing_cells() {
+        let (problem, optimizer) = (&*cell.problem.label, &*cell.optimizer.label);
         let demand = estimate.demand(&cell);
+        let known = lines
+            .iter_mut()
+            .find(|line| (line.problem, line.optimizer) == (problem, optimizer));
+        let evaluations = estimate.evaluations_of(&cell);
+        match known {
+            Some(line) => {
+                line.seeds += 1;
+                line.evaluations += evaluations;
+                line.seconds += demand.seconds;
+                line.bytes = line.bytes.max(demand.bytes);
+            }
+            None => lines.push(Line {
+                problem,
+                optimizer,
+                seeds: 1,
+                evaluations,
+                seconds: demand.seconds,
+                bytes: demand.bytes,
+            }),
+        }
+    }
+    let wide = |of: fn(&Line<'_>) -> usize| lines.iter().map(of).max().unwrap_or_default();
+    let (problems, optimizers) = (
+        wide(|line| line.problem.chars().count()),
+        wide(|line| line.optimizer.chars().count()),
+    );
+    let rows = lines.iter().map(|line| {
         format!(
-            "  {:<20} {:<24} seed {:<4} {:>8} evaluations {:>9.2} s {:>12}\n",
-            cell.problem.label,
-            cell.optimizer.label,
-            cell.seed,
-            estimate.evaluations_of(&cell),
-            demand.seconds,
-            HumanBytes(demand.bytes).to_string()
+            "  {:<problems$}  {:<optimizers$}  {:>3} seeds {:>9} evaluations {:>9.2} s {:>12}\n",
+            line.problem,
+            line.optimizer,
+            line.seeds,
+            line.evaluations,
+            line.seconds,
+            HumanBytes(line.bytes).to_string()
         )
     });
     rows.collect()
