@@ -79,8 +79,9 @@ pub mod state;
 pub use clip::{Clip, Clipped};
 pub use error::{Error, Result};
 pub use first_order::{
-    Adam, AdamConfig, AdamSgd, AdamSgdConfig, Elementwise, EpsilonPlacement, ParameterGroup, Sgd,
-    SgdConfig, SwitchAt, WeightDecay,
+    Adam, AdamConfig, AdamSgd, AdamSgdConfig, Elementwise, EpsilonPlacement, Lion, LionConfig,
+    LookAhead, Nadamw, NadamwConfig, ParameterGroup, Prodigy, ProdigyConfig, ScheduleFreeAdamw,
+    ScheduleFreeAdamwConfig, Sgd, SgdConfig, Swats, SwatsConfig, SwitchAt, WeightDecay,
 };
 pub use fuse::{
     Criterion, Fuse, FuseConfig, FusePv, FusePvConfig, Handover, Policy, Theta, WarmUp,

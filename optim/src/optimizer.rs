@@ -1,5 +1,7 @@
 //! What every optimizer offers: a step on one batch, its phase, its cost and its state.
 
+use candle_core::Tensor;
+
 use crate::error::Result;
 use crate::objective::Oracle;
 use crate::params::Parameters;
@@ -44,6 +46,19 @@ pub trait Optimizer {
 
     /// Passes over parameter-sized vectors so far.
     fn vector_passes(&self) -> VectorPasses;
+
+    /// The parameters' values at which the method's result is to be measured and taken, where they
+    /// are not those at which it takes gradients: of a method that averages, the average. `None`
+    /// means the parameters as they are.
+    ///
+    /// To measure, keep a [`snapshot`](Parameters::snapshot), [`restore`](Parameters::restore) these
+    /// values, and restore the snapshot before the next step.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn evaluation_parameters(&self) -> Result<Option<Vec<Tensor>>> {
+        Ok(None)
+    }
 
     /// What was counted and decided inside so far: curvature pairs, line searches, switch criteria.
     fn diagnostics(&self) -> Diagnostics<'_> {
@@ -94,6 +109,10 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
 
     fn vector_passes(&self) -> VectorPasses {
         (**self).vector_passes()
+    }
+
+    fn evaluation_parameters(&self) -> Result<Option<Vec<Tensor>>> {
+        (**self).evaluation_parameters()
     }
 
     fn diagnostics(&self) -> Diagnostics<'_> {

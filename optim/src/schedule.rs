@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 use std::fmt;
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::check;
@@ -146,6 +147,22 @@ pub enum Schedule {
         /// What follows.
         then: Box<Schedule>,
     },
+    /// Half a cosine from `start_factor` up to 1 over `warm_up` steps, then half a cosine down to
+    /// `final_factor` at step `steps`, and `final_factor` from there on: the one-cycle policy of
+    /// Smith & Topin, "Super-Convergence" (arXiv 1708.07120), in PyTorch's form. Of PyTorch's
+    /// `total_steps` n and `pct_start` p, `warm_up` is p·n - 1 and `steps` n - 1.
+    OneCycle {
+        /// The steps of the rise, at least 1.
+        warm_up: Length,
+        /// The steps of rise and fall together, more than `warm_up`.
+        steps: Length,
+        /// The first factor, ≥ 0.
+        #[serde(default = "one_cycle_start")]
+        start_factor: f64,
+        /// The last factor, ≥ 0.
+        #[serde(default = "one_cycle_end")]
+        final_factor: f64,
+    },
     /// One schedule for `steps` steps, then another from its start.
     Sequence {
         /// What comes first.
@@ -157,6 +174,22 @@ pub enum Schedule {
     },
 }
 
+/// A 25th, as in PyTorch.
+fn one_cycle_start() -> f64 {
+    0.04
+}
+
+/// A ten-thousandth of the first factor, as in PyTorch.
+fn one_cycle_end() -> f64 {
+    4e-6
+}
+
+/// Half a cosine from `from` to `to` over `length` steps, then `to`.
+fn half_cosine(from: f64, to: f64, step: u64, length: u64) -> f64 {
+    let progress = step.min(length) as f64 / length as f64;
+    to + (from - to) * 0.5 * (1.0 + (PI * progress).cos())
+}
+
 impl Default for Schedule {
     fn default() -> Self {
         Self::Constant {}
@@ -164,6 +197,47 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// Linear from 0 to 1 over `warm_up`, then half a cosine to 0 over `steps`: what transformers are
+    /// trained with.
+    ///
+    /// ```
+    /// use optim::{AdamConfig, Schedule};
+    ///
+    /// let schedule = Schedule::warm_up_cosine(100.into(), 900.into());
+    /// assert_eq!(schedule.factor(50), 0.5);
+    /// assert!((schedule.factor(550) - 0.5).abs() < 1e-12);
+    /// let adamw = AdamConfig { schedule, ..AdamConfig::adamw() };
+    /// ```
+    pub fn warm_up_cosine(warm_up: Length, steps: Length) -> Self {
+        Self::WarmUp {
+            steps: warm_up,
+            start_factor: 0.0,
+            then: Box::new(Self::Cosine {
+                steps,
+                final_factor: 0.0,
+            }),
+        }
+    }
+
+    /// The one-cycle policy over `steps`, of which `warm_up` rise, between PyTorch's first and last
+    /// factors.
+    ///
+    /// ```
+    /// use optim::{Schedule, SgdConfig};
+    ///
+    /// let schedule = Schedule::one_cycle(300.into(), 1000.into());
+    /// assert_eq!(schedule.factor(300), 1.0);
+    /// let sgd = SgdConfig { schedule, ..SgdConfig::nesterov() };
+    /// ```
+    pub fn one_cycle(warm_up: Length, steps: Length) -> Self {
+        Self::OneCycle {
+            warm_up,
+            steps,
+            start_factor: one_cycle_start(),
+            final_factor: one_cycle_end(),
+        }
+    }
+
     /// Whether the rate never changes.
     pub fn is_constant(&self) -> bool {
         matches!(self, Self::Constant {})
@@ -189,6 +263,17 @@ impl Schedule {
                 final_factor,
             } => Self::Cosine {
                 steps: length(steps),
+                final_factor: *final_factor,
+            },
+            Self::OneCycle {
+                warm_up,
+                steps,
+                start_factor,
+                final_factor,
+            } => Self::OneCycle {
+                warm_up: length(warm_up),
+                steps: length(steps),
+                start_factor: *start_factor,
                 final_factor: *final_factor,
             },
             Self::WarmUp {
@@ -220,11 +305,19 @@ impl Schedule {
             Self::Cosine {
                 steps,
                 final_factor,
-            } => {
-                let length = steps.steps();
-                let progress = step.min(length) as f64 / length as f64;
-                final_factor + (1.0 - final_factor) * 0.5 * (1.0 + (PI * progress).cos())
-            }
+            } => half_cosine(1.0, *final_factor, step, steps.steps()),
+            Self::OneCycle {
+                warm_up,
+                steps,
+                start_factor,
+                final_factor,
+            } => match step.checked_sub(warm_up.steps()) {
+                Some(step) => {
+                    let fall = steps.steps() - warm_up.steps();
+                    half_cosine(1.0, *final_factor, step, fall)
+                }
+                None => half_cosine(*start_factor, 1.0, step, warm_up.steps()),
+            },
             Self::WarmUp {
                 steps,
                 start_factor,
@@ -264,6 +357,19 @@ impl Schedule {
                 final_factor,
             } => {
                 steps.check("schedule.steps")?;
+                check::non_negative("schedule.final_factor", *final_factor)
+            }
+            Self::OneCycle {
+                warm_up,
+                steps,
+                start_factor,
+                final_factor,
+            } => {
+                warm_up.check("schedule.warm_up")?;
+                steps.check("schedule.steps")?;
+                let longer = steps.steps() > warm_up.steps();
+                check::that(longer, "schedule.steps", steps, "more than `warm_up`")?;
+                check::non_negative("schedule.start_factor", *start_factor)?;
                 check::non_negative("schedule.final_factor", *final_factor)
             }
             Self::WarmUp {
@@ -374,6 +480,10 @@ impl<O: Optimizer> Optimizer for Scheduled<O> {
 
     fn vector_passes(&self) -> VectorPasses {
         self.optimizer.vector_passes()
+    }
+
+    fn evaluation_parameters(&self) -> Result<Option<Vec<Tensor>>> {
+        self.optimizer.evaluation_parameters()
     }
 
     fn diagnostics(&self) -> Diagnostics<'_> {

@@ -10,8 +10,8 @@ use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::state::State;
 use optim::{
     AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, Gradient, LbfgsConfig, LineSearch,
-    Meter, Objective, Optimizer, Oracle, PairSource, Parameters, Schedule, Scheduled, SgdConfig,
-    SwitchAt, Theta,
+    LionConfig, Meter, NadamwConfig, Objective, Optimizer, Oracle, PairSource, Parameters,
+    Schedule, ScheduleFreeAdamwConfig, Scheduled, SgdConfig, SwitchAt, Theta,
 };
 
 const STEPS: u64 = 10;
@@ -50,6 +50,24 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
             config.sgd = SgdConfig {
                 learning_rate: 1e-4,
                 momentum: 0.9,
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
+        }),
+        ("lion", |parameters| {
+            let config = LionConfig {
+                weight_decay: 0.1,
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
+        }),
+        ("nadamw", |parameters| {
+            Box::new(NadamwConfig::default().build(parameters).unwrap())
+        }),
+        ("schedule-free-adamw", |parameters| {
+            let config = ScheduleFreeAdamwConfig {
+                weight_decay: 0.1,
+                schedule: Schedule::warm_up_cosine(3.into(), 8.into()),
                 ..Default::default()
             };
             Box::new(config.build(parameters).unwrap())
@@ -174,6 +192,13 @@ fn train(
     }
 }
 
+/// Where the result is measured, if not at the parameters.
+fn result(optimizer: &dyn Optimizer) -> Option<Vec<f64>> {
+    let values = optimizer.evaluation_parameters().unwrap()?;
+    let values = values[0].to_device(&Device::Cpu).unwrap();
+    Some(values.to_dtype(DType::F64).unwrap().to_vec1().unwrap())
+}
+
 #[test]
 fn a_continued_run_equals_one_never_stopped() {
     let folder = tempfile::tempdir().unwrap();
@@ -207,6 +232,7 @@ fn a_continued_run_equals_one_never_stopped() {
                 assert_eq!(second.values(), uninterrupted.values(), "{label}");
                 assert_eq!(after.learning_rate(), optimizer.learning_rate(), "{label}");
                 assert_eq!(after.vector_passes(), optimizer.vector_passes(), "{label}");
+                assert_eq!(result(&*after), result(&*optimizer), "{label}");
             }
         }
     }

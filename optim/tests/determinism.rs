@@ -6,8 +6,8 @@ use std::process::Command;
 
 use candle_core::{DType, Device, Tensor, Var};
 use optim::{
-    AdamConfig, Clip, Clipped, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, Loss, Meter,
-    Optimizer, Oracle, Parameters, SgdConfig,
+    AdamConfig, Clip, Clipped, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, LionConfig, Loss,
+    Meter, NadamwConfig, Optimizer, Oracle, Parameters, ScheduleFreeAdamwConfig, SgdConfig,
 };
 
 type Build = fn(&Parameters) -> Box<dyn Optimizer>;
@@ -19,7 +19,7 @@ fn lbfgs() -> LbfgsConfig {
     }
 }
 
-const OPTIMIZERS: [(&str, Build); 5] = [
+const OPTIMIZERS: &[(&str, Build)] = &[
     ("SGD", |parameters| {
         let config = SgdConfig {
             momentum: 0.9,
@@ -29,6 +29,16 @@ const OPTIMIZERS: [(&str, Build); 5] = [
     }),
     ("AdamW", |parameters| {
         Box::new(AdamConfig::adamw().build(parameters).unwrap())
+    }),
+    ("Lion", |parameters| {
+        Box::new(LionConfig::default().build(parameters).unwrap())
+    }),
+    ("NadamW", |parameters| {
+        Box::new(NadamwConfig::default().build(parameters).unwrap())
+    }),
+    ("Schedule-Free AdamW", |parameters| {
+        let config = ScheduleFreeAdamwConfig::default();
+        Box::new(config.build(parameters).unwrap())
     }),
     ("L-BFGS", |parameters| {
         Box::new(lbfgs().build(parameters).unwrap())
@@ -83,7 +93,7 @@ fn run(dtype: DType, build: Build) -> Vec<u64> {
 
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
-    for (name, build) in OPTIMIZERS {
+    for &(name, build) in OPTIMIZERS {
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
             pool.build().unwrap().install(|| run(DType::F32, build))
@@ -100,7 +110,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 fn bits_do_not_depend_on_vector_instructions() {
     const PORTABLE: &str = "OPTIM_PORTABLE_KERNELS";
     let mut lines = Vec::new();
-    for (name, build) in OPTIMIZERS {
+    for &(name, build) in OPTIMIZERS {
         for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
             // FNV-1a, a hash that is the same in both processes.
             let hash = run(dtype, build)

@@ -9,7 +9,8 @@ use common::{Analytic, device};
 use half::{bf16, f16};
 use optim::{
     AdamConfig, AdamSgdConfig, Clip, Criterion, EpsilonPlacement, FusePv, FusePvConfig, Gradient,
-    Meter, Optimizer, Oracle, Parameters, SgdConfig, SwitchAt, WeightDecay,
+    LionConfig, Meter, NadamwConfig, Optimizer, Oracle, Parameters, ScheduleFreeAdamwConfig,
+    SgdConfig, SwitchAt, WeightDecay,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -72,7 +73,7 @@ const CHOICES: usize = 16;
 type Update = Box<dyn FnMut(&Gradient) -> optim::Result<f64>>;
 
 /// First-order optimizers with every feature of their rules, by settings at the ends of their ranges:
-/// the update from a given gradient, and the state.
+/// the update from a given gradient, the state, and the result where it is not the parameters.
 fn first_order(
     set: &Parameters,
     kind: usize,
@@ -83,7 +84,9 @@ fn first_order(
             let mut optimizer = $config.build(set).unwrap();
             Box::new(move |gradient: &Gradient| {
                 optimizer.update(gradient).unwrap();
-                optimizer.state().unwrap().tensors.into_values().collect()
+                let state = optimizer.state().unwrap().tensors.into_values();
+                let result = optimizer.evaluation_parameters().unwrap();
+                state.chain(result.into_iter().flatten()).collect()
             })
         }};
     }
@@ -131,6 +134,31 @@ fn first_order(
             beta2: 1.0 - f64::EPSILON / 2.0,
             ..adam
         }),
+        8 => boxed!(LionConfig {
+            learning_rate: rate,
+            weight_decay: decay,
+            ..LionConfig::default()
+        }),
+        9 => boxed!(NadamwConfig {
+            learning_rate: rate,
+            weight_decay: decay,
+            epsilon: 0.0,
+            ..NadamwConfig::default()
+        }),
+        10 => boxed!(ScheduleFreeAdamwConfig {
+            learning_rate: rate,
+            weight_decay: decay,
+            epsilon: 0.0,
+            ..ScheduleFreeAdamwConfig::default()
+        }),
+        11 => boxed!(ScheduleFreeAdamwConfig {
+            learning_rate: rate,
+            beta1: 0.5,
+            beta2: 0.0,
+            step_power: 1e3,
+            rate_power: 0.0,
+            ..ScheduleFreeAdamwConfig::default()
+        }),
         _ => {
             let mut config = AdamSgdConfig::new(SwitchAt::Step(2));
             // The ratio of the two rates is finite.
@@ -144,7 +172,7 @@ fn first_order(
     }
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 13;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]

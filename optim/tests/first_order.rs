@@ -7,9 +7,9 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::{Analytic, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
-    AdamConfig, AdamSgdConfig, Clip, Counts, Error, Gradient, Length, Loss, Meter, Objective,
-    Optimizer, Oracle, ParameterGroup, Parameters, Phase, Schedule, Scheduled, SgdConfig,
-    StopReason, SwitchAt, VectorPasses, WeightDecay,
+    AdamConfig, AdamSgdConfig, Clip, Counts, Error, Gradient, Length, LionConfig, LookAhead, Loss,
+    Meter, NadamwConfig, Objective, Optimizer, Oracle, ParameterGroup, Parameters, Phase, Schedule,
+    ScheduleFreeAdamwConfig, Scheduled, SgdConfig, StopReason, SwitchAt, VectorPasses, WeightDecay,
 };
 use proptest::prelude::*;
 
@@ -101,6 +101,23 @@ fn settings_out_of_range_are_named() {
         change(&mut config);
         message(config.build(&set))
     };
+    let nadamw = |look_ahead| {
+        let config = NadamwConfig {
+            look_ahead,
+            ..NadamwConfig::default()
+        };
+        message(config.build(&set))
+    };
+    let lion = |change: fn(&mut LionConfig)| {
+        let mut config = LionConfig::default();
+        change(&mut config);
+        message(config.build(&set))
+    };
+    let schedule_free = |change: fn(&mut ScheduleFreeAdamwConfig)| {
+        let mut config = ScheduleFreeAdamwConfig::default();
+        change(&mut config);
+        message(config.build(&set))
+    };
     let group = |group: ParameterGroup| AdamConfig {
         groups: vec![group],
         ..AdamConfig::default()
@@ -161,6 +178,26 @@ fn settings_out_of_range_are_named() {
                 .build(&set),
             ),
             "groups.learning_rate_factor = -2 is out of range: expected a finite number >= 0",
+        ),
+        (
+            nadamw(LookAhead::Growing(-1.0)),
+            "look_ahead.growing = -1 is out of range: expected a finite number >= 0",
+        ),
+        (
+            lion(|c| c.beta2 = 1.0),
+            "beta2 = 1 is out of range: expected 0 <= value < 1",
+        ),
+        (
+            schedule_free(|c| c.beta1 = 0.0),
+            "beta1 = 0 is out of range: expected 0 < value < 1",
+        ),
+        (
+            schedule_free(|c| c.rate_power = -2.0),
+            "rate_power = -2 is out of range: expected a finite number >= 0",
+        ),
+        (
+            message(Schedule::one_cycle(5.into(), 5.into()).check()),
+            "schedule.steps = 5 is out of range: expected more than `warm_up`",
         ),
         (
             message(Clip::Norm(0.0).check()),
@@ -331,6 +368,57 @@ fn costs_are_counted() {
         (adam.state_elements(), adam.vector_passes()),
         (9, passes(5, 4))
     );
+    let mut lion = LionConfig::default().build(&set).unwrap();
+    lion.update(&unit).unwrap();
+    assert_eq!(
+        (lion.state_elements(), lion.vector_passes()),
+        (3, passes(3, 2))
+    );
+    let mut nadamw = NadamwConfig::default().build(&set).unwrap();
+    nadamw.update(&unit).unwrap();
+    assert_eq!(
+        (nadamw.state_elements(), nadamw.vector_passes()),
+        (6, passes(4, 3))
+    );
+    let config = ScheduleFreeAdamwConfig::default();
+    let mut schedule_free = config.build(&set).unwrap();
+    schedule_free.update(&unit).unwrap();
+    assert_eq!(
+        (
+            schedule_free.state_elements(),
+            schedule_free.vector_passes()
+        ),
+        (6, passes(4, 3))
+    );
+}
+
+/// With w = t, the average of Schedule-Free's z is Σ t·z / Σ t; its parameters lie between the two.
+#[test]
+fn schedule_free_averages_as_it_is_defined() {
+    let set = parameters(&[("x", &[1.0])]);
+    let config = ScheduleFreeAdamwConfig {
+        learning_rate: 0.25,
+        beta1: 0.75,
+        epsilon: 0.0,
+        step_power: 1.0,
+        ..ScheduleFreeAdamwConfig::default()
+    };
+    let mut optimizer = config.build(&set).unwrap();
+    assert!(optimizer.evaluation_parameters().unwrap().is_none());
+    // From gradients of one size, z moves by the learning rate.
+    let (mut z, mut weighted, mut weights) = (1.0, 0.0, 0.0);
+    for t in 1..=6 {
+        optimizer.update(&gradient(&set, &[&[2.0]])).unwrap();
+        z -= 0.25;
+        weighted += f64::from(t) * z;
+        weights += f64::from(t);
+        let x = weighted / weights;
+        let average = optimizer.evaluation_parameters().unwrap().unwrap();
+        let average: Vec<f64> = average[0].to_vec1().unwrap();
+        assert!((average[0] - x).abs() < 1e-12, "{average:?} {x}");
+        let y = 0.25 * z + 0.75 * x;
+        assert!((values(&set.vars()[0])[0] - y).abs() < 1e-12);
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! SGD, Adam and schedules against PyTorch, and Adam's other epsilon against its formula.
+//! First-order methods and schedules against PyTorch and the methods' own references, and what these
+//! do not have against its formula.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -8,15 +9,17 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Result, Tensor, Var};
 use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::{
-    AdamConfig, EpsilonPlacement, Loss, Meter, Optimizer, Oracle, Parameters, Schedule, SgdConfig,
+    AdamConfig, EpsilonPlacement, LionConfig, LookAhead, Loss, Meter, NadamwConfig, Optimizer,
+    Oracle, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, SgdConfig, SwatsConfig,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What `golden/first_order.py` wrote.
+/// What `golden/first_order.py` and `golden/rivals.py` wrote.
 #[derive(Deserialize)]
 struct Golden {
     runs: Vec<Run>,
+    #[serde(default)]
     schedules: Vec<Factors>,
 }
 
@@ -27,6 +30,9 @@ struct Run {
     config: Value,
     losses: Vec<f64>,
     points: BTreeMap<u64, BTreeMap<String, Vec<f64>>>,
+    /// Where the result is measured, of a method that averages.
+    #[serde(default)]
+    averages: BTreeMap<u64, BTreeMap<String, Vec<f64>>>,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +43,10 @@ struct Factors {
 
 fn golden() -> Golden {
     serde_json::from_str(include_str!("golden/first_order.json")).unwrap()
+}
+
+fn rivals() -> Golden {
+    serde_json::from_str(include_str!("golden/rivals.json")).unwrap()
 }
 
 /// sin(frequency·k + phase) for element k in row-major order.
@@ -104,72 +114,111 @@ fn problem(name: &str) -> Problem {
 }
 
 fn build(kind: &str, config: &Value, parameters: &Parameters) -> Box<dyn Optimizer> {
+    macro_rules! of {
+        ($config:ty) => {{
+            let config = <$config>::deserialize(config).unwrap();
+            Box::new(config.build(parameters).unwrap())
+        }};
+    }
     match kind {
-        "sgd" => Box::new(
-            SgdConfig::deserialize(config)
-                .unwrap()
-                .build(parameters)
-                .unwrap(),
-        ),
-        "adam" => Box::new(
-            AdamConfig::deserialize(config)
-                .unwrap()
-                .build(parameters)
-                .unwrap(),
-        ),
+        "sgd" => of!(SgdConfig),
+        "adam" => of!(AdamConfig),
+        "lion" => of!(LionConfig),
+        "nadamw" => of!(NadamwConfig),
+        "prodigy" => of!(ProdigyConfig),
+        "swats" => of!(SwatsConfig),
+        "schedule-free-adamw" => of!(ScheduleFreeAdamwConfig),
         other => panic!("unknown optimizer {other}"),
     }
 }
 
-fn assert_close(found: f64, expected: f64, what: &str) {
+/// The relative error, which is small.
+fn assert_close(found: f64, expected: f64, what: &str) -> f64 {
     let error = (found - expected).abs() / expected.abs().max(1e-3);
     assert!(error <= 1e-10, "{what}: {found} instead of {expected}");
+    error
+}
+
+/// The largest relative error of the parameters found.
+fn worst_error(found: &[(&str, Tensor)], expected: &BTreeMap<String, Vec<f64>>, what: &str) -> f64 {
+    let mut worst = 0f64;
+    for (name, found) in found {
+        let found: Vec<f64> = found.flatten_all().unwrap().to_vec1().unwrap();
+        let expected = &expected[*name];
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            let error = assert_close(*found, *expected, &format!("{what}: {name}"));
+            worst = worst.max(error);
+        }
+    }
+    worst
+}
+
+/// Repeats a run; returns the largest relative error.
+fn repeat(run: &Run) -> f64 {
+    let label = format!("{} on {}, {}", run.optimizer, run.problem, run.config);
+    let (start, loss) = problem(&run.problem);
+    let vars: BTreeMap<&str, Var> = start
+        .iter()
+        .map(|(name, value)| (*name, Var::from_tensor(value).unwrap()))
+        .collect();
+    let named = vars.iter().map(|(name, var)| (*name, var.clone()));
+    let parameters = Parameters::new(named).unwrap();
+    let mut optimizer = build(&run.optimizer, &run.config, &parameters);
+    let mut objective = Loss::new(&parameters, || loss(&vars));
+    let mut meter = Meter::new();
+    let mut losses = run.losses.iter();
+    let mut worst = 0f64;
+    for t in 1..=*run.points.keys().last().unwrap() {
+        let step = optimizer
+            .step(&mut Oracle::new(&mut objective, &mut meter))
+            .unwrap();
+        let Some(point) = run.points.get(&t) else {
+            continue;
+        };
+        let label = format!("{label}, step {t}");
+        worst = worst.max(assert_close(step.loss, *losses.next().unwrap(), &label));
+        let named = |values: Vec<Tensor>| -> Vec<(&str, Tensor)> {
+            vars.keys().copied().zip(values).collect()
+        };
+        let found = named(parameters.snapshot().unwrap());
+        worst = worst.max(worst_error(&found, point, &label));
+        let average = optimizer.evaluation_parameters().unwrap();
+        assert_eq!(average.is_some(), run.averages.contains_key(&t));
+        if let Some(average) = average {
+            let label = format!("{label}, average");
+            worst = worst.max(worst_error(&named(average), &run.averages[&t], &label));
+        }
+    }
+    worst
 }
 
 #[test]
 fn runs_agree_with_pytorch() {
     let golden = golden();
     assert_eq!(golden.runs.len(), 48);
-    for run in golden.runs {
-        let label = format!("{} on {}, {}", run.optimizer, run.problem, run.config);
-        let (start, loss) = problem(&run.problem);
-        let vars: BTreeMap<&str, Var> = start
-            .iter()
-            .map(|(name, value)| (*name, Var::from_tensor(value).unwrap()))
-            .collect();
-        let named = vars.iter().map(|(name, var)| (*name, var.clone()));
-        let parameters = Parameters::new(named).unwrap();
-        let mut optimizer = build(&run.optimizer, &run.config, &parameters);
-        let mut objective = Loss::new(&parameters, || loss(&vars));
-        let mut meter = Meter::new();
-        let mut losses = run.losses.iter();
-        for t in 1..=*run.points.keys().last().unwrap() {
-            let step = optimizer
-                .step(&mut Oracle::new(&mut objective, &mut meter))
-                .unwrap();
-            let Some(point) = run.points.get(&t) else {
-                continue;
-            };
-            assert_close(step.loss, *losses.next().unwrap(), &label);
-            for (name, expected) in point {
-                let found: Vec<f64> = vars[name.as_str()]
-                    .flatten_all()
-                    .unwrap()
-                    .to_vec1()
-                    .unwrap();
-                assert_eq!(found.len(), expected.len());
-                for (found, expected) in found.iter().zip(expected) {
-                    assert_close(*found, *expected, &format!("{label}: {name} at step {t}"));
-                }
-            }
-        }
+    for run in &golden.runs {
+        repeat(run);
     }
+}
+
+#[test]
+fn rivals_agree_with_their_references() {
+    let golden = rivals();
+    assert_eq!(golden.runs.len(), 57);
+    let mut worst = BTreeMap::new();
+    for run in &golden.runs {
+        let error = repeat(run);
+        let worst = worst.entry(&run.optimizer).or_insert(0f64);
+        *worst = worst.max(error);
+    }
+    println!("largest relative errors: {worst:?}");
 }
 
 #[test]
 fn schedules_agree_with_pytorch() {
     let golden = golden();
-    assert_eq!(golden.schedules.len(), 4);
+    assert_eq!(golden.schedules.len(), 5);
     for Factors { schedule, factors } in golden.schedules {
         for (step, expected) in factors.into_iter().enumerate() {
             let found = schedule.factor(step as u64);
@@ -205,6 +254,42 @@ fn uncorrected_epsilon_follows_its_formula() {
             x[i] -= rate * m[i] / (v[i].sqrt() + epsilon);
         }
         adam.step(&mut Oracle::new(&mut problem, &mut meter))
+            .unwrap();
+        for (found, expected) in problem.values().iter().zip(&x) {
+            assert_close(*found, *expected, &format!("step {t}"));
+        }
+    }
+}
+
+/// AlgoPerf's NadamW, written out.
+#[test]
+fn a_joint_look_ahead_follows_its_formula() {
+    let (alpha, beta1, beta2, epsilon, decay) = (0.02, 0.9, 0.99, 1e-6, 0.1);
+    let mut x = rosenbrock_start(4);
+    let (mut m, mut v) = ([0f64; 4], [0f64; 4]);
+    let mut problem = Analytic::new(rosenbrock, &x);
+    let config = NadamwConfig {
+        learning_rate: alpha,
+        beta1,
+        beta2,
+        epsilon,
+        weight_decay: decay,
+        look_ahead: LookAhead::Joint,
+        ..NadamwConfig::default()
+    };
+    let mut nadamw = config.build(&problem.parameters).unwrap();
+    let mut meter = Meter::new();
+    for t in 1..=60 {
+        let (_, g) = rosenbrock(&x);
+        for i in 0..4 {
+            m[i] = beta1 * m[i] + (1.0 - beta1) * g[i];
+            v[i] = beta2 * v[i] + (1.0 - beta2) * g[i] * g[i];
+            let ahead = (beta1 * m[i] + (1.0 - beta1) * g[i]) / (1.0 - beta1.powi(t));
+            let root = (v[i] / (1.0 - beta2.powi(t))).sqrt();
+            x[i] = x[i] * (1.0 - alpha * decay) - alpha * ahead / (root + epsilon);
+        }
+        nadamw
+            .step(&mut Oracle::new(&mut problem, &mut meter))
             .unwrap();
         for (found, expected) in problem.values().iter().zip(&x) {
             assert_close(*found, *expected, &format!("step {t}"));

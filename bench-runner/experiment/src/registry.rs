@@ -4,7 +4,10 @@
 use std::sync::OnceLock;
 
 use bench_data::suggestion::suggestion;
-use optim::{AdamConfig, AdamSgdConfig, FuseConfig, FusePvConfig, LbfgsConfig, SgdConfig};
+use optim::{
+    AdamConfig, AdamSgdConfig, FuseConfig, FusePvConfig, LbfgsConfig, LionConfig, NadamwConfig,
+    ScheduleFreeAdamwConfig, SgdConfig,
+};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::de::ValueDeserializer;
@@ -79,6 +82,9 @@ impl Registry {
         registry.problem::<ScalableConfig>();
         registry.optimizer::<SgdConfig>();
         registry.optimizer::<AdamConfig>();
+        registry.optimizer::<NadamwConfig>();
+        registry.optimizer::<LionConfig>();
+        registry.optimizer::<ScheduleFreeAdamwConfig>();
         registry.optimizer::<AdamSgdConfig>();
         registry.optimizer::<LbfgsConfig>();
         registry.optimizer::<FuseConfig>();

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{Elementwise, Method};
-use super::groups::{GroupSettings, ParameterGroup};
+use super::elementwise::{Elementwise, Method, Pass};
+use super::groups::ParameterGroup;
 use crate::check;
 use crate::error::Result;
 use crate::kernels::number::finite_or_zero_tensor;
@@ -154,7 +154,6 @@ pub type Adam = Elementwise<AdamConfig, 3>;
 impl Method<3> for AdamConfig {
     const KIND: &'static str = "adam";
     const VECTORS: [&'static str; 3] = ["m", "v", "v_max"];
-    type Rule = AdamRule;
 
     fn used(&self) -> [bool; 3] {
         [true, true, self.amsgrad]
@@ -164,12 +163,12 @@ impl Method<3> for AdamConfig {
         &self.schedule
     }
 
-    fn rule(&self, step: u64, learning_rate: f64, groups: &[GroupSettings]) -> AdamRule {
-        let t = (step + 1) as f64;
+    fn update(&self, mut pass: Pass<'_, 3>) -> Result<f64> {
+        let t = (pass.step + 1) as f64;
         let correction1 = 1.0 - self.beta1.powf(t);
         let root_correction2 = (1.0 - self.beta2.powf(t)).sqrt();
-        let coefficients = groups.iter().map(|group| {
-            let rate = (learning_rate * group.learning_rate_factor).min(f64::MAX);
+        let coefficients = pass.groups.iter().map(|group| {
+            let rate = (pass.learning_rate * group.learning_rate_factor).min(f64::MAX);
             let (l2, decay) = match self.weight_decay_kind {
                 WeightDecay::Coupled => (group.weight_decay, 0.0),
                 WeightDecay::Decoupled => (0.0, rate * group.weight_decay),
@@ -183,12 +182,15 @@ impl Method<3> for AdamConfig {
                 rate1: 1.0 - self.beta1,
                 rate2: 1.0 - self.beta2,
                 decay,
+                own: 0.0,
+                carried: 1.0,
                 step_size,
                 scale,
                 epsilon: self.epsilon,
             }
         });
-        AdamRule(coefficients.collect())
+        let rule = AdamRule(coefficients.collect());
+        Ok(pass.run(&rule)?.norm)
     }
 }
 

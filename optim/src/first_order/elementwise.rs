@@ -1,12 +1,13 @@
 //! The optimizer that every elementwise method is: one evaluation, then one pass that updates each
 //! component of the parameters from its gradient and its own state.
 
+use candle_core::{Tensor, Var};
 use serde::Serialize;
 
 use super::groups::{GroupSettings, Groups, ParameterGroup};
 use crate::check;
 use crate::error::Result;
-use crate::kernels::{self, Rule, StateVectors};
+use crate::kernels::{self, Rule, StateVectors, Updated};
 use crate::objective::Oracle;
 use crate::optimizer::Optimizer;
 use crate::params::{Gradient, Parameters};
@@ -20,27 +21,79 @@ pub(super) trait Method<const N: usize>: Serialize {
     const KIND: &'static str;
     /// The names of the vectors in a [`State`].
     const VECTORS: [&'static str; N];
-    /// The update of one step.
-    type Rule: Rule<N>;
 
     /// Which vectors the settings use.
     fn used(&self) -> [bool; N];
 
+    /// The numbers that the method carries from step to step beside its vectors: names, and values
+    /// before the first step.
+    fn numbers(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
     /// How the learning rate changes with the steps.
     fn schedule(&self) -> &Schedule;
 
-    /// The update of step `step`, counted from 0, for parameters in `groups`.
-    fn rule(&self, step: u64, learning_rate: f64, groups: &[GroupSettings]) -> Self::Rule;
+    /// Makes the update of one step; returns the gradient's Euclidean norm.
+    fn update(&self, pass: Pass<'_, N>) -> Result<f64>;
+
+    /// The values at which the result is judged after `step` steps, where they are not the
+    /// parameters' own.
+    fn evaluation_parameters(
+        &self,
+        step: u64,
+        parameters: &Parameters,
+        vectors: &StateVectors<N>,
+    ) -> Result<Option<Vec<Tensor>>> {
+        let _ = (step, parameters, vectors);
+        Ok(None)
+    }
+
+    /// What an update reads and writes beside the vectors of state, each of which it reads and writes
+    /// once: parameters and gradient, and the parameters.
+    const PASSES: VectorPasses = VectorPasses {
+        reads: 2,
+        writes: 1,
+    };
 }
 
-/// An optimizer with an elementwise update: [`Adam`](crate::Adam) and [`Sgd`](crate::Sgd), with
-/// settings `C` and up to `N` vectors of state.
+/// What one update works on.
+pub(super) struct Pass<'a, const N: usize> {
+    /// The step, counted from 0.
+    pub(super) step: u64,
+    /// The learning rate of this step.
+    pub(super) learning_rate: f64,
+    /// The settings of all groups.
+    pub(super) groups: &'a [GroupSettings],
+    /// The method's numbers, which an update may change.
+    pub(super) numbers: &'a mut [f64],
+    group_of_parameter: &'a [usize],
+    vars: &'a [Var],
+    gradient: &'a [Tensor],
+    vectors: &'a mut StateVectors<N>,
+}
+
+impl<const N: usize> Pass<'_, N> {
+    /// Runs `rule` over all vectors.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub(super) fn run<const S: usize>(&mut self, rule: &impl Rule<N, S>) -> Result<Updated<S>> {
+        let groups = self.group_of_parameter;
+        let (vars, gradient) = (self.vars, self.gradient);
+        Ok(kernels::update(rule, groups, vars, gradient, self.vectors)?)
+    }
+}
+
+/// An optimizer with an elementwise update, such as [`Adam`](crate::Adam) and [`Sgd`](crate::Sgd),
+/// with settings `C` and up to `N` vectors of state.
 #[derive(Debug)]
 pub struct Elementwise<C, const N: usize> {
     pub(super) config: C,
     pub(super) parameters: Parameters,
     groups: Groups,
     pub(super) vectors: StateVectors<N>,
+    pub(super) numbers: Vec<f64>,
     /// The rate that the schedule's factors multiply.
     learning_rate: f64,
     pub(super) steps: u64,
@@ -65,6 +118,7 @@ impl<C: Method<N>, const N: usize> Elementwise<C, N> {
         Ok(Self {
             groups: Groups::new(groups, weight_decay, parameters)?,
             vectors: StateVectors::zeros(parameters.vars(), config.used())?,
+            numbers: config.numbers().iter().map(|(_, start)| *start).collect(),
             parameters: parameters.clone(),
             learning_rate,
             steps: 0,
@@ -85,19 +139,22 @@ impl<C: Method<N>, const N: usize> Elementwise<C, N> {
     /// When the gradient does not fit the parameters.
     pub fn update(&mut self, gradient: &Gradient) -> Result<f64> {
         gradient.check_fits(&self.parameters)?;
-        let settings = self.groups.settings();
-        let norm = kernels::update(
-            &self.config.rule(self.steps, self.learning_rate(), settings),
-            self.groups.of_parameter(),
-            self.parameters.vars(),
-            gradient.tensors(),
-            &mut self.vectors,
-        )?;
+        let pass = Pass {
+            step: self.steps,
+            learning_rate: self.learning_rate(),
+            groups: self.groups.settings(),
+            numbers: &mut self.numbers,
+            group_of_parameter: self.groups.of_parameter(),
+            vars: self.parameters.vars(),
+            gradient: gradient.tensors(),
+            vectors: &mut self.vectors,
+        };
+        let norm = self.config.update(pass)?;
         self.steps += 1;
         let vectors = self.vector_count();
         self.passes += VectorPasses {
-            reads: 2 + vectors,
-            writes: 1 + vectors,
+            reads: C::PASSES.reads + vectors,
+            writes: C::PASSES.writes + vectors,
         };
         Ok(norm)
     }
@@ -154,12 +211,21 @@ impl<C: Method<N>, const N: usize> Optimizer for Elementwise<C, N> {
         self.passes
     }
 
+    fn evaluation_parameters(&self) -> Result<Option<Vec<Tensor>>> {
+        let (parameters, vectors) = (&self.parameters, &self.vectors);
+        self.config
+            .evaluation_parameters(self.steps, parameters, vectors)
+    }
+
     fn state(&self) -> Result<State> {
         let mut state = State::new(C::KIND, &self.parameters);
         state.set_config(&self.config)?;
         state.set_float("learning_rate", self.learning_rate);
         state.set("steps", self.steps)?;
         state.set("passes", self.passes)?;
+        for ((name, _), number) in self.config.numbers().into_iter().zip(&self.numbers) {
+            state.set_float(name, *number);
+        }
         for (index, name) in self.used_vectors() {
             let vector = self.vectors.export(self.parameters.vars(), index)?;
             state.set_vector(name, &self.parameters, vector);
@@ -172,6 +238,9 @@ impl<C: Method<N>, const N: usize> Optimizer for Elementwise<C, N> {
         state.check_config(&self.config)?;
         let (steps, passes) = (state.get("steps")?, state.get("passes")?);
         let learning_rate = state.float("learning_rate")?;
+        let numbers = self.config.numbers().into_iter();
+        let numbers = numbers.map(|(name, _)| state.float(name));
+        let numbers = numbers.collect::<Result<Vec<_>>>()?;
         // All vectors are read before the first is replaced: a bad state changes nothing.
         let vectors = self
             .used_vectors()
@@ -181,6 +250,7 @@ impl<C: Method<N>, const N: usize> Optimizer for Elementwise<C, N> {
             self.vectors.import(index, &vector)?;
         }
         (self.steps, self.passes, self.learning_rate) = (steps, passes, learning_rate);
+        self.numbers = numbers;
         Ok(())
     }
 }

@@ -1,13 +1,24 @@
-//! Methods that move along gradients alone: SGD, Adam and their sequence.
+//! Methods that move along gradients alone, component by component: SGD, Adam, their sequence and
+//! their descendants.
 
 mod adam;
 mod adam_sgd;
 mod elementwise;
 mod groups;
+mod lion;
+mod nadamw;
+mod prodigy;
+mod schedule_free;
 mod sgd;
+mod swats;
 
 pub use adam::{Adam, AdamConfig, EpsilonPlacement, WeightDecay};
 pub use adam_sgd::{AdamSgd, AdamSgdConfig, SwitchAt};
 pub use elementwise::Elementwise;
 pub use groups::ParameterGroup;
+pub use lion::{Lion, LionConfig};
+pub use nadamw::{LookAhead, Nadamw, NadamwConfig};
+pub use prodigy::{Prodigy, ProdigyConfig};
+pub use schedule_free::{ScheduleFreeAdamw, ScheduleFreeAdamwConfig};
 pub use sgd::{Sgd, SgdConfig};
+pub use swats::{Swats, SwatsConfig};

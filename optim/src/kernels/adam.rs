@@ -1,8 +1,11 @@
-//! Adam's update: moments, weight decay and step of every component.
+//! The update of Adam and NadamW: moments, weight decay and step of every component.
 
-use candle_core::{DType, Tensor};
+use candle_core::{Tensor, WithDType};
 
-use super::number::{Element, Real, finite_or_zero, finite_or_zero_tensor, guarded, largest};
+use super::norm::{PIECE, sum, sum_terms};
+use super::number::{
+    Element, Real, finite_or_zero, finite_or_zero_tensor, guarded, largest, square_limit,
+};
 use super::rule::Rule;
 
 /// The scalars of one Adam update of one parameter group.
@@ -11,8 +14,10 @@ use super::rule::Rule;
 /// g ← g + l2·p
 /// m ← m + rate1·(g - m)
 /// v ← v + rate2·(g² - v)
-/// p ← p - (decay·p + step_size·m / (scale·sqrt(v) + epsilon))
+/// p ← p - (decay·p + step_size·(own·g + carried·m) / (scale·sqrt(v) + epsilon))
 /// ```
+///
+/// Adam has own = 0 and carried = 1.
 ///
 /// With AMSGrad, the running maximum of v takes v's place in the last line.
 ///
@@ -26,6 +31,8 @@ pub(crate) struct AdamCoefficients<S = f64> {
     pub(crate) rate1: S,
     pub(crate) rate2: S,
     pub(crate) decay: S,
+    pub(crate) own: S,
+    pub(crate) carried: S,
     pub(crate) step_size: S,
     pub(crate) scale: S,
     pub(crate) epsilon: S,
@@ -40,6 +47,8 @@ impl AdamCoefficients {
             rate1: f(self.rate1),
             rate2: f(self.rate2),
             decay: f(self.decay),
+            own: f(self.own),
+            carried: f(self.carried),
             step_size: f(self.step_size),
             scale: f(self.scale),
             epsilon: f(self.epsilon),
@@ -59,13 +68,14 @@ impl Rule<3> for AdamRule {
         parameters: &mut [T],
         gradient: &[T],
         [m, v, maximum]: [&mut [T::Real]; 3],
-    ) {
+    ) -> [f64; 0] {
         let coefficients = self.0[group].map(T::Real::saturated_from);
         if maximum.is_empty() {
-            adam(coefficients, parameters, gradient, m, v);
+            adam(coefficients, parameters, gradient, m, v, |_, _, _| ());
         } else {
             amsgrad(coefficients, parameters, gradient, m, v, maximum);
         }
+        []
     }
 
     fn update_tensor(
@@ -74,14 +84,88 @@ impl Rule<3> for AdamRule {
         parameter: &Tensor,
         gradient: &Tensor,
         state: &mut [Option<Tensor>; 3],
-    ) -> candle_core::Result<Tensor> {
-        let most = largest(parameter.dtype());
-        let c = self.0[group].map(|coefficient| coefficient.min(most));
-        let limit = if parameter.dtype() == DType::F64 {
-            f64::SQUARE_LIMIT
-        } else {
-            f32::SQUARE_LIMIT.into()
+    ) -> candle_core::Result<(Tensor, [f64; 0])> {
+        let step = StepTensors::new(&self.0[group], parameter, gradient, state)?;
+        Ok((step.new, []))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_kernel(&self) -> Option<(&'static str, Vec<f64>)> {
+        let group = |c: &AdamCoefficients| {
+            [
+                c.l2,
+                c.rate1,
+                c.rate2,
+                c.decay,
+                c.own,
+                c.carried,
+                c.step_size,
+                c.scale,
+                c.epsilon,
+            ]
         };
+        Some(("adam", self.0.iter().flat_map(group).collect()))
+    }
+}
+
+/// Adam without AMSGrad, which also sums its step s: Σ s·s and Σ s·g, with the gradient as it enters
+/// the moments.
+pub(crate) struct ProjectedAdamRule(pub(crate) Vec<AdamCoefficients>);
+
+impl Rule<3, 2> for ProjectedAdamRule {
+    #[inline(always)]
+    fn update<T: Element>(
+        &self,
+        group: usize,
+        parameters: &mut [T],
+        gradient: &[T],
+        [m, v, _]: [&mut [T::Real]; 3],
+    ) -> [f64; 2] {
+        let coefficients = self.0[group].map(T::Real::saturated_from);
+        let (mut squares, mut products) = ([0.0; PIECE], [0.0; PIECE]);
+        let record = |i: usize, step: T::Real, g: T::Real| {
+            let (step, g) = (step.to_f64(), g.to_f64());
+            squares[i] = step * step;
+            products[i] = step * g;
+        };
+        adam(coefficients, parameters, gradient, m, v, record);
+        [sum_terms(&squares), sum_terms(&products)]
+    }
+
+    fn update_tensor(
+        &self,
+        group: usize,
+        parameter: &Tensor,
+        gradient: &Tensor,
+        state: &mut [Option<Tensor>; 3],
+    ) -> candle_core::Result<(Tensor, [f64; 2])> {
+        let tensors = StepTensors::new(&self.0[group], parameter, gradient, state)?;
+        let squares = sum(&tensors.step.sqr()?)?;
+        let products = sum(&(&tensors.step * &tensors.gradient)?)?;
+        Ok((tensors.new, [squares, products]))
+    }
+}
+
+/// An update in tensor operations.
+struct StepTensors {
+    /// The gradient as it enters the moments.
+    gradient: Tensor,
+    /// What is taken off the parameter, decay excluded.
+    step: Tensor,
+    /// The new parameter.
+    new: Tensor,
+}
+
+impl StepTensors {
+    fn new(
+        coefficients: &AdamCoefficients,
+        parameter: &Tensor,
+        gradient: &Tensor,
+        state: &mut [Option<Tensor>; 3],
+    ) -> candle_core::Result<Self> {
+        let most = largest(parameter.dtype());
+        let c = coefficients.map(|coefficient| coefficient.min(most));
+        let limit = square_limit(parameter.dtype());
         let [Some(m), Some(v), maximum] = state else {
             candle_core::bail!("Adam needs its first and second moments")
         };
@@ -93,49 +177,41 @@ impl Rule<3> for AdamRule {
         }
         let second = maximum.as_ref().unwrap_or(v);
         let denominator = ((second.sqrt()? * c.scale)? + c.epsilon)?;
-        let step = finite_or_zero_tensor(&((&*m * c.step_size)? / denominator)?)?;
-        parameter - ((parameter * c.decay)? + step)?
-    }
-
-    #[cfg(feature = "cuda")]
-    fn name(&self) -> &'static str {
-        "adam"
-    }
-
-    #[cfg(feature = "cuda")]
-    fn coefficients(&self) -> Vec<f64> {
-        let group = |c: &AdamCoefficients| {
-            [
-                c.l2,
-                c.rate1,
-                c.rate2,
-                c.decay,
-                c.step_size,
-                c.scale,
-                c.epsilon,
-            ]
-        };
-        self.0.iter().flat_map(group).collect()
+        let direction = ((&gradient * c.own)? + (&*m * c.carried)?)?;
+        let step = finite_or_zero_tensor(&((direction * c.step_size)? / denominator)?)?;
+        let new = (parameter - ((parameter * c.decay)? + &step)?)?;
+        Ok(Self {
+            gradient,
+            step,
+            new,
+        })
     }
 }
 
-/// The new m and v of one component.
+/// The gradient with decay, as it enters the moments.
 #[inline(always)]
-fn moments<S: Real>(c: &AdamCoefficients<S>, p: S, g: S, m: S, v: S) -> (S, S) {
-    let l2 = (g + c.l2 * p).clamped(S::SQUARE_LIMIT);
+fn decayed<S: Real>(c: &AdamCoefficients<S>, p: S, g: S) -> S {
+    (g + c.l2 * p).clamped(S::SQUARE_LIMIT)
+}
+
+/// The new m and v of one component, of a gradient g that is `l2` with decay.
+#[inline(always)]
+fn moments<S: Real>(c: &AdamCoefficients<S>, g: S, l2: S, m: S, v: S) -> (S, S) {
     (
         m + guarded(g, c.rate1 * (l2 - m)),
         v + guarded(g, c.rate2 * (l2 * l2 - v)),
     )
 }
 
-/// The new parameter of one component, with the new m and v.
+/// The step of one component, decay excluded, with the new m and v.
 #[inline(always)]
-fn stepped<S: Real>(c: &AdamCoefficients<S>, p: S, g: S, m: S, v: S) -> S {
-    let step = c.step_size * m / (c.scale * v.sqrt() + c.epsilon);
-    p - guarded(g, c.decay * p + finite_or_zero(step))
+fn step<S: Real>(c: &AdamCoefficients<S>, l2: S, m: S, v: S) -> S {
+    let direction = c.own * l2 + c.carried * m;
+    finite_or_zero(c.step_size * direction / (c.scale * v.sqrt() + c.epsilon))
 }
 
+/// Updates all components; `record` is told each one's index, step and gradient, both 0 where the
+/// gradient is not finite.
 #[inline(always)]
 fn adam<T: Element>(
     c: AdamCoefficients<T::Real>,
@@ -143,11 +219,16 @@ fn adam<T: Element>(
     gradient: &[T],
     m: &mut [T::Real],
     v: &mut [T::Real],
+    mut record: impl FnMut(usize, T::Real, T::Real),
 ) {
-    for (((p, g), m), v) in parameters.iter_mut().zip(gradient).zip(m).zip(v) {
+    let vectors = parameters.iter_mut().zip(gradient).zip(m).zip(v);
+    for (i, (((p, g), m), v)) in vectors.enumerate() {
         let (old, g) = (p.widen(), g.widen());
-        (*m, *v) = moments(&c, old, g, *m, *v);
-        *p = T::saturate(stepped(&c, old, g, *m, *v));
+        let l2 = decayed(&c, old, g);
+        (*m, *v) = moments(&c, g, l2, *m, *v);
+        let step = step(&c, l2, *m, *v);
+        *p = T::saturate(old - guarded(g, c.decay * old + step));
+        record(i, guarded(g, step), guarded(g, l2));
     }
 }
 
@@ -163,8 +244,10 @@ fn amsgrad<T: Element>(
     let vectors = parameters.iter_mut().zip(gradient).zip(m).zip(v);
     for ((((p, g), m), v), maximum) in vectors.zip(maximum) {
         let (old, g) = (p.widen(), g.widen());
-        (*m, *v) = moments(&c, old, g, *m, *v);
+        let l2 = decayed(&c, old, g);
+        (*m, *v) = moments(&c, g, l2, *m, *v);
         *maximum = maximum.max(*v);
-        *p = T::saturate(stepped(&c, old, g, *m, *maximum));
+        let step = step(&c, l2, *m, *maximum);
+        *p = T::saturate(old - guarded(g, c.decay * old + step));
     }
 }

@@ -9,18 +9,24 @@ mod adam;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod lbfgs;
+mod lion;
 pub(crate) mod memory;
 mod norm;
 pub(crate) mod number;
 mod parallel;
+mod prodigy;
 mod rule;
+mod schedule_free;
 mod sgd;
 mod state_vectors;
 mod update;
 
-pub(crate) use adam::{AdamCoefficients, AdamRule};
+pub(crate) use adam::{AdamCoefficients, AdamRule, ProjectedAdamRule};
+pub(crate) use lion::{LionCoefficients, LionRule};
 pub(crate) use norm::norm;
-pub(crate) use rule::Rule;
+pub(crate) use prodigy::{ProdigyMoments, ProdigyMomentsRule, ProdigyStep, ProdigyStepRule};
+pub(crate) use rule::{Rule, Updated};
+pub(crate) use schedule_free::{ScheduleFreeCoefficients, ScheduleFreeRule};
 pub(crate) use sgd::{SgdCoefficients, SgdRule};
 pub(crate) use state_vectors::StateVectors;
 pub(crate) use update::update;

@@ -92,7 +92,7 @@ pub(super) const BLOCK: usize = 2048;
 
 /// An update and the sum of squares take turns after so many elements: what one loads, the other
 /// finds in the cache, and memory is not idle while squares are added up.
-const PIECE: usize = 256;
+pub(super) const PIECE: usize = 256;
 
 /// Elements of one run of lanes.
 const LANES: usize = 64;
@@ -128,6 +128,23 @@ pub(super) fn block_sum<T: Element>(block: &[T], mut visit: impl FnMut(Range<usi
     }
     let mut lanes = [0.0; LANES];
     add_squares(&mut lanes, block, |value| value.widen().to_f64());
+    sum_lanes(lanes)
+}
+
+/// The sum of all elements of a tensor.
+pub(super) fn sum(tensor: &Tensor) -> Result<f64> {
+    tensor.sum_all()?.to_dtype(DType::F64)?.to_scalar()
+}
+
+/// The sum of the terms of one piece, in a fixed order.
+#[inline(always)]
+pub(super) fn sum_terms(terms: &[f64; PIECE]) -> f64 {
+    let mut lanes = [0.0; 8];
+    for row in terms.as_chunks::<8>().0 {
+        for (lane, term) in lanes.iter_mut().zip(row) {
+            *lane += term;
+        }
+    }
     sum_lanes(lanes)
 }
 

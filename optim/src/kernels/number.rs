@@ -138,12 +138,20 @@ pub(super) fn is_finite(tensor: &Tensor) -> Result<Tensor> {
 }
 
 /// The largest finite number of `dtype`.
-pub(super) fn largest(dtype: DType) -> f64 {
+pub(crate) fn largest(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => f64::MAX,
         DType::BF16 => bf16::MAX.to_f64(),
         DType::F16 => f16::MAX.to_f64(),
         _ => f32::MAX.into(),
+    }
+}
+
+/// [`Real::SQUARE_LIMIT`] of the arithmetic on tensors of `dtype`.
+pub(super) fn square_limit(dtype: DType) -> f64 {
+    match state_dtype(dtype) {
+        DType::F64 => f64::SQUARE_LIMIT,
+        _ => f32::SQUARE_LIMIT.into(),
     }
 }
 

@@ -53,13 +53,14 @@ impl Rule<1> for SgdRule {
         parameters: &mut [T],
         gradient: &[T],
         [buffer]: [&mut [T::Real]; 1],
-    ) {
+    ) -> [f64; 0] {
         let coefficients = self.0[group].map(T::Real::saturated_from);
         if buffer.is_empty() {
             without_momentum(coefficients, parameters, gradient);
         } else {
             with_momentum(coefficients, parameters, gradient, buffer);
         }
+        []
     }
 
     fn update_tensor(
@@ -68,7 +69,7 @@ impl Rule<1> for SgdRule {
         parameter: &Tensor,
         gradient: &Tensor,
         [buffer]: &mut [Option<Tensor>; 1],
-    ) -> candle_core::Result<Tensor> {
+    ) -> candle_core::Result<(Tensor, [f64; 0])> {
         let most = largest(parameter.dtype());
         let c = self.0[group].map(|coefficient| coefficient.min(most));
         let gradient = (gradient + (parameter * c.l2)?)?.clamp(-most, most)?;
@@ -80,19 +81,15 @@ impl Rule<1> for SgdRule {
                 ((gradient * c.own)? + (&*buffer * c.carried)?)?
             }
         };
-        parameter - finite_or_zero_tensor(&(direction * c.step_size)?)?
+        let new = (parameter - finite_or_zero_tensor(&(direction * c.step_size)?)?)?;
+        Ok((new, []))
     }
 
     #[cfg(feature = "cuda")]
-    fn name(&self) -> &'static str {
-        "sgd"
-    }
-
-    #[cfg(feature = "cuda")]
-    fn coefficients(&self) -> Vec<f64> {
+    fn cuda_kernel(&self) -> Option<(&'static str, Vec<f64>)> {
         let group =
             |c: &SgdCoefficients| [c.l2, c.inflow, c.outflow, c.own, c.carried, c.step_size];
-        self.0.iter().flat_map(group).collect()
+        Some(("sgd", self.0.iter().flat_map(group).collect()))
     }
 }
 

@@ -7,45 +7,54 @@ use super::memory::{with_batches_mut, with_slices};
 use super::norm::{BLOCK, block_sum, norm, root};
 use super::number::{Element, is_finite, largest, state_dtype};
 use super::parallel::{CHUNK, PARALLEL_MINIMUM, vectorized};
-use super::rule::Rule;
+use super::rule::{Rule, Updated};
 use super::state_vectors::StateVectors;
 
-/// Makes one update of `vars` in place and returns the gradient's Euclidean norm. `groups` gives
-/// the group of each variable; `gradient` has one contiguous tensor for each, of its shape, dtype
-/// and device.
+/// Makes one update of `vars` in place; returns the gradient's Euclidean norm and the rule's sums.
+/// `groups` gives the group of each variable; `gradient` has one contiguous tensor for each, of its
+/// shape, dtype and device.
 ///
 /// Components whose gradient is not finite are left as they were, so that no such value gets into
 /// parameters or state.
 ///
 /// # Errors
 /// When a tensor operation fails, or state or gradient do not fit the variables.
-pub(crate) fn update<const N: usize>(
-    rule: &impl Rule<N>,
+pub(crate) fn update<const N: usize, const S: usize>(
+    rule: &impl Rule<N, S>,
     groups: &[usize],
     vars: &[Var],
     gradient: &[Tensor],
     state: &mut StateVectors<N>,
-) -> Result<f64> {
+) -> Result<Updated<S>> {
     let Some(first) = vars.first() else {
-        return Ok(0.0);
+        return Ok(Updated {
+            norm: 0.0,
+            sums: [0.0; S],
+        });
     };
     match (state, first.dtype()) {
         (StateVectors::F32(state), DType::F32) => {
-            update_host::<f32, N>(rule, groups, vars, gradient, state)
+            update_host::<f32, N, S>(rule, groups, vars, gradient, state)
         }
         (StateVectors::F64(state), DType::F64) => {
-            update_host::<f64, N>(rule, groups, vars, gradient, state)
+            update_host::<f64, N, S>(rule, groups, vars, gradient, state)
         }
         (StateVectors::F32(state), DType::BF16) => {
-            update_host::<half::bf16, N>(rule, groups, vars, gradient, state)
+            update_host::<half::bf16, N, S>(rule, groups, vars, gradient, state)
         }
         (StateVectors::F32(state), DType::F16) => {
-            update_host::<half::f16, N>(rule, groups, vars, gradient, state)
+            update_host::<half::f16, N, S>(rule, groups, vars, gradient, state)
         }
         #[cfg(feature = "cuda")]
-        (StateVectors::Tensors(state), _) if first.device().is_cuda() => {
-            let sum = super::cuda::update::update(rule, groups, vars, gradient, state)?;
-            root(sum, gradient)
+        (StateVectors::Tensors(state), _)
+            if first.device().is_cuda()
+                && let Some(kernel) = rule.cuda_kernel() =>
+        {
+            let sum = super::cuda::update::update(kernel, groups, vars, gradient, state)?;
+            Ok(Updated {
+                norm: root(sum, gradient)?,
+                sums: [0.0; S],
+            })
         }
         (StateVectors::Tensors(state), _) => update_tensors(rule, groups, vars, gradient, state),
         (_, dtype) => bail!("the state of an update does not fit parameters of dtype {dtype:?}"),
@@ -60,12 +69,13 @@ struct Chunk<'a, T: Element, const N: usize> {
 }
 
 impl<T: Element, const N: usize> Chunk<'_, T, N> {
-    /// Updates this chunk; returns the sum of squares of its gradient.
-    fn update(mut self, rule: &impl Rule<N>) -> f64 {
+    /// Updates this chunk; returns the sum of squares of its gradient, and the rule's sums.
+    fn update<const S: usize>(mut self, rule: &impl Rule<N, S>) -> (f64, [f64; S]) {
         vectorized(
             #[inline(always)]
             || {
                 let mut sum = 0.0;
+                let mut sums = [0.0; S];
                 for gradient in self.gradient.chunks(BLOCK) {
                     sum += block_sum(
                         gradient,
@@ -76,13 +86,22 @@ impl<T: Element, const N: usize> Chunk<'_, T, N> {
                                 .state
                                 .each_mut()
                                 .map(|vector| first(vector, piece.len()));
-                            rule.update(self.group, parameters, &gradient[piece], state);
+                            let own = rule.update(self.group, parameters, &gradient[piece], state);
+                            add(&mut sums, own);
                         },
                     );
                 }
-                sum
+                (sum, sums)
             },
         )
+    }
+}
+
+/// Adds `own` to `sums`.
+#[inline(always)]
+fn add<const S: usize>(sums: &mut [f64; S], own: [f64; S]) {
+    for (sum, own) in sums.iter_mut().zip(own) {
+        *sum += own;
     }
 }
 
@@ -93,29 +112,37 @@ fn first<'a, S>(vector: &mut &'a mut [S], length: usize) -> &'a mut [S] {
     vector.split_off_mut(..length).unwrap_or_default()
 }
 
-fn update_host<T: Element, const N: usize>(
-    rule: &impl Rule<N>,
+fn update_host<T: Element, const N: usize, const S: usize>(
+    rule: &impl Rule<N, S>,
     groups: &[usize],
     vars: &[Var],
     gradient: &[Tensor],
     state: &mut [Vec<T::Real>; N],
-) -> Result<f64> {
-    let sum = with_slices(gradient, |gradients| -> Result<f64> {
+) -> Result<Updated<S>> {
+    let (sum, sums) = with_slices(gradient, |gradients| -> Result<(f64, [f64; S])> {
         let mut rest = state.each_mut().map(Vec::as_mut_slice);
-        let mut sums: Vec<f64> = Vec::new();
+        let mut parts: Vec<(f64, [f64; S])> = Vec::new();
         with_batches_mut(vars, |batch, parameters| {
             let elements: usize = parameters.iter().map(|parameter| parameter.len()).sum();
             let state = rest.each_mut().map(|vector| first(vector, elements));
             let chunks = chunks::<T, N>(&groups[batch..], parameters, &gradients[batch..], state);
             if elements < PARALLEL_MINIMUM {
-                sums.extend(chunks.into_iter().map(|chunk| chunk.update(rule)));
+                parts.extend(chunks.into_iter().map(|chunk| chunk.update(rule)));
             } else {
-                sums.par_extend(chunks.into_par_iter().map(|chunk| chunk.update(rule)));
+                parts.par_extend(chunks.into_par_iter().map(|chunk| chunk.update(rule)));
             }
         })?;
-        Ok(sums.into_iter().sum())
+        let (mut sum, mut sums) = (0.0, [0.0; S]);
+        for (squares, own) in parts {
+            sum += squares;
+            add(&mut sums, own);
+        }
+        Ok((sum, sums))
     })??;
-    root(sum, gradient)
+    Ok(Updated {
+        norm: root(sum, gradient)?,
+        sums,
+    })
 }
 
 fn chunks<'a, T: Element, const N: usize>(
@@ -140,48 +167,51 @@ fn chunks<'a, T: Element, const N: usize>(
     chunks
 }
 
-fn update_tensors<const N: usize>(
-    rule: &impl Rule<N>,
+fn update_tensors<const N: usize, const S: usize>(
+    rule: &impl Rule<N, S>,
     groups: &[usize],
     vars: &[Var],
     gradient: &[Tensor],
     state: &mut [[Option<Tensor>; N]],
-) -> Result<f64> {
+) -> Result<Updated<S>> {
     let norm = norm(gradient)?;
+    let mut sums = [0.0; S];
     let vars = vars.iter().zip(gradient);
     for ((var, gradient), (state, &group)) in vars.zip(state.iter_mut().zip(groups)) {
         let dtype = state_dtype(var.dtype());
         let parameter = var.as_detached_tensor().to_dtype(dtype)?;
         let gradient = gradient.to_dtype(dtype)?;
-        let new = if norm.is_finite() {
+        rule.begin_tensor(&parameter, state)?;
+        let (new, own) = if norm.is_finite() {
             rule.update_tensor(group, &parameter, &gradient, state)?
         } else {
             update_finite(rule, group, &parameter, &gradient, state)?
         };
+        add(&mut sums, own);
         let limit = largest(var.dtype());
         var.set(&new.clamp(-limit, limit)?.to_dtype(var.dtype())?)?;
     }
-    Ok(norm)
+    Ok(Updated { norm, sums })
 }
 
 /// [`Rule::update_tensor`] where the gradient is finite; the other components stay as they are.
-fn update_finite<const N: usize>(
-    rule: &impl Rule<N>,
+fn update_finite<const N: usize, const S: usize>(
+    rule: &impl Rule<N, S>,
     group: usize,
     parameter: &Tensor,
     gradient: &Tensor,
     state: &mut [Option<Tensor>; N],
-) -> Result<Tensor> {
+) -> Result<(Tensor, [f64; S])> {
     let finite = is_finite(gradient)?;
     let gradient = finite.where_cond(gradient, &gradient.zeros_like()?)?;
     let before = state.clone();
-    let new = rule.update_tensor(group, parameter, &gradient, state)?;
+    let (new, sums) = rule.update_tensor(group, parameter, &gradient, state)?;
     for (vector, before) in state.iter_mut().zip(before) {
         if let (Some(vector), Some(before)) = (vector, before) {
             *vector = finite.where_cond(vector, &before)?;
         }
     }
-    finite.where_cond(&new, parameter)
+    Ok((finite.where_cond(&new, parameter)?, sums))
 }
 
 #[cfg(test)]
@@ -191,7 +221,12 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::kernels::adam::{AdamCoefficients, AdamRule};
+    use crate::kernels::adam::{AdamCoefficients, AdamRule, ProjectedAdamRule};
+    use crate::kernels::lion::{LionCoefficients, LionRule};
+    use crate::kernels::prodigy::{
+        ProdigyMoments, ProdigyMomentsRule, ProdigyStep, ProdigyStepRule,
+    };
+    use crate::kernels::schedule_free::{ScheduleFreeCoefficients, ScheduleFreeRule};
     use crate::kernels::sgd::{SgdCoefficients, SgdRule};
 
     /// Pseudo-random numbers in (-1, 1), the same every time.
@@ -245,7 +280,7 @@ mod tests {
     }
 
     /// Runs `rule` fused and in tensor operations, and compares parameters, state and norms.
-    fn compare<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
+    fn compare<const N: usize, const S: usize>(rule: &impl Rule<N, S>, used: [bool; N]) {
         for (dtype, tolerance) in [
             (DType::F64, 1e-14),
             (DType::F32, 1e-5),
@@ -259,6 +294,10 @@ mod tests {
                 let gradient = gradient(&fused, t);
                 let a = update(rule, &GROUPS, &fused, &gradient, &mut fused_state).unwrap();
                 let b = update(rule, &GROUPS, &in_tensors, &gradient, &mut tensor_state).unwrap();
+                for (a, b) in a.sums.into_iter().zip(b.sums) {
+                    assert!((a - b).abs() <= tolerance * b.abs(), "{dtype:?}: {a} {b}");
+                }
+                let (a, b) = (a.norm, b.norm);
                 assert_eq!(a, b);
                 let exact = elements(&gradient).iter().map(|g| g * g).sum::<f64>();
                 let digits = if dtype == DType::F64 { 1e-13 } else { 1e-6 };
@@ -285,6 +324,8 @@ mod tests {
             rate1: 0.1,
             rate2: 0.3,
             decay: 0.01,
+            own: 0.1,
+            carried: 0.9,
             step_size: 0.05,
             scale: 1.2,
             epsilon: 1e-3,
@@ -311,6 +352,79 @@ mod tests {
         compare(&adam(), [true, true, true]);
     }
 
+    fn lion() -> LionRule {
+        let coefficients = |decay| LionCoefficients {
+            blend: 0.1,
+            rate: 0.05,
+            decay,
+            step_size: 0.05,
+        };
+        LionRule(vec![coefficients(0.0), coefficients(0.1)])
+    }
+
+    /// The first step of Schedule-Free AdamW, or a later one.
+    fn schedule_free(first: bool) -> ScheduleFreeRule {
+        let coefficients = |decay| ScheduleFreeCoefficients {
+            rate2: 0.3,
+            scale: 1.2,
+            epsilon: 1e-3,
+            decay,
+            toward: 0.4,
+            average_step: 0.02,
+            step_size: 0.05,
+        };
+        let groups = vec![coefficients(0.0), coefficients(0.1)];
+        ScheduleFreeRule { first, groups }
+    }
+
+    #[test]
+    fn fused_lion_agrees_with_tensor_operations() {
+        compare(&lion(), [true]);
+    }
+
+    #[test]
+    fn fused_schedule_free_adamw_agrees_with_tensor_operations() {
+        for first in [true, false] {
+            compare(&schedule_free(first), [true, true]);
+        }
+    }
+
+    #[test]
+    fn fused_projected_adam_agrees_with_tensor_operations() {
+        compare(&ProjectedAdamRule(adam().0), [true, true, false]);
+    }
+
+    /// Prodigy's first pass, of the first step or a later one; one group may be frozen.
+    fn prodigy_moments(first: bool, frozen: bool) -> ProdigyMomentsRule {
+        let moments = ProdigyMoments {
+            d: 1.5,
+            rate1: 0.1,
+            rate2: 0.3,
+            inflow: 0.7,
+            outflow: 0.2,
+        };
+        let groups = vec![Some(moments), (!frozen).then_some(moments)];
+        ProdigyMomentsRule { first, groups }
+    }
+
+    fn prodigy_step() -> ProdigyStepRule {
+        let step = |decay| ProdigyStep {
+            decay,
+            step_size: 0.05,
+            epsilon: 1e-3,
+        };
+        ProdigyStepRule(vec![step(0.0), step(0.1)])
+    }
+
+    #[test]
+    fn fused_prodigy_agrees_with_tensor_operations() {
+        for first in [true, false] {
+            compare(&prodigy_moments(first, false), [true; 4]);
+            compare(&prodigy_moments(first, true), [true; 4]);
+        }
+        compare(&prodigy_step(), [true; 4]);
+    }
+
     #[test]
     fn fused_sgd_agrees_with_tensor_operations() {
         compare(&sgd(), [false]);
@@ -330,7 +444,7 @@ mod tests {
     }
 
     /// Fused and in tensor operations, all numbers stay finite, and parameters and state agree.
-    fn compare_extremes<const N: usize>(rule: &impl Rule<N>, used: [bool; N]) {
+    fn compare_extremes<const N: usize, const S: usize>(rule: &impl Rule<N, S>, used: [bool; N]) {
         for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
             let [fused, in_tensors] = [(); 2].map(|()| parameters(dtype, &Device::Cpu));
             let mut fused_state = StateVectors::zeros(&fused, used).unwrap();
@@ -370,6 +484,14 @@ mod tests {
         for group in &mut fast.0 {
             group.step_size = 1e300;
         }
+        compare_extremes(&ProjectedAdamRule(adam().0), [true, true, false]);
+        compare_extremes(&prodigy_moments(true, false), [true; 4]);
+        compare_extremes(&prodigy_moments(false, true), [true; 4]);
+        compare_extremes(&prodigy_step(), [true; 4]);
+        compare_extremes(&lion(), [true]);
+        for first in [true, false] {
+            compare_extremes(&schedule_free(first), [true, true]);
+        }
         for rule in [sgd(), fast] {
             compare_extremes(&rule, [false]);
             compare_extremes(&rule, [true]);
@@ -392,7 +514,8 @@ mod tests {
                     .map(|set| StateVectors::zeros(set, used).unwrap());
                 for t in 0..4 {
                     let mut norms = both.iter().zip(&mut states).map(|(set, state)| {
-                        update(rule, &GROUPS, set, &gradient(set, t), state).unwrap()
+                        let gradient = gradient(set, t);
+                        update(rule, &GROUPS, set, &gradient, state).unwrap().norm
                     });
                     let (a, b) = (norms.next().unwrap(), norms.next().unwrap());
                     let digits = if dtype == DType::F64 { 1e-14 } else { 1e-6 };
@@ -404,8 +527,8 @@ mod tests {
                         Tensor::new(&[1.0, 2.0, f64::INFINITY, 3.0, f64::NAN], &Device::Cpu);
                     let infinite = infinite.unwrap().to_dtype(dtype).unwrap();
                     gradient[1] = infinite.to_device(set[0].device()).unwrap();
-                    let norm = update(rule, &GROUPS, set, &gradient, state).unwrap();
-                    assert!(!norm.is_finite());
+                    let updated = update(rule, &GROUPS, set, &gradient, state).unwrap();
+                    assert!(!updated.norm.is_finite());
                     let extremes = extremes(dtype, set[0].device());
                     update(rule, &GROUPS, set, &extremes, state).unwrap();
                 }
@@ -464,7 +587,7 @@ mod tests {
             };
             for mut state in [vectors(DType::F64, 0), vectors(DType::F32, 1)] {
                 let refused = update(&sgd(), &GROUPS, &set, &gradient, &mut state);
-                assert!(refused.unwrap_err().to_string().contains("expected"));
+                assert!(refused.err().unwrap().to_string().contains("expected"));
             }
             let mut state = StateVectors::Tensors(
                 set.iter()
@@ -474,7 +597,8 @@ mod tests {
             let refused = update(&sgd(), &GROUPS, &set, &gradient, &mut state);
             assert!(
                 refused
-                    .unwrap_err()
+                    .err()
+                    .unwrap()
                     .to_string()
                     .contains("not on a CUDA device")
             );

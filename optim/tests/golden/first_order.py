@@ -2,73 +2,18 @@
 
 Use: python first_order.py > first_order.json
 
-Each problem is given by a formula, which tests/first_order.rs repeats with Candle. An optimizer's
-entry `config` is the configuration of the Rust optimizer in JSON.
+The problems are in problems.py. An optimizer's entry `config` is the configuration of the Rust
+optimizer in JSON.
 """
 
 import json
 import platform
 
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, SequentialLR, StepLR
 
-torch.set_default_dtype(torch.float64)
-torch.set_num_threads(1)
+from problems import PROBLEMS, RECORDED, run
 
-RECORDED = [1, 2, 5, 20, 40, 60]
-
-
-def wave(rows, columns, frequency, phase):
-    """A matrix of sines, sin(frequency * k + phase) for element k in row-major order."""
-    return torch.sin(frequency * torch.arange(rows * columns, dtype=torch.float64) + phase).reshape(rows, columns)
-
-
-def quadratic():
-    x = torch.ones(5)
-    scale = torch.tensor([1.0, 3.0, 10.0, 30.0, 100.0])
-    center = torch.tensor([0.0, -1.0, 2.0, -3.0, 4.0])
-    return {"x": x}, lambda p: 0.5 * (scale * (p["x"] - center) ** 2).sum()
-
-
-def rosenbrock():
-    x = torch.tensor([-1.2, 1.0, -1.2, 1.0])
-
-    def loss(p):
-        head, tail = p["x"][:-1], p["x"][1:]
-        return (100 * (tail - head**2) ** 2 + (1 - head) ** 2).sum()
-
-    return {"x": x}, loss
-
-
-def logistic():
-    inputs = wave(12, 3, 1.7, 0.3)
-    labels = torch.tensor([[float(i % 3 == 0)] for i in range(12)])
-
-    def loss(p):
-        logit = inputs @ p["weight"] + p["bias"]
-        return (torch.log(1 + torch.exp(logit)) - labels * logit).mean()
-
-    return {"weight": wave(3, 1, 0.9, 0.1), "bias": torch.tensor([0.25])}, loss
-
-
-def mlp():
-    inputs = wave(8, 3, 1.1, 0.2)
-    targets = wave(8, 2, 0.7, 0.5)
-    parameters = {
-        "fc1.weight": wave(3, 4, 0.8, 0.4),
-        "fc1.bias": torch.tensor([0.1, -0.1, 0.2, -0.2]),
-        "fc2.weight": wave(4, 2, 0.6, 0.9),
-        "fc2.bias": torch.tensor([0.05, -0.05]),
-    }
-
-    def loss(p):
-        hidden = torch.tanh(inputs @ p["fc1.weight"] + p["fc1.bias"])
-        return ((hidden @ p["fc2.weight"] + p["fc2.bias"] - targets) ** 2).mean()
-
-    return parameters, loss
-
-
-PROBLEMS = {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "mlp": mlp}
 SGD_RATE = {"quadratic": 1e-3, "rosenbrock": 2e-4, "logistic": 0.1, "mlp": 0.1}
 ADAM_RATE = {"quadratic": 0.05, "rosenbrock": 0.02, "logistic": 0.05, "mlp": 0.02}
 
@@ -119,33 +64,17 @@ def build(kind, config, parameters):
     )
 
 
-def run(problem, kind, config):
-    values, loss = PROBLEMS[problem]()
-    parameters = {name: value.clone().requires_grad_() for name, value in values.items()}
-    optimizer = build(kind, config, parameters)
-    losses, points = [], {}
-    for step in range(1, max(RECORDED) + 1):
-        optimizer.zero_grad()
-        value = loss(parameters)
-        value.backward()
-        optimizer.step()
-        if step in RECORDED:
-            losses.append(value.item())
-            points[step] = {name: p.detach().flatten().tolist() for name, p in parameters.items()}
-    return {"problem": problem, "optimizer": kind, "config": config, "losses": losses, "points": points}
-
-
 def runs():
     for problem in PROBLEMS:
         for settings in SGD:
-            yield run(problem, "sgd", {"learning_rate": SGD_RATE[problem], **settings})
+            yield run(problem, "sgd", {"learning_rate": SGD_RATE[problem], **settings}, build)
         for settings in ADAM:
-            yield run(problem, "adam", {"learning_rate": ADAM_RATE[problem], **settings})
+            yield run(problem, "adam", {"learning_rate": ADAM_RATE[problem], **settings}, build)
     for problem in ("logistic", "mlp"):
         settings = {"weight_decay": 0.1, "groups": GROUPS}
-        yield run(problem, "sgd", {"learning_rate": SGD_RATE[problem], "momentum": 0.9, **settings})
+        yield run(problem, "sgd", {"learning_rate": SGD_RATE[problem], "momentum": 0.9, **settings}, build)
         settings["weight_decay_kind"] = "decoupled"
-        yield run(problem, "adam", {"learning_rate": ADAM_RATE[problem], **settings})
+        yield run(problem, "adam", {"learning_rate": ADAM_RATE[problem], **settings}, build)
 
 
 def rates(schedule, scheduler):
@@ -172,6 +101,12 @@ def schedules():
     yield rates(
         {"kind": "sequence", "first": step, "steps": 12, "then": step},
         lambda o: SequentialLR(o, [StepLR(o, 5, 0.3), StepLR(o, 5, 0.3)], [12]),
+    )
+    # PyTorch's cycle of n steps reaches its last factor at step n - 1, and its peak at step
+    # pct_start * n - 1.
+    yield rates(
+        {"kind": "one-cycle", "warm_up": 6, "steps": 23, "start_factor": 0.04, "final_factor": 4e-6},
+        lambda o: OneCycleLR(o, 1.0, 24, pct_start=7 / 24, cycle_momentum=False),
     )
 
 

@@ -1,8 +1,8 @@
 //! The optimizers of the `optim` crate as kinds.
 
 use optim::{
-    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, Optimizer,
-    PairSource, Parameters, SgdConfig, SwitchAt,
+    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, LionConfig,
+    NadamwConfig, Optimizer, PairSource, Parameters, ScheduleFreeAdamwConfig, SgdConfig, SwitchAt,
 };
 
 use super::traits::{OptimizerConfig, OptimizerSettings};
@@ -42,51 +42,58 @@ pub const CRITERIA: &[(&str, &str)] = &[
     ("\"never\"", "Adam throughout"),
 ];
 
-impl Kind for SgdConfig {
-    const NAME: &'static str = "sgd";
-    const ABOUT: &'static str = "stochastic gradient descent";
+/// Gives the settings of a method of one evaluation a step their traits: its kind, what it is, and the
+/// vectors that it holds.
+macro_rules! first_order {
+    ($config:ty, $name:literal, $about:literal, $vectors:expr) => {
+        impl Kind for $config {
+            const NAME: &'static str = $name;
+            const ABOUT: &'static str = $about;
+        }
+
+        impl OptimizerSettings for $config {
+            fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+                Ok(Box::new(self.clone().build(parameters)?))
+            }
+
+            fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+                Some(self.clone().with_budget(evaluations).into())
+            }
+
+            fn learning_rate(&self) -> f64 {
+                self.learning_rate
+            }
+
+            fn vectors(&self) -> u64 {
+                let vectors: fn(&Self) -> u64 = $vectors;
+                vectors(self)
+            }
+        }
+    };
 }
 
-impl OptimizerSettings for SgdConfig {
-    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
-        Ok(Box::new(self.clone().build(parameters)?))
-    }
-
-    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
-        Some(self.clone().with_budget(evaluations).into())
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn vectors(&self) -> u64 {
-        1
-    }
-}
-
-impl Kind for AdamConfig {
-    const NAME: &'static str = "adam";
-    const ABOUT: &'static str = "Adam, AdamW and AMSGrad";
-}
-
-impl OptimizerSettings for AdamConfig {
-    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
-        Ok(Box::new(self.clone().build(parameters)?))
-    }
-
-    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
-        Some(self.clone().with_budget(evaluations).into())
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn vectors(&self) -> u64 {
-        2 + u64::from(self.amsgrad)
-    }
-}
+first_order!(SgdConfig, "sgd", "stochastic gradient descent", |_| 1);
+first_order!(AdamConfig, "adam", "Adam, AdamW and AMSGrad", |config| 2
+    + u64::from(config.amsgrad));
+first_order!(
+    NadamwConfig,
+    "nadamw",
+    "AdamW with Nesterov's look-ahead",
+    |_| 2
+);
+first_order!(
+    LionConfig,
+    "lion",
+    "steps of one size along the signs of a momentum",
+    |_| 1
+);
+// Beside z and v, the average and the parameters that it replaces while it is measured.
+first_order!(
+    ScheduleFreeAdamwConfig,
+    "schedule-free-adamw",
+    "AdamW with an average of its iterates in place of a schedule",
+    |_| 4
+);
 
 impl Kind for AdamSgdConfig {
     const NAME: &'static str = "adam-sgd";

@@ -11,7 +11,7 @@ use super::record::{CurvePoint, Outcome, RunRecord, SwitchPoint};
 use super::start::start;
 use super::state::{LastStep, RunState};
 use crate::error::{Error, Result, without_backtrace};
-use crate::problem::{Environment, Problem};
+use crate::problem::{Environment, Measurement, Problem};
 use crate::spec::{OptimizerEntry, ProblemEntry};
 
 /// A loss that has grown to this many times the start's, or beyond this where that is below 1, counts
@@ -280,8 +280,22 @@ impl Training<'_> {
         steps as f64 / self.problem.steps_per_epoch() as f64
     }
 
+    /// Measures the problem where the optimizer's result is: at the parameters, or at the average of a
+    /// method that averages. The parameters keep their bits.
+    fn measure_result(&mut self) -> Result<Measurement> {
+        let Some(result) = self.optimizer.evaluation_parameters()? else {
+            return self.problem.measure();
+        };
+        let parameters = self.optimizer.parameters();
+        let training = parameters.snapshot()?;
+        parameters.restore(&result)?;
+        let measurement = self.problem.measure();
+        parameters.restore(&training)?;
+        measurement
+    }
+
     fn measure(&mut self) -> Result<CurvePoint> {
-        let measurement = self.problem.measure()?;
+        let measurement = self.measure_result()?;
         let (counts, last) = (self.meter.counts(), self.state.last);
         let criterion = last.and_then(|last| last.criterion);
         let point = CurvePoint {

@@ -123,7 +123,7 @@ template <class T> __device__ inline T *at(Address address) { return reinterpret
 // leaves its gradient's sum of squares in `sums`.
 
 struct AdamCoefficients {
-    f64 l2, rate1, rate2, decay, step_size, scale, epsilon;
+    f64 l2, rate1, rate2, decay, own, carried, step_size, scale, epsilon;
 };
 
 template <class P>
@@ -133,6 +133,7 @@ __device__ void adam(const Run *runs, const AdamCoefficients *groups, f64 *sums)
     const AdamCoefficients group = groups[run.group];
     const R l2 = coefficient<R>(group.l2), decay = coefficient<R>(group.decay);
     const R rate1 = coefficient<R>(group.rate1), rate2 = coefficient<R>(group.rate2);
+    const R own = coefficient<R>(group.own), carried = coefficient<R>(group.carried);
     const R step_size = coefficient<R>(group.step_size), scale = coefficient<R>(group.scale);
     const R epsilon = coefficient<R>(group.epsilon);
     P *__restrict__ parameters = at<P>(run.vectors[0]);
@@ -155,7 +156,8 @@ __device__ void adam(const Run *runs, const AdamCoefficients *groups, f64 *sums)
             v = v > most ? v : most;
             maximum[i] = v;
         }
-        const R step = finite_or_zero(step_size * m / (scale * sqrt(v) + epsilon));
+        const R direction = own * decayed + carried * m;
+        const R step = finite_or_zero(step_size * direction / (scale * sqrt(v) + epsilon));
         parameters[i] = saturate<P>(p - guarded(g, decay * p + step));
         sum[0] += f64(g) * f64(g);
     }

@@ -4,12 +4,11 @@ use candle_core::{Tensor, Var};
 
 use super::device::{Gpu, Runs, name};
 use crate::kernels::number::state_dtype;
-use crate::kernels::rule::Rule;
 
 /// Makes one update of `vars`, one at least, in place and returns the gradient's sum of squares, in
-/// f64.
+/// f64. The kernel is that of a rule.
 pub(crate) fn update<const N: usize>(
-    rule: &impl Rule<N>,
+    (operation, coefficients): (&str, Vec<f64>),
     groups: &[usize],
     vars: &[Var],
     gradient: &[Tensor],
@@ -33,7 +32,7 @@ pub(crate) fn update<const N: usize>(
         runs.push(vectors, length, group);
     }
     let (runs, count) = runs.upload(&gpu)?;
-    let coefficients = gpu.upload(&rule.coefficients())?;
+    let coefficients = gpu.upload(&coefficients)?;
     let sums = gpu.partials(count, 1)?;
     let arguments = [
         runs.argument(&gpu),
@@ -42,7 +41,7 @@ pub(crate) fn update<const N: usize>(
     ];
     // SAFETY: the runs lie within the vectors, whose types and lengths were checked, and are as
     // many as the blocks and as the rows of `sums`; every group has its coefficients.
-    unsafe { gpu.launch(&name(rule.name(), dtype), (count, 1), &arguments)? };
+    unsafe { gpu.launch(&name(operation, dtype), (count, 1), &arguments)? };
     Ok(gpu.totals(&[(&sums, 1)])?[0])
 }
 
