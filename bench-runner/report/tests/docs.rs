@@ -10,7 +10,12 @@ use bench_report::renewed;
 #[test]
 fn passages_are_what_the_committed_results_give() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let documents = ["README.md", "docs/arms.md", "reports/findings.md"];
+    let documents = [
+        "README.md",
+        "docs/arms.md",
+        "docs/pinn.md",
+        "reports/findings.md",
+    ];
     for name in documents {
         let path = root.join(name);
         let text = std::fs::read_to_string(&path).unwrap();
