@@ -56,6 +56,7 @@
 //! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
 //! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
 //! | FUSE-PV, one after the other | [`FusePvConfig`] | arXiv 2503.04204 |
+//! | FUSE by contest | [`FuseContestConfig`] | ours |
 //!
 //! Learning rates can follow a [`Schedule`], a setting of Adam and SGD, gradients can be [`Clipped`], and [`Optimizer::state`]
 //! is everything a run needs to continue bit for bit.
@@ -84,7 +85,8 @@ pub use first_order::{
     ScheduleFreeAdamwConfig, Sgd, SgdConfig, Swats, SwatsConfig, SwitchAt, WeightDecay,
 };
 pub use fuse::{
-    Criterion, Fuse, FuseConfig, FusePv, FusePvConfig, Handover, Policy, Theta, WarmUp,
+    Criterion, Fuse, FuseConfig, FuseContest, FuseContestConfig, FusePv, FusePvConfig, Handover,
+    Policy, Theta, WarmUp,
 };
 pub use line_search::LineSearch;
 pub use objective::{Counts, Loss, Meter, Objective, Oracle};

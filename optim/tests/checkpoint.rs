@@ -9,9 +9,10 @@ use candle_core::{DType, Device, Tensor, Var};
 use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::state::State;
 use optim::{
-    AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, Gradient, LbfgsConfig, LineSearch,
-    LionConfig, Meter, NadamwConfig, Objective, Optimizer, Oracle, PairSource, Parameters,
-    Schedule, ScheduleFreeAdamwConfig, Scheduled, SgdConfig, SwitchAt, Theta,
+    AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, FuseContestConfig, Gradient,
+    LbfgsConfig, LineSearch, LionConfig, Meter, NadamwConfig, Objective, Optimizer, Oracle,
+    PairSource, Parameters, Schedule, ScheduleFreeAdamwConfig, Scheduled, SgdConfig, SwitchAt,
+    Theta,
 };
 
 const STEPS: u64 = 10;
@@ -86,6 +87,19 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
                 }),
             };
             Box::new(Scheduled::new(config.build(parameters).unwrap(), schedule).unwrap())
+        }),
+        ("fuse-contest", |parameters| {
+            let config = FuseContestConfig {
+                first: 2,
+                shortest: 3,
+                growth: 1.3,
+                lbfgs: LbfgsConfig {
+                    max_iter: 2,
+                    ..Default::default()
+                },
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
         }),
         ("lbfgs", |parameters| {
             let config = LbfgsConfig {

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use bench_data::suggestion::suggestion;
 use optim::{
-    AdamConfig, AdamSgdConfig, FuseConfig, FusePvConfig, LbfgsConfig, LionConfig, NadamwConfig,
-    ScheduleFreeAdamwConfig, SgdConfig,
+    AdamConfig, AdamSgdConfig, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
+    LionConfig, NadamwConfig, ScheduleFreeAdamwConfig, SgdConfig,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -89,6 +89,7 @@ impl Registry {
         registry.optimizer::<LbfgsConfig>();
         registry.optimizer::<FuseConfig>();
         registry.optimizer::<FusePvConfig>();
+        registry.optimizer::<FuseContestConfig>();
         registry
     }
 

@@ -4,10 +4,12 @@
 //! SynthEsis in Stochastic Optimization" (arXiv 2503.04204).
 
 mod blend;
+mod contest;
 mod criterion;
 mod pv;
 mod statistics;
 
 pub use blend::{Fuse, FuseConfig, Theta};
+pub use contest::{FuseContest, FuseContestConfig};
 pub use criterion::Criterion;
 pub use pv::{FusePv, FusePvConfig, Handover, Policy, WarmUp};

@@ -1,8 +1,9 @@
 //! The optimizers of the `optim` crate as kinds.
 
 use optim::{
-    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, LionConfig,
-    NadamwConfig, Optimizer, PairSource, Parameters, ScheduleFreeAdamwConfig, SgdConfig, SwitchAt,
+    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
+    LionConfig, NadamwConfig, Optimizer, PairSource, Parameters, ScheduleFreeAdamwConfig,
+    SgdConfig, SwitchAt,
 };
 
 use super::traits::{OptimizerConfig, OptimizerSettings};
@@ -220,5 +221,38 @@ impl OptimizerSettings for FusePvConfig {
 
     fn criterion(&self) -> Option<&Criterion> {
         Some(&self.criterion)
+    }
+}
+
+impl Kind for FuseContestConfig {
+    const NAME: &'static str = "fuse-contest";
+    const ABOUT: &'static str =
+        "Adam or L-BFGS, whichever gets further in contests from the same point";
+}
+
+impl OptimizerSettings for FuseContestConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        Some(self.clone().with_budget(evaluations).into())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate
+    }
+
+    fn evaluations_per_step(&self) -> u64 {
+        self.lbfgs.max_eval()
+    }
+
+    /// Both methods, two points, and what L-BFGS held before a trial.
+    fn vectors(&self) -> u64 {
+        self.adam.vectors() + 2 * self.lbfgs.vectors() + 2
+    }
+
+    fn needs_overlap(&self) -> bool {
+        self.lbfgs.needs_overlap()
     }
 }

@@ -1,0 +1,678 @@
+//! A switch that measures whether it pays: now and then both methods go on from the same point, and the one
+//! that ends lower is kept.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::check;
+use crate::error::{Error, Result};
+use crate::first_order::{Adam, AdamConfig};
+use crate::objective::Oracle;
+use crate::optimizer::Optimizer;
+use crate::params::Parameters;
+use crate::record::{CriterionRecord, Diagnostics, Phase, Step, StopReason, Switch, VectorPasses};
+use crate::second_order::{Lbfgs, LbfgsConfig};
+use crate::state::State;
+
+/// Settings of [`FuseContest`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FuseContestConfig {
+    /// Evaluations before the first contest.
+    pub first: u64,
+    /// The evaluations of each side in a contest, as a share of those made before it: above 0, below 1.
+    pub share: f64,
+    /// The evaluations of each side at least: 1 or more.
+    pub shortest: u64,
+    /// The next contest comes when the evaluations have grown by this factor, above 1.
+    pub growth: f64,
+    /// Settings of the first method.
+    pub adam: AdamConfig,
+    /// Settings of the second method.
+    pub lbfgs: LbfgsConfig,
+}
+
+impl Default for FuseContestConfig {
+    fn default() -> Self {
+        Self {
+            first: 20,
+            share: 0.05,
+            shortest: 10,
+            growth: 2.0,
+            adam: AdamConfig::default(),
+            lbfgs: LbfgsConfig::default(),
+        }
+    }
+}
+
+impl FuseContestConfig {
+    /// The settings for a run with a budget of `evaluations`, shares of which become numbers of steps.
+    #[must_use]
+    pub fn with_budget(mut self, evaluations: u64) -> Self {
+        self.adam = self.adam.with_budget(evaluations);
+        self
+    }
+
+    /// The optimizer for `parameters`.
+    ///
+    /// # Errors
+    /// When a setting is out of range or the device refuses memory.
+    pub fn build(self, parameters: &Parameters) -> Result<FuseContest> {
+        let share = self.share > 0.0 && self.share < 1.0;
+        check::that(share, "share", self.share, "0 < share < 1")?;
+        check::that(self.shortest > 0, "shortest", self.shortest, "at least 1")?;
+        let growth = self.growth > 1.0 && self.growth.is_finite();
+        check::that(growth, "growth", self.growth, "a finite number > 1")?;
+        Ok(FuseContest {
+            parameters: parameters.clone(),
+            adam: self.adam.clone().build(parameters)?,
+            lbfgs: self.lbfgs.clone().build(parameters)?,
+            acting: Phase::FirstOrder,
+            stage: Stage::Alone,
+            next: self.first,
+            evaluations: 0,
+            steps: 0,
+            epoch: 0,
+            passes: VectorPasses::default(),
+            records: Vec::new(),
+            switches: Vec::new(),
+            config: self,
+        })
+    }
+}
+
+/// Adam and L-BFGS in contests: the one that gets further with the same number of evaluations goes on.
+///
+/// A contest begins at the point where the acting method is. That method goes on for a share of the
+/// evaluations made so far; then the other one starts from the same point and has as many. Both ends are
+/// compared on the same batches, one to a step, until one is lower on two of them: its method and its point
+/// stay, and the other's trial leaves no trace. L-BFGS enters each contest without curvature pairs. The
+/// first contest comes after `first` evaluations, further ones each time that the evaluations have
+/// grown by the factor `growth`, whichever method acts, so that a switch is taken back when it pays no more.
+///
+/// With N evaluations so far a contest wastes `share`·N and at most 6 more, so that of a long run about
+/// `share`·`growth`/(`growth` − 1) is wasted: a tenth by default.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use optim::{FuseContestConfig, Loss, Meter, Optimizer, Oracle, Parameters, Phase};
+///
+/// # fn main() -> optim::Result<()> {
+/// let x = Var::new(&[-1.2f64, 1.0], &Device::Cpu)?;
+/// let parameters = Parameters::new([("x", x.clone())])?;
+/// let mut objective = Loss::new(&parameters, || {
+///     let (a, b) = (x.narrow(0, 0, 1)?, x.narrow(0, 1, 1)?);
+///     let valley = ((b - a.sqr()?)?.sqr()? * 100.0)?;
+///     (valley + (1.0 - a)?.sqr()?)?.sum_all()
+/// });
+/// let mut optimizer = FuseContestConfig::default().build(&parameters)?;
+/// let mut meter = Meter::with_budget(300);
+/// let mut last = f64::INFINITY;
+/// while meter.remaining() > 0 && last > 1e-8 {
+///     last = optimizer.step(&mut Oracle::new(&mut objective, &mut meter))?.loss;
+/// }
+/// assert!(last <= 1e-8);
+/// assert_eq!(optimizer.diagnostics().switches[0].to, Phase::SecondOrder);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct FuseContest {
+    config: FuseContestConfig,
+    parameters: Parameters,
+    adam: Adam,
+    lbfgs: Lbfgs,
+    /// The method that goes on if no contest says otherwise.
+    acting: Phase,
+    stage: Stage,
+    /// The evaluations after which the next contest begins.
+    next: u64,
+    evaluations: u64,
+    steps: u64,
+    epoch: u64,
+    /// Passes of this optimizer's own: points kept and taken back.
+    passes: VectorPasses,
+    records: Vec<CriterionRecord>,
+    switches: Vec<Switch>,
+}
+
+/// Where in a contest the optimizer is.
+#[derive(Debug)]
+enum Stage {
+    /// In none.
+    Alone,
+    /// The acting method goes on from `start`, until so many evaluations are made.
+    Acting {
+        start: Vec<Tensor>,
+        begun: u64,
+        until: u64,
+    },
+    /// The other method has as many from the same point.
+    Other {
+        acting: Vec<Tensor>,
+        before: State,
+        until: u64,
+    },
+    /// Both ends are compared; `lower` counts the batches on which each is the lower one.
+    Compared {
+        acting: Vec<Tensor>,
+        other: Vec<Tensor>,
+        before: State,
+        lower: [u64; 2],
+    },
+}
+
+/// Batches on which an end must be lower to win.
+const DECISIVE: u64 = 2;
+/// Evaluations of a comparison, at most.
+const COMPARISON: u64 = 2 * (2 * DECISIVE - 1);
+
+/// What it takes to copy a point.
+const COPY: VectorPasses = VectorPasses {
+    reads: 1,
+    writes: 1,
+};
+
+fn opposite(phase: Phase) -> Phase {
+    match phase {
+        Phase::FirstOrder => Phase::SecondOrder,
+        Phase::SecondOrder => Phase::FirstOrder,
+    }
+}
+
+impl FuseContest {
+    const KIND: &str = "fuse-contest";
+
+    fn method(&mut self, phase: Phase) -> &mut dyn Optimizer {
+        match phase {
+            Phase::FirstOrder => &mut self.adam,
+            Phase::SecondOrder => &mut self.lbfgs,
+        }
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Tensor>> {
+        self.passes += COPY;
+        self.parameters.snapshot()
+    }
+
+    fn move_to(&mut self, point: &[Tensor]) -> Result<()> {
+        self.passes += COPY;
+        self.parameters.restore(point)
+    }
+
+    /// The evaluations of each side in a contest that begins now.
+    fn length(&self) -> u64 {
+        let share = self.config.share * self.evaluations as f64;
+        (share.round() as u64).max(self.config.shortest)
+    }
+
+    /// Goes on to the stage of the next step.
+    fn advance(&mut self, remaining: u64) -> Result<()> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Alone);
+        self.stage = match stage {
+            Stage::Alone if self.evaluations >= self.next => {
+                let length = self.length();
+                // A contest that the budget would cut off decides nothing. A step of L-BFGS may go beyond its
+                // side's length.
+                let slack = self.config.lbfgs.max_eval();
+                if remaining < 2 * (length + slack) + COMPARISON {
+                    Stage::Alone
+                } else {
+                    Stage::Acting {
+                        start: self.snapshot()?,
+                        begun: self.evaluations,
+                        until: self.evaluations + length,
+                    }
+                }
+            }
+            Stage::Acting {
+                start,
+                begun,
+                until,
+            } if self.evaluations >= until => {
+                let acting = self.snapshot()?;
+                self.move_to(&start)?;
+                let other = opposite(self.acting);
+                let before = self.method(other).state()?;
+                if other == Phase::SecondOrder {
+                    self.lbfgs.clear();
+                }
+                Stage::Other {
+                    acting,
+                    before,
+                    until: 2 * self.evaluations - begun,
+                }
+            }
+            Stage::Other {
+                acting,
+                before,
+                until,
+            } if self.evaluations >= until => {
+                let other = self.snapshot()?;
+                self.move_to(&acting)?;
+                Stage::Compared {
+                    acting,
+                    other,
+                    before,
+                    lower: [0; 2],
+                }
+            }
+            stage => stage,
+        };
+        Ok(())
+    }
+
+    /// Evaluates both ends on one batch, and ends the contest once one of them has won.
+    fn compare(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
+        let Stage::Compared {
+            acting,
+            other,
+            before,
+            mut lower,
+        } = std::mem::replace(&mut self.stage, Stage::Alone)
+        else {
+            unreachable!("only a comparison compares");
+        };
+        self.move_to(&other)?;
+        let result = oracle.probe();
+        self.move_to(&acting)?;
+        let (others, _) = result?;
+        let (own, gradient) = oracle.probe()?;
+        // An end whose loss is not finite is not lower.
+        let wins = others < own || (others.is_finite() && !own.is_finite());
+        lower[usize::from(wins)] += 1;
+        let step = Step {
+            loss: own,
+            final_loss: None,
+            gradient_norm: gradient.norm()?,
+            phase: self.acting,
+            iterations: 1,
+            stop: StopReason::Other("contest"),
+        };
+        if lower.iter().all(|count| *count < DECISIVE) {
+            self.stage = Stage::Compared {
+                acting,
+                other,
+                before,
+                lower,
+            };
+            return Ok(step);
+        }
+        self.records.push(CriterionRecord {
+            step: self.steps,
+            epoch: self.epoch,
+            criterion: "contest".into(),
+            value: own - others,
+            threshold: 0.0,
+            fired: lower[1] == DECISIVE,
+        });
+        let challenger = opposite(self.acting);
+        if lower[1] == DECISIVE {
+            self.move_to(&other)?;
+            self.acting = challenger;
+            self.switches.push(Switch {
+                step: self.steps,
+                epoch: self.epoch,
+                to: challenger,
+                pairs: match challenger {
+                    Phase::SecondOrder => self.lbfgs.pairs_held(),
+                    Phase::FirstOrder => 0,
+                },
+            });
+        } else {
+            self.method(challenger).restore(&before)?;
+        }
+        let reached = self.evaluations as f64 * self.config.growth;
+        self.next = reached as u64;
+        Ok(step)
+    }
+}
+
+impl Optimizer for FuseContest {
+    fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
+        self.advance(oracle.remaining())?;
+        let before = oracle.counts().evaluations();
+        let step = match &self.stage {
+            Stage::Compared { .. } => self.compare(oracle)?,
+            Stage::Alone => self.method(self.acting).step(oracle)?,
+            trial => {
+                let phase = match trial {
+                    Stage::Other { .. } => opposite(self.acting),
+                    _ => self.acting,
+                };
+                let mut step = self.method(phase).step(oracle)?;
+                // What ends a trial does not end the run.
+                step.stop = StopReason::Other("contest");
+                step
+            }
+        };
+        self.evaluations += oracle.counts().evaluations() - before;
+        self.steps += 1;
+        Ok(step)
+    }
+
+    fn start_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.adam.set_learning_rate(learning_rate)
+    }
+
+    fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Other { .. } => opposite(self.acting),
+            _ => self.acting,
+        }
+    }
+
+    fn state_elements(&self) -> u64 {
+        let points = match &self.stage {
+            Stage::Alone => 0,
+            Stage::Acting { .. } | Stage::Other { .. } => 1,
+            Stage::Compared { .. } => 2,
+        };
+        let kept = match &self.stage {
+            Stage::Other { before, .. } | Stage::Compared { before, .. } => {
+                before.tensors.values().map(Tensor::elem_count).sum()
+            }
+            _ => 0,
+        };
+        self.adam.state_elements()
+            + self.lbfgs.state_elements()
+            + (points * self.parameters.element_count() + kept) as u64
+    }
+
+    fn vector_passes(&self) -> VectorPasses {
+        let mut passes = self.passes;
+        passes += self.adam.vector_passes();
+        passes += self.lbfgs.vector_passes();
+        passes
+    }
+
+    fn diagnostics(&self) -> Diagnostics<'_> {
+        Diagnostics {
+            counters: self.lbfgs.diagnostics().counters,
+            criteria: &self.records,
+            switches: &self.switches,
+        }
+    }
+
+    fn state(&self) -> Result<State> {
+        let mut state = State::new(Self::KIND, &self.parameters);
+        state.set_config(&self.config)?;
+        state.set("acting", self.acting)?;
+        state.set("next", self.next)?;
+        state.set("evaluations", self.evaluations)?;
+        state.set("steps", self.steps)?;
+        state.set("epoch", self.epoch)?;
+        state.set("passes", self.passes)?;
+        state.set("records", &self.records)?;
+        state.set("switches", &self.switches)?;
+        state.nest("adam", self.adam.state()?);
+        state.nest("lbfgs", self.lbfgs.state()?);
+        let mut keep = |name: &str, point: &[Tensor]| {
+            state.set_vector(name, &self.parameters, point.to_vec());
+        };
+        let (name, numbers, before) = match &self.stage {
+            Stage::Alone => ("alone", Vec::new(), None),
+            Stage::Acting {
+                start,
+                begun,
+                until,
+            } => {
+                keep("start", start);
+                ("acting", vec![*begun, *until], None)
+            }
+            Stage::Other {
+                acting,
+                before,
+                until,
+            } => {
+                keep("acting", acting);
+                ("other", vec![*until], Some(before))
+            }
+            Stage::Compared {
+                acting,
+                other,
+                before,
+                lower,
+            } => {
+                keep("acting", acting);
+                keep("other", other);
+                ("compared", lower.to_vec(), Some(before))
+            }
+        };
+        state.set("stage", name)?;
+        state.set("numbers", numbers)?;
+        if let Some(before) = before {
+            state.nest("before", before.clone());
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        state.check(Self::KIND, &self.parameters)?;
+        state.check_config(&self.config)?;
+        let mut restored = self.config.clone().build(&self.parameters)?;
+        restored.acting = state.get("acting")?;
+        restored.next = state.get("next")?;
+        restored.evaluations = state.get("evaluations")?;
+        restored.steps = state.get("steps")?;
+        restored.epoch = state.get("epoch")?;
+        restored.passes = state.get("passes")?;
+        restored.records = state.get("records")?;
+        restored.switches = state.get("switches")?;
+        restored.adam.restore(&state.nested("adam")?)?;
+        restored.lbfgs.restore(&state.nested("lbfgs")?)?;
+        let stage: String = state.get("stage")?;
+        let numbers: Vec<u64> = state.get("numbers")?;
+        let point = |name: &str| state.vector(name, &self.parameters);
+        restored.stage = match (stage.as_str(), &numbers[..]) {
+            ("alone", []) => Stage::Alone,
+            ("acting", &[begun, until]) => Stage::Acting {
+                start: point("start")?,
+                begun,
+                until,
+            },
+            ("other", &[until]) => Stage::Other {
+                acting: point("acting")?,
+                before: state.nested("before")?,
+                until,
+            },
+            ("compared", &[own, others]) => Stage::Compared {
+                acting: point("acting")?,
+                other: point("other")?,
+                before: state.nested("before")?,
+                lower: [own, others],
+            },
+            _ => {
+                return Err(Error::Checkpoint(format!(
+                    "stage `{stage}` of a contest with {} numbers",
+                    numbers.len()
+                )));
+            }
+        };
+        *self = restored;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+    use crate::objective::{Meter, Objective};
+    use crate::params::Gradient;
+
+    /// ½ Σ kᵢ xᵢ², and how much of the gradient each step sees turned away, as noise would do.
+    struct Bowl {
+        parameters: Parameters,
+        curvatures: Vec<f64>,
+        /// Added to the gradient, and its product with x to the loss: a plane that changes from step to step.
+        tilt: Vec<f64>,
+    }
+
+    impl Bowl {
+        fn new(curvatures: &[f64]) -> Self {
+            let x = Var::new(vec![1f64; curvatures.len()], &Device::Cpu).unwrap();
+            Self {
+                parameters: Parameters::new([("x", x)]).unwrap(),
+                curvatures: curvatures.to_vec(),
+                tilt: vec![0.0; curvatures.len()],
+            }
+        }
+
+        fn x(&self) -> Vec<f64> {
+            self.parameters.vars()[0].to_vec1().unwrap()
+        }
+    }
+
+    impl Objective for Bowl {
+        fn loss(&mut self) -> Result<f64> {
+            Ok(self.loss_and_gradient()?.0)
+        }
+
+        fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+            let x = self.x();
+            let bend = x.iter().zip(&self.curvatures).map(|(x, k)| k * x);
+            let gradient: Vec<f64> = bend.zip(&self.tilt).map(|(g, tilt)| g + tilt).collect();
+            let both = gradient.iter().zip(&self.tilt).map(|(g, tilt)| g + tilt);
+            let loss = both.zip(&x).map(|(sum, x)| 0.5 * sum * x).sum();
+            let gradient = Tensor::new(gradient, &Device::Cpu)?;
+            Ok((loss, Gradient::new(&self.parameters, vec![gradient])?))
+        }
+    }
+
+    fn config() -> FuseContestConfig {
+        FuseContestConfig {
+            first: 4,
+            shortest: 4,
+            ..FuseContestConfig::default()
+        }
+    }
+
+    #[test]
+    fn l_bfgs_wins_where_curvature_decides() {
+        let curvatures: Vec<f64> = (0..20).map(|i| 1e4f64.powf(f64::from(i) / 19.0)).collect();
+        let mut bowl = Bowl::new(&curvatures);
+        let mut contest = config().build(&bowl.parameters.clone()).unwrap();
+        let mut meter = Meter::with_budget(200);
+        while meter.remaining() > 0 && contest.phase() == Phase::FirstOrder {
+            contest
+                .step(&mut Oracle::new(&mut bowl, &mut meter))
+                .unwrap();
+        }
+        while meter.remaining() > 0 && contest.switches.is_empty() {
+            contest
+                .step(&mut Oracle::new(&mut bowl, &mut meter))
+                .unwrap();
+        }
+        assert_eq!(contest.switches[0].to, Phase::SecondOrder);
+        assert!(contest.records[0].fired && contest.records[0].value > 0.0);
+    }
+
+    #[test]
+    fn a_lost_trial_leaves_no_trace() {
+        // L-BFGS may take steps of no use only.
+        let mut bowl = Bowl::new(&[1e-3; 3]);
+        let mut settings = config();
+        settings.adam.learning_rate = 0.05;
+        settings.lbfgs.lr = 1e-6;
+        settings.lbfgs.line_search = crate::LineSearch::Fixed;
+        let mut contest = settings.build(&bowl.parameters.clone()).unwrap();
+        let mut meter = Meter::with_budget(400);
+        let mut end = None;
+        loop {
+            contest
+                .step(&mut Oracle::new(&mut bowl, &mut meter))
+                .unwrap();
+            match &contest.stage {
+                Stage::Other { acting, .. } if end.is_none() => {
+                    end = Some((
+                        acting[0].to_vec1::<f64>().unwrap(),
+                        contest.adam.state().unwrap(),
+                    ));
+                }
+                Stage::Alone if end.is_some() => break,
+                _ => {}
+            }
+        }
+        let (x, adam) = end.unwrap();
+        assert_eq!(bowl.x(), x);
+        assert_eq!(contest.adam.state().unwrap().metadata, adam.metadata);
+        assert_eq!(contest.lbfgs.pairs_held(), 0);
+        assert!(contest.switches.is_empty() && !contest.records[0].fired);
+        // The next one comes at twice the evaluations, of which the last two ended this one.
+        assert_eq!(contest.next, 2 * (contest.evaluations - 2));
+    }
+
+    #[test]
+    fn a_switch_is_taken_back_when_it_pays_no_more() {
+        let mut bowl = Bowl::new(&[1.0, 100.0]);
+        let mut settings = config();
+        settings.adam.learning_rate = 0.02;
+        settings.growth = 1.5;
+        let mut contest = settings.build(&bowl.parameters.clone()).unwrap();
+        let mut meter = Meter::with_budget(2000);
+        let mut step = 0u32;
+        while meter.remaining() > 0 {
+            // Once L-BFGS acts, every batch tilts the bowl another way.
+            if !contest.switches.is_empty() {
+                let sign = if step.is_multiple_of(2) { 1.0 } else { -1.0 };
+                bowl.tilt = vec![3.0 * sign, -30.0 * sign];
+            }
+            contest
+                .step(&mut Oracle::new(&mut bowl, &mut meter))
+                .unwrap();
+            step += 1;
+        }
+        let switches: Vec<Phase> = contest.switches.iter().map(|switch| switch.to).collect();
+        assert_eq!(
+            switches[..2],
+            [Phase::SecondOrder, Phase::FirstOrder],
+            "{switches:?}"
+        );
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let bowl = Bowl::new(&[1.0]);
+        for (settings, says) in [
+            (
+                FuseContestConfig {
+                    share: 1.0,
+                    ..config()
+                },
+                "share = 1",
+            ),
+            (
+                FuseContestConfig {
+                    shortest: 0,
+                    ..config()
+                },
+                "shortest = 0",
+            ),
+            (
+                FuseContestConfig {
+                    growth: 1.0,
+                    ..config()
+                },
+                "growth = 1",
+            ),
+        ] {
+            let error = settings.build(&bowl.parameters).unwrap_err().to_string();
+            assert!(error.starts_with(says), "{error}");
+        }
+    }
+}
