@@ -61,6 +61,7 @@
 //! is everything a run needs to continue bit for bit.
 
 #![cfg_attr(not(feature = "cuda"), forbid(unsafe_code))]
+mod candle;
 mod check;
 mod clip;
 mod error;
@@ -76,6 +77,7 @@ mod schedule;
 mod second_order;
 pub mod state;
 
+pub use candle::{BackwardStep, Build, running_statistics};
 pub use clip::{Clip, Clipped};
 pub use error::{Error, Result};
 pub use first_order::{
@@ -98,3 +100,8 @@ pub use second_order::{
     CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, Lbfgs, LbfgsConfig,
     LbfgsCounts, PairSource,
 };
+
+/// Runs the program of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
