@@ -54,6 +54,8 @@
 //! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma, Ba 2015; Loshchilov, Hutter 2019; Reddi et al. 2018 |
 //! | Adam, then SGD | [`AdamSgdConfig`] | the FUSE authors' baseline |
 //! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
+//! | L-BFGS for noisy functions | [`LbfgsConfig`] with [`LineSearch::NoiseTolerant`] | Shi, Xie, Byrd and Nocedal 2022 |
+//! | L-BFGS with pairs from running means | [`MomentumLbfgsConfig`] | Niu et al. 2023 |
 //! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
 //! | FUSE-PV, one after the other | [`FusePvConfig`] | arXiv 2503.04204 |
 //!
@@ -98,7 +100,7 @@ pub use record::{
 pub use schedule::{Length, Schedule, Scheduled};
 pub use second_order::{
     CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, Lbfgs, LbfgsConfig,
-    LbfgsCounts, PairSource,
+    LbfgsCounts, MomentumLbfgs, MomentumLbfgsConfig, Noise, PairSource, Tolerances,
 };
 
 /// Runs the program of the README.

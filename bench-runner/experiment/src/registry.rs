@@ -4,7 +4,10 @@
 use std::sync::OnceLock;
 
 use bench_data::suggestion::suggestion;
-use optim::{AdamConfig, AdamSgdConfig, FuseConfig, FusePvConfig, LbfgsConfig, SgdConfig};
+use optim::{
+    AdamConfig, AdamSgdConfig, FuseConfig, FusePvConfig, LbfgsConfig, MomentumLbfgsConfig,
+    SgdConfig,
+};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::de::ValueDeserializer;
@@ -81,6 +84,7 @@ impl Registry {
         registry.optimizer::<AdamConfig>();
         registry.optimizer::<AdamSgdConfig>();
         registry.optimizer::<LbfgsConfig>();
+        registry.optimizer::<MomentumLbfgsConfig>();
         registry.optimizer::<FuseConfig>();
         registry.optimizer::<FusePvConfig>();
         registry
