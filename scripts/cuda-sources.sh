@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 {
-  git ls-files -s -- 'optim/src/kernels' 'models/src/kernels' 'optim/src/params.rs' scripts/compile_kernels.rs \
+  git ls-files -s -- 'optim/src/kernels' 'models/src/kernels' 'optim/src/params.rs' optim/build.rs models/build.rs \
     'scripts/cuda-*.sh' scripts/host-driver ':!scripts/host-driver/tested' | awk '{ print $2, $4 }'
   grep -A 1 -E '^name = "(candle-core|candle-kernels|cudarc)"' Cargo.lock
 } | sha256sum | cut -d ' ' -f 1

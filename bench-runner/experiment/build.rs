@@ -12,9 +12,10 @@ use sha2::{Digest, Sha256};
 const SOURCES: &[&str] = &[
     "../../Cargo.lock",
     "../../datasets.toml",
+    "../../models/build.rs",
     "../../models/src",
+    "../../optim/build.rs",
     "../../optim/src",
-    "../../scripts/compile_kernels.rs",
     "../data/src",
     "../functions/src",
     "../stats/src/location.rs",

@@ -103,7 +103,7 @@ fn train(
     Ok(loss)
 }
 
-fn main() -> Result<()> {
+pub(crate) fn main() -> Result<()> {
     let first_task = samples(f64::sin)?;
     let second_task = samples(|x| 0.8 * (1.3 * x + 0.4).sin() + 0.1 * x)?;
     let network = Network::new()?;

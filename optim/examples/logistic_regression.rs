@@ -24,7 +24,7 @@ fn clouds() -> candle_core::Result<(Tensor, Tensor)> {
     ))
 }
 
-fn main() -> Result<()> {
+pub(crate) fn main() -> Result<()> {
     let (points, labels) = clouds()?;
     let weight = Var::zeros((2, 1), DType::F64, &Device::Cpu)?;
     let bias = Var::zeros(1, DType::F64, &Device::Cpu)?;

@@ -31,8 +31,11 @@ fn rosenbrock(point: &Tensor) -> candle_core::Result<Tensor> {
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {
     let default = || std::env::temp_dir().join("rosenbrock.svg");
-    let plot = std::env::args().nth(1).map_or_else(default, PathBuf::from);
+    run(&std::env::args().nth(1).map_or_else(default, PathBuf::from))
+}
 
+/// Compares the methods and draws their paths into `plot`.
+pub(crate) fn run(plot: &Path) -> std::result::Result<(), Box<dyn Error>> {
     let adam = AdamConfig {
         learning_rate: 0.02,
         ..AdamConfig::default()
@@ -55,7 +58,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         println!("{name:<10} {:>12} {loss:>12.3e}", path.len());
         paths.push((name, path));
     }
-    draw(&plot, &paths)?;
+    draw(plot, &paths)?;
     println!("paths: {}", plot.display());
     Ok(())
 }

@@ -31,6 +31,13 @@ pub enum Error {
     )]
     NoOverlap,
 
+    /// A method asked for a second evaluation where only one can be given.
+    #[error(
+        "this method evaluates more than once in a step, and `backward_step` gives it one \
+         evaluation: call `optim::Optimizer::step` with an objective instead"
+    )]
+    SecondEvaluation,
+
     /// There is nothing to optimize.
     #[error("the parameter set is empty: pass at least one named variable")]
     EmptyParameters,

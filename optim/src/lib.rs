@@ -54,6 +54,8 @@
 //! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma, Ba 2015; Loshchilov, Hutter 2019; Reddi et al. 2018 |
 //! | Adam, then SGD | [`AdamSgdConfig`] | the FUSE authors' baseline |
 //! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
+//! | L-BFGS for noisy functions | [`LbfgsConfig`] with [`LineSearch::NoiseTolerant`] | Shi, Xie, Byrd and Nocedal 2022 |
+//! | L-BFGS with pairs from running means | [`MomentumLbfgsConfig`] | Niu et al. 2023 |
 //! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
 //! | FUSE-PV, one after the other | [`FusePvConfig`] | arXiv 2503.04204 |
 //! | FUSE by contest | [`FuseContestConfig`] | ours |
@@ -62,6 +64,7 @@
 //! is everything a run needs to continue bit for bit.
 
 #![cfg_attr(not(feature = "cuda"), forbid(unsafe_code))]
+mod candle;
 mod check;
 mod clip;
 mod error;
@@ -77,6 +80,7 @@ mod schedule;
 mod second_order;
 pub mod state;
 
+pub use candle::{BackwardStep, Build, running_statistics};
 pub use clip::{Clip, Clipped};
 pub use error::{Error, Result};
 pub use first_order::{
@@ -99,5 +103,10 @@ pub use record::{
 pub use schedule::{Length, Schedule, Scheduled};
 pub use second_order::{
     CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, Lbfgs, LbfgsConfig,
-    LbfgsCounts, PairSource,
+    LbfgsCounts, MomentumLbfgs, MomentumLbfgsConfig, Noise, PairSource, Tolerances,
 };
+
+/// Runs the program of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 //! The objective that an optimizer minimizes, the oracle through which it evaluates it, and the
 //! meter that counts all evaluations.
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 
 use crate::error::{Error, Result};
 use crate::params::{Gradient, Parameters};
@@ -96,12 +96,29 @@ impl<O: Objective + ?Sized> Objective for &mut O {
 pub struct Loss<'a, F> {
     parameters: &'a Parameters,
     loss: F,
+    buffers: Vec<Var>,
+    /// The buffers' values after each of the trials that have not ended yet.
+    trials: Vec<Vec<Tensor>>,
 }
 
 impl<'a, F: FnMut() -> candle_core::Result<Tensor>> Loss<'a, F> {
     /// Wraps `loss`, a differentiable function of `parameters`.
     pub fn new(parameters: &'a Parameters, loss: F) -> Self {
-        Self { parameters, loss }
+        Self {
+            parameters,
+            loss,
+            buffers: Vec::new(),
+            trials: Vec::new(),
+        }
+    }
+
+    /// Names the variables that `loss` itself changes, such as a batch norm's running statistics
+    /// ([`running_statistics`](crate::running_statistics)). A line search's trials then change them
+    /// once, by the accepted trial, and not once for each point it tries.
+    #[must_use]
+    pub fn with_buffers(mut self, buffers: Vec<Var>) -> Self {
+        self.buffers = buffers;
+        self
     }
 }
 
@@ -115,6 +132,34 @@ impl<F: FnMut() -> candle_core::Result<Tensor>> Objective for Loss<'_, F> {
         let gradient = self.parameters.backward(&loss)?;
         Ok((scalar(&loss)?, gradient))
     }
+
+    fn trial(&mut self) -> Result<(f64, Gradient)> {
+        let before = copies(&self.buffers)?;
+        let evaluated = self.loss_and_gradient();
+        self.trials.push(copies(&self.buffers)?);
+        set(&self.buffers, &before)?;
+        evaluated
+    }
+
+    fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
+        let trials = std::mem::take(&mut self.trials);
+        match accepted.and_then(|trial| trials.get(trial)) {
+            Some(values) => set(&self.buffers, values),
+            None => Ok(()),
+        }
+    }
+}
+
+fn copies(vars: &[Var]) -> Result<Vec<Tensor>> {
+    let copies = vars.iter().map(|var| var.as_detached_tensor().copy());
+    Ok(copies.collect::<candle_core::Result<_>>()?)
+}
+
+fn set(vars: &[Var], values: &[Tensor]) -> Result<()> {
+    for (var, value) in vars.iter().zip(values) {
+        var.set(value)?;
+    }
+    Ok(())
 }
 
 fn scalar(loss: &Tensor) -> Result<f64> {

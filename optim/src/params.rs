@@ -93,18 +93,6 @@ impl Parameters {
         Ok(Self { names, vars })
     }
 
-    /// All variables of a `VarMap`.
-    ///
-    /// # Errors
-    /// As [`Parameters::new`].
-    pub fn from_var_map(map: &candle_nn::VarMap) -> Result<Self> {
-        let data = map
-            .data()
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        Self::new(data.iter().map(|(name, var)| (name.clone(), var.clone())))
-    }
-
     /// The names, in order.
     pub fn names(&self) -> &[String] {
         &self.names

@@ -6,8 +6,9 @@ use std::process::Command;
 
 use candle_core::{DType, Device, Tensor, Var};
 use optim::{
-    AdamConfig, Clip, Clipped, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, LionConfig, Loss,
-    Meter, NadamwConfig, Optimizer, Oracle, Parameters, ScheduleFreeAdamwConfig, SgdConfig,
+    AdamConfig, Clip, Clipped, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, LineSearch,
+    LionConfig, Loss, Meter, MomentumLbfgsConfig, NadamwConfig, Noise, Optimizer, Oracle,
+    Parameters, ScheduleFreeAdamwConfig, SgdConfig,
 };
 
 type Build = fn(&Parameters) -> Box<dyn Optimizer>;
@@ -42,6 +43,29 @@ const OPTIMIZERS: &[(&str, Build)] = &[
     }),
     ("L-BFGS", |parameters| {
         Box::new(lbfgs().build(parameters).unwrap())
+    }),
+    ("L-BFGS, noise-tolerant", |parameters| {
+        let config = LbfgsConfig {
+            line_search: LineSearch::NoiseTolerant,
+            noise: Noise {
+                loss: 1e-3,
+                gradient: 1.0,
+                ..Noise::default()
+            },
+            ..lbfgs()
+        };
+        Box::new(config.build(parameters).unwrap())
+    }),
+    ("L-BFGS of running means", |parameters| {
+        let config = MomentumLbfgsConfig {
+            learning_rate: 1e-3,
+            weight_decay: 0.01,
+            parameter_decay: 0.5,
+            gradient_decay: 0.5,
+            pair_every: 1,
+            ..MomentumLbfgsConfig::default()
+        };
+        Box::new(config.build(parameters).unwrap())
     }),
     ("FUSE", |parameters| {
         let config = FuseConfig {

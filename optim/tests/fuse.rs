@@ -8,7 +8,7 @@ use common::{Analytic, Function, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
     AdamConfig, Criterion, FuseConfig, FusePv, FusePvConfig, Gradient, Handover, LbfgsConfig,
     LineSearch, Meter, Objective, Optimizer, Oracle, PairSource, Phase, Policy, Result, Step,
-    Theta, WarmUp,
+    StopReason, Theta, WarmUp,
 };
 use proptest::prelude::*;
 
@@ -267,6 +267,12 @@ fn each_criterion_fires_where_its_definition_says() {
     };
     // Means of two: (1 + 1) against (1 + 1) first at steps 3 to 6, before step 7.
     assert_eq!(switch_step(decrease.clone(), &plateau), Some(7));
+    // Means of two fall by 6, 4.5, 2.25, 1.125, 0.5.
+    let slowing = [10.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.25, 0.25];
+    let progress = |share| Criterion::Progress { window: 2, share };
+    assert_eq!(switch_step(progress(0.5), &slowing), Some(6));
+    assert_eq!(switch_step(progress(0.1), &slowing), Some(8));
+    assert_eq!(switch_step(progress(0.5), &[1.0; 8]), None);
     let all = Criterion::AllOf(vec![Criterion::Step(2), level(2.0)]);
     assert_eq!(switch_step(all, &falling), Some(4));
     let any = Criterion::AnyOf(vec![Criterion::Step(2), level(2.0)]);
@@ -460,6 +466,11 @@ fn any_pv() -> impl Strategy<Value = FusePvConfig> {
             window: 2,
             min_relative_decrease: 0.2,
         },
+        Criterion::Progress {
+            window: 2,
+            share: 0.9,
+        },
+        Criterion::ProjectedRate { tolerance: 0.5 },
     ]);
     let pairs = prop::sample::select(vec![
         PairSource::SameBatch,
@@ -490,6 +501,7 @@ fn any_pv() -> impl Strategy<Value = FusePvConfig> {
                 line_search,
                 ..LbfgsConfig::default()
             },
+            momentum_lbfgs: None,
         },
     )
 }
@@ -655,6 +667,17 @@ fn impossible_settings_are_refused() {
             "threshold = NaN is out of range: expected a finite number",
         ),
         (
+            criterion(Criterion::Progress {
+                window: 3,
+                share: 1.0,
+            }),
+            "share = 1 is out of range: expected 0 <= share < 1",
+        ),
+        (
+            criterion(Criterion::ProjectedRate { tolerance: 0.0 }),
+            "tolerance = 0 is out of range: expected a finite number > 0",
+        ),
+        (
             criterion(decrease(0, 0.1)),
             "window = 0 is out of range: expected at least 1",
         ),
@@ -703,4 +726,206 @@ fn impossible_settings_are_refused() {
     }
     let error = serde_json::from_str::<FusePvConfig>(r#"{"criterium": "never"}"#).unwrap_err();
     assert!(error.to_string().contains("unknown field `criterium`"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// After a hand-over from anywhere, by whatever curvature and search: the loss after the first
+    /// step is the one it tells, no higher than before, and lower by Armijo's condition if the
+    /// search was satisfied.
+    #[test]
+    fn the_first_step_after_a_hand_over_never_raises_the_loss(
+        learning_rate in 1e-4..1f64,
+        steps in 1..15u64,
+        handover in prop::sample::select(vec![
+            Handover::Cold,
+            Handover::WarmPairs,
+            Handover::AdamDiagonal,
+        ]),
+        line_search in prop::sample::select(vec![LineSearch::Armijo, LineSearch::StrongWolfe]),
+        max_eval in 2..6u64,
+        scale in prop::sample::select(vec![1e-12, 1.0, 1e12]),
+    ) {
+        let f = move |x: &[f64]| {
+            let (f, g) = rosenbrock(x);
+            (scale * f, g.into_iter().map(|g| scale * g).collect())
+        };
+        let mut problem = Analytic::new(f, &rosenbrock_start(6));
+        let config = FusePvConfig {
+            criterion: Criterion::Step(steps),
+            handover,
+            adam: adam(learning_rate),
+            lbfgs: LbfgsConfig {
+                max_iter: 1,
+                max_eval: Some(max_eval),
+                history_size: 3,
+                line_search,
+                ..LbfgsConfig::default()
+            },
+            ..FusePvConfig::default()
+        };
+        let c1 = config.lbfgs.c1;
+        let mut fuse = config.build(&problem.parameters).unwrap();
+        let mut meter = Meter::new();
+        while fuse.phase() == Phase::FirstOrder {
+            step(&mut fuse, &mut problem, &mut meter);
+        }
+        let before = problem.values();
+        let made = step(&mut fuse, &mut problem, &mut meter);
+        prop_assert_eq!(made.phase, Phase::SecondOrder);
+        let after = problem.loss().unwrap();
+        prop_assert_eq!(made.final_loss, Some(after));
+        prop_assert!(after <= made.loss);
+        let satisfied = fuse.lbfgs().unwrap().counts().satisfied_searches == 1;
+        if satisfied {
+            let gradient = f(&before).1;
+            let moved = problem.values().into_iter().zip(before).map(|(after, before)| after - before);
+            let slope: f64 = moved.zip(gradient).map(|(moved, g)| moved * g).sum();
+            prop_assert!(slope < 0.0);
+            prop_assert!(after <= made.loss + c1 * slope + 1e-14 * made.loss);
+        }
+    }
+}
+
+/// Where the second phase ends on 1e-12 times Rosenbrock's function of two variables, and how often
+/// it stopped by a tolerance before.
+fn small_loss(lbfgs: LbfgsConfig) -> (Vec<f64>, Vec<StopReason>) {
+    let f = |x: &[f64]| {
+        let (f, g) = rosenbrock(x);
+        (1e-12 * f, g.into_iter().map(|g| 1e-12 * g).collect())
+    };
+    let mut problem = Analytic::new(f, &rosenbrock_start(2));
+    let config = FusePvConfig {
+        criterion: Criterion::Step(10),
+        adam: adam(0.01),
+        lbfgs,
+        ..FusePvConfig::default()
+    };
+    let mut fuse = config.build(&problem.parameters).unwrap();
+    let mut meter = Meter::new();
+    let mut stops = Vec::new();
+    while stops.len() < 20 && stops.last() != Some(&StopReason::GradientTolerance) {
+        let made = step(&mut fuse, &mut problem, &mut meter);
+        if made.phase == Phase::SecondOrder {
+            stops.push(made.stop);
+        }
+    }
+    (problem.values(), stops)
+}
+
+#[test]
+fn a_small_loss_is_minimized_unless_the_tolerances_are_absolute() {
+    for line_search in [LineSearch::StrongWolfe, LineSearch::Armijo] {
+        let (x, stops) = small_loss(LbfgsConfig {
+            line_search,
+            ..LbfgsConfig::default()
+        });
+        assert!(
+            x.iter().all(|x| (x - 1.0).abs() < 1e-6),
+            "{line_search:?}: {x:?} {stops:?}"
+        );
+        // PyTorch's tolerances hold where Adam stopped, ten steps of 0.01 from the start.
+        let (x, stops) = small_loss(LbfgsConfig {
+            line_search,
+            ..LbfgsConfig::torch()
+        });
+        assert_eq!(stops, [StopReason::GradientTolerance]);
+        assert!(x[0] < -1.0);
+    }
+}
+
+#[test]
+fn where_the_second_phase_stops_does_not_depend_on_the_loss_s_unit() {
+    // A power of two changes no digit; the first gradient is longer than 1 in all of them, so that
+    // the first move is of one length.
+    let run = |scale: f64| {
+        let f = move |x: &[f64]| {
+            let (f, g) = rosenbrock(x);
+            (
+                scale * f,
+                g.into_iter().map(|g| scale * g).collect::<Vec<_>>(),
+            )
+        };
+        let mut problem = Analytic::new(f, &rosenbrock_start(4));
+        let config = LbfgsConfig {
+            max_iter: 300,
+            ..LbfgsConfig::default()
+        };
+        let mut lbfgs = config.build(&problem.parameters).unwrap();
+        let made = step(&mut lbfgs, &mut problem, &mut Meter::new());
+        (made.stop, made.iterations, problem.values())
+    };
+    let expected = run(1.0);
+    assert_eq!(expected.0, StopReason::GradientTolerance);
+    for power in [-6, 7, 40] {
+        assert_eq!(run(2f64.powi(power)), expected);
+    }
+}
+
+#[test]
+fn the_projected_rate_is_that_of_swats() {
+    // From Adam's own path: γ = pᵀp/(-pᵀg), its running mean, and their relative difference.
+    let steps = 30;
+    let mut problem = rosenbrock_problem();
+    let mut adam_alone = adam(0.01).build(&problem.parameters).unwrap();
+    let mut meter = Meter::new();
+    let (mut mean, mut expected) = (0.0, Vec::new());
+    for k in 1..=steps {
+        let before = problem.values();
+        step(&mut adam_alone, &mut problem, &mut meter);
+        let gradient = rosenbrock(&before).1;
+        let moved = problem.values();
+        let moved: Vec<f64> = moved.iter().zip(&before).map(|(a, b)| a - b).collect();
+        let square: f64 = moved.iter().map(|p| p * p).sum();
+        let slope: f64 = moved.iter().zip(&gradient).map(|(p, g)| p * g).sum();
+        let rate = -square / slope;
+        mean = 0.999 * mean + 0.001 * rate;
+        let corrected = mean / (1.0 - 0.999f64.powi(k));
+        expected.push(((corrected - rate) / corrected).abs());
+    }
+    let mut problem = rosenbrock_problem();
+    let config = FusePvConfig {
+        criterion: Criterion::ProjectedRate { tolerance: 1e-9 },
+        adam: adam(0.01),
+        ..FusePvConfig::default()
+    };
+    let mut fuse = config.build(&problem.parameters).unwrap();
+    for _ in 0..steps {
+        step(&mut fuse, &mut problem, &mut meter);
+    }
+    let seen = fuse.diagnostics().criteria.to_vec();
+    // Judged before each step, from the second rate on.
+    assert_eq!(seen.len(), 28);
+    for (seen, expected) in seen.iter().zip(&expected[1..]) {
+        let error = (seen.value - expected).abs();
+        assert!(
+            error <= 1e-9 * (1.0 + expected),
+            "{} {expected}",
+            seen.value
+        );
+    }
+    // The measurement's vectors and passes: six reads and two writes a step beside Adam's.
+    let d = 8;
+    assert_eq!(fuse.state_elements(), 4 * d);
+    let (with, without) = (fuse.vector_passes(), adam_alone.vector_passes());
+    let more = (with.reads - without.reads, with.writes - without.writes);
+    assert_eq!(more, (6 * steps as u64, 2 * steps as u64));
+    // Where the gradient is constant so is Adam's rate: the criterion holds once it has two.
+    let linear = |x: &[f64]| (x.iter().sum(), vec![1.0; x.len()]);
+    let mut problem = Analytic::new(linear, &[0.0; 3]);
+    let mut fuse = FusePvConfig {
+        criterion: Criterion::ProjectedRate { tolerance: 1e-6 },
+        ..FusePvConfig::default()
+    }
+    .build(&problem.parameters)
+    .unwrap();
+    for _ in 0..4 {
+        step(&mut fuse, &mut problem, &mut meter);
+    }
+    assert_eq!(fuse.diagnostics().switches[0].step, 2);
+    assert_eq!(
+        fuse.state_elements(),
+        fuse.lbfgs().unwrap().state_elements()
+    );
 }

@@ -6,7 +6,7 @@ mod common;
 
 use common::dual::{Dual, sum_of_squares};
 use common::{Analytic, minimize};
-use optim::LbfgsConfig;
+use optim::{LbfgsConfig, Tolerances};
 use serde::Deserialize;
 
 struct Problem {
@@ -281,6 +281,7 @@ fn all_problems_are_solved_to_their_published_minima() {
             max_eval: Some(20_000),
             tolerance_grad: 1e-8,
             tolerance_change: 1e-20,
+            tolerances: Tolerances::Absolute,
             ..LbfgsConfig::default()
         };
         let run = minimize(&mut objective, config, 1e-14, 20_000);

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use bench_data::suggestion::suggestion;
 use optim::{
     AdamConfig, AdamSgdConfig, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
-    LionConfig, NadamwConfig, ScheduleFreeAdamwConfig, SgdConfig,
+    LionConfig, MomentumLbfgsConfig, NadamwConfig, ScheduleFreeAdamwConfig, SgdConfig,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -87,6 +87,7 @@ impl Registry {
         registry.optimizer::<ScheduleFreeAdamwConfig>();
         registry.optimizer::<AdamSgdConfig>();
         registry.optimizer::<LbfgsConfig>();
+        registry.optimizer::<MomentumLbfgsConfig>();
         registry.optimizer::<FuseConfig>();
         registry.optimizer::<FusePvConfig>();
         registry.optimizer::<FuseContestConfig>();

@@ -70,6 +70,30 @@ pub enum Criterion {
         /// The largest ratio that fires.
         threshold: f64,
     },
+    /// Adam has slowed down: the loss's decrease over the last `window` steps, the mean of these
+    /// below that of the `window` steps before, is at most `share` of the largest such decrease so
+    /// far. Unlike [`LossDecrease`](Self::LossDecrease) it depends neither on the loss's unit nor on
+    /// the value that it falls to. It does not fire before there was any decrease.
+    Progress {
+        /// Steps in each mean.
+        window: usize,
+        /// The share at which it fires.
+        share: f64,
+    },
+    /// Adam's steps have become those of SGD at a settled learning rate: |λ̂ - γ| is at most
+    /// `tolerance`·|λ̂|, where
+    ///
+    /// ```text
+    /// γ = pᵀp / (-pᵀg)                             SGD's rate, projected on Adam's last move p
+    /// λ ← β2·λ + (1 - β2)·γ,   λ̂ = λ/(1 - β2ᵏ)     its running mean over k steps
+    /// ```
+    ///
+    /// The rule by which SWATS goes from Adam to SGD (Keskar & Socher, arXiv 1712.07628), with a
+    /// relative tolerance for its absolute one of 1e-9.
+    ProjectedRate {
+        /// The largest relative difference that fires.
+        tolerance: f64,
+    },
     /// Never: Adam throughout.
     Never,
     /// At once: L-BFGS throughout.
@@ -92,6 +116,8 @@ impl fmt::Display for Criterion {
             Self::LossLevel { .. } => "loss level",
             Self::LossDecrease { .. } => "loss decrease",
             Self::NoiseScale { .. } => "noise scale",
+            Self::Progress { .. } => "progress",
+            Self::ProjectedRate { .. } => "projected rate",
             Self::Never => "never",
             Self::Immediately => "immediately",
             Self::AnyOf(_) => "any of",
@@ -133,10 +159,27 @@ impl Criterion {
         leaves.any(|leaf| matches!(leaf, Self::NoiseScale { .. }))
     }
 
+    pub(super) fn uses_projected_rate(&self) -> bool {
+        let mut leaves = self.leaves().into_iter();
+        leaves.any(|leaf| matches!(leaf, Self::ProjectedRate { .. }))
+    }
+
+    /// The windows over which the largest decrease must be remembered.
+    pub(super) fn progress_windows(&self) -> Vec<usize> {
+        let leaves = self.leaves().into_iter();
+        let windows = leaves.filter_map(|leaf| match leaf {
+            Self::Progress { window, .. } => Some(*window),
+            _ => None,
+        });
+        windows.collect()
+    }
+
     /// How many losses must be remembered.
     pub(super) fn losses_needed(&self) -> usize {
         let leaves = self.leaves().into_iter().map(|leaf| match leaf {
-            Self::LossDecrease { window, .. } => window.saturating_mul(2),
+            Self::LossDecrease { window, .. } | Self::Progress { window, .. } => {
+                window.saturating_mul(2)
+            }
             Self::LossLevel { .. } => 1,
             _ => 0,
         });
@@ -161,6 +204,11 @@ impl Criterion {
                 check::that(*window > 0, "window", window, "at least 1")?;
                 check::non_negative("min_relative_decrease", *min_relative_decrease)
             }
+            Self::Progress { window, share } => {
+                check::that(*window > 0, "window", window, "at least 1")?;
+                check::that((0.0..1.0).contains(share), "share", share, "0 <= share < 1")
+            }
+            Self::ProjectedRate { tolerance } => check::positive("tolerance", *tolerance),
             Self::NoiseScale { threshold } => {
                 check::positive("threshold", *threshold)?;
                 let coupled = adam.weight_decay_kind == WeightDecay::Coupled;
@@ -254,15 +302,7 @@ impl Criterion {
                 window,
                 min_relative_decrease,
             } => {
-                let start = statistics
-                    .losses
-                    .len()
-                    .checked_sub(window.saturating_mul(2))?;
-                let mean = |from: usize| {
-                    let losses = statistics.losses.range(from..from + window);
-                    losses.sum::<f64>() / *window as f64
-                };
-                let (earlier, later) = (mean(start), mean(start + window));
+                let (earlier, later) = statistics.means(*window)?;
                 let decrease = if !(earlier.is_finite() && later.is_finite()) {
                     f64::NAN
                 } else if earlier == later {
@@ -274,6 +314,12 @@ impl Criterion {
                 Some((decrease, *min_relative_decrease))
             }
             Self::NoiseScale { threshold } => Some((statistics.noise?, *threshold)),
+            Self::Progress { window, share } => {
+                let (earlier, later) = statistics.means(*window)?;
+                let largest = statistics.largest_decrease(*window)?;
+                (largest > 0.0).then_some(((earlier - later) / largest, *share))
+            }
+            Self::ProjectedRate { tolerance } => Some((statistics.rate_change?, *tolerance)),
             Self::Never => Some((statistics.steps as f64, f64::INFINITY)),
             Self::Immediately => Some((statistics.steps as f64, 0.0)),
             // A share of an unknown budget is refused before anything is judged.

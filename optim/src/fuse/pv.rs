@@ -1,5 +1,6 @@
 //! FUSE-PV: Adam until a criterion holds, then L-BFGS.
 
+use candle_core::Var;
 use serde::{Deserialize, Serialize};
 
 use super::criterion::Criterion;
@@ -7,14 +8,15 @@ use super::statistics::Statistics;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::first_order::{Adam, AdamConfig, EpsilonPlacement};
+use crate::kernels::lbfgs as kernels;
+use crate::kernels::memory::zeros;
+use crate::kernels::number::state_dtype;
 use crate::line_search::LineSearch;
 use crate::objective::Oracle;
 use crate::optimizer::Optimizer;
 use crate::params::Parameters;
-use crate::record::{
-    Counters, CriterionRecord, Diagnostics, Phase, Step, StopReason, Switch, VectorPasses,
-};
-use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig};
+use crate::record::{CriterionRecord, Diagnostics, Phase, Step, StopReason, Switch, VectorPasses};
+use crate::second_order::{CurvatureGuard, Lbfgs, LbfgsConfig, MomentumLbfgs, MomentumLbfgsConfig};
 use crate::state::State;
 
 /// Settings of [`FusePv`].
@@ -33,6 +35,9 @@ pub struct FusePvConfig {
     pub adam: AdamConfig,
     /// Settings of the second method.
     pub lbfgs: LbfgsConfig,
+    /// If given, L-BFGS with pairs from running means is the second method, with these settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum_lbfgs: Option<MomentumLbfgsConfig>,
 }
 
 /// How long to wait before the criterion is judged: until both have passed.
@@ -86,6 +91,7 @@ impl Default for FusePvConfig {
             handover: Handover::default(),
             adam: AdamConfig::default(),
             lbfgs: LbfgsConfig::default(),
+            momentum_lbfgs: None,
         }
     }
 }
@@ -133,6 +139,9 @@ impl FusePvConfig {
     pub fn with_budget(mut self, evaluations: u64) -> Self {
         self.criterion = self.criterion.with_budget(evaluations);
         self.adam = self.adam.with_budget(evaluations);
+        self.momentum_lbfgs = self
+            .momentum_lbfgs
+            .map(|second| second.with_budget(evaluations));
         self
     }
 
@@ -143,21 +152,37 @@ impl FusePvConfig {
     pub fn build(self, parameters: &Parameters) -> Result<FusePv> {
         self.criterion.validate(&self.adam)?;
         self.lbfgs.validate(parameters.dtype())?;
-        let damped = matches!(self.lbfgs.guard, CurvatureGuard::Powell(_));
+        let damped = matches!(
+            self.lbfgs.guard,
+            CurvatureGuard::Powell(_) | CurvatureGuard::Adaptive { .. }
+        );
         check::that(
             !(damped && self.handover == Handover::AdamDiagonal),
             "handover",
             "adam-diagonal",
-            "cold or warm-pairs beside Powell's damping, which assumes H₀ = γ·I",
+            "cold or warm-pairs beside damping, which assumes H₀ = γ·I",
         )?;
+        if let Some(second) = &self.momentum_lbfgs {
+            second.validate()?;
+            check::that(
+                self.handover == Handover::Cold,
+                "handover",
+                format_args!("{:?}", self.handover),
+                "Cold beside `momentum_lbfgs`, whose pairs come from its own means",
+            )?;
+        }
         Ok(FusePv {
             parameters: parameters.clone(),
             learning_rate: self.adam.learning_rate,
             adam: Some(self.adam.clone().build(parameters)?),
-            lbfgs: None,
+            second: None,
             phase: Phase::FirstOrder,
             collecting: None,
-            statistics: Statistics::new(self.criterion.losses_needed()),
+            statistics: Statistics::new(
+                self.criterion.losses_needed(),
+                &self.criterion.progress_windows(),
+            ),
+            projection: Projection::new(&self.criterion, parameters)?,
             released_passes: VectorPasses::default(),
             records: Vec::new(),
             switches: Vec::new(),
@@ -175,10 +200,11 @@ impl FusePvConfig {
 ///
 /// Until the switch a step is Adam's step and costs what Adam's costs: L-BFGS's memory is allocated
 /// at the switch, or when warm pairs begin to be collected. Only [`Criterion::NoiseScale`] reads a
-/// vector more.
+/// vector more, and [`Criterion::ProjectedRate`] holds two vectors, reads six and writes two, one
+/// more of each where there are several parameter tensors.
 ///
 /// The learning rate is Adam's, in both phases, and follows Adam's schedule while Adam acts: L-BFGS
-/// keeps `lbfgs.lr`, the first step length its line search tries.
+/// keeps `lbfgs.lr`, the first step length its line search tries, and `momentum_lbfgs` its own rate.
 ///
 /// Source: arXiv 2503.04204, algorithm FUSE-PV.
 ///
@@ -215,15 +241,100 @@ pub struct FusePv {
     /// Held until a one-way switch.
     adam: Option<Adam>,
     /// Held from the first switch, or the first warm pair, on.
-    lbfgs: Option<Lbfgs>,
+    second: Option<Second>,
     phase: Phase,
     /// Steps of Adam that are still to be made for warm pairs, while these are collected.
     collecting: Option<usize>,
     statistics: Statistics,
-    /// Passes of methods that are no longer held.
+    /// Held while Adam is, for a criterion that needs it.
+    projection: Option<Projection>,
+    /// Passes of methods that are no longer held, and of measurements.
     released_passes: VectorPasses,
     records: Vec<CriterionRecord>,
     switches: Vec<Switch>,
+}
+
+/// What measures Adam's moves.
+#[derive(Debug)]
+struct Projection {
+    start: Var,
+    moved: Var,
+}
+
+impl Projection {
+    fn new(criterion: &Criterion, parameters: &Parameters) -> Result<Option<Self>> {
+        if !criterion.uses_projected_rate() {
+            return Ok(None);
+        }
+        let dtype = state_dtype(parameters.dtype());
+        let vector = || zeros(parameters.element_count(), dtype, parameters.device());
+        Ok(Some(Self {
+            start: vector()?,
+            moved: vector()?,
+        }))
+    }
+
+    /// Makes a step of `adam`; returns pᵀp and pᵀg of its move p.
+    fn step(
+        &self,
+        adam: &mut Adam,
+        oracle: &mut Oracle<'_>,
+        passes: &mut VectorPasses,
+    ) -> Result<(Step, f64, f64)> {
+        let parameters = adam.parameters().clone();
+        kernels::flatten_into(parameters.vars(), &self.start, passes)?;
+        let (step, gradient) = adam.step_with_gradient(oracle)?;
+        kernels::displacement(parameters.vars(), &self.start, &self.moved, passes)?;
+        let gradient = kernels::flatten(gradient.tensors(), self.start.dtype(), passes)?;
+        let (slope, _) = kernels::slope(&gradient, &self.moved, passes)?;
+        let length = kernels::norms(&self.moved, passes)?.euclidean;
+        Ok((step, length * length, slope))
+    }
+}
+
+/// The second method.
+#[derive(Debug)]
+enum Second {
+    Lbfgs(Box<Lbfgs>),
+    Momentum(Box<MomentumLbfgs>),
+}
+
+impl Second {
+    fn build(config: &FusePvConfig, parameters: &Parameters) -> Result<Self> {
+        Ok(match &config.momentum_lbfgs {
+            Some(momentum) => Self::Momentum(Box::new(momentum.clone().build(parameters)?)),
+            None => Self::Lbfgs(Box::new(config.lbfgs.clone().build(parameters)?)),
+        })
+    }
+
+    fn get(&self) -> &dyn Optimizer {
+        match self {
+            Self::Lbfgs(lbfgs) => &**lbfgs,
+            Self::Momentum(momentum) => &**momentum,
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut dyn Optimizer {
+        match self {
+            Self::Lbfgs(lbfgs) => &mut **lbfgs,
+            Self::Momentum(momentum) => &mut **momentum,
+        }
+    }
+
+    fn pairs_held(&self) -> usize {
+        match self {
+            Self::Lbfgs(lbfgs) => lbfgs.pairs_held(),
+            Self::Momentum(momentum) => momentum.pairs_held(),
+        }
+    }
+
+    /// The name of its state.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Lbfgs(_) => "lbfgs",
+            Self::Momentum(_) => "momentum_lbfgs",
+        }
+    }
 }
 
 impl FusePv {
@@ -234,9 +345,12 @@ impl FusePv {
         &self.config
     }
 
-    /// The second method, once it is there.
+    /// L-BFGS, if it is the second method and once it is there.
     pub fn lbfgs(&self) -> Option<&Lbfgs> {
-        self.lbfgs.as_ref()
+        match &self.second {
+            Some(Second::Lbfgs(lbfgs)) => Some(lbfgs),
+            Some(Second::Momentum(_)) | None => None,
+        }
     }
 
     /// The method of the next step: whether the criterion must hold, and does.
@@ -277,7 +391,7 @@ impl FusePv {
         match next {
             Next::Stay => return Ok(()),
             Next::Collect => {
-                self.prepare_lbfgs()?;
+                self.prepare_second()?;
                 self.collecting = Some(self.config.lbfgs.history_size);
                 return Ok(());
             }
@@ -289,35 +403,36 @@ impl FusePv {
             epoch,
             to: self.phase,
             pairs: match self.phase {
-                Phase::SecondOrder => self.lbfgs.as_ref().map_or(0, Lbfgs::pairs_held),
+                Phase::SecondOrder => self.second.as_ref().map_or(0, Second::pairs_held),
                 Phase::FirstOrder => 0,
             },
         });
         Ok(())
     }
 
-    /// Builds L-BFGS, or makes it ready to come back.
-    fn prepare_lbfgs(&mut self) -> Result<()> {
+    /// Builds the second method, or makes it ready to come back.
+    fn prepare_second(&mut self) -> Result<()> {
         let keep = self.config.policy == Policy::Reversible { keep_memory: true };
-        match &mut self.lbfgs {
-            Some(lbfgs) if keep => lbfgs.resume(),
-            Some(lbfgs) => {
+        match &mut self.second {
+            Some(Second::Lbfgs(lbfgs)) if keep => return lbfgs.resume(),
+            Some(Second::Lbfgs(lbfgs)) => {
                 lbfgs.clear();
-                Ok(())
+                return Ok(());
             }
-            None => {
-                self.lbfgs = Some(self.config.lbfgs.clone().build(&self.parameters)?);
-                Ok(())
-            }
+            Some(Second::Momentum(_)) if keep => return Ok(()),
+            Some(Second::Momentum(momentum)) => self.released_passes += momentum.vector_passes(),
+            None => (),
         }
+        self.second = Some(Second::build(&self.config, &self.parameters)?);
+        Ok(())
     }
 
     fn enter(&mut self) -> Result<()> {
         if self.collecting.take().is_none() {
-            self.prepare_lbfgs()?;
+            self.prepare_second()?;
         }
-        if let (Handover::AdamDiagonal, Some(adam), Some(lbfgs)) =
-            (self.config.handover, &self.adam, &mut self.lbfgs)
+        if let (Handover::AdamDiagonal, Some(adam), Some(Second::Lbfgs(lbfgs))) =
+            (self.config.handover, &self.adam, &mut self.second)
             && let Some(diagonal) = adam.preconditioner()?
         {
             lbfgs.precondition(&diagonal)?;
@@ -326,6 +441,7 @@ impl FusePv {
             && let Some(adam) = self.adam.take()
         {
             self.released_passes += adam.vector_passes();
+            self.projection = None;
         }
         self.phase = Phase::SecondOrder;
         Ok(())
@@ -360,15 +476,26 @@ impl Optimizer for FusePv {
     fn step(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
         self.decide()?;
         let before = oracle.counts().evaluations();
-        let step = match (self.phase, &mut self.adam, &mut self.lbfgs) {
-            (Phase::FirstOrder, Some(adam), Some(lbfgs)) if self.collecting.is_some() => {
+        let step = match (self.phase, &mut self.adam, &mut self.second) {
+            (Phase::FirstOrder, Some(adam), Some(Second::Lbfgs(lbfgs)))
+                if self.collecting.is_some() =>
+            {
                 let step = Self::step_with_pair(adam, lbfgs, oracle)?;
                 self.collecting = self.collecting.map(|steps| steps.saturating_sub(1));
                 step
             }
-            (Phase::FirstOrder, Some(adam), _) => adam.step(oracle)?,
-            (_, _, Some(lbfgs)) => lbfgs.step(oracle)?,
-            // Adam is released, and the phase left, only where L-BFGS has been built.
+            (Phase::FirstOrder, Some(adam), _) => match &self.projection {
+                Some(projection) => {
+                    let passes = &mut self.released_passes;
+                    let (step, square, slope) = projection.step(adam, oracle, passes)?;
+                    let beta2 = self.config.adam.beta2;
+                    self.statistics.observe_move(square, slope, beta2);
+                    step
+                }
+                None => adam.step(oracle)?,
+            },
+            (_, _, Some(second)) => second.get_mut().step(oracle)?,
+            // Adam is released, and the phase left, only where the second one has been built.
             _ => unreachable!("one of the two methods is always there"),
         };
         if let (Phase::FirstOrder, Some(adam)) = (self.phase, &mut self.adam)
@@ -416,8 +543,13 @@ impl Optimizer for FusePv {
     }
 
     fn state_elements(&self) -> u64 {
+        let projection = self.projection.as_ref();
         self.adam.as_ref().map_or(0, Adam::state_elements)
-            + self.lbfgs.as_ref().map_or(0, Lbfgs::state_elements)
+            + projection.map_or(0, |vectors| 2 * vectors.start.elem_count() as u64)
+            + self
+                .second
+                .as_ref()
+                .map_or(0, |second| second.get().state_elements())
     }
 
     fn vector_passes(&self) -> VectorPasses {
@@ -428,17 +560,19 @@ impl Optimizer for FusePv {
             .map(Adam::vector_passes)
             .unwrap_or_default();
         passes += self
-            .lbfgs
+            .second
             .as_ref()
-            .map(Lbfgs::vector_passes)
+            .map(|second| second.get().vector_passes())
             .unwrap_or_default();
         passes
     }
 
     fn diagnostics(&self) -> Diagnostics<'_> {
-        let counts = self.lbfgs.as_ref().map(Lbfgs::counts);
+        let second = self.second.as_ref();
         Diagnostics {
-            counters: counts.map(Counters::from).unwrap_or_default(),
+            counters: second
+                .map(|second| second.get().diagnostics().counters)
+                .unwrap_or_default(),
             criteria: &self.records,
             switches: &self.switches,
         }
@@ -457,8 +591,8 @@ impl Optimizer for FusePv {
         if let Some(adam) = &self.adam {
             state.nest("adam", adam.state()?);
         }
-        if let Some(lbfgs) = &self.lbfgs {
-            state.nest("lbfgs", lbfgs.state()?);
+        if let Some(second) = &self.second {
+            state.nest(second.key(), second.get().state()?);
         }
         Ok(state)
     }
@@ -478,16 +612,17 @@ impl Optimizer for FusePv {
             Some(adam) if state.metadata.get("adam").is_some() => {
                 adam.restore(&state.nested("adam")?)?;
             }
-            adam => *adam = None,
+            adam => (*adam, restored.projection) = (None, None),
         }
-        if state.metadata.get("lbfgs").is_some() {
-            let mut lbfgs = self.config.lbfgs.clone().build(&self.parameters)?;
-            lbfgs.restore(&state.nested("lbfgs")?)?;
-            restored.lbfgs = Some(lbfgs);
+        let mut second = Second::build(&self.config, &self.parameters)?;
+        if state.metadata.get(second.key()).is_some() {
+            let nested = state.nested(second.key())?;
+            second.get_mut().restore(&nested)?;
+            restored.second = Some(second);
         }
         let held = match restored.phase {
             Phase::FirstOrder => restored.adam.is_some(),
-            Phase::SecondOrder => restored.lbfgs.is_some(),
+            Phase::SecondOrder => restored.second.is_some(),
         };
         if !held {
             return Err(Error::Checkpoint(

@@ -28,15 +28,45 @@ pub(super) struct Statistics {
     squares_steps: u64,
     /// The noise to signal ratio: finite or infinite, never NaN.
     pub(super) noise: Option<f64>,
+    /// The largest decrease of the loss over each of the windows asked for.
+    decreases: Vec<(usize, f64)>,
+    /// The running mean λ of SGD's projected rate, uncorrected, and the steps in it.
+    rate: f64,
+    rate_steps: u64,
+    /// How far the latest projected rate is from the mean, relative to the mean.
+    pub(super) rate_change: Option<f64>,
 }
 
 impl Statistics {
-    /// For criteria that need the latest `losses_needed` losses.
-    pub(super) fn new(losses_needed: usize) -> Self {
+    /// For criteria that need the latest `losses_needed` losses, and the largest decrease over each
+    /// of `windows`.
+    pub(super) fn new(losses_needed: usize, windows: &[usize]) -> Self {
         Self {
             losses_needed,
+            decreases: windows
+                .iter()
+                .map(|window| (*window, f64::NEG_INFINITY))
+                .collect(),
             ..Self::default()
         }
+    }
+
+    /// The mean losses of the `window` steps before the last `window`, and of these.
+    pub(super) fn means(&self, window: usize) -> Option<(f64, f64)> {
+        let start = self.losses.len().checked_sub(window.saturating_mul(2))?;
+        let mean = |from: usize| {
+            let losses = self.losses.range(from..from + window);
+            losses.sum::<f64>() / window as f64
+        };
+        Some((mean(start), mean(start + window)))
+    }
+
+    /// The largest decrease between two means over `window`.
+    pub(super) fn largest_decrease(&self, window: usize) -> Option<f64> {
+        let mut decreases = self.decreases.iter();
+        decreases
+            .find(|(of, _)| *of == window)
+            .map(|(_, largest)| *largest)
     }
 
     /// Takes note of a step that cost so many evaluations.
@@ -50,6 +80,29 @@ impl Statistics {
         self.losses.push_back(step.final_loss.unwrap_or(step.loss));
         while self.losses.len() > self.losses_needed {
             self.losses.pop_front();
+        }
+        for i in 0..self.decreases.len() {
+            let (window, largest) = self.decreases[i];
+            if let Some((earlier, later)) = self.means(window)
+                && (earlier - later).is_finite()
+            {
+                self.decreases[i].1 = largest.max(earlier - later);
+            }
+        }
+    }
+
+    /// Takes note of a move p of Adam from a point with gradient g, by pᵀp and pᵀg.
+    pub(super) fn observe_move(&mut self, square: f64, slope: f64, beta2: f64) {
+        let rate = square / -slope;
+        if !rate.is_finite() {
+            return;
+        }
+        self.rate = beta2 * self.rate + (1.0 - beta2) * rate;
+        self.rate_steps += 1;
+        let mean = self.rate / (1.0 - beta2.powf(self.rate_steps as f64));
+        // The first mean is the first rate.
+        if self.rate_steps > 1 {
+            self.rate_change = Some(((mean - rate) / mean).abs()).filter(|change| !change.is_nan());
         }
     }
 
@@ -82,6 +135,14 @@ impl Statistics {
         state.set("steps", self.steps)?;
         state.set("evaluations", self.evaluations)?;
         state.set("squares_steps", self.squares_steps)?;
+        for (i, (_, largest)) in self.decreases.iter().enumerate() {
+            state.set_float(&format!("largest_decrease_{i}"), *largest);
+        }
+        if self.rate_steps > 0 {
+            state.set("rate_steps", self.rate_steps)?;
+            state.set_float("rate", self.rate);
+            state.set_float("rate_change", self.rate_change.unwrap_or(f64::NAN));
+        }
         let option = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let mut numbers = vec![
             option(self.norm),
@@ -105,7 +166,23 @@ impl Statistics {
         let steps = state.get("steps")?;
         // The latest norm may be NaN itself; the first one and the noise are NaN only if absent.
         let option = |value: &f64| Some(*value).filter(|value| !value.is_nan());
+        let mut decreases = self.decreases.clone();
+        for (i, (_, largest)) in decreases.iter_mut().enumerate() {
+            *largest = state.float(&format!("largest_decrease_{i}"))?;
+        }
+        let (rate, rate_steps, rate_change) = match state.metadata.get("rate_steps") {
+            Some(_) => (
+                state.float("rate")?,
+                state.get("rate_steps")?,
+                option(&state.float("rate_change")?),
+            ),
+            None => (0.0, 0, None),
+        };
         *self = Self {
+            decreases,
+            rate,
+            rate_steps,
+            rate_change,
             epoch: state.get("epoch")?,
             steps,
             evaluations: state.get("evaluations")?,

@@ -5,12 +5,14 @@
 //! is not finite.
 
 mod armijo;
+mod noise_tolerant;
 mod strong_wolfe;
 mod trial;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use armijo::armijo;
+pub(crate) use noise_tolerant::{Levels, noise_tolerant};
 pub(crate) use strong_wolfe::strong_wolfe;
 pub(crate) use trial::{Conditions, Outcome, Trial};
 
@@ -30,6 +32,12 @@ pub enum LineSearch {
     #[default]
     #[serde(alias = "strong_wolfe")]
     StrongWolfe,
+    /// For losses and gradients with errors, whose bounds are a setting ([`Noise`](crate::Noise)):
+    /// bisection until φ(t) ≤ φ(0) + c1·t·φ'(0) + 2ε_f, φ'(t) ≥ c2·φ'(0) and the slopes differ by
+    /// more than their errors. Where they do not, the curvature pair is taken over a longer interval
+    /// than the step (Shi, Xie, Byrd & Nocedal 2022). Without errors it is a search for the weak
+    /// Wolfe conditions.
+    NoiseTolerant,
 }
 
 #[cfg(test)]
@@ -60,7 +68,14 @@ mod tests {
         };
         let outcome = match search {
             LineSearch::Armijo => armijo(&mut phi, trial(0.0), first, CONDITIONS, trials),
-            _ => strong_wolfe(&mut phi, trial(0.0), first, CONDITIONS, (1.0, 0.0), trials),
+            _ => strong_wolfe(
+                &mut phi,
+                trial(0.0),
+                first,
+                CONDITIONS,
+                |_, _| false,
+                trials,
+            ),
         };
         (outcome.unwrap(), tried)
     }
@@ -115,6 +130,21 @@ mod tests {
             let (outcome, tried) = run(search, &f, first, trials);
             prop_assert!(tried.len() as u64 <= trials);
             prop_assert!(outcome.best.loss <= 0.0);
+        }
+
+        #[test]
+        fn a_search_is_satisfied_exactly_if_its_point_meets_the_conditions(
+            coefficients in coefficients(),
+            first in 1e-3..1e2f64,
+            trials in 1..6u64,
+            armijo in any::<bool>(),
+        ) {
+            let search = if armijo { LineSearch::Armijo } else { LineSearch::StrongWolfe };
+            let (outcome, _) = run(search, quartic(coefficients), first, trials);
+            let (best, slope0) = (outcome.best, -coefficients[0]);
+            let decreased = best.loss <= CONDITIONS.c1 * best.t * slope0;
+            let flat = armijo || best.slope.abs() <= -CONDITIONS.c2 * slope0;
+            prop_assert_eq!(outcome.satisfied, best.t > 0.0 && decreased && flat);
         }
 
         #[test]

@@ -4,15 +4,14 @@
 use super::trial::{Conditions, Line, Outcome, Trial};
 use crate::error::Result;
 
-/// Searches from `first`, with at most `trials` ≥ 1 trials. `direction_max` is the largest
-/// component of the direction: a bracket narrower than `tolerance` in every parameter ends the
-/// search.
+/// Searches from `first`, with at most `trials` ≥ 1 trials. A bracket whose ends are `narrow` ends
+/// the search.
 pub(crate) fn strong_wolfe<G: Clone>(
     phi: &mut impl Line<G>,
     start: Trial<G>,
     first: f64,
     conditions: Conditions,
-    (direction_max, tolerance): (f64, f64),
+    narrow: impl Fn(f64, f64) -> bool,
     trials: u64,
 ) -> Result<Outcome<G>> {
     let Conditions { c1, c2 } = conditions;
@@ -51,7 +50,7 @@ pub(crate) fn strong_wolfe<G: Clone>(
 
     let mut satisfied = false;
     let mut near_end = false;
-    while !satisfied && made < trials && (b.t - a.t).abs() * direction_max >= tolerance {
+    while !satisfied && made < trials && !narrow(a.t, b.t) {
         let (least, most) = (a.t.min(b.t), a.t.max(b.t));
         let mut t = cubic_minimizer(&a, &b, (least, most));
         // Twice in a row close to an end, or on it: move a tenth of the interval inwards.
@@ -85,10 +84,10 @@ pub(crate) fn strong_wolfe<G: Clone>(
             *low = trial;
         }
     }
-    Ok(Outcome {
-        best: if a.loss <= b.loss { a } else { b },
-        satisfied,
-    })
+    let best = if a.loss <= b.loss { a } else { b };
+    // A bracket that the last trial closed was not judged yet.
+    let satisfied = !too_high(&best) && flat(&best);
+    Ok(Outcome { best, satisfied })
 }
 
 /// The minimizer of the cubic through two points and their slopes (Nocedal & Wright 2006, eq.

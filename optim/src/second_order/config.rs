@@ -21,8 +21,10 @@ pub struct LbfgsConfig {
     pub max_eval: Option<u64>,
     /// A step ends when the gradient's largest component is at most this.
     pub tolerance_grad: f64,
-    /// A step ends when the loss or every parameter changes by less than this.
+    /// A step ends when an iteration changes the loss by less than this. 0 asks for no change.
     pub tolerance_change: f64,
+    /// What the two tolerances are relative to.
+    pub tolerances: Tolerances,
     /// How many curvature pairs are remembered.
     pub history_size: usize,
     /// How the step length is chosen.
@@ -37,6 +39,9 @@ pub struct LbfgsConfig {
     /// losses as they are. In f32 a search can fail without it long before the gradient is small.
     #[serde(skip_serializing_if = "is_zero")]
     pub loss_rounding: f64,
+    /// The errors that the noise-tolerant search expects.
+    #[serde(skip_serializing_if = "Noise::is_none")]
+    pub noise: Noise,
     /// How `max_eval` binds the line search.
     pub evaluation_limit: EvaluationLimit,
     /// Where the two gradients of a pair come from.
@@ -50,6 +55,57 @@ pub struct LbfgsConfig {
     /// Whether all pairs are dropped when a line search finds no better point, so that the next
     /// direction is steepest descent.
     pub restart: bool,
+}
+
+/// Bounds on the errors of losses and gradients, such as sampling or low precision makes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Noise {
+    /// ε_f: of a loss.
+    pub loss: f64,
+    /// ε_g: of a gradient, in Euclidean norm.
+    pub gradient: f64,
+    /// c₃: two slopes along a direction d differ by more than noise if by (1 + c₃)·2ε_g·‖d‖.
+    pub control: f64,
+    /// If given, `loss` and `gradient` only hold until they are estimated, at the first search and
+    /// every so many searches after that. An estimate takes 6 evaluations along the direction, or 12
+    /// or 18 until their spacing is right; it sees errors that differ from point to point, such as
+    /// those of low precision, not those of a batch that is the same at all points. Taken for
+    /// uniform, errors of root mean square σ are bounded by √3·σ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate_every: Option<u64>,
+}
+
+impl Default for Noise {
+    fn default() -> Self {
+        Self {
+            loss: 0.0,
+            gradient: 0.0,
+            control: 0.5,
+            estimate_every: None,
+        }
+    }
+}
+
+impl Noise {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What the tolerances of L-BFGS are relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Tolerances {
+    /// The function at hand: `tolerance_grad` to the largest component of the first gradient that
+    /// the method saw, `tolerance_change` to the loss. So where L-BFGS stops does not depend on the
+    /// units of the loss, and a small loss, such as Adam may leave behind, is minimized further.
+    #[default]
+    Relative,
+    /// Nothing, as in PyTorch. `tolerance_change` then also ends a step whose direction promises
+    /// less than that change, or which moves every parameter by less than that number.
+    Absolute,
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -100,13 +156,15 @@ impl Default for LbfgsConfig {
             lr: 1.0,
             max_iter: 20,
             max_eval: None,
-            tolerance_grad: 1e-7,
+            tolerance_grad: 1e-12,
             tolerance_change: 1e-9,
+            tolerances: Tolerances::default(),
             history_size: 10,
             line_search: LineSearch::default(),
             c1: 1e-4,
             c2: 0.9,
             loss_rounding: 0.0,
+            noise: Noise::default(),
             evaluation_limit: EvaluationLimit::default(),
             pairs: PairSource::default(),
             guard: CurvatureGuard::default(),
@@ -119,9 +177,11 @@ impl Default for LbfgsConfig {
 
 impl LbfgsConfig {
     /// The defaults and the behaviour of `torch.optim.LBFGS` since PyTorch 2.6: no line search,
-    /// 100 pairs carried across batches, pairs kept if sᵀy > 1e-10.
+    /// 100 pairs carried across batches, pairs kept if sᵀy > 1e-10, absolute tolerances.
     pub fn torch() -> Self {
         Self {
+            tolerance_grad: 1e-7,
+            tolerances: Tolerances::Absolute,
             history_size: 100,
             line_search: LineSearch::Fixed,
             evaluation_limit: EvaluationLimit::Torch26,
@@ -165,14 +225,25 @@ impl LbfgsConfig {
         let ordered = self.c1 < self.c2 && self.c2 < 1.0;
         check::that(ordered, "c2", self.c2, "c1 < c2 < 1")?;
         check::non_negative("loss_rounding", self.loss_rounding)?;
-        match self.guard {
-            CurvatureGuard::Absolute(epsilon) | CurvatureGuard::Cautious(epsilon) => {
-                check::non_negative("guard", epsilon)?;
-            }
-            CurvatureGuard::Powell(mu) => {
-                check::that(0.0 < mu && mu < 1.0, "guard", mu, "0 < μ < 1")?;
-            }
-        }
+        check::non_negative("noise.loss", self.noise.loss)?;
+        check::non_negative("noise.gradient", self.noise.gradient)?;
+        check::non_negative("noise.control", self.noise.control)?;
+        let every = self.noise.estimate_every.unwrap_or(1);
+        check::that(every > 0, "noise.estimate_every", every, "at least 1")?;
+        let tolerant = self.line_search == LineSearch::NoiseTolerant;
+        check::that(
+            tolerant || self.noise.is_none(),
+            "line_search",
+            format_args!("{:?}", self.line_search),
+            "NoiseTolerant beside `noise`, which no other search reads",
+        )?;
+        check::that(
+            !tolerant || self.pairs == PairSource::SameBatch,
+            "pairs",
+            format_args!("{:?}", self.pairs),
+            "SameBatch beside the noise-tolerant search, which takes pairs over its own intervals",
+        )?;
+        self.guard.validate()?;
         if let InitialScaling::Constant(gamma) = self.scaling {
             check::positive("scaling", gamma)?;
         }
@@ -201,6 +272,50 @@ pub enum CurvatureGuard {
     /// with B₀ = I/γ instead of the full B (Wang, Ma, Goldfarb & Liu 2017). The first pair, for
     /// which γ is not known yet, is skipped unless sᵀy > 0.
     Powell(f64),
+    /// Replace y by φ·y + (1 - φ)·s, and skip the pair unless sᵀy > `least` after that. With the
+    /// curvature τ = sᵀy/sᵀs along s
+    ///
+    /// ```text
+    /// φ = min(1 - share, (1 - low)/(1 - τ))      if τ < low
+    ///     min(1 - share, (high - 1)/(τ - 1))     if τ > high
+    ///     1 - share                              otherwise
+    /// ```
+    ///
+    /// so that τ lies between `low` and max(1, `high`) afterwards (adaptive damping of Niu et al., arXiv
+    /// 2307.13744, where y = s is the curvature of H₀ = I).
+    Adaptive {
+        /// The share of s in every y, from 0 to below 1.
+        share: f64,
+        /// The least curvature, from 0 to below 1.
+        low: f64,
+        /// The largest curvature, at least 1.
+        high: f64,
+        /// What sᵀy must exceed.
+        least: f64,
+    },
+}
+
+impl CurvatureGuard {
+    pub(super) fn validate(&self) -> Result<()> {
+        match *self {
+            Self::Absolute(epsilon) | Self::Cautious(epsilon) => {
+                check::non_negative("guard", epsilon)
+            }
+            Self::Powell(mu) => check::that(0.0 < mu && mu < 1.0, "guard", mu, "0 < μ < 1"),
+            Self::Adaptive {
+                share,
+                low,
+                high,
+                least,
+            } => {
+                check::decay_rate("guard.share", share)?;
+                check::decay_rate("guard.low", low)?;
+                let above = high.is_finite() && high >= 1.0;
+                check::that(above, "guard.high", high, "a finite number >= 1")?;
+                check::non_negative("guard.least", least)
+            }
+        }
+    }
 }
 
 impl Default for CurvatureGuard {

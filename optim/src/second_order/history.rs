@@ -131,6 +131,7 @@ impl History {
             CurvatureGuard::Absolute(epsilon) => epsilon,
             CurvatureGuard::Cautious(epsilon) => epsilon * (products.s_s * products.y_y).sqrt(),
             CurvatureGuard::Powell(_) => 0.0,
+            CurvatureGuard::Adaptive { least, .. } => least,
         };
         let finite = (products.s_s + products.y_y).is_finite();
         if !finite || products.s_y.is_nan() || products.s_y <= least {
@@ -170,17 +171,33 @@ impl History {
         Ok(())
     }
 
-    /// Powell's (θ, (1 - θ)/γ), where a pair needs it.
+    /// The weights of y and s in a damped y, where a pair needs it.
     fn damping(&self, s_y: f64, s_s: f64) -> Option<(f64, f64)> {
-        let CurvatureGuard::Powell(mu) = self.guard else {
-            return None;
-        };
-        let s_b_s = s_s / self.gamma;
-        if self.is_empty() || s_y >= mu * s_b_s {
-            return None;
+        match self.guard {
+            CurvatureGuard::Absolute(_) | CurvatureGuard::Cautious(_) => None,
+            CurvatureGuard::Powell(mu) => {
+                let s_b_s = s_s / self.gamma;
+                if self.is_empty() || s_y >= mu * s_b_s {
+                    return None;
+                }
+                let theta = (1.0 - mu) * s_b_s / (s_b_s - s_y);
+                Some((theta, (1.0 - theta) / self.gamma))
+            }
+            CurvatureGuard::Adaptive {
+                share, low, high, ..
+            } => {
+                let tau = s_y / s_s;
+                let phi = if tau < low {
+                    (1.0 - low) / (1.0 - tau)
+                } else if tau > high {
+                    (high - 1.0) / (tau - 1.0)
+                } else {
+                    1.0
+                };
+                let phi = phi.min(1.0 - share);
+                (phi < 1.0).then_some((phi, 1.0 - phi))
+            }
         }
-        let theta = (1.0 - mu) * s_b_s / (s_b_s - s_y);
-        Some((theta, (1.0 - theta) / self.gamma))
     }
 
     /// Writes -H·gradient into `direction`; the products with `gradient` must be up to date.

@@ -1,16 +1,19 @@
 //! L-BFGS: the inner iterations of one step, their stopping rules and their bookkeeping.
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use super::config::{EvaluationLimit, HistoryPrecision, LbfgsConfig, PairSource};
+use super::config::{EvaluationLimit, HistoryPrecision, LbfgsConfig, PairSource, Tolerances};
 use super::history::{self, History};
+use super::noise::{Estimate, estimate};
 use crate::check;
 use crate::error::Result;
 use crate::kernels::lbfgs::{self as kernels, Move};
 use crate::kernels::memory::zeros;
 use crate::kernels::number::state_dtype;
-use crate::line_search::{Conditions, LineSearch, Outcome, Trial, armijo, strong_wolfe};
+use crate::line_search::{
+    Conditions, Levels, LineSearch, Outcome, Trial, armijo, noise_tolerant, strong_wolfe,
+};
 use crate::objective::Oracle;
 use crate::optimizer::Optimizer;
 use crate::params::{Gradient, Parameters};
@@ -37,6 +40,9 @@ impl LbfgsConfig {
             parameters: parameters.clone(),
             lr: self.lr,
             fresh: true,
+            first_gradient: None,
+            curvatures: Vec::new(),
+            errors: [self.noise.loss, self.noise.gradient],
             last_move: None,
             counts: LbfgsCounts::default(),
             passes: VectorPasses::default(),
@@ -56,6 +62,9 @@ pub struct LbfgsCounts {
     pub satisfied_searches: u64,
     /// Line searches that found no better point.
     pub failed_searches: u64,
+    /// Pairs taken over an interval that is not the step's, by a noise-tolerant search.
+    #[serde(default)]
+    pub lengthened: u64,
     /// Times all pairs were dropped because a search failed, a direction was not one of descent or
     /// a value was not finite.
     pub restarts: u64,
@@ -67,6 +76,7 @@ impl From<LbfgsCounts> for Counters {
             ("line-searches", counts.searches),
             ("line-searches-satisfied", counts.satisfied_searches),
             ("line-searches-failed", counts.failed_searches),
+            ("pairs-lengthened", counts.lengthened),
             ("restarts", counts.restarts),
         ]);
         counts.pairs.enter(&mut counters);
@@ -89,7 +99,8 @@ impl From<LbfgsCounts> for Counters {
 /// - Pair and direction: two passes over the pairs. An iteration that holds n pairs, one of them
 ///   new, reads 4n + 2 vectors and writes 3. When all m are held it reads 4m + 4, because it also
 ///   reads the pair that it drops.
-/// - Line search: each trial reads 4 and writes 1, for the move and the slope.
+/// - Line search: each trial reads 4 and writes 1, for the move and the slope. The noise-tolerant
+///   search reads the direction once more, and an estimate of noise costs 6 trials or more.
 /// - The start of each move: reads 1 and writes 1.
 ///
 /// Held are 2m + 2 vectors of pairs, the direction, the point where the last move began and the
@@ -128,6 +139,12 @@ pub struct Lbfgs {
     lr: f64,
     /// No iteration since the start or the last restart: the direction has no scale yet.
     fresh: bool,
+    /// The largest component of the first gradient.
+    first_gradient: Option<f64>,
+    /// Of a noise-tolerant search: the latest curvatures dᵀ∇²f·d/‖d‖² of its pairs.
+    curvatures: Vec<f64>,
+    /// ε_f and ε_g, as given or as last estimated.
+    errors: [f64; 2],
     /// Where the last move began, and its direction.
     base: Var,
     direction: Var,
@@ -137,7 +154,13 @@ pub struct Lbfgs {
     passes: VectorPasses,
 }
 
-/// A move from `base` by `step`·`direction`.
+/// The names of the errors in a [`State`].
+const ERRORS: [&str; 2] = ["loss_error", "gradient_error"];
+
+/// How many of the latest curvatures are kept, as in the authors' code.
+const CURVATURES: usize = 10;
+
+/// A move from `base` by `step`·`direction`, or the interval of its pair where that is another.
 #[derive(Debug, Clone)]
 struct LastMove {
     step: f64,
@@ -183,6 +206,11 @@ impl Lbfgs {
         }
     }
 
+    /// ε_f and ε_g of the noise-tolerant search: as given, or as last estimated.
+    pub fn errors(&self) -> (f64, f64) {
+        (self.errors[0], self.errors[1])
+    }
+
     /// How many curvature pairs are held now.
     pub fn pairs_held(&self) -> usize {
         self.history.len()
@@ -191,6 +219,7 @@ impl Lbfgs {
     /// Forgets all curvature, so that the next direction is steepest descent.
     pub fn clear(&mut self) {
         self.history.clear();
+        self.curvatures.clear();
         self.last_move = None;
         self.fresh = true;
     }
@@ -277,7 +306,8 @@ impl Lbfgs {
             step.stop = StopReason::NonFinite;
             return Ok(step);
         }
-        if norms.largest <= self.config.tolerance_grad {
+        self.first_gradient.get_or_insert(norms.largest);
+        if self.is_flat(norms.largest) {
             return Ok(step);
         }
         self.reevaluate_last_move(oracle)?;
@@ -313,18 +343,14 @@ impl Lbfgs {
                     return Ok(step);
                 }
             };
-            let change = (to.loss - point.loss).abs();
+            let unchanged = self.is_unchanged(point.loss, to.loss, largest_move);
             point = to;
             step.final_loss = Some(point.loss);
             let spent = oracle.counts().evaluations() - evaluations_before;
-            let converged = if point.largest <= self.config.tolerance_grad {
+            let converged = if self.is_flat(point.largest) {
                 Some(StopReason::GradientTolerance)
-            } else if largest_move <= self.config.tolerance_change
-                || change < self.config.tolerance_change
-            {
-                Some(StopReason::ChangeTolerance)
             } else {
-                None
+                unchanged.then_some(StopReason::ChangeTolerance)
             };
             let at_limit = step.iterations == self.config.max_iter
                 || spent >= self.config.max_eval()
@@ -334,6 +360,27 @@ impl Lbfgs {
                     .unwrap_or_else(|| self.limit_reached(&step, oracle, evaluations_before));
                 self.finish_last_move(point.gradient);
                 return Ok(step);
+            }
+        }
+    }
+
+    /// Whether a gradient with this largest component is within its tolerance.
+    fn is_flat(&self, largest: f64) -> bool {
+        let unit = match self.config.tolerances {
+            Tolerances::Absolute => 1.0,
+            Tolerances::Relative => self.first_gradient.unwrap_or(0.0),
+        };
+        largest <= self.config.tolerance_grad * unit
+    }
+
+    /// Whether an iteration's change is within its tolerance. A move along a gradient that no pair
+    /// scales may be tiny anywhere, so its relative change is no sign of a minimum.
+    fn is_unchanged(&self, from: f64, to: f64, largest_move: f64) -> bool {
+        let (change, tolerance) = ((to - from).abs(), self.config.tolerance_change);
+        match self.config.tolerances {
+            Tolerances::Absolute => change < tolerance || largest_move <= tolerance,
+            Tolerances::Relative => {
+                !self.history.is_empty() && change < tolerance * from.abs().max(to.abs())
             }
         }
     }
@@ -373,7 +420,8 @@ impl Lbfgs {
         }
         let first = self.first_step(&from.gradient)?;
         self.fresh = false;
-        if slope > -self.config.tolerance_change {
+        let absolute = self.config.tolerances == Tolerances::Absolute;
+        if absolute && slope > -self.config.tolerance_change {
             return Ok(Iteration::Stopped(StopReason::ChangeTolerance));
         }
         if searching {
@@ -442,6 +490,8 @@ impl Lbfgs {
         if trials == 0 {
             return Ok(Iteration::Stopped(StopReason::MaxEvaluations));
         }
+        let (levels, length) = self.noise_levels(oracle, from.loss, slope)?;
+        let trials = trials.min(oracle.remaining());
         let (vars, passes) = (self.parameters.vars(), &mut self.passes);
         let (base, direction) = (&self.base, &self.direction);
         // Differences from the start have digits that the losses have not.
@@ -470,20 +520,42 @@ impl Lbfgs {
             c1: self.config.c1,
             c2: self.config.c2,
         };
+        let mut curvature = None;
         let Outcome { best, satisfied } = match self.config.line_search {
             LineSearch::Armijo => armijo(&mut phi, start, first, conditions, trials)?,
+            LineSearch::NoiseTolerant => {
+                let split = noise_tolerant(&mut phi, start, first, conditions, levels, trials)?;
+                curvature = split.curvature;
+                split.outcome
+            }
             LineSearch::StrongWolfe | LineSearch::Fixed => {
-                let width = (largest, self.config.tolerance_change);
-                strong_wolfe(&mut phi, start, first, conditions, width, trials)?
+                let (tolerance, kind) = (self.config.tolerance_change, self.config.tolerances);
+                let narrow = |a: f64, b: f64| {
+                    let width = (b - a).abs();
+                    match kind {
+                        Tolerances::Absolute => width * largest < tolerance,
+                        Tolerances::Relative => width < tolerance * a.max(b),
+                    }
+                };
+                strong_wolfe(&mut phi, start, first, conditions, narrow, trials)?
             }
         };
         oracle.end_trials(tried.iter().rposition(|t| *t == best.t))?;
         self.counts.searches += 1;
         self.counts.satisfied_searches += u64::from(satisfied);
+        if let Some(end) = &curvature {
+            self.curvatures
+                .push((end.slope - slope) / (end.t * length * length));
+            let forgotten = self.curvatures.len().saturating_sub(CURVATURES);
+            self.curvatures.drain(..forgotten);
+        }
         if best.t == 0.0 {
             kernels::unflatten(self.parameters.vars(), &self.base, &mut self.passes)?;
             self.counts.failed_searches += 1;
-            if self.config.restart {
+            if let Some(end) = curvature {
+                // The pair improves the direction from the same point.
+                self.record_lengthened(end.t, &from.gradient, end.gradient.0);
+            } else if self.config.restart {
                 self.restart();
             }
             return Ok(Iteration::Stopped(if finite {
@@ -502,7 +574,15 @@ impl Lbfgs {
                 &mut self.passes,
             )?;
         }
-        self.record_move(best.t, &from.gradient, true)?;
+        match curvature {
+            Some(end) if end.t != best.t => {
+                self.record_lengthened(end.t, &from.gradient, end.gradient.0);
+            }
+            None if self.config.line_search == LineSearch::NoiseTolerant => {
+                self.history.counts.skipped += 1;
+            }
+            _ => self.record_move(best.t, &from.gradient, true)?,
+        }
         let (gradient, largest_gradient, loss) = best.gradient;
         Ok(Iteration::Moved {
             to: Point {
@@ -512,6 +592,97 @@ impl Lbfgs {
             },
             largest_move: best.t * largest,
         })
+    }
+
+    /// The errors along the direction, and the direction's length.
+    fn noise_levels(
+        &mut self,
+        oracle: &mut Oracle<'_>,
+        loss: f64,
+        slope: f64,
+    ) -> Result<(Levels, f64)> {
+        let noise = self.config.noise;
+        let length = match self.config.line_search {
+            LineSearch::NoiseTolerant => {
+                kernels::norms(&self.direction, &mut self.passes)?.euclidean
+            }
+            _ => 0.0,
+        };
+        if noise
+            .estimate_every
+            .is_some_and(|every| self.counts.searches.is_multiple_of(every))
+        {
+            self.estimate_errors(oracle, loss, slope, length)?;
+        }
+        let [error, gradient_error] = self.errors;
+        // A function at least so convex as the latest pairs has slopes that differ by more than
+        // their errors over this interval.
+        let least = self.curvatures.iter().copied().reduce(f64::min);
+        let least_interval = least.map_or(0.0, |least| {
+            (1.0 + noise.control) * 2.0 * gradient_error / (least * length)
+        });
+        let levels = Levels {
+            loss: error,
+            slope: gradient_error * length,
+            control: noise.control,
+            least_interval,
+        };
+        Ok((levels, length))
+    }
+
+    /// Estimates the errors of losses and slopes from the start's and six more points of the
+    /// direction, of this `length`. What cannot be estimated stays as it is.
+    fn estimate_errors(
+        &mut self,
+        oracle: &mut Oracle<'_>,
+        loss: f64,
+        slope: f64,
+        length: f64,
+    ) -> Result<()> {
+        const POINTS: u64 = 6;
+        let bound = |rms: f64| 3f64.sqrt() * rms;
+        let mut spacing = 1e-4;
+        let mut found = [false; 2];
+        for _ in 0..3 {
+            // One evaluation is left for the search.
+            if oracle.remaining() <= POINTS {
+                return Ok(());
+            }
+            let (mut losses, mut slopes) = (vec![loss], vec![slope / length]);
+            for i in 1..=POINTS {
+                let t = i as f64 * spacing / length;
+                let (vars, passes) = (self.parameters.vars(), &mut self.passes);
+                kernels::step_along(vars, &self.base, t, &self.direction, passes)?;
+                let (loss, gradient) = oracle.probe()?;
+                let gradient = kernels::flatten(gradient.tensors(), self.base.dtype(), passes)?;
+                losses.push(loss);
+                slopes.push(kernels::slope(&gradient, &self.direction, passes)?.0 / length);
+            }
+            let estimates = [estimate(&losses), estimate(&slopes)];
+            for ((error, found), estimate) in self.errors.iter_mut().zip(&mut found).zip(estimates)
+            {
+                if let (Estimate::Level(level), false) = (estimate, *found) {
+                    (*error, *found) = (bound(level), true);
+                }
+            }
+            match estimates {
+                _ if found == [true; 2] => return Ok(()),
+                [Estimate::TooClose, _] | [_, Estimate::TooClose] => spacing *= 100.0,
+                _ => spacing /= 100.0,
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers that the pair is one over an interval that is not the move's.
+    fn record_lengthened(&mut self, interval: f64, before: &Tensor, after: Tensor) {
+        self.counts.lengthened += 1;
+        self.last_move = Some(LastMove {
+            step: interval,
+            before: before.clone(),
+            after: Some(after),
+            evaluated: true,
+        });
     }
 
     /// Moves by `step` without a search. Evaluates the new point unless this is the `last`
@@ -587,7 +758,7 @@ impl Lbfgs {
         if self.config.pairs == PairSource::SameBatch
             && let Some(last) = &mut self.last_move
         {
-            last.after = Some(gradient);
+            last.after.get_or_insert(gradient);
         }
     }
 
@@ -682,9 +853,19 @@ impl Optimizer for Lbfgs {
         state.set_config(&self.config)?;
         state.set_float("lr", self.lr);
         state.set("fresh", self.fresh)?;
+        if let Some(first) = self.first_gradient {
+            state.set_float("first_gradient", first);
+        }
+        for (key, error) in ERRORS.into_iter().zip(self.errors) {
+            state.set_float(key, error);
+        }
         state.set("counts", self.counts)?;
         state.set("passes", self.passes)?;
         self.history.save(&mut state)?;
+        if !self.curvatures.is_empty() {
+            let curvatures = Tensor::new(self.curvatures.as_slice(), &Device::Cpu)?;
+            state.tensors.insert("curvatures".into(), curvatures);
+        }
         if let Some(last) = &self.last_move {
             state.set_float("last_step", last.step);
             state.set("last_evaluated", last.evaluated)?;
@@ -708,6 +889,10 @@ impl Optimizer for Lbfgs {
         let (device, dtype) = (self.parameters.device().clone(), self.base.dtype());
         let vector = |name: &str| history::var(history::tensor(state, name, &[d])?, dtype, &device);
         let (lr, fresh) = (state.float("lr")?, state.get("fresh")?);
+        let first_gradient = match state.metadata.get("first_gradient") {
+            Some(_) => Some(state.float("first_gradient")?),
+            None => None,
+        };
         let (counts, passes) = (state.get("counts")?, state.get("passes")?);
         let last = if state.tensors.contains_key("before") {
             let after = state.tensors.contains_key("after");
@@ -724,13 +909,20 @@ impl Optimizer for Lbfgs {
         } else {
             None
         };
+        let curvatures = match state.tensors.get("curvatures") {
+            Some(curvatures) => curvatures.to_dtype(DType::F64)?.to_vec1()?,
+            None => Vec::new(),
+        };
+        let errors = [state.float(ERRORS[0])?, state.float(ERRORS[1])?];
         self.history.load(state, d, &device)?;
+        (self.curvatures, self.errors) = (curvatures, errors);
         self.last_move = None;
         if let Some((last, base, direction)) = last {
             (self.base, self.direction) = (base, direction);
             self.last_move = Some(last);
         }
         (self.lr, self.fresh, self.counts, self.passes) = (lr, fresh, counts, passes);
+        self.first_gradient = first_gradient;
         Ok(())
     }
 }

@@ -4,8 +4,12 @@ mod config;
 mod direction;
 mod history;
 mod lbfgs;
+mod momentum;
+mod noise;
 
 pub use config::{
-    CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, LbfgsConfig, PairSource,
+    CurvatureGuard, EvaluationLimit, HistoryPrecision, InitialScaling, LbfgsConfig, Noise,
+    PairSource, Tolerances,
 };
 pub use lbfgs::{Lbfgs, LbfgsCounts};
+pub use momentum::{MomentumLbfgs, MomentumLbfgsConfig};

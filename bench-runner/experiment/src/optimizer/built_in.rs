@@ -2,8 +2,8 @@
 
 use optim::{
     AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
-    LionConfig, NadamwConfig, Optimizer, PairSource, Parameters, ScheduleFreeAdamwConfig,
-    SgdConfig, SwitchAt,
+    LionConfig, MomentumLbfgsConfig, NadamwConfig, Optimizer, PairSource, Parameters,
+    ScheduleFreeAdamwConfig, SgdConfig, SwitchAt,
 };
 
 use super::traits::{OptimizerConfig, OptimizerSettings};
@@ -33,6 +33,14 @@ pub const CRITERIA: &[(&str, &str)] = &[
     (
         "{ noise-scale = { threshold = 1.0 } }",
         "the gradient's noise is no larger than its mean",
+    ),
+    (
+        "{ progress = { window = 20, share = 0.1 } }",
+        "the loss falls at a tenth of its fastest rate so far",
+    ),
+    (
+        "{ projected-rate = { tolerance = 0.01 } }",
+        "Adam's steps have become SGD's at a settled rate (SWATS)",
     ),
     (
         "{ any-of = [ … ] }",
@@ -158,6 +166,30 @@ impl OptimizerSettings for LbfgsConfig {
     }
 }
 
+impl Kind for MomentumLbfgsConfig {
+    const NAME: &'static str = "momentum-lbfgs";
+    const ABOUT: &'static str = "L-BFGS with pairs from running means, and momentum";
+}
+
+impl OptimizerSettings for MomentumLbfgsConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        Some(self.clone().with_budget(evaluations).into())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    /// Pairs and the place of the next, seven vectors, and temporaries.
+    fn vectors(&self) -> u64 {
+        2 * self.history_size as u64 + 11
+    }
+}
+
 impl Kind for FuseConfig {
     const NAME: &'static str = "fuse";
     const ABOUT: &'static str = "a weighted mean of Adam's and L-BFGS's steps";
@@ -208,15 +240,19 @@ impl OptimizerSettings for FusePvConfig {
     }
 
     fn evaluations_per_step(&self) -> u64 {
-        self.lbfgs.max_eval()
+        let second = self.momentum_lbfgs.as_ref();
+        second.map_or(self.lbfgs.max_eval(), |second| {
+            second.evaluations_per_step()
+        })
     }
 
     fn vectors(&self) -> u64 {
-        self.adam.vectors() + self.lbfgs.vectors()
+        let second = self.momentum_lbfgs.as_ref();
+        self.adam.vectors() + second.map_or(self.lbfgs.vectors(), |second| second.vectors())
     }
 
     fn needs_overlap(&self) -> bool {
-        self.lbfgs.needs_overlap()
+        self.momentum_lbfgs.is_none() && self.lbfgs.needs_overlap()
     }
 
     fn criterion(&self) -> Option<&Criterion> {

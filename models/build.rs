@@ -1,8 +1,7 @@
-//! The build script of crates with CUDA kernels: with feature `cuda`, compiles the crate's `kernels.cu` with the CUDA
-//! compiler that Candle's build needs too.
+//! With feature `cuda`, compiles this crate's kernels with the CUDA compiler that Candle's build needs too.
 
 fn main() {
-    println!("cargo::rerun-if-changed=../scripts/compile_kernels.rs");
+    println!("cargo::rerun-if-changed=build.rs");
     #[cfg(feature = "cuda")]
     cuda();
 }
@@ -23,7 +22,7 @@ fn cuda() {
         .watch([FOLDER])
         .arg("-std=c++17")
         .arg("-O3")
-        // The same bits as on the CPU for optim's updates, where multiplication and addition are not fused either.
+        // As in `optim`.
         .arg("--fmad=false")
         .build_ptx()
         .and_then(|kernels| kernels.write(std::path::Path::new(&out).join("kernels.rs")));
