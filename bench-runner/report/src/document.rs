@@ -30,6 +30,7 @@ const WIDTH: usize = 80;
 /// | `problem SUITE LABEL` | the optimizers on one problem, with its target and budget |
 /// | `terminal SUITE LABEL` | the same as the program prints it |
 /// | `claims` | the verdicts on all claims |
+/// | `claims FAMILY` | those on the claims of `claims-FAMILY.toml` |
 ///
 /// # Errors
 /// With the line of a passage that is not closed or not known, or whose results cannot be read.
@@ -67,8 +68,9 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
     };
     match parts[..] {
         ["discrepancies"] => Ok(discrepancy::markdown()),
-        ["claims"] => {
-            let path = references.join("claims/claims.md");
+        ["claims"] | ["claims", _] => {
+            // The families beside the built-in one have a folder each.
+            let path = references.join(parts.join("-")).join("claims.md");
             std::fs::read_to_string(&path).map_err(Error::io("read", &path))
         }
         ["overview", suite] => {
