@@ -127,7 +127,7 @@ impl From<LbfgsCounts> for Counters {
 /// let mut meter = Meter::new();
 /// let step = lbfgs.step(&mut Oracle::new(&mut objective, &mut meter))?;
 /// assert!(step.final_loss < Some(1e-12));
-/// assert_eq!(step.stop, StopReason::ChangeTolerance);
+/// assert_eq!(step.stop, StopReason::GradientTolerance);
 /// # Ok(())
 /// # }
 /// ```
