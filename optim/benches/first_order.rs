@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor, Var};
 use optim::{
-    AdamConfig, Criterion, FusePvConfig, Gradient, Meter, Objective, Optimizer, Oracle, Parameters,
-    Result, SgdConfig,
+    AdamConfig, Criterion, FusePvConfig, Gradient, LionConfig, Meter, NadamwConfig, Objective,
+    Optimizer, Oracle, Parameters, ProdigyConfig, Result, ScheduleFreeAdamwConfig, SgdConfig,
 };
 use rayon::prelude::*;
 
@@ -100,7 +100,16 @@ fn report(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
     let parameters = parameters(shapes)?;
     let d = parameters.element_count();
     let gradient = gradient(&parameters)?;
-    for (name, vectors) in [("SGD", 3), ("SGD momentum", 5), ("Adam", 7), ("AdamW", 7)] {
+    for (name, vectors) in [
+        ("SGD", 3),
+        ("SGD momentum", 5),
+        ("Adam", 7),
+        ("AdamW", 7),
+        ("NadamW", 7),
+        ("Lion", 5),
+        ("Schedule-Free AdamW", 7),
+        ("Prodigy", 14),
+    ] {
         let mut update = build(name, &parameters)?;
         let mut move_bytes = mover(d, vectors);
         let update = || update(&gradient).map(|_| ());
@@ -123,6 +132,12 @@ fn report(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
 }
 
 fn build(name: &str, parameters: &Parameters) -> Result<Update> {
+    macro_rules! updates {
+        ($optimizer:expr) => {{
+            let mut optimizer = $optimizer;
+            Box::new(move |gradient| optimizer.update(gradient))
+        }};
+    }
     Ok(match name {
         "SGD" | "SGD momentum" => {
             let momentum = if name == "SGD" { 0.0 } else { 0.9 };
@@ -130,17 +145,21 @@ fn build(name: &str, parameters: &Parameters) -> Result<Update> {
                 momentum,
                 ..SgdConfig::default()
             };
-            let mut sgd = config.build(parameters)?;
-            Box::new(move |gradient| sgd.update(gradient))
+            updates!(config.build(parameters)?)
         }
+        "NadamW" => updates!(NadamwConfig::default().build(parameters)?),
+        "Lion" => updates!(LionConfig::default().build(parameters)?),
+        "Schedule-Free AdamW" => {
+            updates!(ScheduleFreeAdamwConfig::default().build(parameters)?)
+        }
+        "Prodigy" => updates!(ProdigyConfig::default().build(parameters)?),
         _ => {
             let config = if name == "AdamW" {
                 AdamConfig::adamw()
             } else {
                 AdamConfig::default()
             };
-            let mut adam = config.build(parameters)?;
-            Box::new(move |gradient| adam.update(gradient))
+            updates!(config.build(parameters)?)
         }
     })
 }

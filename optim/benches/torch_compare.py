@@ -36,6 +36,7 @@ FIRST_ORDER = [
     ("SGD momentum", 5, lambda p, **how: torch.optim.SGD(p, lr=1e-2, momentum=0.9, **how)),
     ("Adam", 7, lambda p, **how: torch.optim.Adam(p, **how)),
     ("AdamW", 7, lambda p, **how: torch.optim.AdamW(p, **how)),
+    ("NadamW", 7, lambda p, **how: torch.optim.NAdam(p, decoupled_weight_decay=True, weight_decay=1e-2, **how)),
 ]
 
 
@@ -55,7 +56,8 @@ def first_order(label, shapes):
         parameter.grad = 0.1 * parameter.detach()
     d = sum(parameter.numel() for parameter in parameters)
     for name, vectors, build in FIRST_ORDER:
-        fused = best_time(d, build(parameters, fused=True).step)
+        # Not every method has a fused form.
+        fused = best_time(d, build(parameters, fused=True).step) if name != "NadamW" else float("nan")
         foreach = best_time(d, build(parameters, foreach=True).step) if d <= 10_000_000 else float("nan")
         size = 4 * vectors
         print(f"| {label} | {name} | {1e3 * fused:.3f} | {size} | {size * d / fused / 1e9:.1f} | {1e3 * foreach:.3f} |", flush=True)

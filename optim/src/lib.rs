@@ -1,4 +1,4 @@
-//! FUSE, FUSE-PV and their parts for [Candle](candle_core): SGD, Adam and L-BFGS.
+//! FUSE, FUSE-PV, their parts SGD, Adam and L-BFGS, and their rivals, for [Candle](candle_core).
 //!
 //! # A tour
 //!
@@ -53,6 +53,14 @@
 //! | stochastic gradient descent | [`SgdConfig`] | Robbins and Monro 1951; momentum as in PyTorch |
 //! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma, Ba 2015; Loshchilov, Hutter 2019; Reddi et al. 2018 |
 //! | Adam, then SGD | [`AdamSgdConfig`] | the FUSE authors' baseline |
+//! | SWATS, Adam, then SGD | [`SwatsConfig`] | Keskar and Socher 2017 |
+//! | NadamW | [`NadamwConfig`] | Dozat 2016; Dahl et al. 2023 |
+//! | Lion | [`LionConfig`] | Chen et al. 2023 |
+//! | Schedule-Free AdamW | [`ScheduleFreeAdamwConfig`] | Defazio et al. 2024 |
+//! | Prodigy | [`ProdigyConfig`] | Mishchenko and Defazio 2023 |
+//! | Muon | [`MuonConfig`] | Jordan et al. 2024 |
+//! | Shampoo, grafted | [`ShampooConfig`] | Gupta et al. 2018; Anil et al. 2020 |
+//! | SOAP | [`SoapConfig`] | Vyas et al. 2024 |
 //! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
 //! | L-BFGS for noisy functions | [`LbfgsConfig`] with [`LineSearch::NoiseTolerant`] | Shi, Xie, Byrd and Nocedal 2022 |
 //! | L-BFGS with pairs from running means | [`MomentumLbfgsConfig`] | Niu et al. 2023 |
@@ -72,6 +80,7 @@ mod first_order;
 mod fuse;
 mod kernels;
 mod line_search;
+mod matrix;
 mod objective;
 mod optimizer;
 mod params;
@@ -93,6 +102,9 @@ pub use fuse::{
     Policy, Theta, WarmUp,
 };
 pub use line_search::LineSearch;
+pub use matrix::{
+    Matrixwise, Momentum, Muon, MuonConfig, RateScale, Shampoo, ShampooConfig, Soap, SoapConfig,
+};
 pub use objective::{Counts, Loss, Meter, Objective, Oracle};
 pub use optimizer::Optimizer;
 pub use params::{Gradient, Parameters};

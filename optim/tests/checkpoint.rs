@@ -10,9 +10,9 @@ use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::state::State;
 use optim::{
     AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, FuseContestConfig, Gradient,
-    LbfgsConfig, LineSearch, LionConfig, Meter, NadamwConfig, Objective, Optimizer, Oracle,
-    PairSource, Parameters, Schedule, ScheduleFreeAdamwConfig, Scheduled, SgdConfig, SwitchAt,
-    Theta,
+    LbfgsConfig, LineSearch, LionConfig, Meter, MuonConfig, NadamwConfig, Objective, Optimizer,
+    Oracle, PairSource, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, Scheduled,
+    SgdConfig, SoapConfig, SwatsConfig, SwitchAt, Theta,
 };
 
 const STEPS: u64 = 10;
@@ -69,6 +69,35 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
             let config = ScheduleFreeAdamwConfig {
                 weight_decay: 0.1,
                 schedule: Schedule::warm_up_cosine(3.into(), 8.into()),
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
+        }),
+        ("prodigy", |parameters| {
+            let config = ProdigyConfig {
+                d0: 1e-3,
+                weight_decay: 0.1,
+                growth_rate: Some(2.0),
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
+        }),
+        ("swats", |parameters| {
+            let config = SwatsConfig {
+                learning_rate: 0.01,
+                relative_tolerance: 0.5,
+                schedule: Schedule::warm_up_cosine(3.into(), 8.into()),
+                ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
+        }),
+        ("muon without matrices", |parameters| {
+            Box::new(MuonConfig::default().build(parameters).unwrap())
+        }),
+        ("soap", |parameters| {
+            let config = SoapConfig {
+                precondition_vectors: true,
+                frequency: 3,
                 ..Default::default()
             };
             Box::new(config.build(parameters).unwrap())

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use optim::{
     AdamConfig, Clip, Clipped, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, LineSearch,
     LionConfig, Loss, Meter, MomentumLbfgsConfig, NadamwConfig, Noise, Optimizer, Oracle,
-    Parameters, ScheduleFreeAdamwConfig, SgdConfig,
+    Parameters, ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, SwatsConfig,
 };
 
 type Build = fn(&Parameters) -> Box<dyn Optimizer>;
@@ -39,6 +39,16 @@ const OPTIMIZERS: &[(&str, Build)] = &[
     }),
     ("Schedule-Free AdamW", |parameters| {
         let config = ScheduleFreeAdamwConfig::default();
+        Box::new(config.build(parameters).unwrap())
+    }),
+    ("Prodigy", |parameters| {
+        Box::new(ProdigyConfig::default().build(parameters).unwrap())
+    }),
+    ("SWATS", |parameters| {
+        let config = SwatsConfig {
+            relative_tolerance: 1.0,
+            ..SwatsConfig::default()
+        };
         Box::new(config.build(parameters).unwrap())
     }),
     ("L-BFGS", |parameters| {

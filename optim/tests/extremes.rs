@@ -9,8 +9,8 @@ use common::{Analytic, device};
 use half::{bf16, f16};
 use optim::{
     AdamConfig, AdamSgdConfig, Clip, Criterion, EpsilonPlacement, FusePv, FusePvConfig, Gradient,
-    LionConfig, Meter, NadamwConfig, Optimizer, Oracle, Parameters, ScheduleFreeAdamwConfig,
-    SgdConfig, SwitchAt, WeightDecay,
+    LionConfig, Meter, NadamwConfig, Optimizer, Oracle, Parameters, ProdigyConfig,
+    ScheduleFreeAdamwConfig, SgdConfig, SwatsConfig, SwitchAt, WeightDecay,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -159,6 +159,27 @@ fn first_order(
             rate_power: 0.0,
             ..ScheduleFreeAdamwConfig::default()
         }),
+        12 => boxed!(ProdigyConfig {
+            learning_rate: rate,
+            weight_decay: decay,
+            epsilon: 0.0,
+            ..ProdigyConfig::default()
+        }),
+        13 => boxed!(ProdigyConfig {
+            learning_rate: rate,
+            d0: 1e300,
+            d_coef: 1e300,
+            bias_correction: true,
+            growth_rate: Some(1e300),
+            ..ProdigyConfig::default()
+        }),
+        14 => boxed!(SwatsConfig {
+            learning_rate: rate,
+            weight_decay: decay,
+            epsilon: 0.0,
+            relative_tolerance: 1e300,
+            ..SwatsConfig::default()
+        }),
         _ => {
             let mut config = AdamSgdConfig::new(SwitchAt::Step(2));
             // The ratio of the two rates is finite.
@@ -172,7 +193,7 @@ fn first_order(
     }
 }
 
-const KINDS: usize = 13;
+const KINDS: usize = 16;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]

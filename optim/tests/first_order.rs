@@ -8,8 +8,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use common::{Analytic, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
     AdamConfig, AdamSgdConfig, Clip, Counts, Error, Gradient, Length, LionConfig, LookAhead, Loss,
-    Meter, NadamwConfig, Objective, Optimizer, Oracle, ParameterGroup, Parameters, Phase, Schedule,
-    ScheduleFreeAdamwConfig, Scheduled, SgdConfig, StopReason, SwitchAt, VectorPasses, WeightDecay,
+    Meter, NadamwConfig, Objective, Optimizer, Oracle, ParameterGroup, Parameters, Phase,
+    ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, Scheduled, SgdConfig, StopReason,
+    SwatsConfig, SwitchAt, VectorPasses, WeightDecay,
 };
 use proptest::prelude::*;
 
@@ -113,6 +114,16 @@ fn settings_out_of_range_are_named() {
         change(&mut config);
         message(config.build(&set))
     };
+    let prodigy = |change: fn(&mut ProdigyConfig)| {
+        let mut config = ProdigyConfig::default();
+        change(&mut config);
+        message(config.build(&set))
+    };
+    let swats = |change: fn(&mut SwatsConfig)| {
+        let mut config = SwatsConfig::default();
+        change(&mut config);
+        message(config.build(&set))
+    };
     let schedule_free = |change: fn(&mut ScheduleFreeAdamwConfig)| {
         let mut config = ScheduleFreeAdamwConfig::default();
         change(&mut config);
@@ -186,6 +197,27 @@ fn settings_out_of_range_are_named() {
         (
             lion(|c| c.beta2 = 1.0),
             "beta2 = 1 is out of range: expected 0 <= value < 1",
+        ),
+        (
+            prodigy(|c| c.d0 = 0.0),
+            "d0 = 0 is out of range: expected a finite number > 0",
+        ),
+        (
+            prodigy(|c| c.growth_rate = Some(0.5)),
+            "growth_rate = 0.5 is out of range: expected a finite number >= 1",
+        ),
+        (
+            prodigy(|c| {
+                c.groups = vec![ParameterGroup {
+                    learning_rate_factor: 0.5,
+                    ..ParameterGroup::default()
+                }];
+            }),
+            "groups.learning_rate_factor = 0.5 is out of range: expected 0 or 1",
+        ),
+        (
+            swats(|c| c.relative_tolerance = -0.1),
+            "relative_tolerance = -0.1 is out of range: expected a finite number >= 0",
         ),
         (
             schedule_free(|c| c.beta1 = 0.0),
@@ -390,6 +422,36 @@ fn costs_are_counted() {
         ),
         (6, passes(4, 3))
     );
+}
+
+#[test]
+fn costs_of_prodigy_and_swats_are_counted() {
+    let set = parameters(&[("a", &[1.0, 2.0]), ("b", &[3.0])]);
+    let unit = gradient(&set, &[&[1.0, 1.0], &[1.0]]);
+    let passes = |reads, writes| VectorPasses { reads, writes };
+    let mut prodigy = ProdigyConfig::default().build(&set).unwrap();
+    prodigy.update(&unit).unwrap();
+    assert_eq!(
+        (prodigy.state_elements(), prodigy.vector_passes()),
+        (12, passes(10, 4))
+    );
+    // A constant gradient's rate settles at once: Adam twice, then SGD with momentum.
+    let config = SwatsConfig {
+        relative_tolerance: 1e-6,
+        ..SwatsConfig::default()
+    };
+    let mut swats = config.build(&set).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        swats.update(&unit).unwrap();
+        held.push((swats.state_elements(), swats.vector_passes()));
+    }
+    let expected = [(6, passes(4, 3)), (3, passes(8, 6)), (3, passes(11, 8))];
+    assert_eq!(held, expected);
+    let diagnostics = swats.diagnostics();
+    assert_eq!(diagnostics.switches[0].step, 2);
+    let fired: Vec<bool> = diagnostics.criteria.iter().map(|c| c.fired).collect();
+    assert_eq!(fired, [false, true]);
 }
 
 /// With w = t, the average of Schedule-Free's z is Σ t·z / Σ t; its parameters lie between the two.

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Result, Tensor, Var};
 use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::{
-    AdamConfig, EpsilonPlacement, LionConfig, LookAhead, Loss, Meter, NadamwConfig, Optimizer,
-    Oracle, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, SgdConfig, SwatsConfig,
+    AdamConfig, EpsilonPlacement, LionConfig, LookAhead, Loss, Meter, MuonConfig, NadamwConfig,
+    Optimizer, Oracle, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, SgdConfig,
+    ShampooConfig, SoapConfig, SwatsConfig,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What `golden/first_order.py` and `golden/rivals.py` wrote.
+/// What `golden/first_order.py`, `golden/rivals.py` and `golden/matrix.py` wrote.
 #[derive(Deserialize)]
 struct Golden {
     runs: Vec<Run>,
@@ -30,6 +31,9 @@ struct Run {
     config: Value,
     losses: Vec<f64>,
     points: BTreeMap<u64, BTreeMap<String, Vec<f64>>>,
+    /// The steps before the method was changed, if it was.
+    #[serde(default)]
+    switched_after: Option<u64>,
     /// Where the result is measured, of a method that averages.
     #[serde(default)]
     averages: BTreeMap<u64, BTreeMap<String, Vec<f64>>>,
@@ -45,10 +49,6 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("golden/first_order.json")).unwrap()
 }
 
-fn rivals() -> Golden {
-    serde_json::from_str(include_str!("golden/rivals.json")).unwrap()
-}
-
 /// sin(frequency·k + phase) for element k in row-major order.
 fn wave(rows: usize, columns: usize, frequency: f64, phase: f64) -> Tensor {
     let elements = (0..rows * columns).map(|k| (frequency * k as f64 + phase).sin());
@@ -56,6 +56,12 @@ fn wave(rows: usize, columns: usize, frequency: f64, phase: f64) -> Tensor {
         .unwrap()
         .reshape((rows, columns))
         .unwrap()
+}
+
+/// tanh(factor·wave): a matrix of full rank, which a wave is not.
+fn steep(rows: usize, columns: usize, frequency: f64, phase: f64, factor: f64) -> Tensor {
+    let wave = wave(rows, columns, frequency, phase);
+    (wave * factor).unwrap().tanh().unwrap()
 }
 
 fn vector(elements: &[f64]) -> Tensor {
@@ -109,6 +115,26 @@ fn problem(name: &str) -> Problem {
                 (output - wave(8, 2, 0.7, 0.5))?.sqr()?.mean_all()
             },
         ),
+        "square" => (
+            vec![
+                ("weight", steep(4, 4, 2.7, 0.5, 2.0)),
+                ("bias", vector(&[0.1, -0.1, 0.2, -0.2])),
+                (
+                    "cube",
+                    steep(2, 4, 1.9, 0.7, 2.0).reshape((2, 2, 2)).unwrap(),
+                ),
+            ],
+            |p| {
+                let output = steep(9, 4, 1.2, 1.7, 2.0)
+                    .matmul(&p["weight"])?
+                    .broadcast_add(&p["bias"])?
+                    .tanh()?;
+                let fit = (output - steep(9, 4, 1.3, 2.6, 3.0))?.sqr()?.mean_all()?;
+                let cube = p["cube"].as_tensor();
+                let cubes = (cube.sqr()? * (cube * 2.0)?)?;
+                fit + (((cube.exp()? - cubes)? + cube.sqr()?.sqr()?)?.mean_all()? * 0.1)?
+            },
+        ),
         other => panic!("unknown problem {other}"),
     }
 }
@@ -125,6 +151,9 @@ fn build(kind: &str, config: &Value, parameters: &Parameters) -> Box<dyn Optimiz
         "adam" => of!(AdamConfig),
         "lion" => of!(LionConfig),
         "nadamw" => of!(NadamwConfig),
+        "muon" => of!(MuonConfig),
+        "soap" => of!(SoapConfig),
+        "shampoo" => of!(ShampooConfig),
         "prodigy" => of!(ProdigyConfig),
         "swats" => of!(SwatsConfig),
         "schedule-free-adamw" => of!(ScheduleFreeAdamwConfig),
@@ -190,6 +219,11 @@ fn repeat(run: &Run) -> f64 {
             worst = worst.max(worst_error(&named(average), &run.averages[&t], &label));
         }
     }
+    let switches = optimizer.diagnostics().switches;
+    assert_eq!(
+        switches.first().map(|switch| switch.step),
+        run.switched_after
+    );
     worst
 }
 
@@ -202,10 +236,10 @@ fn runs_agree_with_pytorch() {
     }
 }
 
-#[test]
-fn rivals_agree_with_their_references() {
-    let golden = rivals();
-    assert_eq!(golden.runs.len(), 57);
+/// Repeats all runs and prints the largest relative error of each optimizer.
+fn repeat_all(golden: &str, runs: usize) {
+    let golden: Golden = serde_json::from_str(golden).unwrap();
+    assert_eq!(golden.runs.len(), runs);
     let mut worst = BTreeMap::new();
     for run in &golden.runs {
         let error = repeat(run);
@@ -213,6 +247,16 @@ fn rivals_agree_with_their_references() {
         *worst = worst.max(error);
     }
     println!("largest relative errors: {worst:?}");
+}
+
+#[test]
+fn rivals_agree_with_their_references() {
+    repeat_all(include_str!("golden/rivals.json"), 59);
+}
+
+#[test]
+fn methods_on_matrices_agree_with_their_references() {
+    repeat_all(include_str!("golden/matrix.json"), 13);
 }
 
 #[test]

@@ -257,7 +257,7 @@ impl<C: Method<N>, const N: usize> Optimizer for Elementwise<C, N> {
 
 /// One evaluation and one `update`, which returns the gradient norm; gives the gradient too.
 /// Without a finite loss no update is made.
-pub(super) fn gradient_step(
+pub(crate) fn gradient_step(
     oracle: &mut Oracle<'_>,
     update: impl FnOnce(&Gradient) -> Result<f64>,
 ) -> Result<(Step, Gradient)> {

@@ -50,14 +50,14 @@ impl Default for ParameterGroup {
 
 /// The settings of one group, resolved.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct GroupSettings {
-    pub(super) learning_rate_factor: f64,
-    pub(super) weight_decay: f64,
+pub(crate) struct GroupSettings {
+    pub(crate) learning_rate_factor: f64,
+    pub(crate) weight_decay: f64,
 }
 
 /// Which group each parameter belongs to. Group 0 is the optimizer's own settings.
 #[derive(Debug)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     of_parameter: Vec<usize>,
     settings: Vec<GroupSettings>,
 }
@@ -67,7 +67,7 @@ impl Groups {
     ///
     /// # Errors
     /// When a setting is out of range or a pattern matches no parameter.
-    pub(super) fn new(
+    pub(crate) fn new(
         groups: &[ParameterGroup],
         weight_decay: f64,
         parameters: &Parameters,
@@ -103,18 +103,18 @@ impl Groups {
     }
 
     /// Each parameter's group.
-    pub(super) fn of_parameter(&self) -> &[usize] {
+    pub(crate) fn of_parameter(&self) -> &[usize] {
         &self.of_parameter
     }
 
     /// The groups' settings.
-    pub(super) fn settings(&self) -> &[GroupSettings] {
+    pub(crate) fn settings(&self) -> &[GroupSettings] {
         &self.settings
     }
 }
 
 /// Whether `name` matches `pattern`, in which `*` stands for any run of characters.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let Some((prefix, mut rest)) = pattern.split_once('*') else {
         return pattern == name;
     };

@@ -148,7 +148,7 @@ pub(crate) fn largest(dtype: DType) -> f64 {
 }
 
 /// [`Real::SQUARE_LIMIT`] of the arithmetic on tensors of `dtype`.
-pub(super) fn square_limit(dtype: DType) -> f64 {
+pub(crate) fn square_limit(dtype: DType) -> f64 {
     match state_dtype(dtype) {
         DType::F64 => f64::SQUARE_LIMIT,
         _ => f32::SQUARE_LIMIT.into(),

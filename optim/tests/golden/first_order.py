@@ -12,7 +12,7 @@ import platform
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, SequentialLR, StepLR
 
-from problems import PROBLEMS, RECORDED, run
+from problems import RECORDED, run
 
 SGD_RATE = {"quadratic": 1e-3, "rosenbrock": 2e-4, "logistic": 0.1, "mlp": 0.1}
 ADAM_RATE = {"quadratic": 0.05, "rosenbrock": 0.02, "logistic": 0.05, "mlp": 0.02}
@@ -65,7 +65,7 @@ def build(kind, config, parameters):
 
 
 def runs():
-    for problem in PROBLEMS:
+    for problem in SGD_RATE:
         for settings in SGD:
             yield run(problem, "sgd", {"learning_rate": SGD_RATE[problem], **settings}, build)
         for settings in ADAM:

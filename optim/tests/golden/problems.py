@@ -61,7 +61,26 @@ def mlp():
     return parameters, loss
 
 
-PROBLEMS = {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "mlp": mlp}
+def square():
+    """A layer whose gradients are square matrices of full rank, and a tensor of three dimensions."""
+    inputs = torch.tanh(2 * wave(9, 4, 1.2, 1.7))
+    targets = torch.tanh(3 * wave(9, 4, 1.3, 2.6))
+    parameters = {
+        "weight": torch.tanh(2 * wave(4, 4, 2.7, 0.5)),
+        "bias": torch.tensor([0.1, -0.1, 0.2, -0.2]),
+        "cube": torch.tanh(2 * wave(2, 4, 1.9, 0.7)).reshape(2, 2, 2),
+    }
+
+    def loss(p):
+        output = torch.tanh(inputs @ p["weight"] + p["bias"])
+        fit = ((output - targets) ** 2).mean()
+        cube = p["cube"]
+        return fit + 0.1 * (torch.exp(cube) - 2 * cube**3 + cube**4).mean()
+
+    return parameters, loss
+
+
+PROBLEMS = {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "mlp": mlp, "square": square}
 
 
 def values_of(parameters):
@@ -69,16 +88,21 @@ def values_of(parameters):
 
 
 def run(problem, kind, config, build):
-    """The run of an optimizer: losses and parameters at recorded steps, and an average if it has one."""
+    """The run of an optimizer: losses and parameters at recorded steps, an average if it has one, and
+    the steps before it switched, if it did."""
     values, loss = PROBLEMS[problem]()
     parameters = {name: value.clone().requires_grad_() for name, value in values.items()}
     optimizer = build(kind, config, parameters)
-    losses, points, averages = [], {}, {}
+    losses, points, averages, switched_after = [], {}, {}, None
     for step in range(1, max(RECORDED) + 1):
         optimizer.zero_grad()
         value = loss(parameters)
         value.backward()
         optimizer.step()
+        # SWATS keeps the name of the method that acts.
+        groups = getattr(optimizer, "param_groups", [{}])
+        if switched_after is None and groups[0].get("phase") == "sgd":
+            switched_after = step
         if step in RECORDED:
             losses.append(value.item())
             points[step] = values_of(parameters)
@@ -88,4 +112,5 @@ def run(problem, kind, config, build):
                 averages[step] = values_of(parameters)
                 optimizer.train()
     record = {"problem": problem, "optimizer": kind, "config": config, "losses": losses, "points": points}
-    return record | ({"averages": averages} if averages else {})
+    extra = {"averages": averages} if averages else {}
+    return record | extra | ({"switched_after": switched_after} if switched_after else {})
