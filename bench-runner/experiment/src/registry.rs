@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use bench_data::suggestion::suggestion;
 use optim::{
-    AdamConfig, AdamSgdConfig, FuseConfig, FusePvConfig, LbfgsConfig, LionConfig, NadamwConfig,
-    ScheduleFreeAdamwConfig, SgdConfig,
+    AdamConfig, AdamSgdConfig, FuseConfig, FusePvConfig, LbfgsConfig, LionConfig, MuonConfig,
+    NadamwConfig, ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SoapConfig,
+    SwatsConfig,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -85,6 +86,11 @@ impl Registry {
         registry.optimizer::<NadamwConfig>();
         registry.optimizer::<LionConfig>();
         registry.optimizer::<ScheduleFreeAdamwConfig>();
+        registry.optimizer::<ProdigyConfig>();
+        registry.optimizer::<MuonConfig>();
+        registry.optimizer::<ShampooConfig>();
+        registry.optimizer::<SoapConfig>();
+        registry.optimizer::<SwatsConfig>();
         registry.optimizer::<AdamSgdConfig>();
         registry.optimizer::<LbfgsConfig>();
         registry.optimizer::<FuseConfig>();
