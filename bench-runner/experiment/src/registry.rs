@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use bench_data::suggestion::suggestion;
 use optim::{
     AdamConfig, AdamSgdConfig, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
-    LionConfig, MomentumLbfgsConfig, NadamwConfig, ScheduleFreeAdamwConfig, SgdConfig,
+    LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig, ProdigyConfig,
+    ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SoapConfig, SwatsConfig,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -85,6 +86,11 @@ impl Registry {
         registry.optimizer::<NadamwConfig>();
         registry.optimizer::<LionConfig>();
         registry.optimizer::<ScheduleFreeAdamwConfig>();
+        registry.optimizer::<ProdigyConfig>();
+        registry.optimizer::<MuonConfig>();
+        registry.optimizer::<ShampooConfig>();
+        registry.optimizer::<SoapConfig>();
+        registry.optimizer::<SwatsConfig>();
         registry.optimizer::<AdamSgdConfig>();
         registry.optimizer::<LbfgsConfig>();
         registry.optimizer::<MomentumLbfgsConfig>();

@@ -64,6 +64,12 @@ points = 10
 kind = "adam"
 
 [[optimizer]]
+kind = "schedule-free-adamw"
+
+[[optimizer]]
+kind = "muon"
+
+[[optimizer]]
 kind = "lbfgs"
 max_iter = 4
 max_eval = 5

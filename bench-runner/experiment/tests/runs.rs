@@ -8,27 +8,36 @@ use std::sync::atomic::AtomicBool;
 
 use bench_data::{Library, Silent};
 use bench_experiment::problem::Environment;
-use bench_experiment::run::{Outcome, RunRecord, plan, run};
+use bench_experiment::run::{Outcome, RunRecord, plan, run, start};
 use bench_experiment::spec::Experiment;
 use candle_core::Device;
+use optim::{Meter, Oracle};
 
-/// The first run of an experiment with one problem and one optimizer.
-fn only(problem: &str, optimizer: &str) -> RunRecord {
+/// An experiment with one problem and one optimizer.
+fn experiment(problem: &str, optimizer: &str) -> Experiment {
     let text = format!(
         "name = 'one'\nseeds = 1\n[[problem]]\nlabel = 'p'\n{problem}\n[[optimizer]]\n{optimizer}\n"
     );
-    let experiment = Experiment::parse(&text, Path::new("one.toml")).unwrap();
-    let cell = plan(&experiment)[0];
-    let environment = Environment {
+    Experiment::parse(&text, Path::new("one.toml")).unwrap()
+}
+
+fn environment() -> Environment {
+    Environment {
         library: Library::from_env(None, Arc::new(Silent)).unwrap().into(),
         device: Device::Cpu,
-    };
+    }
+}
+
+/// The first run of an experiment with one problem and one optimizer.
+fn only(problem: &str, optimizer: &str) -> RunRecord {
+    let experiment = experiment(problem, optimizer);
+    let cell = plan(&experiment)[0];
     let never = AtomicBool::new(false);
     run(
         cell.problem,
         cell.optimizer,
         cell.seed,
-        &environment,
+        &environment(),
         None,
         &never,
         &mut |_| {},
@@ -101,4 +110,81 @@ fn sample_gradients_are_evaluations_times_the_samples_of_each_batch() {
             .iter()
             .all(|point| point.sample_gradients.is_none())
     );
+}
+
+/// Every first-order kind runs on a noisy function, with settings of its own.
+#[test]
+fn every_first_order_kind_descends() {
+    let rosenbrock =
+        "kind = 'function'\nfunction = 'rosenbrock'\ndimension = 6\nnoise = 0.01\nbudget = 400";
+    for optimizer in [
+        "kind = 'sgd'\nlearning_rate = 0.0005\nmomentum = 0.9\nnesterov = true\n\
+         schedule = { kind = 'one-cycle', warm_up = { budget = 0.3 }, steps = { budget = 1.0 } }",
+        "kind = 'adam'\nlearning_rate = 0.02",
+        "kind = 'nadamw'\nlearning_rate = 0.02\nlook_ahead = 'constant'",
+        "kind = 'nadamw'\nlearning_rate = 0.02\nlook_ahead = { growing = 0.01 }",
+        "kind = 'lion'\nlearning_rate = 0.005",
+        "kind = 'schedule-free-adamw'\nlearning_rate = 0.05",
+        "kind = 'prodigy'\nd_coef = 2.0",
+        "kind = 'swats'\nlearning_rate = 0.02\nrelative_tolerance = 0.01",
+        "kind = 'muon'\nadam = { learning_rate = 0.02 }",
+        "kind = 'shampoo'\nlearning_rate = 0.02",
+        "kind = 'soap'\nlearning_rate = 0.02\nprecondition_vectors = true",
+    ] {
+        let record = only(rosenbrock, optimizer);
+        let (start, end) = (record.curve[0].loss, record.last().unwrap().loss);
+        assert!(
+            matches!(record.outcome, Outcome::Completed { .. }) && end < 0.2 * start,
+            "{optimizer}: {start} to {end}: {:?}",
+            record.outcome
+        );
+    }
+}
+
+/// Schedule-Free AdamW is measured at its average, wherever it trains; and measuring changes nothing.
+#[test]
+fn a_method_that_averages_is_measured_at_the_average() {
+    let problem = |budget: u64, points: u64| {
+        format!(
+            "kind = 'quadratic'\ndimension = 8\ncondition = 10.0\nbudget = {budget}\npoints = {points}\n\
+             resolution = 1.0"
+        )
+    };
+    let settings =
+        "kind = 'schedule-free-adamw'\nlearning_rate = 0.3\nbeta1 = 0.5\nstep_power = 2.0";
+    let record = only(&problem(12, 12), settings);
+    assert_eq!(record.curve.len(), 13);
+    // The same steps by hand.
+    let experiment = experiment(&problem(12, 12), settings);
+    let cell = plan(&experiment)[0];
+    let (mut built, mut optimizer) =
+        start(cell.problem, cell.optimizer, cell.seed, &environment()).unwrap();
+    let mut meter = Meter::new();
+    let mut apart = 0;
+    for point in &record.curve[1..] {
+        let mut objective = built.objective(point.step - 1).unwrap();
+        optimizer
+            .step(&mut Oracle::new(objective.as_mut(), &mut meter))
+            .unwrap();
+        drop(objective);
+        let training = built.parameters().snapshot().unwrap();
+        let here = built.measure().unwrap().loss;
+        let average = optimizer.evaluation_parameters().unwrap().unwrap();
+        built.parameters().restore(&average).unwrap();
+        let loss = built.measure().unwrap().loss;
+        built.parameters().restore(&training).unwrap();
+        assert_eq!(loss.to_bits(), point.loss.to_bits(), "step {}", point.step);
+        apart += u64::from((here - loss).abs() > 1e-6 * loss);
+    }
+    assert!(
+        apart > 8,
+        "{apart} of 12 points differ from the parameters'"
+    );
+    // Fewer measurements leave the others as they are.
+    let rarely = only(&problem(12, 2), settings);
+    assert!(rarely.curve.len() < 13);
+    for point in &rarely.curve {
+        let same = &record.curve[usize::try_from(point.step).unwrap()];
+        assert_eq!(same.loss.to_bits(), point.loss.to_bits());
+    }
 }

@@ -145,7 +145,7 @@ impl SwatsConfig {
 ///     swats.step(&mut Oracle::new(&mut objective, &mut meter))?;
 /// }
 /// assert!(swats.has_switched());
-/// assert!(x.sqr()?.sum_all()?.to_scalar::<f64>()? < 1e-6);
+/// assert!(x.sqr()?.sum_all()?.to_scalar::<f64>()? < 1e-3);
 /// # Ok(())
 /// # }
 /// ```

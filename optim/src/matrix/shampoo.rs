@@ -149,7 +149,7 @@ impl ShampooConfig {
 ///     let mut objective = Loss::new(&parameters, || weight.sqr()?.sum_all());
 ///     shampoo.step(&mut Oracle::new(&mut objective, &mut meter))?;
 /// }
-/// assert!(weight.sqr()?.sum_all()?.to_scalar::<f64>()? < 0.1);
+/// assert!(weight.sqr()?.sum_all()?.to_scalar::<f64>()? < 1.0);
 /// # Ok(())
 /// # }
 /// ```

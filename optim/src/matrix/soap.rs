@@ -148,7 +148,7 @@ impl SoapConfig {
 ///     let mut objective = Loss::new(&parameters, || weight.sqr()?.sum_all());
 ///     soap.step(&mut Oracle::new(&mut objective, &mut meter))?;
 /// }
-/// assert!(weight.sqr()?.sum_all()?.to_scalar::<f64>()? < 0.1);
+/// assert!(weight.sqr()?.sum_all()?.to_scalar::<f64>()? < 1.0);
 /// # Ok(())
 /// # }
 /// ```

@@ -2,8 +2,9 @@
 
 use optim::{
     AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
-    LionConfig, MomentumLbfgsConfig, NadamwConfig, Optimizer, PairSource, Parameters,
-    ScheduleFreeAdamwConfig, SgdConfig, SwitchAt,
+    LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig, Optimizer, PairSource, Parameters,
+    ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SoapConfig, SwatsConfig,
+    SwitchAt,
 };
 
 use super::traits::{OptimizerConfig, OptimizerSettings};
@@ -102,6 +103,39 @@ first_order!(
     "schedule-free-adamw",
     "AdamW with an average of its iterates in place of a schedule",
     |_| 4
+);
+
+first_order!(
+    ProdigyConfig,
+    "prodigy",
+    "Adam that estimates its learning rate",
+    |_| 4
+);
+first_order!(
+    SwatsConfig,
+    "swats",
+    "Adam, then SGD when the rate of Adam's steps has settled",
+    |_| 2
+);
+// The momentum or Adam's moments, and within a step the direction and products of its shape.
+first_order!(
+    MuonConfig,
+    "muon",
+    "a momentum made orthogonal for matrices, Adam for the rest",
+    |_| 6
+);
+// Moments, and for square matrices means and what is made of them; within a step some of its shape.
+first_order!(
+    ShampooConfig,
+    "shampoo",
+    "the gradient between inverse roots of its second moments, with RMSProp's size",
+    |_| 12
+);
+first_order!(
+    SoapConfig,
+    "soap",
+    "Adam in the eigenbases of Shampoo",
+    |_| 12
 );
 
 impl Kind for AdamSgdConfig {

@@ -40,6 +40,7 @@ pub const SUITES: &[Suite] = &[
     suite!("language"),
     suite!("vision"),
     suite!("pinn"),
+    suite!("rivals"),
     suite!("scale"),
     suite!("sensitivity"),
     suite!("as-shipped"),
