@@ -179,7 +179,12 @@ fn all_code_that_makes_numbers_is_in_the_address_of_a_stored_run() {
             }
         }
     }
-    for file in ["Cargo.lock", "datasets.toml", "optim/build.rs", "models/build.rs"] {
+    for file in [
+        "Cargo.lock",
+        "datasets.toml",
+        "optim/build.rs",
+        "models/build.rs",
+    ] {
         if !is_hashed(&root().join(file)) {
             missing.push(file.into());
         }
