@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use bench_analysis::summary::summarize;
+use bench_experiment::spec::Scale;
 use bench_experiment::store::{self, Results};
 
 use crate::error::{Error, Result};
@@ -86,8 +87,12 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         ["problem", suite, label] => {
             let (results, index) = of_problem(suite, label)?;
             let problem = &results.problems[index];
+            let command = match Scale::of_name(suite) {
+                Scale::Full => suite.to_owned(),
+                scale => format!("{} --scale {scale}", Scale::suite_of(suite)),
+            };
             Ok(format!(
-                "{}. {} Runs: `bench-runner ablation {suite}`.\n\n{}",
+                "{}. {} Runs: `bench-runner ablation {command}`.\n\n{}",
                 markdown_text(&problem.title),
                 summary::goal(problem),
                 summary::table(&summarize(&results), problem).markdown()
