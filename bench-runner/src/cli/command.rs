@@ -47,7 +47,7 @@ enum Command {
     #[command(
         after_help = "Examples:\n  bench-runner ablation\n  bench-runner ablation quick --seeds 10 --out my-report\n  bench-runner ablation experiment.toml --dry-run\n  bench-runner ablation quick --executor slurm --partition short --shards 20"
     )]
-    Ablation(Ablation),
+    Ablation(Box<Ablation>),
     /// Make one run and print its points as they are measured, or make a share of a plan's runs
     #[command(
         after_help = "Examples:\n  bench-runner run quick mlp-digits adam\n  bench-runner run experiment.toml rosenbrock fuse-pv --seed 3\n  bench-runner run --plan reports/quick/plan.json --shard 0/20"
