@@ -31,6 +31,7 @@ pub struct Reference {
     /// The suites that have one; `pinn-small` is the suite `pinn` at the small scale.
     pub suites: Vec<String>,
     /// The suites of which the summary over all problems is kept, and no results.
+    #[serde(default)]
     pub summaries: Vec<String>,
     /// Per column of `results.parquet`.
     pub tolerance: Tolerances,
