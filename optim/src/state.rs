@@ -190,10 +190,11 @@ impl State {
         }
     }
 
-    /// The vector stored as `name`.
+    /// The vector stored as `name`, on the parameters' device.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when a tensor is missing or has another shape than its parameter.
+    /// [`Error::Checkpoint`] when a tensor is missing or has another shape than its parameter; when the
+    /// device refuses memory.
     pub fn vector(&self, name: &str, parameters: &Parameters) -> Result<Vec<Tensor>> {
         let tensors = parameters.iter().map(|(parameter, var)| {
             let key = format!("{name}.{parameter}");
@@ -208,7 +209,7 @@ impl State {
                     var.dims()
                 )));
             }
-            Ok(tensor.clone())
+            Ok(tensor.to_device(parameters.device())?)
         });
         tensors.collect()
     }
@@ -228,12 +229,7 @@ impl State {
     /// [`Error::Checkpoint`] when the values are of other parameters or missing.
     pub fn restore_parameters(&self, parameters: &Parameters) -> Result<()> {
         self.check(&self.kind, parameters)?;
-        let values = self.vector("parameter", parameters)?;
-        let values = values
-            .iter()
-            .map(|value| Ok(value.to_device(parameters.device())?))
-            .collect::<Result<Vec<_>>>()?;
-        parameters.restore(&values)
+        parameters.restore(&self.vector("parameter", parameters)?)
     }
 
     /// Stores the state of a part of this optimizer under `name`.

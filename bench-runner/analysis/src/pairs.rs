@@ -9,8 +9,8 @@ use bench_stats::median;
 use optim::Phase;
 
 use crate::counted;
-use crate::ladder::ladder;
-use crate::stability::is_unstable;
+use crate::ladder::{self, ladder};
+use crate::stability::are_stable;
 
 /// Costs whose ratio is within this factor are equal for all practical purposes: ±10 %.
 pub const EQUIVALENCE: f64 = 1.1;
@@ -98,7 +98,7 @@ impl fmt::Display for Tally {
 
 /// Compares two optimizers, by label, on each of these problems on which both ran, with the same seeds, over the
 /// problem's [`ladder`]. Targets that neither reached are left out; where that leaves nothing, so is the problem, and
-/// so it is where one of the two is [unstable](is_unstable).
+/// so it is where one of the two is not [stable](are_stable).
 pub fn paired<'a>(
     results: &'a Results,
     problems: impl IntoIterator<Item = &'a ProblemInfo>,
@@ -110,10 +110,7 @@ pub fn paired<'a>(
         .filter_map(|problem| {
             let targets = ladder(results, &problem.label)?;
             let labels = [&*method(problem)?, &*other(problem)?];
-            if labels
-                .iter()
-                .any(|label| is_unstable(results, problem, label))
-            {
+            if !are_stable(results, problem, labels) {
                 return None;
             }
             pair(results, problem, labels, &targets)
@@ -182,13 +179,24 @@ pub fn methods(results: &Results) -> Vec<(String, Vec<&OptimizerInfo>)> {
 /// lowest median cost on a problem, over seeds and targets; `None` without runs.
 pub fn best_trial(results: &Results, problem: &ProblemInfo, method: &str) -> Option<String> {
     let targets = ladder(results, &problem.label)?;
+    let trials = results.optimizers.iter().filter(|o| o.method() == method);
+    let trials: Vec<&OptimizerInfo> = trials.collect();
+    best_of(results, problem, &trials, &targets).map(ToOwned::to_owned)
+}
+
+/// Of these trials the one with the lowest median cost on a problem, over seeds and targets.
+pub(crate) fn best_of<'a>(
+    results: &Results,
+    problem: &ProblemInfo,
+    trials: &[&'a OptimizerInfo],
+    targets: &[f64],
+) -> Option<&'a str> {
     let mut best: Option<(f64, f64, &str)> = None;
-    for optimizer in results.optimizers.iter().filter(|o| o.method() == method) {
-        let costs: Vec<f64> =
-            crate::ladder::costs(results, &problem.label, &optimizer.label, &targets)
-                .into_iter()
-                .flat_map(|(_, costs)| costs)
-                .collect();
+    for optimizer in trials {
+        let costs: Vec<f64> = ladder::costs(results, &problem.label, &optimizer.label, targets)
+            .into_iter()
+            .flat_map(|(_, costs)| costs)
+            .collect();
         if costs.is_empty() {
             continue;
         }
@@ -199,7 +207,7 @@ pub fn best_trial(results: &Results, problem: &ProblemInfo, method: &str) -> Opt
             best = Some((cost, missed, &optimizer.label));
         }
     }
-    best.map(|(_, _, label)| label.to_owned())
+    best.map(|(_, _, label)| label)
 }
 
 #[cfg(test)]

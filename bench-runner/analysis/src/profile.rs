@@ -1,50 +1,33 @@
 //! Costs to the target over several problems.
 
-use bench_experiment::store::{ProblemInfo, Results};
+use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 use bench_stats::{Ecdf, median_or_infinite, performance_profiles};
 
 use crate::counted;
 use crate::ladder::{self, ladder};
-use crate::pairs::best_trial;
+use crate::pairs::best_of;
 
 /// A target met at the start would make every ratio to its cost infinite.
 const LEAST: f64 = 1.0;
 
-/// What a run-time distribution over some problems is made of (Hansen et al. 2021).
-#[derive(Debug, Clone)]
-pub struct Distribution {
-    /// How many problems.
-    pub problems: usize,
-    /// For each method the evaluations of its runs to all targets of the [`ladder`](fn@ladder), on each problem those of its
-    /// [best trial](best_trial).
-    pub costs: Vec<Vec<f64>>,
-}
-
-/// The run-time distributions of these methods over these problems.
-pub fn distribution<'a>(
+/// What a run-time distribution over some problems is made of (Hansen et al. 2021): for each problem, in order, and each
+/// method the evaluations of the runs of its best trial ([`methods`](crate::pairs::methods)) to all targets of the
+/// [`ladder`](fn@ladder). Problems without one are left out.
+pub fn costs_over_ladders<'a>(
     results: &'a Results,
-    methods: &[String],
-    problems: impl Iterator<Item = &'a ProblemInfo>,
-) -> Distribution {
-    let mut distribution = Distribution {
-        problems: 0,
-        costs: vec![Vec::new(); methods.len()],
+    methods: &[(String, Vec<&OptimizerInfo>)],
+) -> Vec<(&'a ProblemInfo, Vec<Vec<f64>>)> {
+    let of_problem = |problem: &'a ProblemInfo| {
+        let targets = ladder(results, &problem.label)?;
+        let costs = methods.iter().map(|(_, trials)| {
+            let trial = best_of(results, problem, trials, &targets);
+            let runs = trial.map(|trial| ladder::costs(results, &problem.label, trial, &targets));
+            let costs = runs.into_iter().flatten().flat_map(|(_, costs)| costs);
+            costs.map(|cost| cost.max(LEAST)).collect()
+        });
+        Some((problem, costs.collect()))
     };
-    for problem in problems {
-        let Some(targets) = ladder(results, &problem.label) else {
-            continue;
-        };
-        distribution.problems += 1;
-        for (method, costs) in methods.iter().zip(&mut distribution.costs) {
-            let Some(trial) = best_trial(results, problem, method) else {
-                continue;
-            };
-            let runs = ladder::costs(results, &problem.label, &trial, &targets);
-            let of_runs = runs.into_iter().flat_map(|(_, costs)| costs);
-            costs.extend(of_runs.map(|cost| cost.max(LEAST)));
-        }
-    }
-    distribution
+    results.problems.iter().filter_map(of_problem).collect()
 }
 
 /// Performance profiles (Dolan and Moré 2002).

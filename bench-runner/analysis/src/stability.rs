@@ -63,6 +63,16 @@ pub fn is_unstable(results: &Results, problem: &ProblemInfo, optimizer: &str) ->
     own.is_some_and(|cell| of_cell(results, problem, cell).is_unstable())
 }
 
+/// Whether none of these optimizers is known to be unstable on a problem, so that they can be compared there.
+pub fn are_stable<'a>(
+    results: &Results,
+    problem: &ProblemInfo,
+    optimizers: impl IntoIterator<Item = &'a str>,
+) -> bool {
+    let mut optimizers = optimizers.into_iter();
+    !optimizers.any(|optimizer| is_unstable(results, problem, optimizer))
+}
+
 fn of_cell(results: &Results, problem: &ProblemInfo, cell: &PerturbedRuns) -> CellStability {
     let by_seed = counted::losses_by_seed(results, &problem.label, &cell.optimizer);
     let floor = floor(results, problem);

@@ -28,17 +28,22 @@ const TEXTS: [&str; 5] = [
 const FIGURES: &str = "figures";
 
 impl Report<'_> {
-    /// The charts over all problems, and those of each problem.
-    fn charts(&self) -> (Vec<Chart>, Vec<Vec<Chart>>) {
+    /// The charts over all problems.
+    fn overall_charts(&self) -> Vec<Chart> {
         let results = self.results;
         let mut overall: Vec<Chart> = self.extra.to_vec();
         if results.problems.len() > 1 {
             overall.extend(figure::run_time_distribution(results));
         }
         overall.extend(figure::performance_profile(results));
-        let problems = results.problems.iter();
-        let charts = problems.map(|problem| problem_charts(results, problem));
-        (overall, charts.collect())
+        overall
+    }
+
+    /// The charts over all problems, and those of each problem.
+    fn charts(&self) -> (Vec<Chart>, Vec<Vec<Chart>>) {
+        let problems = self.results.problems.iter();
+        let charts = problems.map(|problem| problem_charts(self.results, problem));
+        (self.overall_charts(), charts.collect())
     }
 
     /// All charts, each with the formats of its files.
@@ -141,12 +146,11 @@ impl Report<'_> {
     /// When a chart cannot be drawn.
     pub fn overall_files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
         let rows = summarize(self.results);
-        let (charts, _) = self.charts();
         let mut text = head(self);
         text += &overview(self.results, &rows);
         let mut files = Vec::new();
-        for chart in &charts {
-            text += &shown(chart);
+        for chart in self.overall_charts() {
+            text += &shown(&chart);
             let path = Path::new(FIGURES).join(chart.file_name(Format::Svg));
             files.push((path, chart.svg()?.into_bytes()));
         }

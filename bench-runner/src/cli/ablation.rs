@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bench_data::Library;
 use bench_experiment::memory;
+use bench_experiment::run::Cell;
 use bench_experiment::session::{Made, Options, Session, Stage, Sweep, in_stages};
 use bench_experiment::spec::{
     ExecutorConfig, ExecutorKind, Experiment, Scale, Selection, Stability,
@@ -379,54 +380,34 @@ fn executor(options: &Ablation, experiment: &Experiment) -> Result<ExecutorConfi
 
 /// What is to be run, a line for all seeds of an optimizer on a problem.
 fn plan_table(sweep: &Sweep<'_>) -> String {
-    struct Line<'a> {
-        problem: &'a str,
-        optimizer: &'a str,
-        seeds: usize,
-        evaluations: u64,
-        seconds: f64,
-        bytes: u64,
-    }
     let estimate = &sweep.estimate;
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    for cell in sweep.missing_cells() {
-        let (problem, optimizer) = (&*cell.problem.label, &*cell.optimizer.label);
-        let demand = estimate.demand(&cell);
-        let known = lines
-            .iter_mut()
-            .find(|line| (line.problem, line.optimizer) == (problem, optimizer));
-        let evaluations = estimate.evaluations_of(&cell);
-        match known {
-            Some(line) => {
-                line.seeds += 1;
-                line.evaluations += evaluations;
-                line.seconds += demand.seconds;
-                line.bytes = line.bytes.max(demand.bytes);
-            }
-            None => lines.push(Line {
-                problem,
-                optimizer,
-                seeds: 1,
-                evaluations,
-                seconds: demand.seconds,
-                bytes: demand.bytes,
-            }),
-        }
-    }
-    let wide = |of: fn(&Line<'_>) -> usize| lines.iter().map(of).max().unwrap_or_default();
-    let (problems, optimizers) = (
-        wide(|line| line.problem.chars().count()),
-        wide(|line| line.optimizer.chars().count()),
-    );
-    let rows = lines.iter().map(|line| {
+    let cells = sweep.missing_cells();
+    // The seeds of a cell follow each other in a plan.
+    let same = |a: &Cell<'_>, b: &Cell<'_>| {
+        a.problem.label == b.problem.label && a.optimizer.label == b.optimizer.label
+    };
+    let widest = |length: fn(&Cell<'_>) -> usize| cells.iter().map(length).max();
+    let problems = widest(|cell| cell.problem.label.chars().count()).unwrap_or_default();
+    let optimizers = widest(|cell| cell.optimizer.label.chars().count()).unwrap_or_default();
+    let rows = cells.chunk_by(same).map(|seeds| {
+        let demands = || seeds.iter().map(|cell| estimate.demand(cell));
         format!(
             "  {:<problems$}  {:<optimizers$}  {:>3} seeds {:>9} evaluations {:>9.2} s {:>12}\n",
-            line.problem,
-            line.optimizer,
-            line.seeds,
-            line.evaluations,
-            line.seconds,
-            HumanBytes(line.bytes).to_string()
+            seeds[0].problem.label,
+            seeds[0].optimizer.label,
+            seeds.len(),
+            seeds
+                .iter()
+                .map(|cell| estimate.evaluations_of(cell))
+                .sum::<u64>(),
+            demands().map(|demand| demand.seconds).sum::<f64>(),
+            HumanBytes(
+                demands()
+                    .map(|demand| demand.bytes)
+                    .max()
+                    .unwrap_or_default()
+            )
+            .to_string()
         )
     });
     rows.collect()

@@ -480,12 +480,7 @@ impl Optimizer for FuseContest {
         restored.lbfgs.restore(&state.nested("lbfgs")?)?;
         let stage: String = state.get("stage")?;
         let numbers: Vec<u64> = state.get("numbers")?;
-        let point = |name: &str| -> Result<Vec<Tensor>> {
-            let point = state.vector(name, &self.parameters)?;
-            let device = self.parameters.device();
-            let moved = point.iter().map(|part| Ok(part.to_device(device)?));
-            moved.collect()
-        };
+        let point = |name: &str| state.vector(name, &self.parameters);
         restored.stage = match (stage.as_str(), &numbers[..]) {
             ("alone", []) => Stage::Alone,
             ("acting", &[begun, until]) => Stage::Acting {

@@ -29,10 +29,15 @@ pub(super) trait MatrixMethod: Serialize {
     fn schedule(&self) -> &Schedule;
 
     /// Whether the method takes a parameter; Adam takes the others.
-    fn takes(&self, name: &str, dims: &[usize]) -> bool;
+    fn takes(&self, name: &str, dims: &[usize]) -> bool {
+        let _ = (name, dims);
+        true
+    }
 
     /// The settings of Adam for the others, of a method that leaves some.
-    fn adam(&self) -> Option<AdamConfig>;
+    fn adam(&self) -> Option<AdamConfig> {
+        None
+    }
 
     /// What is kept of `parameter` before its first update, in the arithmetic's dtype.
     fn start(&self, parameter: &Tensor) -> candle_core::Result<Self::Memory>;

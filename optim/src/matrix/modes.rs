@@ -2,6 +2,14 @@
 
 use candle_core::{Result, Tensor};
 
+use crate::kernels::number::square_limit;
+
+/// `gradient` within bounds of which sums of products, of as many as a dimension can have, are finite.
+pub(super) fn bounded(gradient: &Tensor) -> Result<Tensor> {
+    let limit = square_limit(gradient.dtype()) / 65_536.0;
+    gradient.clamp(-limit, limit)
+}
+
 /// Multiplies each dimension of `tensor`, from the side of its index, by the square matrix that there
 /// is for it: of a matrix G, Aᵀ·G·B.
 pub(super) fn multiplied<'a>(

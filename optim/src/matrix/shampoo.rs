@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::eigenbasis::inverse_root;
 use super::matrixwise::{MatrixMethod, Matrixwise, Memory};
-use super::modes::{grams, multiplied};
+use super::modes::{bounded, grams, multiplied};
 use crate::check;
 use crate::error::Result;
-use crate::first_order::{AdamConfig, ParameterGroup};
+use crate::first_order::ParameterGroup;
 use crate::kernels;
-use crate::kernels::number::{finite_or_zero_tensor, largest, square_limit};
+use crate::kernels::number::{finite_or_zero_tensor, largest};
 use crate::params::Parameters;
 use crate::record::VectorPasses;
 use crate::schedule::Schedule;
@@ -207,14 +207,6 @@ impl MatrixMethod for ShampooConfig {
         &self.schedule
     }
 
-    fn takes(&self, _name: &str, _dims: &[usize]) -> bool {
-        true
-    }
-
-    fn adam(&self) -> Option<AdamConfig> {
-        None
-    }
-
     fn start(&self, parameter: &Tensor) -> CandleResult<ShampooMemory> {
         let dims = match self.preconditions(parameter.dims()) {
             true => parameter.dims(),
@@ -245,9 +237,7 @@ impl MatrixMethod for ShampooConfig {
         memory: &mut ShampooMemory,
     ) -> Result<Tensor> {
         let t = updates + 1;
-        // So that sums of products, of as many as a dimension can have, are finite.
-        let limit = square_limit(parameter.dtype()) / 65_536.0;
-        let gradient = gradient.clamp(-limit, limit)?;
+        let gradient = bounded(gradient)?;
         let rate = 1.0 - self.beta2;
         memory.v = (&memory.v + ((gradient.sqr()? - &memory.v)? * rate)?)?;
         let products = grams(&gradient, memory.preconditioners.iter().map(|_| true))?;

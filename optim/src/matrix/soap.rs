@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::eigenbasis::{eigenvectors, iterated};
 use super::matrixwise::{MatrixMethod, Matrixwise, Memory};
-use super::modes::{grams, multiplied};
+use super::modes::{bounded, grams, multiplied};
 use crate::check;
 use crate::error::Result;
-use crate::first_order::{AdamConfig, ParameterGroup};
-use crate::kernels::number::{finite_or_zero_tensor, square_limit};
+use crate::first_order::ParameterGroup;
+use crate::kernels::number::finite_or_zero_tensor;
 use crate::params::Parameters;
 use crate::record::VectorPasses;
 use crate::schedule::Schedule;
@@ -230,14 +230,6 @@ impl MatrixMethod for SoapConfig {
         &self.schedule
     }
 
-    fn takes(&self, _name: &str, _dims: &[usize]) -> bool {
-        true
-    }
-
-    fn adam(&self) -> Option<AdamConfig> {
-        None
-    }
-
     fn start(&self, parameter: &Tensor) -> CandleResult<SoapMemory> {
         let sizes = self.has_basis(parameter.dims()).into_iter();
         let bases = sizes.zip(parameter.dims()).map(|(has_basis, &size)| {
@@ -267,9 +259,7 @@ impl MatrixMethod for SoapConfig {
         gradient: &Tensor,
         memory: &mut SoapMemory,
     ) -> Result<Tensor> {
-        // So that sums of products, of as many as a dimension can have, are finite.
-        let limit = square_limit(parameter.dtype()) / 65_536.0;
-        let gradient = gradient.clamp(-limit, limit)?;
+        let gradient = bounded(gradient)?;
         let rate = 1.0 - self.preconditioner_beta();
         if updates == 0 {
             memory.observe(&gradient, rate)?;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::counted;
 use crate::pairs::{Tally, best_trial, paired};
 use crate::quantity::Quantity;
-use crate::stability::is_unstable;
+use crate::stability::are_stable;
 
 /// The power that a detectable effect is stated at.
 pub(super) const POWER: f64 = 0.8;
@@ -288,10 +288,7 @@ fn lower_loss(
     let mut all = Tally::default();
     let mut by_problem: Vec<(&str, Tally)> = Vec::new();
     for problem in problems(results, within) {
-        if labels
-            .iter()
-            .any(|label| is_unstable(results, problem, label))
-        {
+        if !are_stable(results, problem, labels) {
             continue;
         }
         let [mine, theirs] =
@@ -341,8 +338,8 @@ fn final_ratio(
 ) -> stats::Result<ClaimValue> {
     let mut ratios = Vec::new();
     for problem in problems(results, within) {
-        let mut labels = others.iter().map(String::as_str).chain([method]);
-        if labels.any(|label| is_unstable(results, problem, label)) {
+        let labels = others.iter().map(String::as_str).chain([method]);
+        if !are_stable(results, problem, labels) {
             continue;
         }
         let last = |label: &str| counted::last_by_seed(results, &problem.label, label, quantity);

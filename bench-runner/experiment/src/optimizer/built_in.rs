@@ -54,7 +54,7 @@ pub const CRITERIA: &[(&str, &str)] = &[
 
 /// Gives the settings of a method of one evaluation a step their traits: its kind, what it is, and the
 /// vectors that it holds.
-macro_rules! first_order {
+macro_rules! one_evaluation {
     ($config:ty, $name:literal, $about:literal, $vectors:expr) => {
         impl Kind for $config {
             const NAME: &'static str = $name;
@@ -82,60 +82,68 @@ macro_rules! first_order {
     };
 }
 
-first_order!(SgdConfig, "sgd", "stochastic gradient descent", |_| 1);
-first_order!(AdamConfig, "adam", "Adam, AdamW and AMSGrad", |config| 2
+one_evaluation!(SgdConfig, "sgd", "stochastic gradient descent", |_| 1);
+one_evaluation!(AdamConfig, "adam", "Adam, AdamW and AMSGrad", |config| 2
     + u64::from(config.amsgrad));
-first_order!(
+one_evaluation!(
     NadamwConfig,
     "nadamw",
     "AdamW with Nesterov's look-ahead",
     |_| 2
 );
-first_order!(
+one_evaluation!(
     LionConfig,
     "lion",
     "steps of one size along the signs of a momentum",
     |_| 1
 );
 // Beside z and v, the average and the parameters that it replaces while it is measured.
-first_order!(
+one_evaluation!(
     ScheduleFreeAdamwConfig,
     "schedule-free-adamw",
     "AdamW with an average of its iterates in place of a schedule",
     |_| 4
 );
 
-first_order!(
+one_evaluation!(
     ProdigyConfig,
     "prodigy",
     "Adam that estimates its learning rate",
     |_| 4
 );
-first_order!(
+one_evaluation!(
     SwatsConfig,
     "swats",
     "Adam, then SGD when the rate of Adam's steps has settled",
     |_| 2
 );
 // The momentum or Adam's moments, and within a step the direction and products of its shape.
-first_order!(
+one_evaluation!(
     MuonConfig,
     "muon",
     "a momentum made orthogonal for matrices, Adam for the rest",
     |_| 6
 );
 // Moments, and for square matrices means and what is made of them; within a step some of its shape.
-first_order!(
+one_evaluation!(
     ShampooConfig,
     "shampoo",
     "the gradient between inverse roots of its second moments, with RMSProp's size",
     |_| 12
 );
-first_order!(
+one_evaluation!(
     SoapConfig,
     "soap",
     "Adam in the eigenbases of Shampoo",
     |_| 12
+);
+
+// Pairs and the place of the next, seven vectors, and temporaries.
+one_evaluation!(
+    MomentumLbfgsConfig,
+    "momentum-lbfgs",
+    "L-BFGS with pairs from running means, and momentum",
+    |config| 2 * config.history_size as u64 + 11
 );
 
 impl Kind for AdamSgdConfig {
@@ -197,30 +205,6 @@ impl OptimizerSettings for LbfgsConfig {
 
     fn needs_overlap(&self) -> bool {
         self.pairs == PairSource::Overlap
-    }
-}
-
-impl Kind for MomentumLbfgsConfig {
-    const NAME: &'static str = "momentum-lbfgs";
-    const ABOUT: &'static str = "L-BFGS with pairs from running means, and momentum";
-}
-
-impl OptimizerSettings for MomentumLbfgsConfig {
-    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
-        Ok(Box::new(self.clone().build(parameters)?))
-    }
-
-    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
-        Some(self.clone().with_budget(evaluations).into())
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    /// Pairs and the place of the next, seven vectors, and temporaries.
-    fn vectors(&self) -> u64 {
-        2 * self.history_size as u64 + 11
     }
 }
 

@@ -61,6 +61,15 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
     let styles = styles(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let budgets = results.problems.iter().map(|problem| problem.budget as f64);
     let end = budgets.fold(10.0, f64::max);
+    let costs = profile::costs_over_ladders(results, &methods);
+    // Of each method its costs on all problems of a group.
+    let joined = |of_group: &dyn Fn(&ProblemInfo) -> bool| -> Vec<Vec<f64>> {
+        let own = || costs.iter().filter(|(problem, _)| of_group(problem));
+        let of_method = |method: usize| own().flat_map(move |(_, costs)| &costs[method]).copied();
+        (0..names.len())
+            .map(|method| of_method(method).collect())
+            .collect()
+    };
     let panel = |title: String, costs: Vec<Vec<f64>>| {
         let named = names.iter().zip(&styles).zip(costs);
         let named = named.map(|((name, style), costs)| (name.clone(), *style, costs));
@@ -73,16 +82,16 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
             references: Vec::new(),
         })
     };
-    let all = profile::distribution(results, &names, results.problems.iter());
-    if all.costs.iter().all(Vec::is_empty) {
+    let all = joined(&|_| true);
+    if all.iter().all(Vec::is_empty) {
         return None;
     }
-    let reached = reached(names.iter().zip(&all.costs));
+    let reached = reached(names.iter().zip(&all));
     let mut caption = format!(
         "Empirical distribution of the evaluations to ten targets for each of {} problems, over all runs. The \
          targets leave from a tenth to 1e-8 of the gap between the loss at the start and the lowest one that any \
          method found. A curve that ends below 1 says that not all targets were reached within the budget.",
-        all.problems
+        costs.len()
     );
     if methods.len() < results.optimizers.len() {
         caption += " A method stands for its best trial on each problem.";
@@ -90,15 +99,16 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
     let mut panels = Vec::new();
     let groups = groups(&results.problems);
     if groups.len() > 1 {
-        for (group, problems) in &groups {
-            let of_group = profile::distribution(results, &names, problems.iter().copied());
-            let title = format!("{} ({})", capitalized(group), of_group.problems);
-            panels.push(panel(title, of_group.costs));
+        for group in groups {
+            let is_own = |problem: &ProblemInfo| problem.config.group().as_ref() == Some(&group);
+            let count = costs.iter().filter(|(problem, _)| is_own(problem)).count();
+            let title = format!("{} ({count})", capitalized(&group));
+            panels.push(panel(title, joined(&is_own)));
         }
-        panels.push(panel(format!("All ({})", all.problems), all.costs));
+        panels.push(panel(format!("All ({})", costs.len()), all));
         caption += " In brackets: problems.";
     } else {
-        panels.push(panel(String::new(), all.costs));
+        panels.push(panel(String::new(), all));
     }
     Some(Chart {
         name: "run-time-distribution".to_owned(),
@@ -110,16 +120,12 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
     })
 }
 
-/// The problems of each group, in order; those that belong to none are left out.
-fn groups(problems: &[ProblemInfo]) -> Vec<(String, Vec<&ProblemInfo>)> {
-    let mut groups: Vec<(String, Vec<&ProblemInfo>)> = Vec::new();
-    for problem in problems {
-        let Some(name) = problem.config.group() else {
-            continue;
-        };
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, members)) => members.push(problem),
-            None => groups.push((name, vec![problem])),
+/// The groups that problems belong to, each once, in order.
+fn groups(problems: &[ProblemInfo]) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    for group in problems.iter().filter_map(|problem| problem.config.group()) {
+        if !groups.contains(&group) {
+            groups.push(group);
         }
     }
     groups
