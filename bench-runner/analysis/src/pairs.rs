@@ -97,7 +97,7 @@ impl fmt::Display for Tally {
 }
 
 /// Compares two optimizers, by label, on each of these problems on which both ran, with the same seeds, over the
-/// problem's [`ladder`]. Targets that neither reached are left out; where that leaves nothing, so is the problem, and
+/// problem's [`ladder()`]. Targets that neither reached are left out; where that leaves nothing, so is the problem, and
 /// so it is where one of the two is not [stable](are_stable).
 pub fn paired<'a>(
     results: &'a Results,

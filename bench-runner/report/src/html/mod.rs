@@ -38,6 +38,8 @@ struct Page<'a> {
     checklist: Vec<methods::Answer>,
     choices: Vec<[String; 5]>,
     overview: Table,
+    /// Whether there are so many problems that their contents are folded.
+    is_thinned: bool,
     sections: Vec<Section>,
     extra: Vec<Figure>,
     common: String,
@@ -137,6 +139,7 @@ pub(super) fn page(
         checklist: methods::checklist(report),
         choices: summary::choices(results),
         overview: summary::overview(results, rows),
+        is_thinned: is_thinned(results),
         sections,
         extra: extra.iter().map(Figure::drawn).collect::<Result<_>>()?,
         common: embedded(&data::common(results))?,
