@@ -1,8 +1,7 @@
-//! Seconds per training step of the language models and dense classifiers, and per layer forward
-//! and backward.
+//! Milliseconds per layer and per training step of the language models and dense classifiers.
 //!
-//! Run with `cargo bench -p models --bench language --profile dev [-- FILTER]` and compare with
-//! `benches/torch_compare.py`, which times the same rows in PyTorch.
+//! Run with `cargo bench -p models --bench language --profile dev [-- FILTER]`; `benches/torch_compare.py` times
+//! the same rows in PyTorch.
 
 mod timing;
 

@@ -1,6 +1,8 @@
-"""Times the rows of the benchmarks in PyTorch on two CPU threads, for a comparison side by side.
+"""Times the rows of the benchmarks vision and language in PyTorch, and prints them in the same form.
 
-Run with a Python that has torch: python models/benches/torch_compare.py [FILTER]
+Use: python models/benches/torch_compare.py [ROW [WAY]], with a Python that has torch; OMP_NUM_THREADS sets the
+threads. Ways: eager, and for steps channels-last where there are images, and torch.compile. The memory is by how
+much the process grows; it is to be read from a run whose arguments leave one row and way.
 """
 
 import pathlib
@@ -17,6 +19,7 @@ from torch_vision import DenseNet, LeNet, cifar_resnet
 
 WARM_UP, RUNS = 3, 15
 FILTER = sys.argv[1] if len(sys.argv) > 1 else ""
+WAY = sys.argv[2] if len(sys.argv) > 2 else ""
 
 
 def median(runs):
@@ -30,12 +33,14 @@ def resident(key):
             return int(line.split()[1]) / 1024
 
 
-def row(name, forward, backward, step=None, memory=0):
-    tail = "" if step is None else f"  step {step:.1f}  memory {memory:.0f}"
-    print(f"{name:<32} {forward:>10.2f} {backward:>10.2f}{tail}", flush=True)
+def row(name, way, **numbers):
+    for measure, number in numbers.items():
+        print(f"{name}\t{measure}\t{way}\t{number:.4f}", flush=True)
 
 
-def layer_times(layer, input):
+def layer_row(name, layer, input):
+    if FILTER not in name or WAY not in ("", "eager"):
+        return
     forward, backward = [], []
     for _ in range(WARM_UP + RUNS):
         start = time.perf_counter()
@@ -47,10 +52,26 @@ def layer_times(layer, input):
         backward.append(1e3 * (time.perf_counter() - start))
         input.grad = None
         layer.zero_grad()
-    return median(forward), median(backward)
+    row(name, "eager", forward=median(forward), backward=median(backward))
 
 
-def step_times(model, input, labels, loss=F.cross_entropy):
+def step_rows(name, make, input, labels, loss=F.cross_entropy):
+    if FILTER not in name:
+        return
+    ways = ["eager", "channels-last", "compiled"] if input.ndim == 4 else ["eager", "compiled"]
+    for way in ways:
+        if WAY not in ("", way):
+            continue
+        model, images = make(), input
+        if way == "channels-last":
+            model = model.to(memory_format=torch.channels_last)
+            images = input.to(memory_format=torch.channels_last)
+        if way == "compiled":
+            model = torch.compile(model)
+        step_row(name, way, model, images, labels, loss)
+
+
+def step_row(name, way, model, input, labels, loss):
     memory = resident("VmRSS")
     adam = torch.optim.Adam(model.parameters())
     steps, forward, backward = [], [], []
@@ -65,7 +86,7 @@ def step_times(model, input, labels, loss=F.cross_entropy):
         adam.step()
         steps.append(1e3 * (time.perf_counter() - start))
     memory = resident("VmHWM") - memory
-    return median(forward), median(backward), median(steps), memory
+    row(name, way, forward=median(forward), backward=median(backward), step=median(steps), memory=memory)
 
 
 def vision():
@@ -75,27 +96,16 @@ def vision():
     ]:
         for kind in ("conv", "conv-norm-relu"):
             name = f"{kind} {inputs}->{outputs} {size}x{size} /{stride}"
-            if FILTER not in name:
-                continue
             layer = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
             if kind != "conv":
                 layer = nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
-            row(name, *layer_times(layer, values(128, inputs, size, size).requires_grad_()))
+            layer_row(name, layer, values(128, inputs, size, size).requires_grad_())
     for name, make, batch, channels, size in [
         ("resnet-20 3x32x32 b128", lambda: cifar_resnet(20), 128, 3, 32),
         ("densenet-10 3x32x32 b128", lambda: DenseNet(10), 128, 3, 32),
         ("lenet 1x28x28 b512", lambda: LeNet(28), 512, 1, 28),
     ]:
-        if FILTER not in name:
-            continue
-        for layout in ("", " channels-last"):
-            if layout and not name.startswith("resnet"):
-                continue
-            model, input = make(), values(batch, channels, size, size)
-            if layout:
-                model = model.to(memory_format=torch.channels_last)
-                input = input.to(memory_format=torch.channels_last)
-            row(name + layout, *step_times(model, input, integers([batch], 10)))
+        step_rows(name, make, values(batch, channels, size, size), integers([batch], 10))
 
 
 class GptBlock(nn.Module):
@@ -156,31 +166,23 @@ class Call(nn.Module):
 
 
 def language():
-    def layer(name, module, input):
-        if FILTER in name:
-            row(name, *layer_times(module, input))
-
-    def step(name, make, input, targets, loss=F.cross_entropy):
-        if FILTER in name:
-            row(name, *step_times(make(), input, targets, loss))
-
     for inputs, outputs in [(128, 384), (128, 512), (512, 128)]:
         linear = nn.Linear(inputs, outputs)
         input = values(1024, inputs).requires_grad_()
-        layer(f"linear 1024x{inputs}->{outputs}", linear, input)
+        layer_row(f"linear 1024x{inputs}->{outputs}", linear, input)
         gelu = nn.Sequential(nn.GELU(approximate="tanh"), linear)
-        layer(f"gelu-linear 1024x{inputs}->{outputs}", gelu, input)
-    layer("gelu 1024x512", nn.GELU(approximate="tanh"), values(1024, 512).requires_grad_())
-    layer("layer-norm 1024x128", nn.LayerNorm(128), values(1024, 128).requires_grad_())
+        layer_row(f"gelu-linear 1024x{inputs}->{outputs}", gelu, input)
+    layer_row("gelu 1024x512", nn.GELU(approximate="tanh"), values(1024, 512).requires_grad_())
+    layer_row("layer-norm 1024x128", nn.LayerNorm(128), values(1024, 128).requires_grad_())
     for batch, time, width, heads in [(16, 64, 128, 4), (1, 1024, 768, 12)]:
         call = Call(lambda input, heads=heads: attention(input, heads))
         name = f"attention {batch}x{time}x{width} h{heads}"
-        layer(name, call, values(batch, time, 3 * width).requires_grad_())
-    layer("embedding 1024 of 4096x128", nn.Embedding(4096, 128), integers([1024], 4096))
+        layer_row(name, call, values(batch, time, 3 * width).requires_grad_())
+    layer_row("embedding 1024 of 4096x128", nn.Embedding(4096, 128), integers([1024], 4096))
     for classes in (256, 4096):
         targets = integers([1024], classes)
         call = Call(lambda logits, targets=targets: F.cross_entropy(logits, targets))
-        layer(f"cross-entropy 1024x{classes}", call, values(1024, classes).requires_grad_())
+        layer_row(f"cross-entropy 1024x{classes}", call, values(1024, classes).requires_grad_())
 
     def flat_loss(logits, targets):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
@@ -189,17 +191,15 @@ def language():
         tokens = integers([16, 64], vocabulary)
         targets = integers([16, 64], vocabulary - 1)
         name = f"gpt mini v{vocabulary} b16"
-        step(name, lambda v=vocabulary: Gpt(v), tokens, targets, flat_loss)
+        step_rows(name, lambda v=vocabulary: Gpt(v), tokens, targets, flat_loss)
     images_, labels = values(512, 784), integers([512], 10)
     mlp = lambda: nn.Sequential(
         nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)
     )
-    step("mlp 784-64-32-10 b512", mlp, images_, labels)
-    step("linear 784-10 b512", lambda: nn.Linear(784, 10), images_, labels)
+    step_rows("mlp 784-64-32-10 b512", mlp, images_, labels)
+    step_rows("linear 784-10 b512", lambda: nn.Linear(784, 10), images_, labels)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, milliseconds")
     vision()
     language()

@@ -1,17 +1,14 @@
-"""Times the rows of benches/physics.rs in PyTorch: one evaluation (loss and gradient) of a physics-informed
-network with 10,000 points: the shortest by the clock, and the mean processor time of all threads. There are
-two threads, or OMP_NUM_THREADS; with one, processor times can be compared on a busy machine.
+"""Times the rows of the benchmark physics in PyTorch, and prints them in the same form: one evaluation (loss and
+gradient) of a physics-informed network with 10,000 points, the shortest of several.
 
-nested: derivatives by the inputs through torch.autograd.grad with create_graph, as everywhere in practice;
-forward: value and derivatives carried through the layers by tensor operations, then one backward pass;
-compiled: torch.compile of either, where it works.
-
-Run with a Python that has torch: python models/benches/torch_physics.py [ROW [WAY]]
-The memory is by how much the process grows; it is to be read from a run that ROW and WAY leave one number.
+Use: python models/benches/torch_physics.py [ROW [WAY]], with a Python that has torch; OMP_NUM_THREADS sets the
+threads. Ways: nested, derivatives by the inputs through torch.autograd.grad with create_graph, as everywhere in
+practice; forward, value and derivatives carried through the layers by tensor operations, then one backward pass;
+and torch.compile of either, where it works. The memory is by how much the process grows; it is to be read from a
+run whose arguments leave one row and way.
 """
 
 import math
-import os
 import pathlib
 import sys
 import time
@@ -116,21 +113,19 @@ def sample(order, dtype):
     return (inner[:, 0], inner[:, 1]), (line, torch.zeros_like(line)), (times, *ends)
 
 
-def times(evaluate, layers):
-    """Milliseconds of a run: the shortest by the clock, and the mean processor time after a first run."""
+def shortest(evaluate, layers):
+    """Milliseconds of the shortest run after a first."""
     evaluate().backward()
-    shortest, processor = math.inf, time.process_time()
+    seconds = math.inf
     for _ in range(RUNS):
         layers.zero_grad()
         start = time.perf_counter()
         evaluate().backward()
-        shortest = min(shortest, time.perf_counter() - start)
-    return 1e3 * shortest, 1e3 * (time.process_time() - processor) / RUNS
+        seconds = min(seconds, time.perf_counter() - start)
+    return 1e3 * seconds
 
 
 def main():
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
-    print(f"{'row':<26} {'way':<18} {'ms':>8} {'cpu ms':>8} {'MiB':>8}  torch {torch.__version__}")
     for width in (50, 200):
         for dtype, letters in ((torch.float32, "f32"), (torch.float64, "f64")):
             for order, equation in ((1, "convection"), (2, "wave")):
@@ -149,12 +144,13 @@ def main():
                         continue
                     before = resident("VmRSS")
                     try:
-                        clock, cpu = times(evaluate, layers)
+                        milliseconds = shortest(evaluate, layers)
                     except Exception as error:  # noqa: BLE001
-                        print(f"{row:<26} {way:<18} {type(error).__name__}: {str(error).splitlines()[0]}")
+                        print(f"{row}, {way}: {str(error).splitlines()[0]}", file=sys.stderr)
                         continue
                     memory = resident("VmHWM") - before
-                    print(f"{row:<26} {way:<18} {clock:>8.2f} {cpu:>8.2f} {memory:>8.1f}", flush=True)
+                    print(f"{row}\tevaluation\t{way}\t{milliseconds:.4f}")
+                    print(f"{row}\tmemory\t{way}\t{memory:.4f}", flush=True)
 
 
 if __name__ == "__main__":

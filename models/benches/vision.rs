@@ -1,7 +1,7 @@
 //! Milliseconds per layer and per training step of the image classifiers.
 //!
-//! Run with `cargo bench -p models --bench vision --profile dev [-- FILTER]` and compare with
-//! `benches/torch_compare.py`, which times the same rows in PyTorch.
+//! Run with `cargo bench -p models --bench vision --profile dev [-- FILTER]`; `benches/torch_compare.py` times
+//! the same rows in PyTorch.
 
 use candle_core::{DType, Device, Var};
 use models::layer::{Conv2dConfig, ConvNorm};

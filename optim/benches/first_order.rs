@@ -1,17 +1,20 @@
-//! Time of one fused update against the time that moving its bytes takes.
+//! Milliseconds of one update from a given gradient, in f32: the shortest of several, beside the time that moving
+//! its bytes takes (`floor`). For FUSE-PV before its switch it is a step, beside Adam's; for the methods on matrices
+//! it is the mean over the updates from one change of their bases to the next.
 //!
-//! `cargo bench -p optim` prints one row per optimizer and size; `torch_compare.py` prints the same
-//! rows for PyTorch. A second table tells what FUSE-PV adds to Adam before its switch. Set
-//! `RAYON_NUM_THREADS` to choose the number of threads, and pass a largest number of parameters to
-//! leave out larger sizes.
+//! `cargo bench -p optim --bench first_order -- [LARGEST]` prints lines of four columns with tabs between them: the
+//! row, what was measured, in which way, and the number. LARGEST leaves out larger numbers of parameters.
+//! `torch_compare.py` prints the same rows for PyTorch; `scripts/performance.py` runs both in turns. Set
+//! `RAYON_NUM_THREADS` to choose the number of threads.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor, Var};
 use optim::{
-    AdamConfig, Criterion, FusePvConfig, Gradient, LionConfig, Meter, NadamwConfig, Objective,
-    Optimizer, Oracle, Parameters, ProdigyConfig, Result, ScheduleFreeAdamwConfig, SgdConfig,
+    AdamConfig, Criterion, FusePvConfig, Gradient, LionConfig, Meter, MuonConfig, NadamwConfig,
+    Objective, Optimizer, Oracle, Parameters, ProdigyConfig, Result, ScheduleFreeAdamwConfig,
+    SgdConfig, ShampooConfig, SoapConfig,
 };
 use rayon::prelude::*;
 
@@ -23,28 +26,27 @@ fn main() -> Result<()> {
         .skip(1)
         .find_map(|argument| argument.parse().ok());
     let largest: usize = largest.unwrap_or(100_000_000);
-    println!(
-        "{} threads, f32; best of several updates",
-        rayon::current_num_threads()
-    );
-    println!("| model | optimizer | ms | B/parameter | GB/s | floor ms | time / floor |");
-    println!("|---|---|---|---|---|---|---|");
-    report("ResNet-20, 65 tensors", &resnet20())?;
-    for d in [1_000_000, 10_000_000, 100_000_000] {
-        if d <= largest {
-            report(&format!("{} M, 1 tensor", d / 1_000_000), &[vec![d]])?;
-        }
+    let sizes = [1_000_000, 10_000_000, 100_000_000]
+        .map(|d| (format!("{} M, 1 tensor", d / 1_000_000), vec![vec![d]]));
+    let sizes = sizes
+        .into_iter()
+        .filter(|(_, shapes)| shapes[0][0] <= largest);
+    let resnet = ("ResNet-20, 65 tensors".to_owned(), resnet20());
+    for (label, shapes) in std::iter::once(resnet.clone()).chain(sizes) {
+        elementwise(&label, &shapes)?;
+        first_phase(&label, &shapes)?;
     }
-    println!("\nA step of FUSE-PV before its switch beside Adam's, both from a given gradient");
-    println!("| model | Adam ms | FUSE-PV ms | FUSE-PV / Adam |");
-    println!("|---|---|---|---|");
-    report_first_phase("ResNet-20, 65 tensors", &resnet20())?;
-    for d in [1_000_000, 10_000_000, 100_000_000] {
-        if d <= largest {
-            report_first_phase(&format!("{} M, 1 tensor", d / 1_000_000), &[vec![d]])?;
-        }
+    for (label, shapes) in [resnet, ("GPT mini, 52 tensors".to_owned(), gpt_mini())] {
+        on_matrices(&label, &shapes)?;
     }
     Ok(())
+}
+
+fn print(label: &str, method: &str, measure: &str, way: &str, time: Duration) {
+    println!(
+        "{label}, {method}\t{measure}\t{way}\t{:.4}",
+        1e3 * time.as_secs_f64()
+    );
 }
 
 /// A loss of 1 with a gradient that is there already.
@@ -60,7 +62,7 @@ impl Objective for Given {
     }
 }
 
-fn report_first_phase(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
+fn first_phase(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
     let parameters = parameters(shapes)?;
     let mut adam = AdamConfig::default().build(&parameters)?;
     let mut fuse = FusePvConfig {
@@ -79,13 +81,8 @@ fn report_first_phase(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
     };
     let d = parameters.element_count();
     let (adam, fuse) = best_times(d, || step(&mut adam), || step(&mut fuse))?;
-    let (adam, fuse) = (adam.as_secs_f64(), fuse.as_secs_f64());
-    println!(
-        "| {label} | {:.3} | {:.3} | {:.3} |",
-        1e3 * adam,
-        1e3 * fuse,
-        fuse / adam
-    );
+    print(label, "FUSE-PV", "step", "ours", fuse);
+    print(label, "FUSE-PV", "step", "Adam", adam);
     Ok(())
 }
 
@@ -96,7 +93,7 @@ fn gradient(parameters: &Parameters) -> Result<Gradient> {
     Gradient::new(parameters, tensors.collect::<Result<Vec<_>>>()?)
 }
 
-fn report(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
+fn elementwise(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
     let parameters = parameters(shapes)?;
     let d = parameters.element_count();
     let gradient = gradient(&parameters)?;
@@ -117,15 +114,35 @@ fn report(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
             move_bytes();
             Ok(())
         })?;
-        let bytes = (4 * vectors * d) as f64;
-        let (seconds, floor) = (time.as_secs_f64(), floor.as_secs_f64());
-        println!(
-            "| {label} | {name} | {:.3} | {} | {:.1} | {:.3} | {:.2} |",
-            1e3 * seconds,
-            4 * vectors,
-            bytes / seconds / 1e9,
-            1e3 * floor,
-            seconds / floor,
+        print(label, name, "update", "ours", time);
+        print(label, name, "update", "floor", floor);
+    }
+    Ok(())
+}
+
+/// The mean time of an update over a turn of as many as lie between two changes of the bases: the shortest of three
+/// turns after a first.
+fn on_matrices(label: &str, shapes: &[Vec<usize>]) -> Result<()> {
+    const UPDATES: u32 = 10;
+    let parameters = parameters(shapes)?;
+    let gradient = gradient(&parameters)?;
+    for name in ["Muon", "SOAP", "Shampoo"] {
+        let mut update = build(name, &parameters)?;
+        let mut turn = || -> Result<Duration> {
+            let start = Instant::now();
+            for _ in 0..UPDATES {
+                update(&gradient)?;
+            }
+            Ok(start.elapsed() / UPDATES)
+        };
+        turn()?;
+        let turns = [turn()?, turn()?, turn()?];
+        print(
+            label,
+            name,
+            "update",
+            "ours",
+            turns.into_iter().min().unwrap_or_default(),
         );
     }
     Ok(())
@@ -153,6 +170,16 @@ fn build(name: &str, parameters: &Parameters) -> Result<Update> {
             updates!(ScheduleFreeAdamwConfig::default().build(parameters)?)
         }
         "Prodigy" => updates!(ProdigyConfig::default().build(parameters)?),
+        "Muon" => updates!(MuonConfig::default().build(parameters)?),
+        "SOAP" => updates!(SoapConfig::default().build(parameters)?),
+        "Shampoo" => {
+            let config = ShampooConfig {
+                start: 1,
+                frequency: 10,
+                ..ShampooConfig::default()
+            };
+            updates!(config.build(parameters)?)
+        }
         _ => {
             let config = if name == "AdamW" {
                 AdamConfig::adamw()
@@ -250,5 +277,24 @@ fn resnet20() -> Vec<Vec<usize>> {
     }
     shapes.push(vec![10, 64]);
     shapes.push(vec![10]);
+    shapes
+}
+
+/// The shapes of a GPT of 4 blocks of width 128 with 256 tokens and a context of 64.
+fn gpt_mini() -> Vec<Vec<usize>> {
+    let width = 128;
+    let mut shapes = vec![vec![256, width], vec![64, width]];
+    for _ in 0..4 {
+        shapes.extend([vec![width], vec![width], vec![width], vec![width]]);
+        for (inputs, outputs) in [
+            (width, 3 * width),
+            (width, width),
+            (width, 4 * width),
+            (4 * width, width),
+        ] {
+            shapes.extend([vec![inputs, outputs], vec![outputs]]);
+        }
+    }
+    shapes.extend([vec![width], vec![width]]);
     shapes
 }

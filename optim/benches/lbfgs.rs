@@ -1,13 +1,12 @@
-//! Time of L-BFGS without the objective's, against the time to read its history twice.
+//! Milliseconds of L-BFGS without the objective's, beside the time to read its history twice (`floor`).
 //!
-//! `cargo bench -p optim --bench lbfgs` prints one row per size and format of the history;
-//! `torch_compare.py` prints the same rows for PyTorch on the same problem.
+//! `cargo bench -p optim --bench lbfgs [-- SIZE …]` prints rows as `first_order` does; `torch_compare.py` prints
+//! the same rows for PyTorch on the same problem.
 //!
-//! "Iteration" is a whole iteration of strong Wolfe's search with all it takes but the objective,
-//! whose evaluations per iteration are printed. "Direction" is what the history costs: an iteration
+//! "iteration" is a whole iteration of strong Wolfe's search with all it takes but the objective,
+//! whose "evaluations" per iteration are printed. "direction" is what the history costs: an iteration
 //! of fixed step length, one evaluation each, less one whose pairs are all refused. Set
-//! `RAYON_NUM_THREADS` to choose the number of threads, and pass numbers of parameters to choose
-//! the sizes.
+//! `RAYON_NUM_THREADS` to choose the number of threads.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -90,12 +89,6 @@ fn main() -> Result<()> {
     if sizes.is_empty() {
         sizes = vec![1_000_000, 10_000_000, 100_000_000];
     }
-    let threads = rayon::current_num_threads();
-    println!("{threads} threads, f32, m = {HISTORY}; best of several");
-    println!(
-        "| parameters | history | iteration ms | evaluations | direction ms | floor ms | direction / floor |"
-    );
-    println!("|---|---|---|---|---|---|---|");
     for d in sizes {
         for precision in [HistoryPrecision::Full, HistoryPrecision::Bf16] {
             report(d, precision)?;
@@ -159,11 +152,15 @@ fn report(d: usize, history_precision: HistoryPrecision) -> Result<()> {
         }
     }
     let direction = with - without;
-    println!(
-        "| {} M | {name} | {iteration:.2} | {evaluations:.1} | {direction:.2} | {floor:.2} | {:.2} |",
-        d / 1_000_000,
-        direction / floor,
-    );
+    let row = format!("{} M, {name} history", d / 1_000_000);
+    for (measure, way, number) in [
+        ("iteration", "ours", iteration),
+        ("evaluations", "ours", evaluations),
+        ("direction", "ours", direction),
+        ("direction", "floor", floor),
+    ] {
+        println!("{row}\t{measure}\t{way}\t{number:.4}");
+    }
     Ok(())
 }
 

@@ -1,18 +1,23 @@
-"""Prints the rows of `cargo bench -p optim` for PyTorch's optimizers.
+"""Times the rows of the benchmarks first_order and lbfgs in PyTorch, and prints them in the same form.
 
-Use: python torch_compare.py [threads] [first-order|lbfgs|all] [number of parameters ...]
+Use: python torch_compare.py first-order|lbfgs [LARGEST], with a Python that has torch, pytorch_optimizer,
+schedulefree and prodigyopt; OMP_NUM_THREADS sets the threads. Ways: fused and foreach are torch.optim's; reference
+is the authors' code or pytorch_optimizer's, where torch.optim lacks the method.
 """
 
+import functools
 import sys
 import time
 
 import torch
+from prodigyopt import Prodigy
+from pytorch_optimizer import SOAP, Lion, ScalableShampoo
+from schedulefree import AdamWScheduleFree
 
-threads = int(sys.argv[1]) if len(sys.argv) > 1 else 2
-part = sys.argv[2] if len(sys.argv) > 2 else "all"
-SIZES = [int(size) for size in sys.argv[3:]] or [1_000_000, 10_000_000, 100_000_000]
+part = sys.argv[1]
+LARGEST = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000_000
+SIZES = [size for size in (1_000_000, 10_000_000, 100_000_000) if size <= LARGEST]
 HISTORY = 10
-torch.set_num_threads(threads)
 
 
 def resnet20():
@@ -31,13 +36,45 @@ def resnet20():
     return shapes + [(10, 64), (10,)]
 
 
-FIRST_ORDER = [
-    ("SGD", 3, lambda p, **how: torch.optim.SGD(p, lr=1e-2, **how)),
-    ("SGD momentum", 5, lambda p, **how: torch.optim.SGD(p, lr=1e-2, momentum=0.9, **how)),
-    ("Adam", 7, lambda p, **how: torch.optim.Adam(p, **how)),
-    ("AdamW", 7, lambda p, **how: torch.optim.AdamW(p, **how)),
-    ("NadamW", 7, lambda p, **how: torch.optim.NAdam(p, decoupled_weight_decay=True, weight_decay=1e-2, **how)),
-]
+def gpt_mini():
+    width, shapes = 128, [(256, 128), (64, 128)]
+    for _ in range(4):
+        shapes += [(width,)] * 4
+        for inputs, outputs in [(width, 3 * width), (width, width), (width, 4 * width), (4 * width, width)]:
+            shapes += [(inputs, outputs), (outputs,)]
+    return shapes + [(width,), (width,)]
+
+
+def schedule_free(tensors):
+    method = AdamWScheduleFree(tensors)
+    method.train()
+    return method
+
+
+NADAMW = functools.partial(torch.optim.NAdam, decoupled_weight_decay=True, weight_decay=1e-2)
+WAYS = {
+    "SGD": {way: functools.partial(torch.optim.SGD, lr=1e-2, **{way: True}) for way in ("fused", "foreach")},
+    "SGD momentum": {
+        way: functools.partial(torch.optim.SGD, lr=1e-2, momentum=0.9, **{way: True}) for way in ("fused", "foreach")
+    },
+    "Adam": {way: functools.partial(torch.optim.Adam, **{way: True}) for way in ("fused", "foreach")},
+    "AdamW": {way: functools.partial(torch.optim.AdamW, **{way: True}) for way in ("fused", "foreach")},
+    "NadamW": {"foreach": functools.partial(NADAMW, foreach=True)},
+    "Lion": {"reference": Lion},
+    "Schedule-Free AdamW": {"reference": schedule_free},
+    "Prodigy": {"reference": Prodigy},
+}
+
+
+def parameters(shapes):
+    parameters = [(2 * torch.rand(shape) - 1).requires_grad_() for shape in shapes]
+    for parameter in parameters:
+        parameter.grad = 0.1 * parameter.detach()
+    return parameters
+
+
+def row(name, measure, way, seconds):
+    print(f"{name}\t{measure}\t{way}\t{1e3 * seconds:.4f}", flush=True)
 
 
 def best_time(d, step):
@@ -50,17 +87,41 @@ def best_time(d, step):
     return min(times)
 
 
-def first_order(label, shapes):
-    parameters = [(2 * torch.rand(shape) - 1).requires_grad_() for shape in shapes]
-    for parameter in parameters:
-        parameter.grad = 0.1 * parameter.detach()
-    d = sum(parameter.numel() for parameter in parameters)
-    for name, vectors, build in FIRST_ORDER:
-        # Not every method has a fused form.
-        fused = best_time(d, build(parameters, fused=True).step) if name != "NadamW" else float("nan")
-        foreach = best_time(d, build(parameters, foreach=True).step) if d <= 10_000_000 else float("nan")
-        size = 4 * vectors
-        print(f"| {label} | {name} | {1e3 * fused:.3f} | {size} | {size * d / fused / 1e9:.1f} | {1e3 * foreach:.3f} |", flush=True)
+def elementwise(label, shapes):
+    for name, ways in WAYS.items():
+        for way, build in ways.items():
+            tensors = parameters(shapes)
+            d = sum(tensor.numel() for tensor in tensors)
+            # At 100 M, foreach's copies do not fit beside the rest.
+            if way == "fused" or d <= 10_000_000:
+                row(f"{label}, {name}", "update", way, best_time(d, build(tensors).step))
+
+
+def muon(tensors):
+    # PyTorch's takes matrices alone, so that convolutions are flattened here as they are in ours.
+    flat = parameters([(t.shape[0], t.numel() // t.shape[0]) for t in tensors if t.ndim >= 2])
+    rest = torch.optim.AdamW([t for t in tensors if t.ndim < 2], foreach=True)
+    steps = [torch.optim.Muon(flat).step, rest.step]
+    return lambda: [step() for step in steps]
+
+
+def on_matrices(label, shapes):
+    """The mean time of an update over ten, the shortest of three turns after a first."""
+    methods = {
+        "Muon": muon,
+        "SOAP": lambda tensors: SOAP(tensors).step,
+        "Shampoo": lambda tensors: ScalableShampoo(
+            tensors, start_preconditioning_step=1, preconditioning_compute_steps=10, block_size=1024
+        ).step,
+    }
+    for name, build in methods.items():
+        step, turns = build(parameters(shapes)), []
+        for _ in range(4):
+            start = time.perf_counter()
+            for _ in range(10):
+                step()
+            turns.append((time.perf_counter() - start) / 10)
+        row(f"{label}, {name}", "update", "reference", min(turns[1:]))
 
 
 class Quadratic:
@@ -124,17 +185,18 @@ def two_loop(d):
     return min(times)
 
 
-print(f"torch {torch.__version__}, {threads} threads, f32; best of several steps", flush=True)
-if part != "lbfgs":
-    print("| model | optimizer | fused ms | B/parameter | GB/s | foreach ms |")
-    print("|---|---|---|---|---|---|")
-    first_order("ResNet-20, 65 tensors", resnet20())
+if part == "first-order":
+    for label, shapes in [("ResNet-20, 65 tensors", resnet20())] + [
+        (f"{d // 1_000_000} M, 1 tensor", [(d,)]) for d in SIZES
+    ]:
+        elementwise(label, shapes)
+    on_matrices("ResNet-20, 65 tensors", resnet20())
+    on_matrices("GPT mini, 52 tensors", gpt_mini())
+else:
     for d in SIZES:
-        first_order(f"{d // 1_000_000} M, 1 tensor", [(d,)])
-if part != "first-order":
-    print("| parameters | iteration ms | evaluations | iteration of fixed step ms | two-loop ms |")
-    print("|---|---|---|---|---|")
-    for d in SIZES:
-        wolfe, evaluations = iteration(d, "strong_wolfe")
-        fixed, _ = iteration(d, None)
-        print(f"| {d // 1_000_000} M | {1e3 * wolfe:.2f} | {evaluations:.1f} | {1e3 * fixed:.2f} | {1e3 * two_loop(d):.2f} |", flush=True)
+        (wolfe, evaluations), direction = iteration(d, "strong_wolfe"), two_loop(d)
+        for history in ("f32", "bf16"):
+            name = f"{d // 1_000_000} M, {history} history"
+            row(name, "iteration", "torch", wolfe)
+            row(name, "evaluations", "torch", evaluations / 1e3)
+            row(name, "direction", "two-loop", direction)

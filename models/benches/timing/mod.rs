@@ -1,4 +1,8 @@
 //! What the benchmarks share: times of layers and of whole training steps.
+//!
+//! A benchmark prints lines of four columns with tabs between them: the row, what was measured (a time in
+//! milliseconds, or `memory` in MiB), in which way (`ours`, or a bound), and the number. The comparisons in
+//! PyTorch print the same rows in ways of their own; `scripts/performance.py` runs both in turns.
 
 #![allow(dead_code, unreachable_pub)]
 
@@ -18,12 +22,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Reads the filter and prints the heading.
+    /// Reads the filter.
     pub fn start() -> Self {
-        println!(
-            "{:<36} {:>10} {:>10} {:>10} {:>10}  milliseconds, MiB",
-            "row", "forward", "backward", "step", "memory"
-        );
         let filter = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
         Self { filter }
     }
@@ -43,8 +43,8 @@ impl Rows {
             backwards.push(milliseconds(start));
             drop(gradients);
         }
-        let (forward, backward) = (median(forwards), median(backwards));
-        println!("{name:<36} {forward:>10.2} {backward:>10.2}");
+        print(name, "forward", median(forwards));
+        print(name, "backward", median(backwards));
         Ok(())
     }
 
@@ -75,17 +75,28 @@ impl Rows {
             adam.step(&gradients)?;
             steps.push(milliseconds(start));
         }
-        let (forward, backward) = (median(forwards), median(backwards));
-        let step = median(steps);
-        let memory = resident("VmHWM") - memory;
-        println!("{name:<36} {forward:>10.2} {backward:>10.2} {step:>10.2} {memory:>10.0}");
+        print(name, "forward", median(forwards));
+        print(name, "backward", median(backwards));
+        print(name, "step", median(steps));
+        print(name, "memory", resident("VmHWM") - memory);
         Ok(())
     }
 
-    fn skips(&self, name: &str) -> bool {
+    /// Whether the filter leaves a row out.
+    pub fn skips(&self, name: &str) -> bool {
         let filter = self.filter.as_deref();
         filter.is_some_and(|filter| !name.contains(filter))
     }
+}
+
+/// Prints a number of a row.
+pub fn print(row: &str, measure: &str, value: f64) {
+    print_way(row, measure, "ours", value);
+}
+
+/// Prints a number of a row that was measured in some other way than ours.
+pub fn print_way(row: &str, measure: &str, way: &str, value: f64) {
+    println!("{row}\t{measure}\t{way}\t{value:.4}");
 }
 
 /// Adam as the textbook has it, so that a step costs what a step costs.
@@ -180,7 +191,7 @@ pub fn integers(shape: &[usize], below: u32) -> Result<Tensor> {
 }
 
 /// A size of this process in MiB, as Linux reports it: resident now (`VmRSS`) or at most (`VmHWM`).
-fn resident(key: &str) -> f64 {
+pub fn resident(key: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(key));
     let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());

@@ -1,51 +1,63 @@
-//! Eigenvectors of symmetric matrices, on the host in f64.
+//! Eigenvectors of symmetric matrices and orthonormal bases, on the host.
 
-use candle_core::{DType, Device, Result, Tensor};
-use nalgebra::{DMatrix, SymmetricEigen};
+use candle_core::{DType, Device, Result, Tensor, WithDType};
+use faer::traits::RealField;
+use faer::{Mat, MatRef, Side};
 
 /// The eigenvectors of a symmetric matrix of finite elements as columns, those of the largest
-/// eigenvalues first; its dtype and device stay. A matrix whose eigenvalues are not found gives the
-/// unit vectors.
+/// eigenvalues first, computed in f64; its dtype and device stay. A matrix whose eigenvalues are not
+/// found gives the unit vectors.
 pub(super) fn eigenvectors(matrix: &Tensor) -> Result<Tensor> {
-    let host = to_host(matrix)?;
-    let n = host.nrows();
-    // Each sweep finds an eigenvalue or more, mostly within three.
-    let Some(eigen) = SymmetricEigen::try_new(host, f64::EPSILON, 100 * n.max(1)) else {
-        return to_tensor(&DMatrix::identity(n, n), matrix);
+    let host = to_host::<f64>(matrix)?;
+    let Ok(eigen) = host.self_adjoint_eigen(Side::Lower) else {
+        return Tensor::eye(host.nrows(), matrix.dtype(), matrix.device());
     };
-    let order = descending(eigen.eigenvalues.as_slice());
-    to_tensor(&eigen.eigenvectors.select_columns(&order), matrix)
+    // They come with the smallest first.
+    to_tensor(eigen.U().reverse_cols(), matrix)
 }
 
-/// The power -1/`order` of a symmetric matrix of finite elements without negative eigenvalues; its
-/// dtype and device stay. Eigenvalues below what f64 tells from 0 beside the largest count as that
-/// much. A matrix whose eigenvalues are not found gives the unit matrix.
+/// The power -1/`order` of a symmetric matrix of finite elements without negative eigenvalues,
+/// computed in f64; its dtype and device stay. Eigenvalues below what f64 tells from 0 beside the
+/// largest count as that much. A matrix whose eigenvalues are not found gives the unit matrix.
 pub(super) fn inverse_root(matrix: &Tensor, order: usize) -> Result<Tensor> {
-    let host = to_host(matrix)?;
+    let host = to_host::<f64>(matrix)?;
     let n = host.nrows();
-    let Some(eigen) = SymmetricEigen::try_new(host, f64::EPSILON, 100 * n.max(1)) else {
-        return to_tensor(&DMatrix::identity(n, n), matrix);
+    let Ok(eigen) = host.self_adjoint_eigen(Side::Lower) else {
+        return Tensor::eye(n, matrix.dtype(), matrix.device());
     };
-    let least = (eigen.eigenvalues.max() * 1e-15).max(1e-30);
-    let powers = eigen
-        .eigenvalues
-        .map(|value| value.max(least).powf(-1.0 / order as f64));
-    let vectors = &eigen.eigenvectors;
-    let root = vectors * DMatrix::from_diagonal(&powers) * vectors.transpose();
-    to_tensor(&root, matrix)
+    let (values, vectors) = (eigen.S(), eigen.U());
+    let least = (0..n).fold(1e-30, |least: f64, i| least.max(values[i] * 1e-15));
+    let power = |i: usize| values[i].max(least).powf(-1.0 / order as f64);
+    let scaled = Mat::from_fn(n, n, |row, column| vectors[(row, column)] * power(column));
+    to_tensor((scaled * vectors.transpose()).as_ref(), matrix)
 }
 
 /// One step of orthogonal iteration: of the basis Q, the orthonormal basis of M·Q, after its columns
-/// are ordered by QᵀMQ's diagonal, the largest first; and that order.
+/// are ordered by QᵀMQ's diagonal, the largest first; and that order. It is computed in the dtype of
+/// the basis, f32 or f64: an iteration that goes on from the last one does not add up its errors.
 pub(super) fn iterated(matrix: &Tensor, basis: &Tensor) -> Result<(Tensor, Vec<u32>)> {
-    let (host, old) = (to_host(matrix)?, to_host(basis)?);
+    match basis.dtype() {
+        DType::F32 => iterated_in::<f32>(matrix, basis),
+        _ => iterated_in::<f64>(matrix, basis),
+    }
+}
+
+fn iterated_in<T: RealField + WithDType>(
+    matrix: &Tensor,
+    basis: &Tensor,
+) -> Result<(Tensor, Vec<u32>)> {
+    let (host, old) = (to_host::<T>(matrix)?, to_host::<T>(basis)?);
     let product = host * &old;
-    let columns = old.column_iter().zip(product.column_iter());
-    let estimates: Vec<f64> = columns.map(|(old, new)| old.dot(&new)).collect();
+    let estimates: Vec<f64> = (0..old.ncols())
+        .map(|column| (old.col(column).transpose() * product.col(column)).to_f64())
+        .collect();
     let order = descending(&estimates);
-    let new = product.select_columns(&order).qr().q();
+    let ordered = Mat::from_fn(product.nrows(), product.ncols(), |row, column| {
+        product[(row, order[column])]
+    });
+    let new = ordered.qr().compute_thin_Q();
     let order = order.into_iter().map(|index| index as u32).collect();
-    Ok((to_tensor(&new, basis)?, order))
+    Ok((to_tensor(new.as_ref(), basis)?, order))
 }
 
 /// The places of `values` from the largest to the smallest; equal ones keep their order.
@@ -55,17 +67,20 @@ fn descending(values: &[f64]) -> Vec<usize> {
     order
 }
 
-fn to_host(matrix: &Tensor) -> Result<DMatrix<f64>> {
+fn to_host<T: RealField + WithDType>(matrix: &Tensor) -> Result<Mat<T>> {
     let (rows, columns) = matrix.dims2()?;
-    let matrix = matrix.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
-    let elements = matrix.flatten_all()?.to_vec1()?;
-    Ok(DMatrix::from_row_slice(rows, columns, &elements))
+    let matrix = matrix.to_device(&Device::Cpu)?.to_dtype(T::DTYPE)?;
+    let elements: Vec<T> = matrix.flatten_all()?.to_vec1()?;
+    Ok(MatRef::from_row_major_slice(&elements, rows, columns).to_owned())
 }
 
 /// `matrix` in the dtype and on the device of `like`.
-fn to_tensor(matrix: &DMatrix<f64>, like: &Tensor) -> Result<Tensor> {
-    let rows = matrix.transpose();
-    let tensor = Tensor::from_slice(rows.as_slice(), matrix.shape(), &Device::Cpu)?;
+fn to_tensor<T: RealField + WithDType>(matrix: MatRef<'_, T>, like: &Tensor) -> Result<Tensor> {
+    let (rows, columns) = (matrix.nrows(), matrix.ncols());
+    let elements: Vec<T> = (0..rows)
+        .flat_map(|row| (0..columns).map(move |column| matrix[(row, column)]))
+        .collect();
+    let tensor = Tensor::from_vec(elements, (rows, columns), &Device::Cpu)?;
     tensor.to_dtype(like.dtype())?.to_device(like.device())
 }
 

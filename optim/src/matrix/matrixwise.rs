@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::check;
@@ -19,7 +20,7 @@ use crate::schedule::Schedule;
 use crate::state::State;
 
 /// A method that updates each parameter as a whole, given by its settings.
-pub(super) trait MatrixMethod: Serialize {
+pub(super) trait MatrixMethod: Serialize + Sync {
     /// The kind of optimizer in a [`State`].
     const KIND: &'static str;
     /// What is kept of one parameter.
@@ -59,7 +60,7 @@ pub(super) trait MatrixMethod: Serialize {
 }
 
 /// The tensors kept of one parameter.
-pub(super) trait Memory: Clone + Debug {
+pub(super) trait Memory: Clone + Debug + Send {
     /// All tensors, with the names that tell them apart in a [`State`].
     fn tensors(&mut self) -> Vec<(String, &mut Tensor)>;
 }
@@ -170,18 +171,18 @@ impl<C: MatrixMethod> Matrixwise<C> {
     pub fn update(&mut self, gradient: &Gradient) -> Result<f64> {
         gradient.check_fits(&self.parameters)?;
         let (rate, norm) = (self.learning_rate(), gradient.norm()?);
-        for taken in &mut self.taken {
-            let group: GroupSettings =
-                self.groups.settings()[self.groups.of_parameter()[taken.index]];
+        let (config, groups, vars) = (&self.config, &self.groups, self.parameters.vars());
+        let step = |taken: &mut Taken<C::Memory>| -> Result<VectorPasses> {
+            let group: GroupSettings = groups.settings()[groups.of_parameter()[taken.index]];
             let rate = (rate * group.learning_rate_factor).min(f64::MAX);
-            let var = &self.parameters.vars()[taken.index];
+            let var = &vars[taken.index];
             let gradient = &gradient.tensors()[taken.index];
             if !norm.is_finite() && !kernels::norm(std::slice::from_ref(gradient))?.is_finite() {
-                continue;
+                return Ok(VectorPasses::default());
             }
             let dtype = state_dtype(var.dtype());
             let parameter = var.as_detached_tensor().to_dtype(dtype)?;
-            let new = self.config.update(
+            let new = config.update(
                 taken.updates,
                 rate,
                 group.weight_decay,
@@ -192,8 +193,18 @@ impl<C: MatrixMethod> Matrixwise<C> {
             let limit = largest(var.dtype());
             var.set(&new.clamp(-limit, limit)?.to_dtype(var.dtype())?)?;
             taken.updates += 1;
-            self.elements += self.config.elements(var.dims());
-        }
+            Ok(config.elements(var.dims()))
+        };
+        // Products of small matrices do not fill several threads: the matrices are shared out instead.
+        let on_cpu = vars.iter().all(|var| var.device().is_cpu());
+        let elements: Vec<VectorPasses> = if on_cpu {
+            self.taken.par_iter_mut().map(step).collect::<Result<_>>()?
+        } else {
+            self.taken.iter_mut().map(step).collect::<Result<_>>()?
+        };
+        elements
+            .into_iter()
+            .for_each(|passes| self.elements += passes);
         if let Some(others) = &mut self.others {
             let own = others.indices.iter();
             let own = own.map(|&index| gradient.tensors()[index].clone());

@@ -1,0 +1,145 @@
+"""Times models and optim beside PyTorch in turns, for the tables of reports/performance.md.
+
+Use: python scripts/performance.py [--rounds N] [--only BENCHMARK …] [--rows TEXT], with a Python that has torch (and
+pytorch_optimizer, schedulefree and prodigyopt for first_order); on an otherwise idle machine. Then
+`UPDATE_DOCS=1 cargo test -p bench-report --test docs` writes the tables.
+
+In each round every benchmark runs once on each side, one right after the other, the sides in alternating order.
+What is timed again replaces what was there. Writes to reports/reference/performance:
+
+measurements.csv  every number: benchmark, round, side (ours or theirs), row, measure, way, value
+machine.toml      the machine, the versions, the threads, and for each benchmark its day and the load when it began
+"""
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+OUT = ROOT / "reports" / "reference" / "performance"
+COLUMNS = ["benchmark", "round", "side", "row", "measure", "way", "value"]
+THREADS = "2"
+# Candle's own pool has one thread, as in bench-runner: the kernels of models and optim run on rayon's.
+ENVIRONMENT = os.environ | {
+    "RAYON_NUM_THREADS": THREADS,
+    "CANDLE_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": THREADS,
+    "MKL_NUM_THREADS": THREADS,
+}
+# A benchmark's package, its comparison and that one's arguments.
+BENCHMARKS = {
+    "vision": ("models", "models/benches/torch_compare.py", []),
+    "language": ("models", "models/benches/torch_compare.py", []),
+    "physics": ("models", "models/benches/torch_physics.py", []),
+    "first_order": ("optim", "optim/benches/torch_compare.py", ["first-order"]),
+    "lbfgs": ("optim", "optim/benches/torch_compare.py", ["lbfgs"]),
+}
+
+
+def program(package, benchmark):
+    """Builds a benchmark and gives its path."""
+    command = ["cargo", "bench", "-q", "-p", package, "--bench", benchmark, "--profile", "dev", "--no-run"]
+    lines = subprocess.run(
+        command + ["--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    paths = [json.loads(line).get("executable") for line in lines.splitlines()]
+    return [path for path in paths if path][-1]
+
+
+def numbers(command):
+    """The lines that a program prints, as rows of (row, measure, way, value)."""
+    lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT).stdout
+    return [line.split("\t") for line in lines.splitlines() if line.count("\t") == 3]
+
+
+def measure(benchmark, rounds, rows):
+    """All numbers of a benchmark; memory is taken of one row and way at a time, in processes of their own."""
+    package, script, arguments = BENCHMARKS[benchmark]
+    ours = [program(package, benchmark)]
+    theirs = [sys.executable, script, *arguments]
+    filtered = package == "models"
+    found = []
+
+    def run(round, side, command):
+        print(f"{time.strftime('%H:%M:%S')} {benchmark}, round {round}, {side}", file=sys.stderr, flush=True)
+        return [[benchmark, round, side, *line] for line in numbers(command)]
+
+    for round in range(1, rounds + 1):
+        sides = [("ours", ours), ("theirs", theirs)]
+        for side, command in sides if round % 2 else reversed(sides):
+            found += run(round, side, command + ([rows] if filtered else []))
+    # One script compares two benchmarks: what the other times is not this one's.
+    known = {line[3] for line in found if line[2] == "ours"}
+    found = [line for line in found if line[3] in known]
+    alone = [line for line in found if line[1] == 1 and line[4] == "memory" and line[5] != "compiled"]
+    found = [line for line in found if line[4] != "memory"]
+    for _, _, side, row, _, way, _ in alone:
+        command = ours + [row] if side == "ours" else theirs + [row, way]
+        found += [line for line in run(1, side, command) if line[3:6] == [row, "memory", way]]
+    return found
+
+
+def first(path, key):
+    """The value of the first line `key: value` of a file of Linux's."""
+    for line in pathlib.Path(path).read_text().splitlines():
+        if line.startswith(key):
+            return line.split(":", 1)[1].strip()
+    return "unknown"
+
+
+def machine():
+    import torch
+
+    rustc = subprocess.run(["rustc", "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return {
+        "processor": first("/proc/cpuinfo", "model name"),
+        "cores": os.cpu_count(),
+        "memory": f"{round(int(first('/proc/meminfo', 'MemTotal').split()[0]) / 2**20)} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "rust": rustc.split()[1],
+        "torch": torch.__version__,
+        "threads": int(THREADS),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS))
+    parser.add_argument("--rows", default="", help="only rows of models that contain this text")
+    options = parser.parse_args()
+    for benchmark in options.only:
+        program(BENCHMARKS[benchmark][0], benchmark)
+    described = machine()
+    OUT.mkdir(parents=True, exist_ok=True)
+    table, about = OUT / "measurements.csv", OUT / "machine.toml"
+    kept, days = [], {}
+    if about.exists():
+        stored = tomllib.loads(about.read_text())
+        days = stored.pop("benchmarks")
+        if stored != described:
+            sys.exit(f"{about} tells of another machine or other versions; remove the folder to begin anew")
+        kept = list(csv.reader(table.open()))[1:]
+    for benchmark in options.only:
+        began = {"day": time.strftime("%Y-%m-%d"), "load": round(os.getloadavg()[0], 2)}
+        found = measure(benchmark, options.rounds, options.rows)
+        timed = {line[3] for line in found}
+        kept = [line for line in kept if line[0] != benchmark or line[3] not in timed] + found
+        days[benchmark] = began
+        with table.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *kept])
+        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in described.items())
+        for name, began in days.items():
+            text += f"\n[benchmarks.{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in began.items())
+        about.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
