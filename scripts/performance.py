@@ -7,12 +7,11 @@ pytorch_optimizer, schedulefree and prodigyopt for first_order); on an otherwise
 In each round every benchmark runs once on each side, one right after the other, the sides in alternating order.
 What is timed again replaces what was there. Writes to reports/reference/performance:
 
-measurements.csv  every number: benchmark, round, side (ours or theirs), row, measure, way, value
+measurements.tsv  every number: benchmark, round, side (ours or theirs), row, measure, way, value
 machine.toml      the machine, the versions, the threads, and for each benchmark its day and the load when it began
 """
 
 import argparse
-import csv
 import json
 import os
 import pathlib
@@ -119,22 +118,21 @@ def main():
         program(BENCHMARKS[benchmark][0], benchmark)
     described = machine()
     OUT.mkdir(parents=True, exist_ok=True)
-    table, about = OUT / "measurements.csv", OUT / "machine.toml"
+    table, about = OUT / "measurements.tsv", OUT / "machine.toml"
     kept, days = [], {}
     if about.exists():
         stored = tomllib.loads(about.read_text())
         days = stored.pop("benchmarks")
         if stored != described:
             sys.exit(f"{about} tells of another machine or other versions; remove the folder to begin anew")
-        kept = list(csv.reader(table.open()))[1:]
+        kept = [line.split("\t") for line in table.read_text().splitlines()[1:]]
     for benchmark in options.only:
         began = {"day": time.strftime("%Y-%m-%d"), "load": round(os.getloadavg()[0], 2)}
         found = measure(benchmark, options.rounds, options.rows)
         timed = {line[3] for line in found}
         kept = [line for line in kept if line[0] != benchmark or line[3] not in timed] + found
         days[benchmark] = began
-        with table.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *kept])
+        table.write_text("".join("\t".join(map(str, line)) + "\n" for line in [COLUMNS, *kept]))
         text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in described.items())
         for name, began in days.items():
             text += f"\n[benchmarks.{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in began.items())

@@ -6,6 +6,7 @@ pub mod claims;
 pub mod comparison;
 pub mod counted;
 pub mod curve;
+pub mod decision;
 pub mod effects;
 mod error;
 pub mod ladder;

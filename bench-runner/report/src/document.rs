@@ -12,7 +12,7 @@ use bench_experiment::store::{self, Results};
 use crate::error::{Error, Result};
 use crate::table::markdown_text;
 use crate::terminal::problem_text;
-use crate::{discrepancy, summary};
+use crate::{discrepancy, performance, summary};
 
 const BEGIN: &str = "<!-- generated: ";
 const BEGUN: &str = " -->\n";
@@ -32,6 +32,10 @@ const WIDTH: usize = 80;
 /// | `terminal SUITE LABEL` | the same as the program prints it |
 /// | `claims` | the verdicts on all claims |
 /// | `claims FAMILY` | those on the claims of `claims-FAMILY.toml` |
+/// | `advice decisions` | which method to take, by situation |
+/// | `advice judged` | how the choices did on other problems |
+/// | `machine` | the machine of the speed measurements |
+/// | `performance BENCHMARK MEASURE` | the speed measurements of a benchmark, ours beside PyTorch's |
 ///
 /// # Errors
 /// With the line of a passage that is not closed or not known, or whose results cannot be read.
@@ -73,6 +77,15 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
             // The families beside the built-in one have a folder each.
             let path = references.join(parts.join("-")).join("claims.md");
             std::fs::read_to_string(&path).map_err(Error::io("read", &path))
+        }
+        ["advice", table @ ("decisions" | "judged")] => {
+            let path = references.join(format!("advice/{table}.md"));
+            std::fs::read_to_string(&path).map_err(Error::io("read", &path))
+        }
+        ["machine"] => performance::machine(&references.join("performance")),
+        ["performance", benchmark, measure] => {
+            let table = performance::table(&references.join("performance"), benchmark, measure)?;
+            Ok(table.markdown())
         }
         ["overview", suite] => {
             let results = results(suite)?;

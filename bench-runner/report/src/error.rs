@@ -67,6 +67,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// Measurements of speed cannot be shown.
+    #[error("{}: {reason}", path.display())]
+    Measurements {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
     /// Results cannot be read.
     #[error(transparent)]
     Results(#[from] bench_experiment::Error),

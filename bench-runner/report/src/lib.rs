@@ -2,6 +2,7 @@
 //!
 //! Everything here is made of results and what the analysis says of them; the same input gives the same bytes.
 
+mod advice;
 pub mod catalogue;
 mod comparison;
 mod contact_sheet;
@@ -17,6 +18,7 @@ mod html;
 mod name;
 pub mod number;
 mod page;
+mod performance;
 mod reference;
 mod report;
 mod summary;
@@ -24,6 +26,7 @@ mod table;
 mod terminal;
 mod verdicts;
 
+pub use advice::{Advice, Known};
 pub use comparison::comparison_text;
 pub use contact_sheet::contact_sheet;
 pub use contents::{Finding, Report};

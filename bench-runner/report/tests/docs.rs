@@ -15,6 +15,7 @@ fn passages_are_what_the_committed_results_give() {
         "docs/arms.md",
         "docs/pinn.md",
         "reports/findings.md",
+        "reports/performance.md",
     ];
     for name in documents {
         let path = root.join(name);

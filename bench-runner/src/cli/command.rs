@@ -11,6 +11,7 @@ use bench_report::comparison_text;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::ablation::{self, Ablation};
+use super::advise::{self, Advise};
 use super::claims::{self, ClaimsCommand};
 use super::data::{self, DataCommand};
 use super::describe::{self, Describe};
@@ -63,6 +64,11 @@ enum Command {
         after_help = "Examples:\n  bench-runner claims\n  bench-runner claims --explain headline-adam\n  bench-runner claims --check --fast\n  bench-runner claims --update headline-adam\n  bench-runner claims --replay 5d41402abc4b --from reports/quick"
     )]
     Claims(ClaimsCommand),
+    /// Say which method to take, by what is known of a problem
+    #[command(
+        after_help = "Examples:\n  bench-runner advise\n  bench-runner advise --batch-share 0.01 --digits 3\n  bench-runner advise --batch-share 1 --condition 1e4 --interpolating true --digits 6"
+    )]
+    Advise(Advise),
     /// Make a report of results that are there: of one suite, of several side by side, or of a plan
     #[command(
         after_help = "Examples:\n  bench-runner report reports/quick --open\n  bench-runner report reports/as-shipped reports/paper reports/corrected --out reports/arms\n  bench-runner report reports/quick/plan.json"
@@ -120,6 +126,7 @@ pub fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<()> {
     let library = || Library::from_env(datasets, Arc::new(Bars));
     match cli.command {
         Command::Ablation(options) => ablation::ablation(&options, datasets, library()?, out),
+        Command::Advise(options) => advise::advise(&options, library()?, out),
         Command::Claims(options) => claims::claims(&options, library()?, out),
         Command::Figures(options) => figures::figures(&options, library()?, out),
         Command::Report(options) => report::run(&options, out),
@@ -149,6 +156,7 @@ pub fn threads(cli: &Cli) -> Option<u16> {
         Command::Ablation(options) => options.threads,
         Command::Run(options) => options.threads,
         Command::Figures(options) => options.threads,
+        Command::Advise(options) => options.threads,
         Command::Claims(options) => options.threads,
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! The command line: flags in, library calls, tables out. A file for each command.
 
 mod ablation;
+mod advise;
 mod claims;
 mod command;
 mod data;

@@ -34,6 +34,7 @@ pub const SUITES: &[Suite] = &[
     suite!("criteria"),
     suite!("noise"),
     suite!("map"),
+    suite!("batch"),
     suite!("contest"),
     suite!("smooth"),
     suite!("moby-dick"),

@@ -1,0 +1,125 @@
+//! `advise`: which method to take, by what is known of a problem.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use bench_analysis::decision::{Accuracy, Batch, DecisionTable};
+use bench_data::Library;
+use bench_experiment::session::{Event, Session};
+use bench_experiment::spec::Scale;
+use bench_experiment::store::Results;
+use bench_report::{Advice, Known, write_files};
+use clap::Parser;
+
+use super::options::{MOST_THREADS, options as session_options};
+use super::progress::Monitor;
+use super::store::DEFAULT as DEFAULT_STORE;
+use super::terminal::{interruptible, print};
+use crate::error::Result;
+
+/// The advice of this build, as `--renew` wrote it.
+const BUILT_IN: &str = include_str!("../../../reports/reference/advice/advice.json");
+
+/// The suite that the table is fitted on, and the one that it is judged on.
+const SUITES: [&str; 2] = ["map", "contest"];
+
+/// The methods that it decides between: those that both suites have.
+const METHODS: [&str; 5] = [
+    "adam",
+    "adam/cut at 10 %",
+    "adam/cosine",
+    "fuse-pv/at 10 %",
+    "lbfgs",
+];
+
+/// A method that only the second suite has; it is judged beside the table.
+const OTHERS: [&str; 1] = ["fuse-contest"];
+
+#[derive(Debug, Parser)]
+pub struct Advise {
+    /// The share of all samples that a step sees, above 0; 1 for all of them
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    batch_share: Option<f64>,
+    /// Whether the model can fit all samples
+    #[arg(long, value_name = "BOOL")]
+    interpolating: Option<bool>,
+    /// The condition number of the loss near its minimum, at least 1
+    #[arg(long, value_name = "NUMBER", value_parser = condition)]
+    condition: Option<f64>,
+    /// How many digits the loss is to come down towards its lowest value, above 0
+    #[arg(long, value_name = "DIGITS", value_parser = digits)]
+    digits: Option<f64>,
+    /// Fit and judge the table again from the suites map and contest, and write it
+    #[arg(long, conflicts_with_all = ["batch_share", "interpolating", "condition", "digits"])]
+    renew: bool,
+    /// Where --renew writes
+    #[arg(long, value_name = "DIR", default_value = "reports/reference/advice")]
+    out: PathBuf,
+    /// Where runs are kept, so that none is made twice
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
+    store: PathBuf,
+    /// Threads in all, for --renew [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
+    pub threads: Option<u16>,
+}
+
+/// Answers from the built-in table, or makes it again.
+///
+/// # Errors
+/// When the suites cannot be run or the files not written.
+pub fn advise(options: &Advise, library: Library, out: &mut impl Write) -> Result<()> {
+    if options.renew {
+        return renew(options, library);
+    }
+    let advice = Advice::read(BUILT_IN)?;
+    let known = Known {
+        batch: options.batch_share.map(Batch::of_share),
+        interpolating: options.interpolating,
+        ill_conditioned: options.condition.map(|condition| condition > 100.0),
+        accuracy: options.digits.map(Accuracy::of_digits),
+    };
+    print(out, &advice.answer(&known))
+}
+
+fn renew(options: &Advise, library: Library) -> Result<()> {
+    let monitor = Monitor::new(false);
+    let observe = |event: Event<'_>| monitor.observe(event);
+    let session = Session::open(
+        session_options(&options.store, options.threads),
+        library,
+        &observe,
+        interruptible(),
+    )?;
+    let [fitted_on, judged_on] = SUITES;
+    let results =
+        |suite: &str| -> Result<Results> { Ok(session.suite(suite, Scale::Full)?.results) };
+    let table = DecisionTable::fit(&results(fitted_on)?, &METHODS.map(str::to_owned));
+    let judged = table.judge(&results(judged_on)?, &OTHERS.map(str::to_owned))?;
+    let advice = Advice {
+        fitted_on: fitted_on.to_owned(),
+        judged_on: judged_on.to_owned(),
+        table,
+        judged,
+    };
+    write_files(&options.out, advice.files()?)?;
+    Ok(())
+}
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    number(text, "a share above 0 and at most 1", |share| {
+        share > 0.0 && share <= 1.0
+    })
+}
+
+fn condition(text: &str) -> std::result::Result<f64, String> {
+    number(text, "a number of at least 1", |condition| condition >= 1.0)
+}
+
+fn digits(text: &str) -> std::result::Result<f64, String> {
+    number(text, "a number above 0", |digits| digits > 0.0)
+}
+
+fn number(text: &str, right: &str, fits: impl Fn(f64) -> bool) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|number| fits(*number));
+    number.ok_or_else(|| format!("expected {right}"))
+}
