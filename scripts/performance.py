@@ -1,7 +1,7 @@
 """Times models and optim beside PyTorch in turns, for the tables of reports/performance.md.
 
-Use: python scripts/performance.py [--rounds N] [--only BENCHMARK …] [--rows TEXT], with a Python that has torch (and
-pytorch_optimizer, schedulefree and prodigyopt for first_order); on an otherwise idle machine. Then
+Use: python scripts/performance.py [--rounds N] [--only BENCHMARK …] [--rows TEXT] [--largest N], on an otherwise idle
+machine, with a Python that has torch (and pytorch_optimizer, schedulefree and prodigyopt for first_order). Then
 `UPDATE_DOCS=1 cargo test -p bench-report --test docs` writes the tables.
 
 In each round every benchmark runs once on each side, one right after the other, the sides in alternating order.
@@ -34,8 +34,8 @@ ENVIRONMENT = os.environ | {
 }
 # A benchmark's package, its comparison and that one's arguments.
 BENCHMARKS = {
-    "vision": ("models", "models/benches/torch_compare.py", []),
-    "language": ("models", "models/benches/torch_compare.py", []),
+    "vision": ("models", "models/benches/torch_compare.py", ["vision"]),
+    "language": ("models", "models/benches/torch_compare.py", ["language"]),
     "physics": ("models", "models/benches/torch_physics.py", []),
     "first_order": ("optim", "optim/benches/torch_compare.py", ["first-order"]),
     "lbfgs": ("optim", "optim/benches/torch_compare.py", ["lbfgs"]),
@@ -58,25 +58,22 @@ def numbers(command):
     return [line.split("\t") for line in lines.splitlines() if line.count("\t") == 3]
 
 
-def measure(benchmark, rounds, rows):
+def measure(benchmark, options):
     """All numbers of a benchmark; memory is taken of one row and way at a time, in processes of their own."""
     package, script, arguments = BENCHMARKS[benchmark]
     ours = [program(package, benchmark)]
     theirs = [sys.executable, script, *arguments]
-    filtered = package == "models"
+    chosen = [options.rows] if package == "models" else [str(options.largest)]
     found = []
 
     def run(round, side, command):
         print(f"{time.strftime('%H:%M:%S')} {benchmark}, round {round}, {side}", file=sys.stderr, flush=True)
         return [[benchmark, round, side, *line] for line in numbers(command)]
 
-    for round in range(1, rounds + 1):
+    for round in range(1, options.rounds + 1):
         sides = [("ours", ours), ("theirs", theirs)]
         for side, command in sides if round % 2 else reversed(sides):
-            found += run(round, side, command + ([rows] if filtered else []))
-    # One script compares two benchmarks: what the other times is not this one's.
-    known = {line[3] for line in found if line[2] == "ours"}
-    found = [line for line in found if line[3] in known]
+            found += run(round, side, command + chosen)
     alone = [line for line in found if line[1] == 1 and line[4] == "memory" and line[5] != "compiled"]
     found = [line for line in found if line[4] != "memory"]
     for _, _, side, row, _, way, _ in alone:
@@ -113,6 +110,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS))
     parser.add_argument("--rows", default="", help="only rows of models that contain this text")
+    parser.add_argument("--largest", type=int, default=100_000_000, help="the most parameters in rows of optim")
     options = parser.parse_args()
     for benchmark in options.only:
         program(BENCHMARKS[benchmark][0], benchmark)
@@ -128,7 +126,7 @@ def main():
         kept = [line.split("\t") for line in table.read_text().splitlines()[1:]]
     for benchmark in options.only:
         began = {"day": time.strftime("%Y-%m-%d"), "load": round(os.getloadavg()[0], 2)}
-        found = measure(benchmark, options.rounds, options.rows)
+        found = measure(benchmark, options)
         timed = {line[3] for line in found}
         kept = [line for line in kept if line[0] != benchmark or line[3] not in timed] + found
         days[benchmark] = began

@@ -14,6 +14,7 @@ mod program;
 #[path = "../data/tests/support/mutate.rs"]
 mod mutate;
 
+mod advise;
 mod architecture;
 mod browser;
 mod claims;

@@ -1,7 +1,7 @@
 """Times the rows of the benchmarks vision and language in PyTorch, and prints them in the same form.
 
-Use: python models/benches/torch_compare.py [ROW [WAY]], with a Python that has torch; OMP_NUM_THREADS sets the
-threads. Ways: eager, and for steps channels-last where there are images, and torch.compile. The memory is by how
+Use: python models/benches/torch_compare.py vision|language [ROW [WAY]], with a Python that has torch;
+OMP_NUM_THREADS sets the threads. Ways: eager, and for steps channels-last where there are images, and torch.compile. The memory is by how
 much the process grows; it is to be read from a run whose arguments leave one row and way.
 """
 
@@ -18,8 +18,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests" / "golden"))
 from torch_vision import DenseNet, LeNet, cifar_resnet
 
 WARM_UP, RUNS = 3, 15
-FILTER = sys.argv[1] if len(sys.argv) > 1 else ""
-WAY = sys.argv[2] if len(sys.argv) > 2 else ""
+FILTER = sys.argv[2] if len(sys.argv) > 2 else ""
+WAY = sys.argv[3] if len(sys.argv) > 3 else ""
 
 
 def median(runs):
@@ -201,5 +201,4 @@ def language():
 
 
 if __name__ == "__main__":
-    vision()
-    language()
+    {"vision": vision, "language": language}[sys.argv[1]]()

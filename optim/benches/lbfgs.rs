@@ -1,6 +1,6 @@
 //! Milliseconds of L-BFGS without the objective's, beside the time to read its history twice (`floor`).
 //!
-//! `cargo bench -p optim --bench lbfgs [-- SIZE …]` prints rows as `first_order` does; `torch_compare.py` prints
+//! `cargo bench -p optim --bench lbfgs -- [LARGEST]` prints rows as `first_order` does; `torch_compare.py` prints
 //! the same rows for PyTorch on the same problem.
 //!
 //! "iteration" is a whole iteration of strong Wolfe's search with all it takes but the objective,
@@ -84,12 +84,14 @@ impl Objective for Quadratic {
 }
 
 fn main() -> Result<()> {
-    let arguments = std::env::args().skip(1);
-    let mut sizes: Vec<usize> = arguments.filter_map(|size| size.parse().ok()).collect();
-    if sizes.is_empty() {
-        sizes = vec![1_000_000, 10_000_000, 100_000_000];
-    }
-    for d in sizes {
+    let largest = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok());
+    let largest: usize = largest.unwrap_or(100_000_000);
+    for d in [1_000_000, 10_000_000, 100_000_000] {
+        if d > largest {
+            break;
+        }
         for precision in [HistoryPrecision::Full, HistoryPrecision::Bf16] {
             report(d, precision)?;
         }

@@ -49,9 +49,9 @@ impl Batch {
 impl fmt::Display for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Small => "< 1/32",
+            Self::Small => "below 1/32",
             Self::Medium => "1/32 to 1/8",
-            Self::Large => "≥ 1/8",
+            Self::Large => "1/8 or more",
             Self::Full => "all",
         })
     }

@@ -115,16 +115,15 @@ impl Advice {
         for (factor, method) in &factors[1..] {
             text += &format!("  {method:<18} {} ×\n", short(*factor));
         }
-        let mut choices: Vec<&str> = fitting.iter().filter_map(|d| self.choice(d)).collect();
-        choices.sort_unstable();
-        choices.dedup();
-        if choices.len() > 1 {
-            text += "\nIt depends on what you did not say:\n";
-            for decision in &fitting {
-                if let Some(choice) = self.choice(decision) {
-                    text += &format!("  {}: {choice}\n", words(&decision.situation));
-                }
-            }
+        let elsewhere: String = fitting
+            .iter()
+            .filter_map(|decision| Some((decision, self.choice(decision)?)))
+            .filter(|(_, choice)| *choice != factors[0].1)
+            .map(|(decision, choice)| format!("  {}: {choice}\n", words(&decision.situation)))
+            .collect();
+        if !elsewhere.is_empty() {
+            text += "\nIt depends on what you did not say. Another method is cheaper here:\n";
+            text += &elsewhere;
         }
         text += &format!("\n{}\n", self.trust());
         text
@@ -303,7 +302,7 @@ fn kind(interpolating: bool, ill_conditioned: bool) -> String {
 
 fn words(situation: &Situation) -> String {
     format!(
-        "batches {} of the samples, {}, {}",
+        "batch {}; {}; {}",
         situation.batch,
         kind(situation.interpolating, situation.ill_conditioned),
         situation.accuracy

@@ -1,0 +1,175 @@
+//! The decision table on made-up results of known costs, and what `advise` answers.
+
+use std::path::Path;
+
+use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Situation};
+use bench_experiment::problem::ProblemConfig;
+use bench_experiment::run::CurvePoint;
+use bench_experiment::store::{ProblemInfo, Results};
+use bench_report::Advice;
+
+use crate::program::bench_runner;
+use crate::synthetic;
+
+/// Results of two problems for each of these batch sizes of 1,000 samples: the loss falls by a digit in so many
+/// evaluations of Adam and of L-BFGS.
+fn results(batches: &[(usize, [u64; 2])]) -> Results {
+    let mut results = synthetic::results(1);
+    let template = results.problems[0].clone();
+    results.problems.clear();
+    results.records.clear();
+    for (batch, speeds) in batches {
+        for number in 0..2 {
+            let label = format!("sum/{batch}/{number}");
+            let config: ProblemConfig = toml::from_str(&format!(
+                "kind = \"finite-sum\"\nloss = \"least-squares\"\nsamples = 1000\ndimension = 10\n\
+                 condition = 1000.0\nbatch_size = {batch}"
+            ))
+            .unwrap();
+            results.problems.push(ProblemInfo {
+                label: label.clone(),
+                budget: 4000,
+                config,
+                ..template.clone()
+            });
+            for (method, speed) in ["adam", "lbfgs"].into_iter().zip(speeds) {
+                for seed in 0..3 {
+                    let mut run = synthetic::run(&label, method, seed, 1);
+                    let loss = |evaluations: u64| 10f64.powf(-(evaluations as f64) / *speed as f64);
+                    let points = (0..=4000).step_by(10);
+                    run.curve = points.map(|at| CurvePoint::of_loss(at, loss(at))).collect();
+                    results.records.push(run);
+                }
+            }
+        }
+    }
+    results
+}
+
+#[test]
+fn the_table_takes_the_cheapest_and_is_judged_elsewhere() {
+    let methods = ["adam", "lbfgs"].map(str::to_owned);
+    let table = DecisionTable::fit(&results(&[(10, [100, 200]), (1000, [400, 100])]), &methods);
+    let situation = |batch, accuracy| Situation {
+        batch,
+        interpolating: false,
+        ill_conditioned: true,
+        accuracy,
+    };
+    for accuracy in Accuracy::ALL {
+        assert_eq!(table.choice(situation(Batch::Small, accuracy)), Some(0));
+        assert_eq!(table.choice(situation(Batch::Full, accuracy)), Some(1));
+        assert_eq!(table.choice(situation(Batch::Large, accuracy)), None);
+    }
+    for decision in &table.decisions {
+        assert_eq!(decision.problems, 2);
+        let expected = match decision.situation.batch {
+            Batch::Full => [4.0, 1.0],
+            _ => [1.0, 2.0],
+        };
+        for (found, expected) in decision.factors.iter().zip(expected) {
+            assert!((found / expected - 1.0).abs() < 0.03, "{decision:?}");
+        }
+    }
+
+    // Elsewhere Adam is the cheaper one on full batches too; batches of 500 the table does not know.
+    let elsewhere = results(&[(10, [100, 200]), (1000, [100, 400]), (500, [100, 200])]);
+    let judged = table.judge(&elsewhere, &[]).unwrap();
+    let found: Vec<(&str, usize, f64)> = judged
+        .iter()
+        .map(|judged| (judged.policy.as_str(), judged.problems, judged.right[0]))
+        .collect();
+    assert_eq!(
+        found,
+        [("table", 4, 0.5), ("adam", 4, 1.0), ("lbfgs", 4, 0.0)]
+    );
+    // Half of the problems at 1, half at 4 times the cost.
+    assert!((judged[0].factor[0] - 2.0).abs() < 0.05, "{judged:?}");
+}
+
+#[test]
+fn a_run_that_misses_counts_as_two_budgets() {
+    // Adam comes down by 4 digits of 8 within the budget, L-BFGS by all in an eighth of it.
+    let results = results(&[(1000, [1000, 50])]);
+    let table = DecisionTable::fit(&results, &["adam", "lbfgs"].map(str::to_owned));
+    let fine = table
+        .decisions
+        .iter()
+        .find(|d| d.situation.accuracy == Accuracy::Fine);
+    // The targets of 5.7 to 8 digits: 8,000 evaluations over 50 for each digit; all are missed by Adam.
+    let exponents = (6..10).map(|rung| 1.0 + 7.0 * f64::from(rung) / 9.0);
+    let logs: Vec<f64> = exponents
+        .filter(|e| *e > 5.0)
+        .map(|e| (8000.0 / (50.0 * e)).ln())
+        .collect();
+    let expected = (logs.iter().sum::<f64>() / logs.len() as f64).exp();
+    let found = fine.unwrap().factors[0];
+    assert!((found / expected - 1.0).abs() < 0.03, "{found} {expected}");
+}
+
+#[test]
+fn the_committed_advice_is_shown_as_it_is() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/reference/advice");
+    let json = std::fs::read_to_string(folder.join("advice.json")).unwrap();
+    for (name, bytes) in Advice::read(&json).unwrap().files().unwrap() {
+        let path = folder.join(&name);
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        assert!(
+            std::fs::read(&path).is_ok_and(|committed| committed == bytes),
+            "{}: write it from advice.json with UPDATE_REFERENCE=1, or make it anew with `bench-runner advise --renew`",
+            name.display()
+        );
+    }
+}
+
+#[test]
+fn advice_names_a_method_what_it_depends_on_and_how_far_to_trust_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = |arguments: &[&str]| {
+        let output = bench_runner(folder.path(), &[&["advise"], arguments].concat())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    let all = [
+        "--batch-share",
+        "1",
+        "--condition",
+        "1e4",
+        "--interpolating",
+        "true",
+        "--digits",
+        "6",
+    ];
+    let told = answer(&all);
+    assert!(
+        told.starts_with("Take lbfgs: over 1 situation it costs "),
+        "{told}"
+    );
+    assert!(!told.contains("It depends"), "{told}");
+    assert!(
+        told.contains("on which nothing was fitted, it is within 10 %"),
+        "{told}"
+    );
+    let untold = answer(&[]);
+    assert!(
+        untold.contains("It depends on what you did not say."),
+        "{untold}"
+    );
+    for (flag, value) in [
+        ("--batch-share", "0"),
+        ("--condition", "0.5"),
+        ("--digits", "NaN"),
+    ] {
+        let output = bench_runner(folder.path(), &["advise", flag, value])
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("expected a "), "{error}");
+    }
+}
