@@ -12,7 +12,7 @@ use bench_experiment::store::{self, Results};
 use crate::error::{Error, Result};
 use crate::table::markdown_text;
 use crate::terminal::problem_text;
-use crate::{discrepancy, performance, summary};
+use crate::{by_method, discrepancy, performance, summary};
 
 const BEGIN: &str = "<!-- generated: ";
 const BEGUN: &str = " -->\n";
@@ -28,6 +28,7 @@ const WIDTH: usize = 80;
 /// | `discrepancies` | what the authors' code does that the paper does not say |
 /// | `overview SUITE` | the optimizers over all problems of a suite |
 /// | `summary SUITE` | the same, of a suite of which the summary is kept and no results |
+/// | `methods SUITE` | the methods on all problems of a suite, each by its best trial |
 /// | `problem SUITE LABEL` | the optimizers on one problem, with its target and budget |
 /// | `terminal SUITE LABEL` | the same as the program prints it |
 /// | `claims` | the verdicts on all claims |
@@ -97,6 +98,7 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
             let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
             Ok(table.join("\n"))
         }
+        ["methods", suite] => Ok(by_method::table(&results(suite)?).markdown()),
         ["problem", suite, label] => {
             let (results, index) = of_problem(suite, label)?;
             let problem = &results.problems[index];

@@ -3,6 +3,7 @@
 //! Everything here is made of results and what the analysis says of them; the same input gives the same bytes.
 
 mod advice;
+mod by_method;
 pub mod catalogue;
 mod comparison;
 mod contact_sheet;
