@@ -12,7 +12,7 @@ use bench_experiment::store::{self, Results};
 use crate::error::{Error, Result};
 use crate::table::markdown_text;
 use crate::terminal::problem_text;
-use crate::{by_method, discrepancy, performance, summary};
+use crate::{discrepancy, performance, summary};
 
 const BEGIN: &str = "<!-- generated: ";
 const BEGUN: &str = " -->\n";
@@ -28,7 +28,7 @@ const WIDTH: usize = 80;
 /// | `discrepancies` | what the authors' code does that the paper does not say |
 /// | `overview SUITE` | the optimizers over all problems of a suite |
 /// | `summary SUITE` | the same, of a suite of which the summary is kept and no results |
-/// | `methods SUITE` | the methods on all problems of a suite, each by its best trial |
+/// | `methods SUITE` | of such a suite: the methods on each problem, each by its best trial |
 /// | `problem SUITE LABEL` | the optimizers on one problem, with its target and budget |
 /// | `terminal SUITE LABEL` | the same as the program prints it |
 /// | `claims` | the verdicts on all claims |
@@ -65,6 +65,10 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
             &references.join(suite).join("results.parquet"),
         )?)
     };
+    let committed = |name: &str| -> Result<String> {
+        let path = references.join(name);
+        std::fs::read_to_string(&path).map_err(Error::io("read", &path))
+    };
     let parts: Vec<&str> = name.split(' ').collect();
     let of_problem = |suite: &str, label: &str| -> Result<(Results, usize)> {
         let results = results(suite)?;
@@ -76,13 +80,9 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         ["discrepancies"] => Ok(discrepancy::markdown()),
         ["claims"] | ["claims", _] => {
             // The families beside the built-in one have a folder each.
-            let path = references.join(parts.join("-")).join("claims.md");
-            std::fs::read_to_string(&path).map_err(Error::io("read", &path))
+            committed(&format!("{}/claims.md", parts.join("-")))
         }
-        ["advice", table @ ("decisions" | "judged")] => {
-            let path = references.join(format!("advice/{table}.md"));
-            std::fs::read_to_string(&path).map_err(Error::io("read", &path))
-        }
+        ["advice", table @ ("decisions" | "judged")] => committed(&format!("advice/{table}.md")),
         ["machine"] => performance::machine(&references.join("performance")),
         ["performance", benchmark, measure] => {
             let table = performance::table(&references.join("performance"), benchmark, measure)?;
@@ -93,12 +93,11 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
             Ok(summary::overview(&results, &summarize(&results)).markdown())
         }
         ["summary", suite] => {
-            let path = references.join(suite).join("summary.md");
-            let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+            let text = committed(&format!("{suite}/summary.md"))?;
             let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
             Ok(table.join("\n"))
         }
-        ["methods", suite] => Ok(by_method::table(&results(suite)?).markdown()),
+        ["methods", suite] => committed(&format!("{suite}/methods.md")),
         ["problem", suite, label] => {
             let (results, index) = of_problem(suite, label)?;
             let problem = &results.problems[index];
