@@ -13,6 +13,7 @@ mod error;
 pub mod figure;
 mod files;
 mod gallery;
+mod headline;
 mod html;
 mod name;
 pub mod number;
