@@ -21,6 +21,7 @@ mod claims;
 mod cli;
 mod device;
 mod figures;
+mod headline;
 mod mutation;
 mod plan;
 mod report;

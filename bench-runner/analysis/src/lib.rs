@@ -10,6 +10,7 @@ pub mod decision;
 pub mod effects;
 mod error;
 pub mod ladder;
+pub mod leaderboard;
 pub mod overall;
 pub mod pairs;
 pub mod profile;
@@ -20,6 +21,7 @@ pub mod replayed;
 pub mod sensitivity;
 pub mod stability;
 pub mod summary;
+pub mod switching;
 
 pub use error::{Error, Result};
 pub use quantity::Quantity;

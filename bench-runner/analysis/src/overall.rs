@@ -1,16 +1,17 @@
 //! How each optimizer does over all problems, the problem being the unit: against a reference method, and in digits
 //! gained.
 
-use bench_experiment::run::RunRecord;
-use bench_experiment::store::Results;
+use bench_experiment::store::{OptimizerInfo, Results};
 use bench_stats::{
-    self as stats, Alternative, Bootstrap, Estimate, interquartile_mean,
+    self as stats, Alternative, Bootstrap, Estimate, interquartile_mean, median, median_interval,
     probability_of_improvement_interval,
 };
+use optim::AdamConfig;
 
 use crate::counted;
 use crate::ladder::{digits_gained, ladder};
-use crate::pairs::{Tally, paired};
+use crate::pairs::{Paired, Standing, Tally, paired};
+use crate::ranking::by_network;
 
 /// Ratios of final losses beyond this factor, and those to a run that diverged, count as this: one problem alone
 /// should not make the mean.
@@ -18,6 +19,9 @@ const LARGEST_RATIO: f64 = 1e6;
 
 /// Random patterns of signs, where not all can be tried.
 const FLIPS: usize = 9999;
+
+/// The confidence of intervals, and one minus the p-value below which a lead is sure.
+const CONFIDENCE: f64 = 0.95;
 
 /// One optimizer over all problems.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +40,18 @@ pub struct Overall {
 pub struct Against {
     /// Problems won, tied and lost by cost over the ladder of targets.
     pub tally: Tally,
+    /// Problems that count for what follows: a network with faults is no other problem than the same without.
+    pub problems: usize,
+    /// The median, over problems, of the ratio of costs over the ladder, its own over the reference's, with the exact
+    /// interval from order statistics; a target that one of the two missed counts as met at the end of the budget.
+    /// `None` with fewer than two problems.
+    pub cost: Option<Estimate>,
+    /// The two-sided p-value of the exact sign test of problems won against problems lost, Holm-corrected over
+    /// optimizers; `None` where all are tied.
+    pub sign_p_value: Option<f64>,
+    /// The median, over problems, of the ratio of the seconds that an evaluation takes, its own over the reference's;
+    /// NaN where none is known.
+    pub seconds: f64,
     /// The probability that a run of it ends at a lower loss than a run of the reference on the same problem, a mean
     /// over problems, with the interval over seeds (Agarwal et al. 2021); `None` with one seed.
     pub improvement: Option<Estimate>,
@@ -46,17 +62,79 @@ pub struct Against {
     pub p_value: Option<f64>,
 }
 
-/// The method that others are compared with: `adam`, else the first. `None` where nothing ran.
+/// What an optimizer's [`Against`] supports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// There are too few problems for an exact interval at 95 %, which takes six.
+    TooFew,
+    /// The interval holds 1, or chance explains wins and losses.
+    Unsure,
+    /// It needs fewer evaluations than the reference.
+    Ahead,
+    /// The whole interval is within the equivalence zone.
+    Level,
+    /// It needs more.
+    Behind,
+}
+
+impl Against {
+    /// Who is ahead for sure: the exact interval of the ratio of costs must be on one side of 1, and the sign test
+    /// over problems, corrected for the number of optimizers, must agree.
+    pub fn lead(&self) -> Lead {
+        let Some(cost) = self.cost.filter(|cost| cost.interval.level >= CONFIDENCE) else {
+            return Lead::TooFew;
+        };
+        let [low, high] = [cost.interval.low, cost.interval.high];
+        let tested = self.sign_p_value.is_some_and(|p| p < 1.0 - CONFIDENCE);
+        if [low, high].map(Standing::of) == [Standing::Tie; 2] {
+            Lead::Level
+        } else if tested && high < 1.0 {
+            Lead::Ahead
+        } else if tested && low > 1.0 {
+            Lead::Behind
+        } else {
+            Lead::Unsure
+        }
+    }
+}
+
+/// The optimizer that others are compared with: the method `adam`, else whatever else is Adam; of several the one that
+/// gained the most digits, the best-tuned. `None` where there is no Adam.
 pub fn reference(results: &Results) -> Option<&str> {
-    let labels = || results.optimizers.iter().map(|o| o.label.as_str());
-    labels().find(|label| *label == "adam").or(labels().next())
+    let chosen = |is_adam: &dyn Fn(&OptimizerInfo) -> bool| {
+        let own = results.optimizers.iter().filter(|own| is_adam(own));
+        best_tuned(results, &own.collect::<Vec<_>>())
+    };
+    chosen(&|own| own.method() == "adam").or_else(|| {
+        chosen(&|own| {
+            let mut configs = own.variants.iter().map(|variant| &variant.config);
+            configs.all(|config| config.downcast::<AdamConfig>().is_some())
+        })
+    })
+}
+
+/// Of these optimizers the one that gained the most digits over all problems, the first of equal ones; `None` where
+/// none has runs.
+pub fn best_tuned<'a>(results: &Results, trials: &[&'a OptimizerInfo]) -> Option<&'a str> {
+    let labels = trials.iter().map(|own| own.label.as_str());
+    let labels: Vec<&str> = labels.filter(|label| has_runs(results, label)).collect();
+    if let [only] = labels[..] {
+        return Some(only);
+    }
+    let gained = |label: &str| interquartile_mean(&digits_by_problem(results, label).concat());
+    let gained = labels.into_iter().map(|label| (gained(label), label));
+    let best = gained.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.map(|(_, label)| label)
+}
+
+fn has_runs(results: &Results, optimizer: &str) -> bool {
+    let mut records = results.records.iter();
+    records.any(|run| run.cell.optimizer == optimizer)
 }
 
 /// All optimizers that have runs, in the experiment's order.
 pub fn overall(results: &Results) -> Vec<Overall> {
-    let Some(reference) = reference(results) else {
-        return Vec::new();
-    };
+    let reference = reference(results);
     let bootstrap = Bootstrap {
         resamples: 2000,
         ..Bootstrap::default()
@@ -64,44 +142,45 @@ pub fn overall(results: &Results) -> Vec<Overall> {
     let mut all: Vec<Overall> = results
         .optimizers
         .iter()
-        .filter(|optimizer| {
-            let own = |run: &RunRecord| run.cell.optimizer == optimizer.label;
-            results.records.iter().any(own)
-        })
-        .map(|optimizer| {
-            let label = optimizer.label.as_str();
-            Overall {
-                optimizer: label.to_owned(),
-                digits: digits(results, label, &bootstrap),
-                against: (label != reference)
-                    .then(|| against(results, label, reference, &bootstrap)),
-            }
+        .map(|optimizer| optimizer.label.as_str())
+        .filter(|label| has_runs(results, label))
+        .map(|label| Overall {
+            optimizer: label.to_owned(),
+            digits: {
+                let pooled = |problems: &[Vec<f64>]| interquartile_mean(&problems.concat());
+                let by_problem = digits_by_problem(results, label);
+                bootstrap.hierarchical(&by_problem, pooled).ok()
+            },
+            against: reference
+                .filter(|reference| *reference != label)
+                .map(|reference| against(results, label, reference, &bootstrap)),
         })
         .collect();
-    let p_values = || all.iter().filter_map(|own| own.against.as_ref()?.p_value);
-    let raw: Vec<f64> = p_values().collect();
-    let mut corrected = stats::holm(&raw).unwrap_or(raw).into_iter();
-    for against in all.iter_mut().filter_map(|own| own.against.as_mut()) {
-        if against.p_value.is_some() {
-            against.p_value = corrected.next();
-        }
-    }
+    correct(&mut all, |against| &mut against.p_value);
+    correct(&mut all, |against| &mut against.sign_p_value);
     all
 }
 
-fn digits(results: &Results, optimizer: &str, bootstrap: &Bootstrap) -> Option<Estimate> {
-    let by_problem: Vec<Vec<f64>> = results
-        .problems
-        .iter()
-        .filter_map(|problem| {
-            let targets = ladder(results, &problem.label)?;
-            let runs = counted::runs(results, &problem.label, optimizer);
-            let digits: Vec<f64> = runs.map(|run| digits_gained(run, &targets)).collect();
-            (!digits.is_empty()).then_some(digits)
-        })
-        .collect();
-    let pooled = |problems: &[Vec<f64>]| interquartile_mean(&problems.concat());
-    bootstrap.hierarchical(&by_problem, pooled).ok()
+/// Corrects a p-value of all optimizers that have it, by Holm's method.
+fn correct(all: &mut [Overall], p_value: fn(&mut Against) -> &mut Option<f64>) {
+    let compared = all.iter_mut().filter_map(|own| own.against.as_mut());
+    let p_values: Vec<&mut f64> = compared.filter_map(|own| p_value(own).as_mut()).collect();
+    let raw: Vec<f64> = p_values.iter().map(|p| **p).collect();
+    for (p, corrected) in p_values.into_iter().zip(stats::holm(&raw).unwrap_or(raw)) {
+        *p = corrected;
+    }
+}
+
+/// The digits that each run gained, by problem.
+fn digits_by_problem(results: &Results, optimizer: &str) -> Vec<Vec<f64>> {
+    let problems = results.problems.iter();
+    let digits = problems.filter_map(|problem| {
+        let targets = ladder(results, &problem.label)?;
+        let runs = counted::runs(results, &problem.label, optimizer);
+        let digits: Vec<f64> = runs.map(|run| digits_gained(run, &targets)).collect();
+        (!digits.is_empty()).then_some(digits)
+    });
+    digits.collect()
 }
 
 /// The ratio of two losses as a logarithm, within the largest ratio; equal losses, infinite ones too, have 0.
@@ -148,12 +227,14 @@ fn against(results: &Results, label: &str, reference: &str, bootstrap: &Bootstra
         let label = label.to_owned();
         move |_: &_| Some(label.clone())
     };
-    let tally = Tally::of(&paired(
-        results,
-        &results.problems,
-        &of(label),
-        &of(reference),
-    ));
+    let paired = paired(results, &results.problems, &of(label), &of(reference));
+    let tally = Tally::of(&paired);
+    let networks = by_network(results);
+    let faulty = |pair: &Paired| {
+        let mut variants = networks.iter().flat_map(|(_, variants)| &variants[1..]);
+        variants.any(|(_, problem)| problem.label == pair.problem)
+    };
+    let paired: Vec<Paired> = paired.into_iter().filter(|pair| !faulty(pair)).collect();
     let mut logs = Vec::new();
     let [mut own_losses, mut other_losses] = [Vec::new(), Vec::new()];
     for problem in &results.problems {
@@ -175,8 +256,15 @@ fn against(results: &Results, label: &str, reference: &str, bootstrap: &Bootstra
         own_losses.push(pairs.iter().map(|pair| pair[0]).collect());
         other_losses.push(pairs.iter().map(|pair| pair[1]).collect());
     }
+    let log_costs: Vec<f64> = paired.iter().map(|pair| pair.bounded_log_ratio).collect();
     Against {
         tally,
+        problems: paired.len(),
+        cost: median_interval(&log_costs, CONFIDENCE)
+            .ok()
+            .map(exponential),
+        sign_p_value: sign_p_value(&paired),
+        seconds: seconds(results, label, reference),
         // Lower losses are better, so that the reference's stand first.
         improvement: probability_of_improvement_interval(&other_losses, &own_losses, bootstrap)
             .ok(),
@@ -186,4 +274,30 @@ fn against(results: &Results, label: &str, reference: &str, bootstrap: &Bootstra
             .map(exponential),
         p_value: p_over_problems(&logs),
     }
+}
+
+/// The exact sign test of problems won against problems lost.
+fn sign_p_value(paired: &[Paired]) -> Option<f64> {
+    let signs = paired.iter().map(|pair| match pair.standing {
+        Standing::Win => -1.0,
+        Standing::Tie => 0.0,
+        Standing::Loss => 1.0,
+    });
+    let signs: Vec<f64> = signs.filter(|sign| *sign != 0.0).collect();
+    let test = stats::sign_test(&signs, Alternative::TwoSided).ok()?;
+    Some(test.p_value)
+}
+
+/// The median over problems of the ratio of the seconds that an evaluation takes.
+fn seconds(results: &Results, label: &str, reference: &str) -> f64 {
+    let ratios = results.problems.iter().map(|problem| {
+        let [own, other] = [label, reference].map(|label| {
+            let runs = || counted::runs(results, &problem.label, label);
+            let evaluations: u64 = runs().map(|run| run.counts.gradient_evaluations).sum();
+            runs().map(|run| run.seconds).sum::<f64>() / evaluations as f64
+        });
+        own / other
+    });
+    let known: Vec<f64> = ratios.filter(|ratio| ratio.is_finite()).collect();
+    median(&known)
 }

@@ -47,7 +47,10 @@ pub struct Paired {
     /// log of the ratio of costs, the first method's over the other's: the median over seeds and targets. −∞ where
     /// only the first method reached most of them, +∞ where only the other did.
     pub log_ratio: f64,
-    /// What that comes to.
+    /// The same where a target that was missed counts as met at the end of the budget: it is finite, and the true
+    /// difference is no smaller.
+    pub bounded_log_ratio: f64,
+    /// What `log_ratio` comes to.
     pub standing: Standing,
     /// Whether every target was reached at the same cost by both, in the first-order phase of both: up to there they
     /// are one method.
@@ -124,7 +127,7 @@ fn pair(
     labels: [&str; 2],
     targets: &[f64],
 ) -> Option<Paired> {
-    let mut log_ratios = Vec::new();
+    let [mut log_ratios, mut bounded] = [Vec::new(), Vec::new()];
     let mut shared_phase = true;
     for mine in counted::runs(results, &problem.label, labels[0]) {
         let same_seed = |run: &&RunRecord| run.cell.seed == mine.cell.seed;
@@ -139,11 +142,10 @@ fn pair(
             }
             // A target met at the start costs nothing, and is no ground for a ratio.
             let [own, others] = costs.map(|cost| cost.max(1.0));
-            log_ratios.push(if own == others {
-                0.0
-            } else {
-                (own / others).ln()
-            });
+            log_ratios.push(log_ratio(own, others));
+            let [own_bounded, others_bounded] =
+                [own, others].map(|cost| cost.min(problem.budget as f64));
+            bounded.push(log_ratio(own_bounded, others_bounded));
             let in_first_phase = hits
                 .iter()
                 .all(|hit| hit.is_some_and(|point| point.phase == Phase::FirstOrder));
@@ -157,9 +159,19 @@ fn pair(
     Some(Paired {
         problem: problem.label.clone(),
         log_ratio,
+        bounded_log_ratio: median(&bounded),
         standing: Standing::of(log_ratio.exp()),
         shared_phase,
     })
+}
+
+fn log_ratio(own: f64, other: f64) -> f64 {
+    // Equal ones may both be infinite.
+    if own == other {
+        0.0
+    } else {
+        (own / other).ln()
+    }
 }
 
 /// The methods, each with the optimizers that are its trials, in order.

@@ -9,6 +9,7 @@ use crate::counted;
 use crate::overall::{Overall, overall};
 use crate::quantity::Quantity;
 use crate::stability::is_unstable;
+use crate::switching::{can_switch, unswitched_of};
 
 /// A median over runs with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,6 +69,10 @@ pub struct Row {
     pub reached_by_phase: [usize; 2],
     /// Runs whose last loss is at the target: those that reached it and did not lose it again.
     pub held: usize,
+    /// Runs that switched; `None` where the optimizer has no criterion for it.
+    pub switched: Option<usize>,
+    /// The optimizer that all its runs equal in every measured loss, as none of them switched.
+    pub unswitched_of: Option<String>,
     /// Whether rounding carries its runs further apart than seeds do; `None` where that was not tried.
     pub unstable: Option<bool>,
     /// Gradient evaluations in all.
@@ -143,6 +148,9 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
         held: problem.target.map_or(0, |target| {
             runs.iter().filter(|run| run.held(target)).count()
         }),
+        switched: can_switch(results, optimizer)
+            .then(|| runs.iter().filter(|run| !run.switches.is_empty()).count()),
+        unswitched_of: unswitched_of(results, &problem.label, optimizer).map(ToOwned::to_owned),
         unstable: results
             .stability
             .as_ref()

@@ -16,6 +16,15 @@ pub struct Finding {
     pub evidence: String,
 }
 
+/// How to read the leaderboard.
+pub(crate) const LEADERBOARD_READING: &str = "One row for each method, with its best-tuned trial, the fewest evaluations \
+    first. Evaluations: what it needs to reach the same losses, ten targets to a problem, over what the reference needs, \
+    the median over problems with its exact 95 % interval; below 1 is faster. A target that one of the two missed counts \
+    as reached at the end of the budget, so that true differences are no smaller. Won, tied and lost: problems, a ratio \
+    within ±10 % being a tie. Sure: ahead or behind where the interval lies on one side of 1 and the sign test over \
+    problems has p < 0.05, Holm-corrected for all optimizers; level where the interval is within ±10 %. Time per \
+    evaluation: over that of the reference, the median over problems.";
+
 /// How to read the table of all problems.
 pub(crate) const OVERALL_READING: &str = "The problem is the unit. Digits gained: how many powers of ten of the gap \
     between the first loss and the lowest that any method found were closed at the end, from 0 to 8, the interquartile \
@@ -24,6 +33,12 @@ pub(crate) const OVERALL_READING: &str = "The problem is the unit. Digits gained
     of the sign-flip test over problems, Holm-corrected. Brackets hold 95 % intervals, from a bootstrap over problems \
     and seeds, and for the probability over seeds. Ranks compare median final losses; 1 is best, equal losses \
     share the mean of their ranks.";
+
+/// How to read the table of switches.
+pub(crate) const SWITCH_READING: &str = "Runs that switched, and when, the median over them. Their final losses are \
+    compared with those of the same seeds without the switch, problem by problem; the ratio is a geometric mean over \
+    problems with its 95 % interval from a bootstrap. A run that never switched is its first phase, bit by bit, where \
+    that was run too; such runs are counted last, and not drawn.";
 
 /// With more problems than this a report would be too heavy for a browser and an archive.
 const MANY_PROBLEMS: usize = 40;

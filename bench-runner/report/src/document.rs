@@ -10,6 +10,7 @@ use bench_experiment::spec::Scale;
 use bench_experiment::store::{self, Results};
 
 use crate::error::{Error, Result};
+use crate::headline::Headline;
 use crate::table::markdown_text;
 use crate::terminal::problem_text;
 use crate::{discrepancy, performance, summary};
@@ -90,11 +91,13 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         }
         ["overview", suite] => {
             let results = results(suite)?;
-            Ok(summary::overview(&results, &summarize(&results)).markdown())
+            Ok(summary::overview(&Headline::new(&results, &summarize(&results))).markdown())
         }
         ["summary", suite] => {
             let text = committed(&format!("{suite}/summary.md"))?;
-            let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+            let below = text.lines().skip_while(|line| *line != summary::OVERVIEW);
+            let table = below.skip_while(|line| !line.starts_with('|'));
+            let table: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
             Ok(table.join("\n"))
         }
         ["methods", suite] => committed(&format!("{suite}/methods.md")),

@@ -15,6 +15,7 @@ mod error;
 pub mod figure;
 mod files;
 mod gallery;
+mod headline;
 mod html;
 mod name;
 pub mod number;

@@ -7,10 +7,11 @@ use bench_analysis::{Quantity, counted};
 use bench_experiment::store::{ProblemInfo, Results};
 use rayon::prelude::*;
 
-use crate::contents::{OVERALL_READING, READING, Report, is_thinned};
+use crate::contents::{OVERALL_READING, READING, Report, SWITCH_READING, is_thinned};
 use crate::error::Result;
 use crate::figure::{self, Chart, Format};
 use crate::files::write_files;
+use crate::headline::Headline;
 use crate::name::Names;
 use crate::table::{Table, markdown_text};
 use crate::{by_method, csv, html, summary};
@@ -29,9 +30,10 @@ const FIGURES: &str = "figures";
 
 impl Report<'_> {
     /// The charts over all problems.
-    fn overall_charts(&self) -> Vec<Chart> {
+    fn overall_charts(&self, headline: &Headline<'_>) -> Vec<Chart> {
         let results = self.results;
-        let mut overall: Vec<Chart> = self.extra.to_vec();
+        let mut overall: Vec<Chart> = headline.forest().into_iter().collect();
+        overall.extend_from_slice(self.extra);
         if results.problems.len() > 1 {
             overall.extend(figure::run_time_distribution(results));
         }
@@ -40,10 +42,10 @@ impl Report<'_> {
     }
 
     /// The charts over all problems, and those of each problem.
-    fn charts(&self) -> (Vec<Chart>, Vec<Vec<Chart>>) {
+    fn charts(&self, headline: &Headline<'_>) -> (Vec<Chart>, Vec<Vec<Chart>>) {
         let problems = self.results.problems.iter();
         let charts = problems.map(|problem| problem_charts(self.results, problem));
-        (self.overall_charts(), charts.collect())
+        (self.overall_charts(headline), charts.collect())
     }
 
     /// All charts, each with the formats of its files.
@@ -67,7 +69,8 @@ impl Report<'_> {
 
     /// The places of all [files](Self::files), none of which is made.
     pub fn names(&self) -> Vec<PathBuf> {
-        let (overall, charts) = self.charts();
+        let headline = Headline::new(self.results, &summarize(self.results));
+        let (overall, charts) = self.charts(&headline);
         let figures = self
             .with_formats(&overall, &charts)
             .flat_map(|(chart, formats)| {
@@ -84,11 +87,12 @@ impl Report<'_> {
     pub fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
         let results = self.results;
         let rows = summarize(results);
-        let (overall, charts) = self.charts();
-        let page = html::page(self, &rows, &charts, &overall)?;
+        let headline = Headline::new(results, &rows);
+        let (overall, charts) = self.charts(&headline);
+        let page = html::page(self, &headline, &rows, &charts, &overall)?;
         let texts = [
             page,
-            markdown(self, &rows),
+            markdown(self, &headline, &rows),
             latex(results, &rows),
             csv::summary(&rows),
             csv::runs(results),
@@ -146,10 +150,11 @@ impl Report<'_> {
     /// When a chart cannot be drawn.
     pub fn overall_files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
         let rows = summarize(self.results);
-        let mut text = head(self);
-        text += &overview(self.results, &rows);
+        let headline = Headline::new(self.results, &rows);
+        let mut text = head(self, &headline);
+        text += &overview(&headline);
         let mut files = Vec::new();
-        for chart in self.overall_charts() {
+        for chart in self.overall_charts(&headline) {
             text += &shown(&chart);
             let path = Path::new(FIGURES).join(chart.file_name(Format::Svg));
             files.push((path, chart.svg()?.into_bytes()));
@@ -213,16 +218,19 @@ fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
     charts
 }
 
-/// Title, description and notes.
-fn head(report: &Report<'_>) -> String {
+/// Title, answer, leaderboard, description and notes.
+fn head(report: &Report<'_>, headline: &Headline<'_>) -> String {
     let Report {
         results, manifest, ..
     } = *report;
-    let mut text = format!(
-        "# {}\n\n{}\n\n",
-        markdown_text(&results.suite),
-        markdown_text(&results.description)
-    );
+    let mut text = format!("# {}\n\n", markdown_text(&headline.title()));
+    for sentence in headline.sentences() {
+        text += &format!("{}\n\n", markdown_text(&sentence));
+    }
+    if headline.is_comparison() {
+        text += &format!("{}\n", summary::leaderboard(headline).markdown());
+    }
+    text += &format!("{}\n\n", markdown_text(&results.description));
     for caveat in &results.caveats {
         text.push_str(&format!("> **Note:** {}\n\n", markdown_text(caveat)));
     }
@@ -233,9 +241,16 @@ fn head(report: &Report<'_>) -> String {
 }
 
 /// The table over all problems.
-fn overview(results: &Results, rows: &[Row]) -> String {
-    let table = summary::overview(results, rows).markdown();
-    format!("\n## All problems\n\n{table}\n{OVERALL_READING}\n")
+fn overview(headline: &Headline<'_>) -> String {
+    let table = summary::overview(headline).markdown();
+    let mut text = format!("\n{}\n\n{table}\n{OVERALL_READING}\n", summary::OVERVIEW);
+    if let Some(table) = summary::switching(headline) {
+        text += &format!(
+            "\n## The switch\n\n{}\n{SWITCH_READING}\n",
+            table.markdown()
+        );
+    }
+    text
 }
 
 /// A chart with its caption.
@@ -248,13 +263,13 @@ fn shown(chart: &Chart) -> String {
     )
 }
 
-fn markdown(report: &Report<'_>, rows: &[Row]) -> String {
+fn markdown(report: &Report<'_>, headline: &Headline<'_>, rows: &[Row]) -> String {
     let results = report.results;
-    let mut text = head(report);
+    let mut text = head(report, headline);
     text.push_str(READING);
     text.push('\n');
     if results.problems.len() > 1 {
-        text += &overview(results, rows);
+        text += &overview(headline);
     }
     for problem in &results.problems {
         text.push_str(&format!(

@@ -1,11 +1,13 @@
 //! The tables of a report.
 
-use bench_analysis::overall::{Against, reference};
+use bench_analysis::overall::{Against, Lead};
 use bench_analysis::summary::{Row, Spread};
+use bench_analysis::switching::Effect;
 use bench_experiment::spec::JudgedBy;
 use bench_experiment::store::{ProblemInfo, Results, TuningSummary};
 use bench_stats::Estimate;
 
+use crate::headline::Headline;
 use crate::number;
 use crate::table::Table;
 
@@ -34,9 +36,98 @@ fn estimate_text(estimate: Option<Estimate>, number: fn(f64) -> String) -> Strin
     )
 }
 
+/// Two decimals, without the sign of a zero.
+fn hundredths(value: f64) -> String {
+    format!("{:.2}", if value.abs() < 0.005 { 0.0 } else { value })
+}
+
+/// What stands in a cell of what is not there.
+fn or_dash<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| "–".to_owned(), text)
+}
+
+/// The methods in the order of the main measure, with what is needed to judge them.
+pub(super) fn leaderboard(headline: &Headline<'_>) -> Table {
+    let reference = headline.reference.unwrap_or("no Adam");
+    let headers = [
+        "optimizer".to_owned(),
+        format!("evaluations / {reference}"),
+        "won / tied / lost".to_owned(),
+        "sure?".to_owned(),
+        "p".to_owned(),
+        "digits gained".to_owned(),
+        "time per evaluation".to_owned(),
+        "diverged or failed".to_owned(),
+    ];
+    let rows = headline.places().into_iter().map(|own| {
+        let against = own.overall.against.as_ref();
+        vec![
+            own.optimizer.clone(),
+            match (against, headline.reference) {
+                (None, Some(_)) => "1".to_owned(),
+                _ => estimate_text(against.and_then(|own| own.cost), number::short),
+            },
+            or_dash(against, |own| own.tally.to_string()),
+            or_dash(against, |own| lead(own.lead()).to_owned()),
+            or_dash(against.and_then(|own| own.sign_p_value), number::short),
+            estimate_text(own.overall.digits, hundredths),
+            or_dash(against, |own| number::short(own.seconds)),
+            format!("{}/{}", own.lost, own.runs),
+        ]
+    });
+    Table {
+        rows: rows.collect(),
+        headers: headers.to_vec(),
+    }
+}
+
+fn lead(lead: Lead) -> &'static str {
+    match lead {
+        Lead::TooFew => "too few",
+        Lead::Unsure => "not sure",
+        Lead::Ahead => "ahead",
+        Lead::Level => "level",
+        Lead::Behind => "behind",
+    }
+}
+
+/// What switches of phase did; `None` where no optimizer can switch.
+pub(super) fn switching(headline: &Headline<'_>) -> Option<Table> {
+    let reference = headline.reference.unwrap_or("no Adam");
+    let headers = [
+        "optimizer".to_owned(),
+        "runs that switched".to_owned(),
+        "at, % of the budget".to_owned(),
+        format!("lower / equal / higher loss than {reference} where it did"),
+        format!("final loss / {reference} where it did"),
+        "runs equal to one without a switch".to_owned(),
+    ];
+    let rows = headline.switching.iter().map(|own| {
+        let effect: Option<&Effect> = own.effect.as_ref();
+        vec![
+            own.optimizer.clone(),
+            format!("{}/{}", own.switched, own.runs),
+            number::short(100.0 * own.at),
+            or_dash(effect, |own| {
+                let [lower, equal, higher] = own.problems;
+                format!("{lower} / {equal} / {higher}")
+            }),
+            estimate_text(effect.and_then(|own| own.ratio), number::short),
+            own.unswitched.to_string(),
+        ]
+    });
+    (!headline.switching.is_empty()).then(|| Table {
+        rows: rows.collect(),
+        headers: headers.to_vec(),
+    })
+}
+
+/// The heading of the overview in Markdown.
+pub(super) const OVERVIEW: &str = "## All problems";
+
 /// The overview of the optimizers over all problems.
-pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
-    let reference = reference(results).unwrap_or_default();
+pub(super) fn overview(headline: &Headline<'_>) -> Table {
+    let reference = headline.reference.unwrap_or("no Adam");
     let headers = [
         "optimizer".to_owned(),
         "digits gained".to_owned(),
@@ -52,38 +143,27 @@ pub(super) fn overview(results: &Results, rows: &[Row]) -> Table {
         "runs that diverged or failed".to_owned(),
         "training time (s)".to_owned(),
     ];
-    let hundredths = |value: f64| format!("{value:.2}");
-    let rows = bench_analysis::summary::overview(results, rows)
-        .into_iter()
-        .map(|own| {
-            let against = own.overall.against;
-            let of = |text: &dyn Fn(&Against) -> String| {
-                against.as_ref().map_or_else(|| "–".to_owned(), text)
-            };
-            vec![
-                own.optimizer,
-                estimate_text(own.overall.digits, hundredths),
-                of(&|against| against.tally.to_string()),
-                of(&|against| estimate_text(against.improvement, hundredths)),
-                of(&|against| estimate_text(against.ratio, number::short)),
-                of(&|against| {
-                    against
-                        .p_value
-                        .map_or_else(|| "–".to_owned(), number::short)
-                }),
-                format!("{:.2}", own.mean_rank),
-                own.problems.to_string(),
-                own.best.to_string(),
-                format!("{}/{}", own.reached, own.with_target),
-                format!("{}/{}", own.held, own.with_target),
-                format!("{}/{}", own.lost, own.runs),
-                number::short(own.seconds),
-            ]
-        })
-        .collect();
+    let rows = headline.overview.iter().map(|own| {
+        let against: Option<&Against> = own.overall.against.as_ref();
+        vec![
+            own.optimizer.clone(),
+            estimate_text(own.overall.digits, hundredths),
+            or_dash(against, |own| own.tally.to_string()),
+            estimate_text(against.and_then(|own| own.improvement), hundredths),
+            estimate_text(against.and_then(|own| own.ratio), number::short),
+            or_dash(against.and_then(|own| own.p_value), number::short),
+            format!("{:.2}", own.mean_rank),
+            own.problems.to_string(),
+            own.best.to_string(),
+            format!("{}/{}", own.reached, own.with_target),
+            format!("{}/{}", own.held, own.with_target),
+            format!("{}/{}", own.lost, own.runs),
+            number::short(own.seconds),
+        ]
+    });
     Table {
+        rows: rows.collect(),
         headers: headers.to_vec(),
-        rows,
     }
 }
 
@@ -140,6 +220,12 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
         headers.extend(["evaluations to target", "reached", "by phase", "held"]);
     }
     headers.extend(["gradient evaluations", "time (s)", "diverged"]);
+    let has_switches = rows
+        .iter()
+        .any(|row| row.problem == problem.label && row.switched.is_some());
+    if has_switches {
+        headers.push("switched");
+    }
     let has_stability = has_stability(rows, problem);
     if has_stability {
         headers.push("stable");
@@ -178,6 +264,9 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
                     .map_or_else(|| "–".to_owned(), |spread| number::short(spread.median)),
             );
             cells.push(unfinished(row));
+            if has_switches {
+                cells.push(switched(row));
+            }
             if has_stability {
                 cells.push(stable(row));
             }
@@ -187,6 +276,14 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
     Table {
         headers: headers.into_iter().map(str::to_owned).collect(),
         rows,
+    }
+}
+
+/// How many runs switched, or what all of them are as none did.
+fn switched(row: &Row) -> String {
+    match &row.unswitched_of {
+        Some(other) => format!("never: is {other}"),
+        None => or_dash(row.switched, |count| format!("{count}/{}", row.runs)),
     }
 }
 

@@ -6,31 +6,42 @@ use bench_experiment::run::RunRecord;
 use bench_experiment::store::{ProblemInfo, Results};
 
 use crate::contents::is_thinned;
+use crate::headline::Headline;
 use crate::table::Table;
 use crate::{number, summary};
 
 /// Characters of a sparkline.
 const SPARK: usize = 8;
 
-/// The summary of all problems, of many the table over all of them, in lines of at most `width` characters: for each optimizer the median
-/// final loss, accuracy, perplexity per word, evaluations to the target, runs that reached it and that held it to
-/// their end, runs that diverged, and the median loss over gradient evaluations as a sparkline.
+/// The summary in lines of at most `width` characters: unless there are many problems, for each of them and each
+/// optimizer the median final loss, accuracy, perplexity per word, evaluations to the target, runs that reached it and
+/// that held it to their end, runs that diverged, and the median loss over gradient evaluations as a sparkline; then
+/// the leaderboard and the answer in words.
 pub fn terminal_table(results: &Results, width: usize) -> String {
     let rows = summarize(results);
+    let headline = Headline::new(results, &rows);
     let mut text = if is_thinned(results) {
-        let overview = summary::overview(results, &rows).plain(width);
         let count = results.problems.len();
-        format!("{overview}The report has a table for each of the {count} problems.\n")
+        format!("The report has a table for each of the {count} problems.\n")
     } else {
         let problems = results.problems.iter();
         let texts = problems.map(|problem| problem_lines(results, problem, &rows, width));
         texts.collect::<Vec<_>>().join("\n")
     };
+    // The answer comes last, where it stays in view.
+    let lines = |text: &str| -> String {
+        let lines = wrapped(text, width).into_iter();
+        lines.map(|line| line + "\n").collect()
+    };
+    text += &format!("\n{}", lines(&headline.title()));
+    if headline.is_comparison() {
+        text += &summary::leaderboard(&headline).plain(width);
+    }
+    for sentence in headline.sentences() {
+        text += &lines(&sentence);
+    }
     for caveat in &results.caveats {
-        for line in wrapped(&format!("Note: {caveat}"), width) {
-            text.push_str(&line);
-            text.push('\n');
-        }
+        text += &lines(&format!("Note: {caveat}"));
     }
     text
 }

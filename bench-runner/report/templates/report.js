@@ -1,274 +1,210 @@
-"use strict";
-// Makes the static report interactive: choice of axes, legend, tooltips, filters, sorting, runs.
+// Makes the static report interactive: filters, live figures, sorting, runs. What is seen is kept in the address.
 (() => {
-  const SVG = "http://www.w3.org/2000/svg";
   const parse = (element) => JSON.parse(element.textContent);
   const common = parse(document.getElementById("common"));
-  const shown = {
-    problem: new Set(common.problems), optimizer: new Set(common.optimizers),
-    criterion: new Set(common.criteria), arm: new Set(common.arms),
-  };
-  const showsOptimizer = (i) => shown.optimizer.has(common.optimizers[i]) && shown.criterion.has(common.criteria[i]);
-  const showsProblem = (i) => shown.problem.has(common.problems[i]) && shown.arm.has(common.arms[i]);
-  const redraw = [];
-  document.documentElement.classList.add("live");
+  const sections = [...document.querySelectorAll("section[data-problem]")];
 
-  function make(name, attributes = {}, ...children) {
-    const element = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    element.append(...children);
-    return element;
+  // ---- the view: what is hidden, each figure's choices, the open run and the place in the page
+
+  const hidden = { problem: new Set(), optimizer: new Set(), criterion: new Set(), arm: new Set() };
+  const choices = new Map();
+  let run = null, place = "";
+  const showsOptimizer = (i) => !hidden.optimizer.has(common.optimizers[i]) && !hidden.criterion.has(common.criteria[i]);
+  const showsProblem = (i) => !hidden.problem.has(common.problems[i]) && !hidden.arm.has(common.arms[i]);
+
+  function remember() {
+    const view = new URLSearchParams();
+    for (const [kind, labels] of Object.entries(hidden)) for (const label of labels) view.append(`no-${kind}`, label);
+    for (const [problem, chosen] of choices) view.append("figure", JSON.stringify([problem, chosen]));
+    if (run !== null) view.set("run", run);
+    if (view.size && place) view.set("at", place);
+    const text = view.size ? String(view) : encodeURIComponent(place);
+    history.replaceState(null, "", text ? `#${text}` : location.href.split("#")[0]);
   }
 
-  function draw(parent, name, attributes, text) {
-    const element = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    if (text !== undefined) element.textContent = text;
-    parent.append(element);
-    return element;
+  // A figure's choices; of an address that was cut short, none.
+  function parsed(text) {
+    try { return JSON.parse(text); } catch { return []; }
   }
 
-  function format(value) {
-    if (value === null || value === undefined) return "∞";
-    if (value === 0) return "0";
-    const size = Math.abs(value);
-    if (size < 1e-3 || size >= 1e6) return value.toExponential(2).replace("e+", "e");
-    return value.toLocaleString("en", { maximumSignificantDigits: size < 1e4 ? 4 : 6 });
-  }
-
-  // A tick's label: round numbers without trailing zeros.
-  const tick = (value) => format(value).replace(/\.?0+e/, "e");
-
-  const color = (i) => common.palette[common.styles[i] % common.palette.length];
-  function dash(i) {
-    const [on, off] = common.dashes[common.styles[i] % common.dashes.length];
-    return off ? `${on} ${off}` : "none";
-  }
-
-  // ---- axes
-
-  function linearTicks(low, high) {
-    const raw = (high - low) / 6;
-    const power = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= raw * 0.999);
-    const ticks = [];
-    for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-9); i++) ticks.push(i * step);
-    return ticks;
-  }
-
-  function logTicks(low, high) {
-    const first = Math.ceil(Math.log10(low) - 1e-9);
-    const last = Math.floor(Math.log10(high) + 1e-9);
-    if (last - first < 2) {
-      const ticks = [];
-      for (let e = first - 1; e <= last; e++)
-        for (const f of [1, 2, 5]) ticks.push(f * 10 ** e);
-      return ticks.filter((t) => t >= low && t <= high);
-    }
-    const stride = Math.ceil((last - first + 1) / 7);
-    const ticks = [];
-    for (let e = first; e <= last; e++) if (e % stride === 0) ticks.push(Number(`1e${e}`));
-    return ticks;
-  }
-
-  function axis(values, log) {
-    const usable = values.filter((v) => v !== null && Number.isFinite(v) && (!log || v > 0));
-    let low = Math.min(...usable), high = Math.max(...usable);
-    if (!usable.length) [low, high] = log ? [0.1, 10] : [0, 1];
-    if (log) {
-      const margin = Math.max(0.04 * Math.log10(high / low), 0.02);
-      [low, high] = [low / 10 ** margin, high * 10 ** margin];
+  // A link to a place or to a run changes that alone, any other address the whole view.
+  function recall() {
+    const text = location.hash.slice(1);
+    const view = new URLSearchParams(text);
+    if (!text.includes("=")) {
+      place = decodeURIComponent(text);
+      run = null;
+    } else if (/^run=\d+$/.test(text)) {
+      run = Number(view.get("run"));
     } else {
-      if (low === high) [low, high] = [low - 0.5, high + 0.5];
-      const margin = 0.04 * (high - low);
-      [low, high] = [low >= 0 && low < 0.2 * high ? 0 : low - margin, high + margin];
+      for (const [kind, labels] of Object.entries(hidden)) {
+        labels.clear();
+        for (const label of view.getAll(`no-${kind}`)) labels.add(label);
+      }
+      choices.clear();
+      for (const figure of view.getAll("figure")) choices.set(...parsed(figure));
+      run = view.has("run") ? Number(view.get("run")) : null;
+      place = view.get("at") ?? "";
+      document.getElementById(place)?.scrollIntoView();
     }
-    const through = log ? Math.log : (v) => v;
-    const [a, b] = [through(low), through(high)];
+    for (const box of document.querySelectorAll("[data-filter]")) box.checked = !hidden[box.dataset.filter].has(box.value);
+    filter();
+    run === null ? dialog.close() : openRun();
+    remember();
+  }
+
+  // ---- figures
+
+  const series = (i) => {
+    const [on, off] = common.dashes[common.styles[i] % common.dashes.length];
     return {
-      share: (v) => (through(v) - a) / (b - a),
-      holds: (v) => v !== null && Number.isFinite(v) && (!log || v > 0),
-      ticks: log ? logTicks(low, high) : linearTicks(low, high),
+      optimizer: i, label: common.optimizers[i], family: common.families[i],
+      color: common.palette[common.styles[i] % common.palette.length], dash: off ? `${on} ${off}` : "none",
     };
+  };
+
+  // One chart, or of many curves one for each family with the others in grey.
+  function charts(box, curves, options) {
+    const families = [...new Set(curves.map((s) => s.family))].sort((a, b) => (a === "others") - (b === "others"));
+    const several = curves.length > common.most && families.length > 1;
+    box.classList.toggle("multiples", several);
+    if (!several) return chart(box, curves, options);
+    const boxes = families.map((_, i) => box.querySelectorAll(".chart")[i] ?? make("div", { class: "chart" }));
+    box.replaceChildren(...boxes);
+    families.forEach((family, i) =>
+      chart(boxes[i], curves.map((s) => ({ ...s, muted: s.family !== family })), { ...options, heading: family }));
   }
 
-  // ---- charts
-
-  // Draws series [{ style, label, x, median, low, high, switch }] into `box`.
-  function chart(box, series, options) {
-    const width = Math.max(300, Math.min(box.clientWidth || 760, 820));
-    const height = Math.min(420, 0.6 * width + 80);
-    const plot = { left: 78, right: width - 14, top: 12, bottom: height - 48 };
-    const start = Math.max(...series.map((s) => s.median[0] ?? -Infinity));
-    // Curves that diverge must not flatten the others.
-    const cap = options.log && start > 0 ? 1e3 * start : Infinity;
-    const x = axis(series.flatMap((s) => s.x), false);
-    const y = axis(
-      series.flatMap((s) => s.median.concat(s.low)).map((v) => (v === null ? v : Math.min(v, cap)))
-        .concat(options.target === null ? [] : [options.target]),
-      options.log,
-    );
-    const px = (v) => plot.left + x.share(v) * (plot.right - plot.left);
-    const py = (v) => {
-      const share = v === null ? 1 : y.holds(v) ? y.share(v) : 0;
-      return plot.bottom - Math.min(1, Math.max(0, share)) * (plot.bottom - plot.top);
-    };
-    const fixed = (v) => v.toFixed(1);
-    box.replaceChildren();
-    const svg = document.createElementNS(SVG, "svg");
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("role", "img");
-    svg.setAttribute("tabindex", "0");
-    svg.setAttribute("aria-label", `${options.title}: ${options.yLabel} against ${options.xLabel}. ` +
-      series.map((s) => `${s.label} ends at ${format(s.median.at(-1))}`).join(", "));
-    box.append(svg);
-    for (const t of y.ticks) {
-      draw(svg, "line", { x1: plot.left, x2: plot.right, y1: py(t), y2: py(t), stroke: "#e2e2e2" });
-      draw(svg, "text", { x: plot.left - 8, y: py(t) + 4, "text-anchor": "end" }, tick(t));
-    }
-    for (const t of x.ticks) {
-      draw(svg, "line", { x1: px(t), x2: px(t), y1: plot.top, y2: plot.bottom, stroke: "#e2e2e2" });
-      draw(svg, "text", { x: px(t), y: plot.bottom + 18, "text-anchor": "middle" }, tick(t));
-    }
-    draw(svg, "path", { d: `M${plot.left} ${plot.top}V${plot.bottom}H${plot.right}`, fill: "none", stroke: "#666" });
-    draw(svg, "text", { x: (plot.left + plot.right) / 2, y: height - 8, "text-anchor": "middle" }, options.xLabel);
-    const middle = (plot.top + plot.bottom) / 2;
-    draw(svg, "text", { x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` }, options.yLabel);
-    if (options.target !== null) {
-      draw(svg, "line", { x1: plot.left, x2: plot.right, y1: py(options.target), y2: py(options.target), stroke: "#666", "stroke-dasharray": "3 3" });
-      draw(svg, "text", { x: plot.right - 6, y: py(options.target) - 5, "text-anchor": "end" }, `${options.targetName ?? "target"} ${options.targetText ?? tick(options.target)}`);
-    }
-    if (!series.some((s) => s.median.some(y.holds)))
-      draw(svg, "text", { x: (plot.left + plot.right) / 2, y: middle, "text-anchor": "middle" }, "no curve to show");
-    for (const s of series) {
-      const upper = s.x.map((v, i) => `${fixed(px(v))} ${fixed(py(s.high[i]))}`);
-      const lower = s.x.map((v, i) => `${fixed(px(v))} ${fixed(py(s.low[i]))}`).reverse();
-      if (s.runs > 1 && upper.length > 1)
-        draw(svg, "path", { d: `M${upper.concat(lower).join("L")}Z`, fill: color(s.style), "fill-opacity": 0.15 });
-    }
-    for (const s of series) {
-      let path = "", open = false;
-      s.x.forEach((v, i) => {
-        const inside = y.holds(s.median[i]) && s.median[i] <= cap;
-        if (inside) path += `${open ? "L" : "M"}${fixed(px(v))} ${fixed(py(s.median[i]))}`;
-        open = inside;
-      });
-      draw(svg, "path", { d: path || "M0 0", fill: "none", stroke: color(s.style), "stroke-width": 2, "stroke-dasharray": dash(s.style) });
-      // The diamond lies on the line as it is drawn, straight between two points.
-      const after = s.x.findIndex((v) => s.switch !== null && v >= s.switch);
-      const before = s.x[after] === s.switch ? after : after - 1;
-      const drawn = (i) => i >= 0 && y.holds(s.median[i]) && s.median[i] <= cap;
-      if (drawn(after) && drawn(before)) {
-        const share = before === after ? 0 : (s.switch - s.x[before]) / (s.x[after] - s.x[before]);
-        const [low, high] = [py(s.median[before]), py(s.median[after])];
-        const [cx, cy] = [px(s.switch), low + share * (high - low)];
-        draw(svg, "path", { d: `M${cx} ${cy - 6}l6 6l-6 6l-6 -6Z`, fill: "#fff", stroke: color(s.style), "stroke-width": 2 });
-      }
-    }
-    tooltip(box, svg, series, { px, py, plot, width, y }, options);
-  }
-
-  function tooltip(box, svg, series, { px, py, plot, width, y }, options) {
-    const places = [...new Set(series.flatMap((s) => s.x))].sort((a, b) => a - b);
-    const rule = draw(svg, "line", { y1: plot.top, y2: plot.bottom, stroke: "#222", visibility: "hidden" });
-    const tip = make("div", { class: "tip", "aria-live": "polite", hidden: "" });
-    box.append(tip);
-    let current = -1;
-    function show(index) {
-      if (!places.length) return;
-      current = Math.min(places.length - 1, Math.max(0, index));
-      const at = places[current];
-      rule.setAttribute("x1", px(at));
-      rule.setAttribute("x2", px(at));
-      rule.setAttribute("visibility", "visible");
-      const body = make("tbody");
-      for (const s of series) {
-        let i = s.x.findLastIndex((v) => v <= at);
-        if (i < 0) continue;
-        const range = s.runs > 1 ? ` [${format(s.low[i])}, ${format(s.high[i])}], ${s.runs} runs` : `, seed ${s.seed ?? "single"}`;
-        const swatch = make("td", {}, "■");
-        swatch.style.color = color(s.style);
-        body.append(make("tr", {}, swatch, make("td", {}, s.label), make("td", {}, format(s.median[i]) + range)));
-      }
-      tip.replaceChildren(make("div", {}, `${options.xLabel}: ${format(at)}`), make("table", {}, body));
-      tip.hidden = false;
-      const scale = svg.clientWidth / width || 1;
-      const left = px(at) * scale + 12;
-      tip.style.left = `${Math.max(0, Math.min(left, box.clientWidth - tip.offsetWidth))}px`;
-      tip.style.top = `${plot.bottom * scale + 46}px`;
-    }
-    function hide() {
-      tip.hidden = true;
-      rule.setAttribute("visibility", "hidden");
-    }
-    svg.addEventListener("pointermove", (event) => {
-      const at = ((event.clientX - svg.getBoundingClientRect().left) * width) / svg.clientWidth;
-      let best = 0;
-      places.forEach((v, i) => { if (Math.abs(px(v) - at) < Math.abs(px(places[best]) - at)) best = i; });
-      show(best);
-    });
-    svg.addEventListener("pointerleave", hide);
-    svg.addEventListener("blur", hide);
-    svg.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (event.key === "Escape") hide();
-      if (!step) return;
-      event.preventDefault();
-      show(current < 0 ? 0 : current + step);
-    });
-  }
-
-  // ---- one figure per problem
-
+  const redraw = [];
   function figure(section) {
     const data = parse(section.querySelector("script.curves"));
+    const problem = section.dataset.problem;
     const control = (name) => section.querySelector(`[data-control="${name}"]`);
-    const metric = control("metric"), axisChoice = control("axis"), log = control("log");
+    const metric = control("metric"), axis = control("axis"), log = control("log");
     if (!metric) return;
-    data.metrics.forEach((m, i) => metric.append(make("option", { value: i }, m.label)));
-    common.axes.forEach((a, i) => axisChoice.append(make("option", { value: i }, a.label)));
-    const hidden = new Set();
-    const legend = section.querySelector(".legend");
-    const box = section.querySelector(".chart");
+    metric.append(...data.metrics.map((m) => make("option", { value: m.name }, m.label)));
+    axis.append(...common.axes.map((a) => make("option", { value: a.name }, a.label)));
+    const usual = { metric: metric.value, axis: axis.value, log: data.metrics[0]?.log ?? false, hidden: [] };
+    const own = { ...usual };
+    const legend = section.querySelector(".legend"), box = section.querySelector(".chart");
+    const curves = data.metrics[0]?.series ?? [];
+    const drawn = curves.filter((s) => !s.equals).map((s) => series(s.optimizer));
+
     function update() {
-      const m = data.metrics[metric.value];
+      Object.assign(own, usual, choices.get(problem));
+      const m = data.metrics.find((m) => m.name === own.metric) ?? data.metrics[0];
+      const a = Math.max(0, common.axes.findIndex((a) => a.name === own.axis));
       if (!m) return;
-      const series = m.series
-        .filter((s) => showsOptimizer(s.optimizer))
-        .map((s) => ({ ...s.axes[axisChoice.value], runs: s.runs, style: s.optimizer, label: common.optimizers[s.optimizer] }));
-      legend.replaceChildren(...series.map((s) => {
-        const button = make("button", { type: "button", "aria-pressed": String(!hidden.has(s.label)) });
-        const sample = draw(button, "svg", { width: 26, height: 10, "aria-hidden": "true" });
-        draw(sample, "line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: color(s.style), "stroke-width": 3, "stroke-dasharray": dash(s.style) });
-        button.append(s.label);
-        button.addEventListener("click", () => {
-          hidden.has(s.label) ? hidden.delete(s.label) : hidden.add(s.label);
-          update();
-          [...legend.children].find((other) => other.textContent === s.label)?.focus();
-        });
-        return button;
-      }));
-      chart(box, series.filter((s) => !hidden.has(s.label)), {
-        title: data.title, log: log.checked, xLabel: common.axes[axisChoice.value].label, yLabel: m.label, target: m.target, targetText: m.targetText,
+      [metric.value, axis.value, log.checked] = [m.name, common.axes[a].name, own.log];
+      for (const button of legend.querySelectorAll("[data-label]")) {
+        button.hidden = !showsOptimizer(Number(button.value));
+        button.setAttribute("aria-pressed", !own.hidden.includes(button.dataset.label));
+      }
+      const shown = m.series.filter((s) => !s.equals && showsOptimizer(s.optimizer) && !own.hidden.includes(common.optimizers[s.optimizer]));
+      charts(box, shown.map((s) => ({ ...s.axes[a], runs: s.runs, ...series(s.optimizer) })), {
+        title: data.title, log: own.log, xLabel: common.axes[a].label, yLabel: m.label, target: m.target, targetText: m.targetText,
       });
     }
-    metric.addEventListener("change", () => { log.checked = data.metrics[metric.value].log; update(); });
-    for (const element of [axisChoice, log]) element.addEventListener("change", update);
-    log.checked = data.metrics[0]?.log ?? false;
+    function choose(change) {
+      Object.assign(own, change);
+      const changed = Object.entries(own).filter(([key, value]) => String(value) !== String(usual[key]));
+      changed.length ? choices.set(problem, Object.fromEntries(changed)) : choices.delete(problem);
+      remember();
+      update();
+    }
+
+    for (const s of drawn) {
+      const button = make("button", { type: "button", value: s.optimizer, "data-label": s.label });
+      const sample = draw(button, "svg", { width: 26, height: 10, "aria-hidden": "true" });
+      draw(sample, "line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: s.color, "stroke-width": 3, "stroke-dasharray": s.dash });
+      button.append(s.label);
+      button.addEventListener("click", (event) => {
+        const others = drawn.map((other) => other.label).filter((label) => label !== s.label);
+        if (event.shiftKey || event.detail === 2) return choose({ hidden: others });
+        const rest = own.hidden.filter((label) => label !== s.label);
+        choose({ hidden: rest.length < own.hidden.length ? rest : [...rest, s.label] });
+      });
+      legend.append(button);
+    }
+    for (const [name, none] of [["All", []], ["None", drawn.map((s) => s.label)]]) {
+      const button = make("button", { type: "button", class: "every" }, name);
+      button.addEventListener("click", () => choose({ hidden: none }));
+      legend.append(button);
+    }
+    for (const s of curves.filter((s) => s.equals))
+      legend.append(make("span", { class: "equal" }, `${common.optimizers[s.optimizer]} never switched: is ${s.equals}`));
+    metric.addEventListener("change", () => choose({ metric: metric.value, log: data.metrics.find((m) => m.name === metric.value).log }));
+    axis.addEventListener("change", () => choose({ axis: axis.value }));
+    log.addEventListener("change", () => choose({ log: log.checked }));
+    whenNear(box, () => {
+      redraw.push(update);
+      update();
+    });
+  }
+
+  // Calls `made` when an element comes near the window, so that a page of many figures opens at once.
+  function whenNear(element, made) {
+    new IntersectionObserver((entries, self) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      self.disconnect();
+      made(element);
+    }, { rootMargin: "600px" }).observe(element);
+  }
+
+  // ---- ranks and the performance profile over what is shown
+
+  function shownMedians() {
+    const problems = common.medians.map((all, p) => ({ hasTarget: common.has_target[p], shown: showsProblem(p), all }));
+    return problems.filter((own) => own.shown).map((own) => ({
+      hasTarget: own.hasTarget,
+      all: own.all.filter(([o]) => showsOptimizer(o)).map(([o, loss, cost]) => ({ o, loss: loss ?? Infinity, cost: Math.max(1, cost ?? Infinity) })),
+    }));
+  }
+
+  function rank() {
+    const ranks = new Map();
+    for (const { all } of shownMedians())
+      for (const { o, loss } of all) {
+        const better = all.filter((other) => other.loss < loss).length;
+        const equal = all.filter((other) => other.loss === loss).length;
+        ranks.set(o, [...(ranks.get(o) ?? []), better + (equal + 1) / 2]);
+      }
+    const columns = {
+      "mean rank by final loss": (own) => (own.reduce((a, b) => a + b) / own.length).toFixed(2),
+      problems: (own) => own.length,
+      "lowest loss on": (own) => own.filter((rank) => rank === 1).length,
+    };
+    const table = document.querySelector("#overview table");
+    const headers = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+    for (const row of table.tBodies[0].rows) {
+      const own = ranks.get(common.optimizers.indexOf(row.dataset.optimizer));
+      for (const [name, text] of Object.entries(columns)) row.cells[headers.indexOf(name)].textContent = own ? text(own) : "–";
+    }
+    document.getElementById("partial").hidden = Object.values(hidden).every((labels) => !labels.size);
+  }
+
+  function profile(figure) {
+    const update = () => {
+      const problems = shownMedians().filter((own) => own.hasTarget);
+      const ratios = new Map();
+      for (const { all } of problems) {
+        const best = Math.min(...all.map((own) => own.cost));
+        for (const { o, cost } of all) ratios.set(o, [...(ratios.get(o) ?? []), best < Infinity ? cost / best : Infinity]);
+      }
+      const end = 1.3 * Math.max(2, ...[...ratios.values()].flat().filter(Number.isFinite));
+      const curves = [...ratios].map(([o, own]) => {
+        const x = [1, ...new Set(own.filter((r) => r > 1 && r < Infinity).sort((a, b) => a - b)), end];
+        const median = x.map((at) => own.filter((r) => r <= at).length / problems.length);
+        return { ...series(o), x, median, low: median, high: median, runs: 1, switch: null, steps: true };
+      });
+      charts(figure.querySelector(".chart"), curves, {
+        title: "Performance profile", named: true, xLog: true, log: false, target: null,
+        xLabel: "τ, cost relative to the best", yLabel: `share of ${problems.length} problems`,
+      });
+    };
     redraw.push(update);
     update();
   }
-
-  // Figures are made when they come near the window, so that a page of many opens at once.
-  const observer = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      observer.unobserve(entry.target);
-      figure(entry.target);
-    }
-  }, { rootMargin: "600px" });
-  const sections = document.querySelectorAll("section[data-problem]");
-  for (const section of sections) observer.observe(section);
 
   // ---- sortable tables
 
@@ -287,8 +223,7 @@
   }
 
   function sortable(header, sort) {
-    const label = header.textContent;
-    const button = make("button", { type: "button" }, label);
+    const button = make("button", { type: "button" }, header.textContent);
     header.replaceChildren(button);
     button.addEventListener("click", () => {
       const direction = header.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
@@ -322,10 +257,7 @@
     ["time (s)", (r) => r.seconds],
     ["steps", (r) => (r.steps === null ? "–" : r.steps)],
   ];
-
-  function selected() {
-    return order.filter((i) => showsProblem(records[i].p) && showsOptimizer(records[i].o));
-  }
+  const selected = () => order.filter((i) => showsProblem(records[i].p) && showsOptimizer(records[i].o));
 
   function listRuns() {
     const chosen = selected();
@@ -334,8 +266,7 @@
     const body = document.querySelector("#run-table tbody");
     body.replaceChildren(...chosen.slice(page * PAGE, (page + 1) * PAGE).map((i) => {
       const record = records[i];
-      const open = make("a", { href: `#run=${i}` }, common.problems[record.p]);
-      const row = make("tr", {}, make("td", {}, open));
+      const row = make("tr", {}, make("td", {}, make("a", { href: `#run=${i}` }, common.problems[record.p])));
       for (const [name, value] of columns.slice(1)) {
         const v = value(record);
         const text = typeof v !== "number" ? v : v === Infinity ? "∞" : name === "seed" ? String(v) : format(v);
@@ -367,72 +298,89 @@
 
   for (const [id, step] of [["previous", -1], ["next", 1]])
     document.getElementById(id).addEventListener("click", () => { page += step; listRuns(); });
-  new IntersectionObserver((entries, self) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    self.disconnect();
-    loadRuns();
-  }, { rootMargin: "600px" }).observe(document.getElementById("run-table").closest("section"));
 
-  // The settings of a run's optimizer on its problem.
+  // The settings of a run's optimizer on its problem that differ from the defaults.
   function settings(record) {
     const own = common.settings[record.o].find(([, problems]) => !problems.length || problems.includes(common.problems[record.p]));
     return own ? own[0] : "unknown";
   }
 
-  const dialog = document.getElementById("run");
-  function openRun() {
-    const match = location.hash.match(/^#run=(\d+)$/);
-    if (!match) return;
-    loadRuns();
-    const record = records[Number(match[1])];
-    if (!record) return;
-    const label = `${common.optimizers[record.o]} on ${common.problems[record.p]}, seed ${record.seed}`;
-    document.getElementById("run-title").textContent = label;
-    const facts = [
+  // The folder of this page, for a command.
+  const folder = () => decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "") || ".";
+
+  function facts(record) {
+    const all = [
       ["Problem", `${common.titles[record.p]} (${common.problem_settings[record.p]})`],
-      ["Settings", settings(record)],
-      ["Outcome", record.outcome],
-      ["Reason to stop", record.reason],
+      ["Settings that differ from the defaults", settings(record)],
+      ["Outcome", `${record.outcome}: ${record.reason}`],
       ["Cost", `${format(record.evaluations)} gradient evaluations, ${format(record.extra)} of the loss alone, ${format(record.seconds)} s`],
       ["Steps", record.steps === null ? "none measured" : `${format(record.steps)} steps, ${format(record.epochs)} epochs`],
       ["Last loss", format(record.loss)],
     ];
-    if (record.accuracy !== null) facts.push(["Last test accuracy", format(record.accuracy)]);
-    facts.push(["Curvature pairs", `${format(record.pairs[0])} stored, ${format(record.pairs[1])} skipped, ${format(record.pairs[2])} damped`]);
-    facts.push(["Changes of phase", record.switches.length
-      ? record.switches.slice(0, 20).map(([step, epoch, evaluations, seconds, to]) =>
-        `to ${to} at step ${format(step)} (epoch ${format(epoch)}, ${format(evaluations)} evaluations, ${format(seconds)} s)`).join("; ") +
-        (record.switches.length > 20 ? `; and ${record.switches.length - 20} more` : "")
-      : "none"]);
+    if (record.accuracy !== null) all.push(["Last test accuracy", format(record.accuracy)]);
+    all.push(["Curvature pairs", `${format(record.pairs[0])} stored, ${format(record.pairs[1])} skipped, ${format(record.pairs[2])} damped`]);
+    const changes = record.switches.slice(0, 20).map(([step, epoch, evaluations, seconds, to]) =>
+      `to ${to} at step ${format(step)} (epoch ${format(epoch)}, ${format(evaluations)} evaluations, ${format(seconds)} s)`);
+    if (record.switches.length > 20) changes.push(`and ${record.switches.length - 20} more`);
+    all.push(["Changes of phase", changes.join("; ") || "none"]);
+    all.push(["Digest", make("code", {}, record.digest)]);
+    all.push(["Make it again", make("code", {}, `bench-runner claims --replay ${record.digest} --from '${folder()}'`)]);
+    return all;
+  }
+
+  const dialog = document.getElementById("run");
+  function openRun() {
+    loadRuns();
+    const record = records[run];
+    if (!record) return;
+    const label = `${common.optimizers[record.o]} on ${common.problems[record.p]}, seed ${record.seed}`;
+    document.getElementById("run-title").textContent = label;
     const list = make("dl");
-    for (const [name, value] of facts) list.append(make("dt", {}, name), make("dd", {}, value));
-    const box = make("div", { class: "chart" });
-    const criterion = make("div", { class: "chart" });
-    document.getElementById("run-body").replaceChildren(list, box, criterion);
+    for (const [name, value] of facts(record)) list.append(make("dt", {}, name), make("dd", {}, value));
+    const box = make("div", { class: "chart" }), criterion = make("div", { class: "chart" });
+    document.getElementById("run-body").replaceChildren(list, box, ...(record.seen ? [criterion] : []));
+    const all = selected();
+    for (const [id, other] of [["earlier", all[all.indexOf(run) - 1]], ["later", all[all.indexOf(run) + 1]]]) {
+      const button = document.getElementById(id);
+      button.disabled = other === undefined;
+      button.onclick = () => { run = other; openRun(); remember(); };
+    }
     if (!dialog.open) dialog.showModal();
-    const [x, median] = record.curve;
-    const log = median.some((v) => v > 0);
-    chart(box, [{ x, median, low: median, high: median, runs: 1, seed: record.seed, style: record.o, label: common.optimizers[record.o], switch: record.switches[0]?.[2] ?? null }],
-      { title: label, log, xLabel: "gradient evaluations", yLabel: "loss", target: null });
+    const curve = ([x, median], more) => ({ ...series(record.o), x, median, low: median, high: median, runs: 1, seed: record.seed, switch: null, ...more });
+    chart(box, [curve(record.curve, { switch: record.switches[0]?.[2] ?? null })],
+      { title: label, log: record.curve[1].some((v) => v > 0), xLabel: "gradient evaluations", yLabel: "loss", target: null });
     if (!record.seen) return;
     const [asked, values, threshold] = record.seen;
-    chart(criterion, [{ x: asked, median: values, low: values, high: values, runs: 1, seed: record.seed, style: record.o, label: `${common.criteria[record.o]}: what it saw`, switch: null }],
+    chart(criterion, [curve([asked, values], { label: `${common.criteria[record.o]}: what it saw` })],
       { title: label, log: values.every((v) => v === null || v > 0) && threshold > 0, xLabel: "gradient evaluations", yLabel: common.criteria[record.o], target: threshold, targetName: "threshold" });
   }
-  dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search + "#runs"));
-  addEventListener("hashchange", openRun);
+  dialog.addEventListener("close", () => {
+    run = null;
+    remember();
+  });
 
   // ---- filters and window size
 
   function filter() {
     for (const section of sections) section.hidden = !showsProblem(common.problems.indexOf(section.dataset.problem));
     for (const row of document.querySelectorAll("tr[data-optimizer]")) row.hidden = !showsOptimizer(common.optimizers.indexOf(row.dataset.optimizer));
+    rank();
     for (const update of redraw) update();
     if (records) { page = 0; listRuns(); }
   }
   for (const box of document.querySelectorAll("[data-filter]"))
     box.addEventListener("change", () => {
-      shown[box.dataset.filter][box.checked ? "add" : "delete"](box.value);
+      hidden[box.dataset.filter][box.checked ? "delete" : "add"](box.value);
+      remember();
+      filter();
+    });
+  for (const button of document.querySelectorAll("[data-every]"))
+    button.addEventListener("click", () => {
+      for (const box of button.closest("fieldset").querySelectorAll("[data-filter]")) {
+        box.checked = button.dataset.every === "all";
+        hidden[box.dataset.filter][box.checked ? "delete" : "add"](box.value);
+      }
+      remember();
       filter();
     });
   let width = innerWidth;
@@ -441,5 +389,10 @@
     width = innerWidth;
     for (const update of redraw) update();
   });
-  openRun();
+  // What is around the charts is there from the start, so that nothing moves; of very many, when they come near.
+  for (const section of sections) sections.length > 40 ? whenNear(section, figure) : figure(section);
+  for (const live of document.querySelectorAll("#profile")) whenNear(live, profile);
+  whenNear(document.getElementById("run-table").closest("section"), loadRuns);
+  addEventListener("hashchange", recall);
+  recall();
 })();

@@ -181,6 +181,9 @@ pub struct Curves {
     pub y: Coordinate,
     /// The curves.
     pub series: Vec<Series>,
+    /// Curves in grey behind them; neither marked nor named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<Series>,
     /// Lines to compare with.
     #[serde(default)]
     pub references: Vec<Reference>,

@@ -10,6 +10,7 @@ use super::chart::{
     Point, Series, Surface,
 };
 use super::convergence::{capitalized, styles_of};
+use super::family::multiples;
 use super::style::styles;
 use crate::name::of_problem;
 use crate::number;
@@ -41,13 +42,14 @@ pub fn evaluations_to_target(results: &Results, problem: &ProblemInfo) -> Option
         alt: format!(
             "Step curves of the share of runs that reached the target. Reached: {reached}."
         ),
-        panels: vec![Panel::Curves(Curves {
+        panels: multiples(Curves {
             title: String::new(),
             x: Coordinate::new("gradient evaluations", AxisScale::Linear).within(0.0, 1.04 * end),
             y: Coordinate::new("share of runs at target", AxisScale::Linear).within(0.0, 1.04),
             series: distribution(series, 0.0, end),
+            context: Vec::new(),
             references: Vec::new(),
-        })],
+        }),
         size: None,
     })
 }
@@ -74,13 +76,14 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
         let named = names.iter().zip(&styles).zip(costs);
         let named = named.map(|((name, style), costs)| (name.clone(), *style, costs));
         let series = named.filter(|(_, _, costs)| !costs.is_empty()).collect();
-        Panel::Curves(Curves {
+        Curves {
             title,
             x: Coordinate::new("gradient evaluations", AxisScale::Log).within(1.0, 1.3 * end),
             y: Coordinate::new("share of targets reached", AxisScale::Linear).within(0.0, 1.04),
             series: distribution(series, 1.0, end),
+            context: Vec::new(),
             references: Vec::new(),
-        })
+        }
     };
     let all = joined(&|_| true);
     if all.iter().all(Vec::is_empty) {
@@ -103,12 +106,13 @@ pub fn run_time_distribution(results: &Results) -> Option<Chart> {
             let is_own = |problem: &ProblemInfo| problem.config.group().as_ref() == Some(&group);
             let count = costs.iter().filter(|(problem, _)| is_own(problem)).count();
             let title = format!("{} ({count})", capitalized(&group));
-            panels.push(panel(title, joined(&is_own)));
+            panels.push(Panel::Curves(panel(title, joined(&is_own))));
         }
-        panels.push(panel(format!("All ({})", costs.len()), all));
+        let title = format!("All ({})", costs.len());
+        panels.push(Panel::Curves(panel(title, all)));
         caption += " In brackets: problems.";
     } else {
-        panels.push(panel(String::new(), all));
+        panels = multiples(panel(String::new(), all));
     }
     Some(Chart {
         name: "run-time-distribution".to_owned(),
@@ -130,6 +134,9 @@ fn groups(problems: &[ProblemInfo]) -> Vec<String> {
     }
     groups
 }
+
+/// The name of the performance profile.
+pub const PROFILE: &str = "performance-profile";
 
 /// The performance profile (Dolan and Moré 2002) over problems with a target: for each optimizer the
 /// share of problems on which its median cost to the target is at most τ times the best one's.
@@ -157,7 +164,7 @@ pub fn performance_profile(results: &Results) -> Option<Chart> {
     let labels = results.optimizers.iter().map(|optimizer| &optimizer.label);
     let solved = reached(labels.zip(&costs));
     Some(Chart {
-        name: "performance-profile".to_owned(),
+        name: PROFILE.to_owned(),
         title: "Performance profile".to_owned(),
         caption: format!(
             "Share of the {} problems with a target on which the median cost to the target is at most τ \
@@ -166,13 +173,14 @@ pub fn performance_profile(results: &Results) -> Option<Chart> {
             problems
         ),
         alt: format!("Step curves of the performance profile. Problems solved: {solved}."),
-        panels: vec![Panel::Curves(Curves {
+        panels: multiples(Curves {
             title: String::new(),
             x: Coordinate::new("τ, cost relative to the best", AxisScale::Log).within(1.0, end),
             y: Coordinate::new("share of problems", AxisScale::Linear).within(0.0, 1.04),
             series,
+            context: Vec::new(),
             references: Vec::new(),
-        })],
+        }),
         size: None,
     })
 }
@@ -339,6 +347,7 @@ pub(super) fn log_log(
             x: Coordinate::new(x, AxisScale::Log),
             y: Coordinate::new(y, AxisScale::Log),
             series,
+            context: Vec::new(),
             references: Vec::new(),
         })],
         size: None,

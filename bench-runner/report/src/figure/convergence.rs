@@ -1,10 +1,12 @@
 //! Curves of runs over their cost: the median over seeds with a band.
 
+use bench_analysis::switching::unswitched_of;
 use bench_analysis::{Quantity, counted, curve};
 use bench_experiment::run::RunRecord;
 use bench_experiment::store::{ProblemInfo, Results};
 
 use super::chart::{AxisScale, Band, Chart, Coordinate, Curves, Panel, Point, Reference, Series};
+use super::family::multiples;
 use super::style::styles;
 use crate::name::of_problem;
 use crate::number;
@@ -34,7 +36,7 @@ pub fn convergence(
         title: problem.title.clone(),
         alt: alt(results, problem, axis, metric),
         caption,
-        panels: vec![Panel::Curves(panel)],
+        panels: multiples(panel),
         size: None,
     }
 }
@@ -127,7 +129,7 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
     let mut switches = Vec::new();
     for (optimizer, style) in results.optimizers.iter().zip(styles_of(results)) {
         let runs: Vec<&RunRecord> = results.runs(&problem.label, &optimizer.label).collect();
-        if runs.is_empty() {
+        if runs.is_empty() || unswitched_of(results, &problem.label, &optimizer.label).is_some() {
             continue;
         }
         let summary = curve::summarize(&runs, axis, metric, PLACES);
@@ -187,6 +189,7 @@ fn panel(results: &Results, problem: &ProblemInfo, axis: Quantity, metric: Quant
         x: Coordinate::new(axis.title(), AxisScale::Linear),
         y,
         series,
+        context: Vec::new(),
         references,
     }
 }
@@ -233,6 +236,14 @@ fn reading(results: &Results, problem: &ProblemInfo) -> String {
     };
     if runs.iter().any(|run| !run.switches.is_empty()) {
         text.push_str(" A hollow diamond marks the median first change of phase.");
+    }
+    for optimizer in &results.optimizers {
+        if let Some(other) = unswitched_of(results, &problem.label, &optimizer.label) {
+            text.push_str(&format!(
+                " {} never switched: its curve is that of {other} and is not drawn.",
+                optimizer.label
+            ));
+        }
     }
     let count = |label: &str| {
         runs.iter()

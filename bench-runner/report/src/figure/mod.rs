@@ -10,9 +10,10 @@ mod convergence;
 mod draw;
 mod error;
 mod export;
+mod family;
 mod faults;
+mod forest;
 mod ranking;
-
 mod sensitivity;
 mod style;
 
@@ -21,13 +22,15 @@ pub use chart::{
     Intervals, Joint, Panel, Point, Reference, Series, Surface,
 };
 pub use comparison::{
-    Curve, Effect, cost, effects, evaluations_to_target, fields, performance_profile,
+    Curve, Effect, PROFILE, cost, effects, evaluations_to_target, fields, performance_profile,
     run_time_distribution, surface, trajectories,
 };
 pub use convergence::{convergence, problems_side_by_side, scale, side_by_side, styles_of};
 pub use error::{Error, Result};
 pub use export::Format;
+pub use family::{MOST, families};
 pub use faults::fault_effects;
+pub use forest::{FOREST, forest};
 pub use ranking::{fault_ranks, ranking_map};
 pub use sensitivity::sensitivity;
 pub use style::{DASHES, PALETTE, styles};

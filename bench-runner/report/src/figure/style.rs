@@ -22,6 +22,8 @@ pub(super) const TICK: f64 = 12.0;
 pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub(super) const AXIS: RGBColor = RGBColor(0x66, 0x66, 0x66);
 pub(super) const GRID: RGBColor = RGBColor(0xe2, 0xe2, 0xe2);
+/// Curves that others are seen against.
+pub(super) const CONTEXT: RGBColor = RGBColor(0xc4, 0xc4, 0xc4);
 
 /// The colours of series, in order: those of Okabe and Ito (2008), which people with every common
 /// form of colour blindness can tell apart, without yellow, which is too faint on white.

@@ -1,7 +1,10 @@
 //! What the page's script works with: curves and runs as compact JSON.
 
 use bench_analysis::curve::{self, CurveSummary};
+use bench_analysis::summary::{Row, Spread};
+use bench_analysis::switching::unswitched_of;
 use bench_analysis::{Quantity, counted};
+use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::run::{Outcome, RunRecord};
 use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 use serde::Serialize;
@@ -18,6 +21,9 @@ const FEW_PLACES: usize = 12;
 /// Measurements of single runs in the whole page; many runs get fewer each.
 const MEASUREMENTS: usize = 40_000;
 
+/// Digits of a run's digest that name it.
+const DIGITS: usize = 16;
+
 /// What all problems share.
 #[derive(Serialize)]
 pub(super) struct Common<'a> {
@@ -32,6 +38,13 @@ pub(super) struct Common<'a> {
     /// Per problem the suite that it was run in.
     arms: Vec<&'a str>,
     axes: Vec<Choice>,
+    /// Per problem whether it has a target, and of each optimizer that ran its number, the median final loss and the
+    /// median cost to the target; infinities are null.
+    has_target: Vec<bool>,
+    medians: Vec<Vec<(usize, Value, Value)>>,
+    /// Per optimizer its family, and how many curves a chart shows before families get charts of their own.
+    families: Vec<String>,
+    most: usize,
     /// Per optimizer the number of its series: colour and dash.
     styles: Vec<usize>,
     palette: &'static [&'static str],
@@ -44,20 +57,33 @@ struct Choice {
     label: &'static str,
 }
 
-pub(super) fn common(results: &Results) -> Common<'_> {
+pub(super) fn common<'a>(results: &'a Results, rows: &[Row]) -> Common<'a> {
+    let labels: Vec<&str> = results
+        .optimizers
+        .iter()
+        .map(|o| o.label.as_str())
+        .collect();
     Common {
-        optimizers: results
-            .optimizers
+        has_target: results
+            .problems
             .iter()
-            .map(|o| o.label.as_str())
+            .map(|p| p.target.is_some())
             .collect(),
+        medians: results
+            .problems
+            .iter()
+            .map(|problem| medians(results, problem, rows))
+            .collect(),
+        families: figure::families(&labels),
+        most: figure::MOST,
+        optimizers: labels,
         settings: results
             .optimizers
             .iter()
             .map(|o| {
                 let variants = o.variants.iter();
                 variants
-                    .map(|variant| (variant.config.line(), variant.problems.as_slice()))
+                    .map(|variant| (changes(&variant.config), variant.problems.as_slice()))
                     .collect()
             })
             .collect(),
@@ -76,6 +102,47 @@ pub(super) fn common(results: &Results) -> Common<'_> {
         styles: figure::styles_of(results),
         palette: &figure::PALETTE,
         dashes: &figure::DASHES,
+    }
+}
+
+/// Of each optimizer on a problem its number, median final loss and median cost to the target.
+fn medians(results: &Results, problem: &ProblemInfo, rows: &[Row]) -> Vec<(usize, Value, Value)> {
+    let number = |spread: Option<Spread>| json!(spread.map(|spread| spread.median));
+    let own = rows.iter().filter(|row| row.problem == problem.label);
+    let of_row = |row: &Row| {
+        let mut optimizers = results.optimizers.iter();
+        let index = optimizers.position(|own| own.label == row.optimizer)?;
+        Some((index, number(row.loss), number(row.to_target)))
+    };
+    own.filter_map(of_row).collect()
+}
+
+/// The kind of an optimizer and the settings that differ from the kind's own, in one line.
+fn changes(config: &OptimizerConfig) -> String {
+    let json = |config: &OptimizerConfig| serde_json::to_value(config).unwrap_or_default();
+    let defaults = serde_json::from_value(json!({ "kind": config.kind() }));
+    let defaults = defaults.map_or(Value::Null, |defaults| json(&defaults));
+    let mut parts = vec![config.kind().to_owned()];
+    collect_changes("", &json(config), &defaults, &mut parts);
+    if parts.len() == 1 {
+        parts.push("all settings as they are by default".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn collect_changes(path: &str, own: &Value, default: &Value, parts: &mut Vec<String>) {
+    match own {
+        _ if own == default => {}
+        Value::Object(settings) if path.is_empty() || default.is_object() => {
+            for (key, value) in settings
+                .iter()
+                .filter(|(key, _)| *key != "kind" || !path.is_empty())
+            {
+                let path = [path, key].join(if path.is_empty() { "" } else { "." });
+                collect_changes(&path, value, &default[key], parts);
+            }
+        }
+        _ => parts.push(format!("{path} = {own}")),
     }
 }
 
@@ -150,6 +217,10 @@ pub(super) fn curves(results: &Results, problem: &ProblemInfo) -> Value {
             let series: Vec<Value> = groups
                 .iter()
                 .map(|(index, runs)| {
+                    let label = &results.optimizers[*index].label;
+                    if let Some(other) = unswitched_of(results, &problem.label, label) {
+                        return json!({ "optimizer": index, "equals": other });
+                    }
                     let axes: Vec<Value> = axes(results)
                         .into_iter()
                         .map(|axis| columns(runs, axis, metric, places))
@@ -225,6 +296,7 @@ pub(super) fn runs(results: &Results) -> Vec<Value> {
                 "p": problem(&run.cell.problem),
                 "o": optimizer(&run.cell.optimizer),
                 "seed": run.cell.seed,
+                "digest": &run.digest()[..DIGITS],
                 "outcome": run.outcome.label(),
                 "reason": reason,
                 "steps": last.map(|last| last.step),

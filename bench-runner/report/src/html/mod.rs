@@ -9,16 +9,23 @@ use bench_experiment::store::{Manifest, ProblemInfo, Results};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::contents::{Finding, OVERALL_READING, READING, Report, is_thinned};
+use crate::contents::{
+    Finding, LEADERBOARD_READING, OVERALL_READING, READING, Report, SWITCH_READING, is_thinned,
+};
 use crate::error::Result;
-use crate::figure::{Chart, Format};
+use crate::figure::{self, Chart, Format};
+use crate::headline::Headline;
 use crate::name::of_problem;
 use crate::page::{STYLE, render};
 use crate::table::Table;
 use crate::{number, summary};
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
-const SCRIPT: &str = include_str!("../../templates/report.js");
+/// The charts, and the page that has them.
+const SCRIPT: &str = concat!(
+    include_str!("../../templates/chart.js"),
+    include_str!("../../templates/report.js")
+);
 
 /// What the template is filled in with.
 #[derive(Serialize)]
@@ -37,7 +44,17 @@ struct Page<'a> {
     discrepancies: Vec<methods::Listed>,
     checklist: Vec<methods::Answer>,
     choices: Vec<[String; 5]>,
+    title: String,
+    sentences: Vec<String>,
+    /// The leaderboard with its figure, where there are several problems.
+    leaderboard: Option<Table>,
+    leaderboard_reading: &'static str,
+    forest: Option<Figure>,
+    /// The name of the figure that a script draws anew of what is shown.
+    profile: &'static str,
     overview: Table,
+    switching: Option<Table>,
+    switch_reading: &'static str,
     /// Whether there are so many problems that their contents are folded.
     is_thinned: bool,
     sections: Vec<Section>,
@@ -106,6 +123,7 @@ impl Figure {
 /// those of the suite as a whole.
 pub(super) fn page(
     report: &Report<'_>,
+    headline: &Headline<'_>,
     rows: &[Row],
     charts: &[Vec<Chart>],
     extra: &[Chart],
@@ -123,6 +141,9 @@ pub(super) fn page(
         .zip(charts)
         .map(|(problem, charts)| section(results, problem, rows, charts))
         .collect::<Result<Vec<Section>>>()?;
+    // The figure of the leaderboard stands beside it, the others under the summary.
+    let is_forest = |chart: &&Chart| chart.name == figure::FOREST;
+    let (forest, extra): (Vec<&Chart>, Vec<&Chart>) = extra.iter().partition(is_forest);
     let page = Page {
         style: STYLE,
         script: SCRIPT,
@@ -138,11 +159,24 @@ pub(super) fn page(
         discrepancies: methods::discrepancies(results),
         checklist: methods::checklist(report),
         choices: summary::choices(results),
-        overview: summary::overview(results, rows),
+        title: headline.title(),
+        sentences: headline.sentences(),
+        leaderboard: headline
+            .is_comparison()
+            .then(|| summary::leaderboard(headline)),
+        leaderboard_reading: LEADERBOARD_READING,
+        forest: forest.into_iter().next().map(Figure::drawn).transpose()?,
+        profile: figure::PROFILE,
+        overview: summary::overview(headline),
+        switching: summary::switching(headline),
+        switch_reading: SWITCH_READING,
         is_thinned: is_thinned(results),
         sections,
-        extra: extra.iter().map(Figure::drawn).collect::<Result<_>>()?,
-        common: embedded(&data::common(results))?,
+        extra: extra
+            .into_iter()
+            .map(Figure::drawn)
+            .collect::<Result<_>>()?,
+        common: embedded(&data::common(results, rows))?,
         records: embedded(&data::runs(results))?,
         command: manifest.command.join(" "),
     };

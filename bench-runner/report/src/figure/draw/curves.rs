@@ -55,13 +55,9 @@ pub(super) fn left_room(y: &Axis) -> f64 {
 }
 
 fn axes(panel: &Curves) -> (Axis, Axis) {
-    let points = || {
-        panel
-            .series
-            .iter()
-            .flat_map(|series| series.points.iter().chain(&series.marks))
-    };
-    let bands = || panel.series.iter().flat_map(|series| &series.band);
+    let all = || panel.series.iter().chain(&panel.context);
+    let points = || all().flat_map(|series| series.points.iter().chain(&series.marks));
+    let bands = || all().flat_map(|series| &series.band);
     let x = Axis::new(
         &panel.x,
         points()
@@ -108,6 +104,11 @@ pub(super) fn draw(canvas: &Canvas<'_>, panel: &Curves, plot: Rect, direct: bool
     }
     for reference in &panel.references {
         frame.reference(canvas, reference, &panel.series)?;
+    }
+    for series in &panel.context {
+        for piece in frame.pieces(series) {
+            canvas.line(&piece, style::CONTEXT, 1.0, (1, 0))?;
+        }
     }
     for series in &panel.series {
         frame.band(canvas, series)?;

@@ -374,6 +374,7 @@ mod tests {
                 x: Coordinate::new("gradient evaluations", AxisScale::Linear),
                 y: Coordinate::new("training cross-entropy (nats)", AxisScale::Log),
                 series: Vec::new(),
+                context: Vec::new(),
                 references: Vec::new(),
             };
             let natural = size(&Panel::Curves(panel.clone()), false, false);
