@@ -54,8 +54,8 @@ pub(super) trait MatrixMethod: Serialize {
         memory: &mut Self::Memory,
     ) -> Result<Tensor>;
 
-    /// Elements that an update of a parameter of this shape reads and writes.
-    fn elements(&self, dims: &[usize]) -> VectorPasses;
+    /// Elements that an update of a parameter of this shape, after so many updates, reads and writes.
+    fn elements(&self, updates: u64, dims: &[usize]) -> VectorPasses;
 }
 
 /// The tensors kept of one parameter.
@@ -191,8 +191,8 @@ impl<C: MatrixMethod> Matrixwise<C> {
             )?;
             let limit = largest(var.dtype());
             var.set(&new.clamp(-limit, limit)?.to_dtype(var.dtype())?)?;
+            self.elements += self.config.elements(taken.updates, var.dims());
             taken.updates += 1;
-            self.elements += self.config.elements(var.dims());
         }
         if let Some(others) = &mut self.others {
             let own = others.indices.iter();
