@@ -136,4 +136,8 @@ impl<O: Objective> Objective for Clipped<O> {
     fn overlap_gradient(&mut self) -> Result<Gradient> {
         self.clip.apply(self.objective.overlap_gradient()?)
     }
+
+    fn sample_losses(&mut self) -> Result<Vec<f64>> {
+        self.objective.sample_losses()
+    }
 }

@@ -63,6 +63,7 @@
 //! | SOAP | [`SoapConfig`] | Vyas et al. 2024 |
 //! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
 //! | L-BFGS for noisy functions | [`LbfgsConfig`] with [`LineSearch::NoiseTolerant`] | Shi, Xie, Byrd and Nocedal 2022 |
+//! | L-BFGS on growing batches | [`LbfgsConfig::sample_test`] | Bollapragada et al. 2018 |
 //! | L-BFGS with pairs from running means | [`MomentumLbfgsConfig`] | Niu et al. 2023 |
 //! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
 //! | FUSE-PV, one after the other | [`FusePvConfig`] | arXiv 2503.04204 |

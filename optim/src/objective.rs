@@ -53,6 +53,16 @@ pub trait Objective {
     fn overlap_gradient(&mut self) -> Result<Gradient> {
         Err(Error::NoOverlap)
     }
+
+    /// The losses of the batch's samples, for methods that choose the size of the next batch. Their
+    /// mean is the loss, up to terms that all samples have in common. It leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`Error::NoSamples`] unless the objective knows its samples; as [`Objective::loss`]
+    /// otherwise.
+    fn sample_losses(&mut self) -> Result<Vec<f64>> {
+        Err(Error::NoSamples { found: 0 })
+    }
 }
 
 impl<O: Objective + ?Sized> Objective for &mut O {
@@ -74,6 +84,10 @@ impl<O: Objective + ?Sized> Objective for &mut O {
 
     fn overlap_gradient(&mut self) -> Result<Gradient> {
         (**self).overlap_gradient()
+    }
+
+    fn sample_losses(&mut self) -> Result<Vec<f64>> {
+        (**self).sample_losses()
     }
 }
 
@@ -312,6 +326,16 @@ impl<'a> Oracle<'a> {
         self.spend()?;
         self.meter.counts.gradient_evaluations += 1;
         self.objective.overlap_gradient()
+    }
+
+    /// The losses of the batch's samples at the current parameters; counts one loss evaluation.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`], [`Error::NoSamples`] or the objective's own error.
+    pub fn sample_losses(&mut self) -> Result<Vec<f64>> {
+        self.spend()?;
+        self.meter.counts.loss_evaluations += 1;
+        self.objective.sample_losses()
     }
 
     /// The evaluations so far.

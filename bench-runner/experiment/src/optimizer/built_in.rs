@@ -206,6 +206,10 @@ impl OptimizerSettings for LbfgsConfig {
     fn needs_overlap(&self) -> bool {
         self.pairs == PairSource::Overlap
     }
+
+    fn chooses_batches(&self) -> bool {
+        self.sample_test.is_some()
+    }
 }
 
 impl Kind for FuseConfig {
@@ -236,6 +240,10 @@ impl OptimizerSettings for FuseConfig {
 
     fn needs_overlap(&self) -> bool {
         self.lbfgs.needs_overlap()
+    }
+
+    fn chooses_batches(&self) -> bool {
+        self.lbfgs.chooses_batches()
     }
 }
 

@@ -38,12 +38,16 @@ impl<L: Objective> Objective for BatchLoss<L> {
         let shared = self.shared.as_mut().ok_or(optim::Error::NoOverlap)?;
         Ok(shared.loss_and_gradient()?.1)
     }
+
+    fn sample_losses(&mut self) -> optim::Result<Vec<f64>> {
+        self.batch.sample_losses()
+    }
 }
 
 /// The objective of a network with buffers, such as running statistics.
 ///
-/// They move where an optimizer stays. Trials that it rejects, gradients of shared samples and points
-/// where the loss or a running statistic is not finite leave them as they were, bit for bit. Nothing
+/// They move where an optimizer stays. Trials that it rejects, gradients of shared samples, losses of
+/// single samples and points where the loss or a running statistic is not finite leave them as they were, bit for bit. Nothing
 /// else could keep a trace: dropout draws from the step's seed alone.
 pub(super) struct WithBuffers<'a, O> {
     objective: O,
@@ -105,6 +109,10 @@ impl<O: Objective> Objective for WithBuffers<'_, O> {
 
     fn overlap_gradient(&mut self) -> optim::Result<Gradient> {
         self.evaluate(O::overlap_gradient, |_| false)
+    }
+
+    fn sample_losses(&mut self) -> optim::Result<Vec<f64>> {
+        self.evaluate(O::sample_losses, |_| false)
     }
 }
 
