@@ -281,6 +281,11 @@ impl OptimizerSettings for FusePvConfig {
         self.momentum_lbfgs.is_none() && self.lbfgs.needs_overlap()
     }
 
+    fn chooses_batches(&self) -> bool {
+        let second = self.momentum_lbfgs.is_none() && self.lbfgs.chooses_batches();
+        second || self.switch_batch.is_some()
+    }
+
     fn criterion(&self) -> Option<&Criterion> {
         Some(&self.criterion)
     }
