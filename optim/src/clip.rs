@@ -129,6 +129,10 @@ impl<O: Objective> Objective for Clipped<O> {
         Ok((loss, self.clip.apply(gradient)?))
     }
 
+    fn trial_loss(&mut self) -> Result<f64> {
+        self.objective.trial_loss()
+    }
+
     fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
         self.objective.end_trials(accepted)
     }

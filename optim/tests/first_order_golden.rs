@@ -11,7 +11,7 @@ use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::{
     AdamConfig, EpsilonPlacement, LionConfig, LookAhead, Loss, Meter, MuonConfig, NadamwConfig,
     Optimizer, Oracle, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, SgdConfig,
-    ShampooConfig, SoapConfig, SwatsConfig,
+    ShampooConfig, SlsConfig, SoapConfig, SwatsConfig,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,6 +38,11 @@ struct Run {
     /// The steps before the method was changed, if it was.
     #[serde(default)]
     switched_after: Option<u64>,
+    /// The step lengths after the recorded steps, and the evaluations, of a method that searches.
+    #[serde(default)]
+    lengths: Vec<f64>,
+    #[serde(default)]
+    forwards: Vec<u64>,
     /// Where the result is measured, of a method that averages.
     #[serde(default)]
     averages: BTreeMap<u64, BTreeMap<String, Vec<f64>>>,
@@ -152,6 +157,7 @@ fn build(kind: &str, config: &Value, parameters: &Parameters) -> Box<dyn Optimiz
     }
     match kind {
         "sgd" => of!(SgdConfig),
+        "sls" => of!(SlsConfig),
         "adam" => of!(AdamConfig),
         "lion" => of!(LionConfig),
         "nadamw" => of!(NadamwConfig),
@@ -215,6 +221,7 @@ fn repeat(run: &Run) -> f64 {
     // what it does this crate's agrees with it, along all steps.
     let tolerance = (10.0 * run.spread).max(1e-10);
     assert!(tolerance < 1e-8, "{label}: the reference is not one");
+    let mut searches = run.lengths.iter().zip(&run.forwards);
     let mut worst = 0f64;
     for t in 1..=*run.points.keys().last().unwrap() {
         let step = optimizer
@@ -225,6 +232,11 @@ fn repeat(run: &Run) -> f64 {
         };
         let label = format!("{label}, step {t}");
         worst = worst.max(assert_close(step.loss, *losses.next().unwrap(), &label));
+        if let Some((length, forwards)) = searches.next() {
+            assert_close(optimizer.learning_rate(), *length, &label);
+            assert_eq!(meter.counts().evaluations(), *forwards, "{label}");
+            assert_eq!(meter.counts().gradient_evaluations, t);
+        }
         let named = |values: Vec<Tensor>| -> Vec<(&str, Tensor)> {
             vars.keys().copied().zip(values).collect()
         };
@@ -271,6 +283,11 @@ fn repeat_all(golden: &str, runs: usize) {
 #[test]
 fn rivals_agree_with_their_references() {
     repeat_all(include_str!("golden/rivals.json"), 59);
+}
+
+#[test]
+fn stochastic_line_searches_agree_with_the_authors() {
+    repeat_all(include_str!("golden/sls.json"), 32);
 }
 
 #[test]

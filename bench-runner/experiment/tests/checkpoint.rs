@@ -90,6 +90,9 @@ switch_batch = 100
 kind = "adam"
 
 [[optimizer]]
+kind = "sls"
+
+[[optimizer]]
 kind = "schedule-free-adamw"
 
 [[optimizer]]

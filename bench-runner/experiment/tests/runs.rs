@@ -267,6 +267,7 @@ fn every_first_order_kind_descends() {
         "kind = 'prodigy'\nd_coef = 2.0",
         "kind = 'swats'\nlearning_rate = 0.02\nrelative_tolerance = 0.01",
         "kind = 'muon'\nadam = { learning_rate = 0.02 }",
+        "kind = 'sls'\nlearning_rate = 0.1\nreset = { grow = { factor = 2.0, steps = 10 } }",
         "kind = 'shampoo'\nlearning_rate = 0.02",
         "kind = 'soap'\nlearning_rate = 0.02\nprecondition_vectors = true",
     ] {

@@ -14,7 +14,8 @@ use crate::kernels::lbfgs::{self as kernels, Move};
 use crate::kernels::memory::zeros;
 use crate::kernels::number::state_dtype;
 use crate::line_search::{
-    Conditions, Levels, LineSearch, Outcome, Trial, armijo, noise_tolerant, strong_wolfe,
+    Backtracking, Conditions, Levels, LineSearch, Outcome, Trial, armijo, noise_tolerant,
+    strong_wolfe,
 };
 use crate::objective::Oracle;
 use crate::optimizer::Optimizer;
@@ -592,7 +593,10 @@ impl Lbfgs {
         };
         let mut curvature = None;
         let Outcome { best, satisfied } = match self.config.line_search {
-            LineSearch::Armijo => armijo(&mut phi, start, first, conditions, trials)?,
+            LineSearch::Armijo => {
+                let (c1, backtracking) = (conditions.c1, Backtracking::Parabola);
+                armijo(&mut phi, start, first, c1, backtracking, trials)?
+            }
             LineSearch::NoiseTolerant => {
                 let split = noise_tolerant(&mut phi, start, first, conditions, levels, trials)?;
                 curvature = split.curvature;

@@ -3,8 +3,8 @@
 use optim::{
     AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
     LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig, Optimizer, PairSource, Parameters,
-    ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SoapConfig, SwatsConfig,
-    SwitchAt,
+    ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SlsConfig, SoapConfig,
+    SwatsConfig, SwitchAt,
 };
 
 use super::traits::{OptimizerConfig, OptimizerSettings};
@@ -145,6 +145,31 @@ one_evaluation!(
     "L-BFGS with pairs from running means, and momentum",
     |config| 2 * config.history_size as u64 + 11
 );
+
+impl Kind for SlsConfig {
+    const NAME: &'static str = "sls";
+    const ABOUT: &'static str = "SGD with a line search on each batch";
+}
+
+impl OptimizerSettings for SlsConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    /// The first trial of the first step.
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn evaluations_per_step(&self) -> u64 {
+        self.max_trials.saturating_add(1)
+    }
+
+    /// The search's start, and the gradient as one vector.
+    fn vectors(&self) -> u64 {
+        2
+    }
+}
 
 impl Kind for AdamSgdConfig {
     const NAME: &'static str = "adam-sgd";

@@ -34,6 +34,10 @@ impl<L: Objective> Objective for BatchLoss<L> {
         self.batch.loss_and_gradient()
     }
 
+    fn trial_loss(&mut self) -> optim::Result<f64> {
+        self.batch.trial_loss()
+    }
+
     fn overlap_gradient(&mut self) -> optim::Result<Gradient> {
         let shared = self.shared.as_mut().ok_or(optim::Error::NoOverlap)?;
         Ok(shared.loss_and_gradient()?.1)
@@ -80,6 +84,18 @@ impl<'a, O: Objective> WithBuffers<'a, O> {
         }
         result
     }
+
+    /// An evaluation whose trace waits until it is accepted.
+    fn tried<R>(
+        &mut self,
+        evaluation: impl FnOnce(&mut Self) -> optim::Result<R>,
+    ) -> optim::Result<R> {
+        let before = self.tensors.snapshot_buffers()?;
+        let result = evaluation(self)?;
+        self.trials.push(self.tensors.snapshot_buffers()?);
+        self.tensors.restore_buffers(&before)?;
+        Ok(result)
+    }
 }
 
 impl<O: Objective> Objective for WithBuffers<'_, O> {
@@ -92,11 +108,11 @@ impl<O: Objective> Objective for WithBuffers<'_, O> {
     }
 
     fn trial(&mut self) -> optim::Result<(f64, Gradient)> {
-        let before = self.tensors.snapshot_buffers()?;
-        let result = self.loss_and_gradient()?;
-        self.trials.push(self.tensors.snapshot_buffers()?);
-        self.tensors.restore_buffers(&before)?;
-        Ok(result)
+        self.tried(Self::loss_and_gradient)
+    }
+
+    fn trial_loss(&mut self) -> optim::Result<f64> {
+        self.tried(Self::loss)
     }
 
     fn end_trials(&mut self, accepted: Option<usize>) -> optim::Result<()> {

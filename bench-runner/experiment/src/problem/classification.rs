@@ -731,6 +731,34 @@ mod tests {
     }
 
     #[test]
+    fn joined_batches_are_one_batch_and_losses_of_samples_leave_no_trace() {
+        let mut problem = problem(&[], "a", 1);
+        let before = buffers(&problem);
+        let mut objective = problem.joined_objective(1..3).unwrap();
+        let losses = objective.sample_losses().unwrap();
+        drop(objective);
+        assert_eq!(buffers(&problem), before);
+        assert_eq!(losses.len(), 512);
+        let mean = losses.iter().sum::<f64>() / 512.0;
+        let mut objective = problem.joined_objective(1..3).unwrap();
+        let loss = objective.loss().unwrap();
+        assert!((loss / mean - 1.0).abs() < 1e-6, "{loss} {mean}");
+        // A rejected trial of the loss alone leaves no trace, an accepted one its own.
+        drop(objective);
+        let after = buffers(&problem);
+        assert_ne!(after, before);
+        for (accepted, expected) in [(None, &before), (Some(0), &after)] {
+            let mut fresh = self::problem(&[], "a", 1);
+            let mut objective = fresh.joined_objective(1..3).unwrap();
+            let tried = objective.trial_loss().unwrap();
+            objective.end_trials(accepted).unwrap();
+            drop(objective);
+            assert_eq!(tried.to_bits(), loss.to_bits());
+            assert_eq!(&buffers(&fresh), expected);
+        }
+    }
+
+    #[test]
     fn rejected_trials_leave_no_trace_in_running_statistics() {
         let start = problem(&[], "a", 1);
         for line_search in [LineSearch::Armijo, LineSearch::StrongWolfe] {
