@@ -129,11 +129,19 @@ impl<O: Objective> Objective for Clipped<O> {
         Ok((loss, self.clip.apply(gradient)?))
     }
 
+    fn trial_loss(&mut self) -> Result<f64> {
+        self.objective.trial_loss()
+    }
+
     fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
         self.objective.end_trials(accepted)
     }
 
     fn overlap_gradient(&mut self) -> Result<Gradient> {
         self.clip.apply(self.objective.overlap_gradient()?)
+    }
+
+    fn sample_losses(&mut self) -> Result<Vec<f64>> {
+        self.objective.sample_losses()
     }
 }

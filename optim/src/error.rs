@@ -31,6 +31,16 @@ pub enum Error {
     )]
     NoOverlap,
 
+    /// The losses of single samples were asked of an objective that has none.
+    #[error(
+        "the objective gave {found} losses of single samples where at least 2 are needed, as many \
+         each time: implement `sample_losses`, or leave `sample_test` out"
+    )]
+    NoSamples {
+        /// How many it gave.
+        found: usize,
+    },
+
     /// A method asked for a second evaluation where only one can be given.
     #[error(
         "this method evaluates more than once in a step, and `backward_step` gives it one \

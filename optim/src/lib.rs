@@ -61,8 +61,10 @@
 //! | Muon | [`MuonConfig`] | Jordan et al. 2024 |
 //! | Shampoo, grafted | [`ShampooConfig`] | Gupta et al. 2018; Anil et al. 2020 |
 //! | SOAP | [`SoapConfig`] | Vyas et al. 2024 |
+//! | SGD with a stochastic line search | [`SlsConfig`] | Vaswani et al. 2019 |
 //! | L-BFGS | [`LbfgsConfig`] | Liu and Nocedal 1989; Nocedal and Wright 2006, chapter 7 |
 //! | L-BFGS for noisy functions | [`LbfgsConfig`] with [`LineSearch::NoiseTolerant`] | Shi, Xie, Byrd and Nocedal 2022 |
+//! | L-BFGS on growing batches | [`LbfgsConfig::sample_test`] | Bollapragada et al. 2018 |
 //! | L-BFGS with pairs from running means | [`MomentumLbfgsConfig`] | Niu et al. 2023 |
 //! | FUSE, a blend of both | [`FuseConfig`] | arXiv 2503.04204 |
 //! | FUSE-PV, one after the other | [`FusePvConfig`] | arXiv 2503.04204 |
@@ -95,7 +97,8 @@ pub use error::{Error, Result};
 pub use first_order::{
     Adam, AdamConfig, AdamSgd, AdamSgdConfig, Elementwise, EpsilonPlacement, Lion, LionConfig,
     LookAhead, Nadamw, NadamwConfig, ParameterGroup, Prodigy, ProdigyConfig, ScheduleFreeAdamw,
-    ScheduleFreeAdamwConfig, Sgd, SgdConfig, Swats, SwatsConfig, SwitchAt, WeightDecay,
+    ScheduleFreeAdamwConfig, Sgd, SgdConfig, Sls, SlsConfig, StepReset, Swats, SwatsConfig,
+    SwitchAt, WeightDecay,
 };
 pub use fuse::{
     Criterion, Fuse, FuseConfig, FuseContest, FuseContestConfig, FusePv, FusePvConfig, Handover,

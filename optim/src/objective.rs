@@ -34,6 +34,14 @@ pub trait Objective {
         self.loss_and_gradient()
     }
 
+    /// The loss of a [`trial`](Self::trial), which by default takes the gradient with it.
+    ///
+    /// # Errors
+    /// As [`Objective::loss`].
+    fn trial_loss(&mut self) -> Result<f64> {
+        Ok(self.trial()?.0)
+    }
+
     /// Ends the trials since the last call: the optimizer goes on from the point of the `accepted`
     /// one, counted from 0, or from where it was before them.
     ///
@@ -53,6 +61,16 @@ pub trait Objective {
     fn overlap_gradient(&mut self) -> Result<Gradient> {
         Err(Error::NoOverlap)
     }
+
+    /// The losses of the batch's samples, for methods that choose the size of the next batch. Their
+    /// mean is the loss, up to terms that all samples have in common. It leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`Error::NoSamples`] unless the objective knows its samples; as [`Objective::loss`]
+    /// otherwise.
+    fn sample_losses(&mut self) -> Result<Vec<f64>> {
+        Err(Error::NoSamples { found: 0 })
+    }
 }
 
 impl<O: Objective + ?Sized> Objective for &mut O {
@@ -68,12 +86,20 @@ impl<O: Objective + ?Sized> Objective for &mut O {
         (**self).trial()
     }
 
+    fn trial_loss(&mut self) -> Result<f64> {
+        (**self).trial_loss()
+    }
+
     fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
         (**self).end_trials(accepted)
     }
 
     fn overlap_gradient(&mut self) -> Result<Gradient> {
         (**self).overlap_gradient()
+    }
+
+    fn sample_losses(&mut self) -> Result<Vec<f64>> {
+        (**self).sample_losses()
     }
 }
 
@@ -120,6 +146,15 @@ impl<'a, F: FnMut() -> candle_core::Result<Tensor>> Loss<'a, F> {
         self.buffers = buffers;
         self
     }
+
+    /// An evaluation after which the buffers are as before, and its own are kept.
+    fn tried<R>(&mut self, evaluation: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let before = copies(&self.buffers)?;
+        let evaluated = evaluation(self);
+        self.trials.push(copies(&self.buffers)?);
+        set(&self.buffers, &before)?;
+        evaluated
+    }
 }
 
 impl<F: FnMut() -> candle_core::Result<Tensor>> Objective for Loss<'_, F> {
@@ -134,11 +169,11 @@ impl<F: FnMut() -> candle_core::Result<Tensor>> Objective for Loss<'_, F> {
     }
 
     fn trial(&mut self) -> Result<(f64, Gradient)> {
-        let before = copies(&self.buffers)?;
-        let evaluated = self.loss_and_gradient();
-        self.trials.push(copies(&self.buffers)?);
-        set(&self.buffers, &before)?;
-        evaluated
+        self.tried(Self::loss_and_gradient)
+    }
+
+    fn trial_loss(&mut self) -> Result<f64> {
+        self.tried(Self::loss)
     }
 
     fn end_trials(&mut self, accepted: Option<usize>) -> Result<()> {
@@ -283,6 +318,17 @@ impl<'a> Oracle<'a> {
         self.objective.trial()
     }
 
+    /// The loss at a point where the optimizer may not stay; counts one loss evaluation.
+    /// [`end_trials`](Self::end_trials) must follow before any evaluation that is no trial.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`], or the objective's own error.
+    pub fn trial_loss(&mut self) -> Result<f64> {
+        self.spend()?;
+        self.meter.counts.loss_evaluations += 1;
+        self.objective.trial_loss()
+    }
+
     /// Tells which of the trials is accepted, counted from 0, if any is.
     ///
     /// # Errors
@@ -312,6 +358,16 @@ impl<'a> Oracle<'a> {
         self.spend()?;
         self.meter.counts.gradient_evaluations += 1;
         self.objective.overlap_gradient()
+    }
+
+    /// The losses of the batch's samples at the current parameters; counts one loss evaluation.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`], [`Error::NoSamples`] or the objective's own error.
+    pub fn sample_losses(&mut self) -> Result<Vec<f64>> {
+        self.spend()?;
+        self.meter.counts.loss_evaluations += 1;
+        self.objective.sample_losses()
     }
 
     /// The evaluations so far.

@@ -60,6 +60,14 @@ pub trait Optimizer {
         Ok(None)
     }
 
+    /// How many samples the next step's batch should have at least, from methods that choose the size
+    /// of batches; `None` from others, and while any batch will do. An evaluation of a batch of n
+    /// samples costs n sample gradients, which whoever draws the batches has to count: a
+    /// [`Meter`](crate::Meter) counts evaluations.
+    fn samples_wanted(&self) -> Option<u64> {
+        None
+    }
+
     /// What was counted and decided inside so far: curvature pairs, line searches, switch criteria.
     fn diagnostics(&self) -> Diagnostics<'_> {
         Diagnostics::default()
@@ -113,6 +121,10 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
 
     fn evaluation_parameters(&self) -> Result<Option<Vec<Tensor>>> {
         (**self).evaluation_parameters()
+    }
+
+    fn samples_wanted(&self) -> Option<u64> {
+        (**self).samples_wanted()
     }
 
     fn diagnostics(&self) -> Diagnostics<'_> {

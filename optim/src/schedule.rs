@@ -486,6 +486,10 @@ impl<O: Optimizer> Optimizer for Scheduled<O> {
         self.optimizer.evaluation_parameters()
     }
 
+    fn samples_wanted(&self) -> Option<u64> {
+        self.optimizer.samples_wanted()
+    }
+
     fn diagnostics(&self) -> Diagnostics<'_> {
         self.optimizer.diagnostics()
     }

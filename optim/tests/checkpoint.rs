@@ -12,7 +12,7 @@ use optim::{
     AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, FuseContestConfig, Gradient,
     LbfgsConfig, LineSearch, LionConfig, Meter, MuonConfig, NadamwConfig, Objective, Optimizer,
     Oracle, PairSource, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, Scheduled,
-    SgdConfig, SoapConfig, SwatsConfig, SwitchAt, Theta,
+    SgdConfig, SlsConfig, SoapConfig, SwatsConfig, SwitchAt, Theta,
 };
 
 const STEPS: u64 = 10;
@@ -90,6 +90,9 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
                 ..Default::default()
             };
             Box::new(config.build(parameters).unwrap())
+        }),
+        ("sls", |parameters| {
+            Box::new(SlsConfig::default().build(parameters).unwrap())
         }),
         ("muon without matrices", |parameters| {
             Box::new(MuonConfig::default().build(parameters).unwrap())

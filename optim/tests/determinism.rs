@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use optim::{
     AdamConfig, Clip, Clipped, Criterion, FuseConfig, FusePvConfig, LbfgsConfig, LineSearch,
     LionConfig, Loss, Meter, MomentumLbfgsConfig, NadamwConfig, Noise, Optimizer, Oracle,
-    Parameters, ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, SwatsConfig,
+    Parameters, ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, SlsConfig, SwatsConfig,
 };
 
 type Build = fn(&Parameters) -> Box<dyn Optimizer>;
@@ -50,6 +50,9 @@ const OPTIMIZERS: &[(&str, Build)] = &[
             ..SwatsConfig::default()
         };
         Box::new(config.build(parameters).unwrap())
+    }),
+    ("SLS", |parameters| {
+        Box::new(SlsConfig::default().build(parameters).unwrap())
     }),
     ("L-BFGS", |parameters| {
         Box::new(lbfgs().build(parameters).unwrap())

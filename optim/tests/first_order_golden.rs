@@ -11,7 +11,7 @@ use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::{
     AdamConfig, EpsilonPlacement, LionConfig, LookAhead, Loss, Meter, MuonConfig, NadamwConfig,
     Optimizer, Oracle, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, SgdConfig,
-    ShampooConfig, SoapConfig, SwatsConfig,
+    ShampooConfig, SlsConfig, SoapConfig, SwatsConfig,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,9 +31,18 @@ struct Run {
     config: Value,
     losses: Vec<f64>,
     points: BTreeMap<u64, BTreeMap<String, Vec<f64>>>,
+    /// How far the reference is from itself when sums are taken in another order, where that is more than
+    /// rounding.
+    #[serde(default)]
+    spread: f64,
     /// The steps before the method was changed, if it was.
     #[serde(default)]
     switched_after: Option<u64>,
+    /// The step lengths after the recorded steps, and the evaluations, of a method that searches.
+    #[serde(default)]
+    lengths: Vec<f64>,
+    #[serde(default)]
+    forwards: Vec<u64>,
     /// Where the result is measured, of a method that averages.
     #[serde(default)]
     averages: BTreeMap<u64, BTreeMap<String, Vec<f64>>>,
@@ -148,6 +157,7 @@ fn build(kind: &str, config: &Value, parameters: &Parameters) -> Box<dyn Optimiz
     }
     match kind {
         "sgd" => of!(SgdConfig),
+        "sls" => of!(SlsConfig),
         "adam" => of!(AdamConfig),
         "lion" => of!(LionConfig),
         "nadamw" => of!(NadamwConfig),
@@ -161,22 +171,32 @@ fn build(kind: &str, config: &Value, parameters: &Parameters) -> Box<dyn Optimiz
     }
 }
 
-/// The relative error, which is small.
-fn assert_close(found: f64, expected: f64, what: &str) -> f64 {
+/// The relative error, which is at most `tolerance`.
+fn assert_within(tolerance: f64, found: f64, expected: f64, what: &str) -> f64 {
     let error = (found - expected).abs() / expected.abs().max(1e-3);
-    assert!(error <= 1e-10, "{what}: {found} instead of {expected}");
+    assert!(error <= tolerance, "{what}: {found} instead of {expected}");
     error
 }
 
+/// The relative error, which is small.
+fn assert_close(found: f64, expected: f64, what: &str) -> f64 {
+    assert_within(1e-10, found, expected, what)
+}
+
 /// The largest relative error of the parameters found.
-fn worst_error(found: &[(&str, Tensor)], expected: &BTreeMap<String, Vec<f64>>, what: &str) -> f64 {
+fn worst_error(
+    tolerance: f64,
+    found: &[(&str, Tensor)],
+    expected: &BTreeMap<String, Vec<f64>>,
+    what: &str,
+) -> f64 {
     let mut worst = 0f64;
     for (name, found) in found {
         let found: Vec<f64> = found.flatten_all().unwrap().to_vec1().unwrap();
         let expected = &expected[*name];
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
-            let error = assert_close(*found, *expected, &format!("{what}: {name}"));
+            let error = assert_within(tolerance, *found, *expected, &format!("{what}: {name}"));
             worst = worst.max(error);
         }
     }
@@ -197,6 +217,11 @@ fn repeat(run: &Run) -> f64 {
     let mut objective = Loss::new(&parameters, || loss(&vars));
     let mut meter = Meter::new();
     let mut losses = run.losses.iter();
+    // SOAP's reference, at its default epsilon, does not agree with itself to ten digits; to a few times
+    // what it does this crate's agrees with it, along all steps.
+    let tolerance = (10.0 * run.spread).max(1e-10);
+    assert!(tolerance < 1e-8, "{label}: the reference is not one");
+    let mut searches = run.lengths.iter().zip(&run.forwards);
     let mut worst = 0f64;
     for t in 1..=*run.points.keys().last().unwrap() {
         let step = optimizer
@@ -207,16 +232,22 @@ fn repeat(run: &Run) -> f64 {
         };
         let label = format!("{label}, step {t}");
         worst = worst.max(assert_close(step.loss, *losses.next().unwrap(), &label));
+        if let Some((length, forwards)) = searches.next() {
+            assert_close(optimizer.learning_rate(), *length, &label);
+            assert_eq!(meter.counts().evaluations(), *forwards, "{label}");
+            assert_eq!(meter.counts().gradient_evaluations, t);
+        }
         let named = |values: Vec<Tensor>| -> Vec<(&str, Tensor)> {
             vars.keys().copied().zip(values).collect()
         };
         let found = named(parameters.snapshot().unwrap());
-        worst = worst.max(worst_error(&found, point, &label));
+        worst = worst.max(worst_error(tolerance, &found, point, &label));
         let average = optimizer.evaluation_parameters().unwrap();
         assert_eq!(average.is_some(), run.averages.contains_key(&t));
         if let Some(average) = average {
             let label = format!("{label}, average");
-            worst = worst.max(worst_error(&named(average), &run.averages[&t], &label));
+            let expected = &run.averages[&t];
+            worst = worst.max(worst_error(tolerance, &named(average), expected, &label));
         }
     }
     let switches = optimizer.diagnostics().switches;
@@ -255,8 +286,13 @@ fn rivals_agree_with_their_references() {
 }
 
 #[test]
+fn stochastic_line_searches_agree_with_the_authors() {
+    repeat_all(include_str!("golden/sls.json"), 32);
+}
+
+#[test]
 fn methods_on_matrices_agree_with_their_references() {
-    repeat_all(include_str!("golden/matrix.json"), 13);
+    repeat_all(include_str!("golden/matrix.json"), 16);
 }
 
 #[test]

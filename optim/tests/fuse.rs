@@ -485,6 +485,7 @@ fn any_pv() -> impl Strategy<Value = FusePvConfig> {
     (handover, policy, criterion, pairs, search, 1..4u64).prop_map(
         |(handover, policy, criterion, pairs, line_search, max_iter)| FusePvConfig {
             criterion,
+            switch_batch: None,
             handover,
             policy,
             warm_up: WarmUp {

@@ -188,14 +188,14 @@ fn settings_out_of_range_are_named() {
         ),
         (
             refused(|c| c.max_eval = Some(1)),
-            "max_eval = 1 is out of range: expected at least 1, and 2 for a line search under the strict limit",
+            "max_eval = 1 is out of range: expected at least 1, 2 for a line search under the strict limit, and 2 more for a `sample_test`",
         ),
         (
             refused(|c| {
                 c.max_eval = Some(0);
                 c.evaluation_limit = EvaluationLimit::Torch26;
             }),
-            "max_eval = 0 is out of range: expected at least 1, and 2 for a line search under the strict limit",
+            "max_eval = 0 is out of range: expected at least 1, 2 for a line search under the strict limit, and 2 more for a `sample_test`",
         ),
         (
             refused(|c| c.tolerance_grad = -1e-7),

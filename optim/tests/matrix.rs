@@ -284,6 +284,108 @@ fn costs_are_counted() {
     assert_eq!(muon.state_elements(), 6 + 2 * 3);
 }
 
+/// Elements read and written, by the operands of formulas.
+#[derive(Default)]
+struct Tally(VectorPasses);
+
+impl Tally {
+    fn formula(&mut self, read: &[usize], written: &[usize]) {
+        self.0.reads += read.iter().sum::<usize>() as u64;
+        self.0.writes += written.iter().sum::<usize>() as u64;
+    }
+}
+
+/// The formulas of SOAP's documentation for one update, with the operands of each line.
+fn soap_update(tally: &mut Tally, first: bool, dims: &[usize], bases: &[usize]) {
+    let w: usize = dims.iter().product();
+    let turn = |tally: &mut Tally| {
+        for n in bases {
+            tally.formula(&[w, n * n], &[w]);
+        }
+    };
+    if !first {
+        tally.formula(&[w, w], &[w]); // M from M and G
+        turn(tally); // G in the bases
+        tally.formula(&[w, w], &[w]); // V from V and it
+        turn(tally); // M in the bases
+        tally.formula(&[w, w], &[w]); // over √V + ε
+        turn(tally); // back
+        tally.formula(&[w, w], &[w]); // W from W and N
+    }
+    for n in bases {
+        tally.formula(&[w, w, n * n], &[n * n]); // L from G, Gᵀ and L
+    }
+}
+
+/// As [`soap_update`], of Shampoo.
+fn shampoo_update(tally: &mut Tally, nesterov: bool, dims: &[usize], roots: &[usize]) {
+    let w: usize = dims.iter().product();
+    tally.formula(&[w, w], &[w]); // V from V and G
+    tally.formula(&[w, w], &[w]); // A from G and V
+    for n in roots {
+        tally.formula(&[w, w, n * n], &[n * n]); // L from G, Gᵀ and L
+    }
+    for n in roots {
+        tally.formula(&[w, n * n], &[w]); // P from P and a root
+    }
+    if !roots.is_empty() {
+        tally.formula(&[w], &[]); // ‖A‖
+        tally.formula(&[w], &[]); // ‖P‖
+        tally.formula(&[w], &[w]); // P with another size
+    }
+    tally.formula(&[w, w], &[w]); // M from M and P
+    tally.formula(&[w, w], &[w]); // N from N and A
+    if nesterov {
+        tally.formula(&[w, w], &[w]); // β1·M + P
+    }
+    tally.formula(&[w, w], &[w]); // W from W and it
+}
+
+#[test]
+fn costs_of_soap_and_shampoo_are_those_of_their_formulas() {
+    // A shape alone: that of which every dimension is small, one with a large dimension, and a vector.
+    let cases: [(&[usize], &[usize], &[usize]); 3] = [
+        (&[4, 3, 2, 2], &[4, 3, 2, 2], &[4, 3, 2, 2]),
+        (&[3, 6], &[3], &[]),
+        (&[6], &[], &[]),
+    ];
+    for (dims, bases, roots) in cases {
+        let var = Var::from_tensor(&tensor(dims, 0.3, DType::F64)).unwrap();
+        let set = Parameters::new([("w", var)]).unwrap();
+        let w = dims.iter().product::<usize>() as u64;
+        let squares = |sizes: &[usize]| sizes.iter().map(|n| (n * n) as u64).sum::<u64>();
+        let passes = |tally: &Tally| VectorPasses {
+            reads: tally.0.reads.div_ceil(w),
+            writes: tally.0.writes.div_ceil(w),
+        };
+        let config = SoapConfig {
+            largest_dimension: 4,
+            ..soap()
+        };
+        let (mut soap, mut tally) = (config.build(&set).unwrap(), Tally::default());
+        assert_eq!(soap.state_elements(), 2 * w + 2 * squares(bases));
+        for t in 0..5 {
+            soap.update(&gradient(&set, t)).unwrap();
+            soap_update(&mut tally, t == 0, dims, bases);
+            assert_eq!(soap.vector_passes(), passes(&tally), "{dims:?}, {t}");
+        }
+        for nesterov in [true, false] {
+            let config = ShampooConfig {
+                largest_dimension: 4,
+                nesterov,
+                ..shampoo()
+            };
+            let (mut shampoo, mut tally) = (config.build(&set).unwrap(), Tally::default());
+            assert_eq!(shampoo.state_elements(), 3 * w + 2 * squares(roots));
+            for t in 0..5 {
+                shampoo.update(&gradient(&set, t)).unwrap();
+                shampoo_update(&mut tally, nesterov, dims, roots);
+                assert_eq!(shampoo.vector_passes(), passes(&tally), "{dims:?}, {t}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_continued_run_equals_one_never_stopped() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
 //! The order in which samples make up mini-batches: a pure function of seed and epoch.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -218,6 +220,13 @@ impl BatchOrder {
         (step / batches, (step % batches) as usize)
     }
 
+    /// Epoch and batches of several steps in a row, all of the epoch of the first.
+    pub fn at_steps(&self, steps: Range<u64>) -> (u64, Range<usize>) {
+        let (epoch, first) = self.at_step(steps.start);
+        let count = steps.end.saturating_sub(steps.start);
+        (epoch, first..first.saturating_add(count as usize))
+    }
+
     /// The batches of one epoch.
     pub fn epoch(&self, epoch: u64) -> EpochOrder {
         let (used, overlap) = (self.used(), self.overlap);
@@ -269,11 +278,18 @@ impl EpochOrder {
 
     /// The samples of batch `batch`, carried ones first; empty past the last batch.
     pub fn batch(&self, batch: usize) -> Vec<u32> {
-        let first = batch.saturating_mul(self.stride);
-        if batch >= self.len() {
+        self.joined(batch..batch.saturating_add(1))
+    }
+
+    /// The samples of several batches in a row, those carried into the first of them first; batches
+    /// past the last one have none.
+    pub fn joined(&self, batches: Range<usize>) -> Vec<u32> {
+        let batches = batches.start..batches.end.min(self.len());
+        if batches.is_empty() {
             return Vec::new();
         }
-        let last = (first + self.overlap + self.stride).min(self.indices.len());
+        let first = batches.start * self.stride;
+        let last = (batches.end * self.stride + self.overlap).min(self.indices.len());
         self.indices[first..last].to_vec()
     }
 }
@@ -281,6 +297,32 @@ impl EpochOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn joined_batches_are_the_single_ones_with_what_they_share_once() -> Result<()> {
+        for (drop_last, overlap) in [(true, 0.0), (false, 0.0), (false, 0.25)] {
+            let options = OrderOptions { drop_last, overlap };
+            let order = BatchOrder::with_options(3, 43, 8, &options)?;
+            let epoch = order.epoch(2);
+            for first in 0..epoch.len() {
+                for end in first + 1..=epoch.len() + 2 {
+                    let mut expected = epoch.batch(first);
+                    for batch in first + 1..end {
+                        let next = epoch.batch(batch);
+                        expected.extend(next.iter().skip(order.overlap()));
+                    }
+                    assert_eq!(
+                        epoch.joined(first..end),
+                        expected,
+                        "{options:?}, {first}, {end}"
+                    );
+                }
+            }
+            assert!(epoch.joined(2..2).is_empty());
+            assert!(epoch.joined(epoch.len()..usize::MAX).is_empty());
+        }
+        Ok(())
+    }
 
     #[test]
     fn batches_have_the_size_that_is_told_for_their_step() -> Result<()> {

@@ -7,7 +7,7 @@ use bench_data::suggestion::suggestion;
 use optim::{
     AdamConfig, AdamSgdConfig, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
     LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig, ProdigyConfig,
-    ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SoapConfig, SwatsConfig,
+    ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SlsConfig, SoapConfig, SwatsConfig,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -91,6 +91,7 @@ impl Registry {
         registry.optimizer::<ShampooConfig>();
         registry.optimizer::<SoapConfig>();
         registry.optimizer::<SwatsConfig>();
+        registry.optimizer::<SlsConfig>();
         registry.optimizer::<AdamSgdConfig>();
         registry.optimizer::<LbfgsConfig>();
         registry.optimizer::<MomentumLbfgsConfig>();

@@ -60,8 +60,37 @@ resample_every = 4
 budget = 80
 points = 10
 
+[[problem]]
+label = "sum"
+kind = "finite-sum"
+loss = "least-squares"
+samples = 640
+dimension = 5
+condition = 10.0
+batch_size = 20
+budget = 300
+points = 12
+
+[[optimizer]]
+kind = "lbfgs"
+label = "growing"
+problems = ["sum"]
+max_iter = 1
+pairs = "full-overlap"
+sample_test = 0.9
+
+[[optimizer]]
+kind = "fuse-pv"
+label = "grown"
+problems = ["sum"]
+criterion = { step = 9 }
+switch_batch = 100
+
 [[optimizer]]
 kind = "adam"
+
+[[optimizer]]
+kind = "sls"
 
 [[optimizer]]
 kind = "schedule-free-adamw"

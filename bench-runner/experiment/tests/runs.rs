@@ -8,10 +8,10 @@ use std::sync::atomic::AtomicBool;
 
 use bench_data::{Library, Silent};
 use bench_experiment::problem::Environment;
-use bench_experiment::run::{Outcome, RunRecord, plan, run, start};
+use bench_experiment::run::{Outcome, RunRecord, advance, plan, run, start};
 use bench_experiment::spec::Experiment;
 use candle_core::Device;
-use optim::{Meter, Oracle};
+use optim::{Meter, Oracle, Phase};
 
 /// An experiment with one problem and one optimizer.
 fn experiment(problem: &str, optimizer: &str) -> Experiment {
@@ -112,6 +112,145 @@ fn sample_gradients_are_evaluations_times_the_samples_of_each_batch() {
     );
 }
 
+/// Least squares in batches of 20, 32 of them an epoch.
+const SUM: &str = "kind = 'finite-sum'\nloss = 'least-squares'\nsamples = 640\ndimension = 5\n\
+    condition = 10.0\nbatch_size = 20\nbudget = 400\npoints = 400";
+
+/// Evaluations, samples of the batch and batches taken so far after each step of the first run, made
+/// by hand.
+fn steps(optimizer: &str) -> Vec<(u64, u64, u64)> {
+    let experiment = experiment(SUM, optimizer);
+    let cell = plan(&experiment)[0];
+    let (mut problem, mut optimizer) =
+        start(cell.problem, cell.optimizer, cell.seed, &environment()).unwrap();
+    let mut meter = Meter::with_budget(400);
+    let (mut next, mut made) = (0, Vec::new());
+    while meter.remaining() > 0 {
+        let (_, batches) = advance(problem.as_mut(), optimizer.as_mut(), next, &mut meter).unwrap();
+        assert_eq!(batches.start, next);
+        next = batches.end;
+        let samples = 20 * (batches.end - batches.start);
+        made.push((meter.counts().evaluations(), samples, next));
+    }
+    made
+}
+
+/// Whether a record counts what the steps made by hand cost.
+fn assert_counted(record: &RunRecord, steps: &[(u64, u64, u64)]) {
+    assert!(
+        matches!(record.outcome, Outcome::Completed { .. }),
+        "{:?}",
+        record.outcome
+    );
+    let mut seen = 0;
+    for point in &record.curve[1..] {
+        let index = usize::try_from(point.step).unwrap() - 1;
+        let (evaluations, mut sum) = (point.gradient_evaluations + point.loss_evaluations, 0);
+        let mut before = 0;
+        for (after, samples, _) in &steps[..=index] {
+            sum += (after - before) * samples;
+            before = *after;
+        }
+        assert_eq!(steps[index].0, evaluations);
+        assert_eq!(point.sample_gradients, Some(sum), "step {}", point.step);
+        assert_eq!(point.epoch, steps[index].2 as f64 / 32.0);
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen} points");
+}
+
+#[test]
+fn batches_grow_by_the_test_and_their_samples_are_counted() {
+    let optimizer = "kind = 'lbfgs'\nmax_iter = 1\nline_search = 'armijo'\npairs = 'full-overlap'\n\
+        sample_test = 0.9";
+    let steps = steps(optimizer);
+    let sizes: Vec<u64> = steps.iter().map(|(_, samples, _)| *samples).collect();
+    assert_eq!(sizes[0], 20);
+    // Never smaller than before, unless the epoch has no more.
+    let mut largest = 20;
+    for (_, samples, end) in &steps {
+        assert!(*samples >= largest || end % 32 == 0, "{sizes:?}");
+        largest = largest.max(*samples);
+    }
+    assert!(sizes.iter().max() >= Some(&80), "{sizes:?}");
+    assert_counted(&only(SUM, optimizer), &steps);
+    // As without the test where every batch is large enough.
+    let lenient = optimizer.replace("0.9", "1e9");
+    let sizes: Vec<u64> = self::steps(&lenient).iter().map(|step| step.1).collect();
+    assert!(sizes.iter().all(|size| *size == 20), "{sizes:?}");
+}
+
+#[test]
+fn batches_grow_at_the_switch_and_their_samples_are_counted() {
+    let optimizer = "kind = 'fuse-pv'\ncriterion = { step = 7 }\nswitch_batch = 70\n\
+        lbfgs = { max_iter = 2, pairs = 'full-overlap' }";
+    let steps = steps(optimizer);
+    for (index, (_, samples, end)) in steps.iter().enumerate() {
+        let expected = match index {
+            0..7 => 20,
+            // Four batches hold 70 samples; 25 are left of the first epoch, so that one is cut.
+            _ if end % 32 == 0 && *samples == 20 => 20,
+            _ => 80,
+        };
+        assert_eq!(*samples, expected, "step {index}");
+    }
+    // Of the first epoch's 32 batches 7 single ones, 6 times four and one; then eight times four.
+    assert_eq!((steps[12].2, steps[13].2, steps[21].2), (31, 32, 64));
+    let record = only(SUM, optimizer);
+    assert_counted(&record, &steps);
+    assert_eq!(record.switches[0].sample_gradients, Some(140));
+    assert_eq!(
+        (record.switches[0].step, record.switches[0].epoch),
+        (7, 7.0 / 32.0)
+    );
+    // A switch by epochs is seen before the batch is drawn.
+    let by_epoch = optimizer.replace("step = 7", "epoch = 1");
+    let sizes: Vec<u64> = self::steps(&by_epoch).iter().map(|step| step.1).collect();
+    assert_eq!(sizes[30..34], [20, 20, 80, 80]);
+}
+
+#[test]
+fn batches_shrink_again_with_adam() {
+    // A loss that half of the batches are below.
+    let made = |optimizer: &str, count: usize| {
+        let experiment = experiment(SUM, optimizer);
+        let cell = plan(&experiment)[0];
+        let (mut problem, mut built) =
+            start(cell.problem, cell.optimizer, cell.seed, &environment()).unwrap();
+        let (mut meter, mut next, mut made) = (Meter::new(), 0, Vec::new());
+        for _ in 0..count {
+            let step = advance(problem.as_mut(), built.as_mut(), next, &mut meter).unwrap();
+            next = step.1.end;
+            made.push(step);
+        }
+        made
+    };
+    let mut losses: Vec<f64> = made("kind = 'adam'", 99)
+        .iter()
+        .map(|(made, _)| made.loss)
+        .collect();
+    losses.sort_by(f64::total_cmp);
+    let steps = made(
+        &format!(
+            "kind = 'fuse-pv'\ncriterion = {{ loss-level = {{ threshold = {:?} }} }}\n\
+             policy = {{ reversible = {{}} }}\nswitch_batch = 70\nlbfgs = {{ lr = 1e-3, line_search = 'fixed' }}",
+            losses[49]
+        ),
+        200,
+    );
+    let mut both = [0; 2];
+    for (made, batches) in &steps {
+        let second = made.phase == Phase::SecondOrder;
+        let cut = second && batches.end % 32 == 0;
+        assert!(cut || batches.end - batches.start == if second { 4 } else { 1 });
+        both[usize::from(second)] += 1;
+    }
+    let changes = steps
+        .windows(2)
+        .filter(|pair| pair[0].0.phase != pair[1].0.phase);
+    assert!(changes.count() > 5, "{both:?}");
+}
+
 /// Every first-order kind runs on a noisy function, with settings of its own.
 #[test]
 fn every_first_order_kind_descends() {
@@ -128,6 +267,7 @@ fn every_first_order_kind_descends() {
         "kind = 'prodigy'\nd_coef = 2.0",
         "kind = 'swats'\nlearning_rate = 0.02\nrelative_tolerance = 0.01",
         "kind = 'muon'\nadam = { learning_rate = 0.02 }",
+        "kind = 'sls'\nlearning_rate = 0.1\nreset = { grow = { factor = 2.0, steps = 10 } }",
         "kind = 'shampoo'\nlearning_rate = 0.02",
         "kind = 'soap'\nlearning_rate = 0.02\nprecondition_vectors = true",
     ] {

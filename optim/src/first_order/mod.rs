@@ -10,6 +10,7 @@ mod nadamw;
 mod prodigy;
 mod schedule_free;
 mod sgd;
+mod sls;
 mod swats;
 
 pub use adam::{Adam, AdamConfig, EpsilonPlacement, WeightDecay};
@@ -23,4 +24,5 @@ pub use nadamw::{LookAhead, Nadamw, NadamwConfig};
 pub use prodigy::{Prodigy, ProdigyConfig};
 pub use schedule_free::{ScheduleFreeAdamw, ScheduleFreeAdamwConfig};
 pub use sgd::{Sgd, SgdConfig};
+pub use sls::{Sls, SlsConfig, StepReset};
 pub use swats::{Swats, SwatsConfig};

@@ -230,6 +230,10 @@ impl Optimizer for Fuse {
         passes
     }
 
+    fn samples_wanted(&self) -> Option<u64> {
+        self.lbfgs.samples_wanted()
+    }
+
     fn diagnostics(&self) -> Diagnostics<'_> {
         self.lbfgs.diagnostics()
     }

@@ -66,6 +66,12 @@ impl FuseContestConfig {
         check::that(self.shortest > 0, "shortest", self.shortest, "at least 1")?;
         let growth = self.growth > 1.0 && self.growth.is_finite();
         check::that(growth, "growth", self.growth, "a finite number > 1")?;
+        check::that(
+            self.lbfgs.sample_test.is_none(),
+            "lbfgs.sample_test",
+            self.lbfgs.sample_test.unwrap_or_default(),
+            "left out: contests compare on batches of one size",
+        )?;
         Ok(FuseContest {
             parameters: parameters.clone(),
             adam: self.adam.clone().build(parameters)?,
@@ -676,6 +682,16 @@ mod tests {
                     ..config()
                 },
                 "growth = 1",
+            ),
+            (
+                FuseContestConfig {
+                    lbfgs: LbfgsConfig {
+                        sample_test: Some(0.9),
+                        ..LbfgsConfig::default()
+                    },
+                    ..config()
+                },
+                "lbfgs.sample_test = 0.9",
             ),
         ] {
             let error = settings.build(&bowl.parameters).unwrap_err().to_string();

@@ -31,6 +31,10 @@ pub struct FusePvConfig {
     pub policy: Policy,
     /// The curvature that L-BFGS starts with.
     pub handover: Handover,
+    /// Samples that each batch should have at least from the switch on
+    /// ([`samples_wanted`](Optimizer::samples_wanted)), since curvature bears less noise than Adam does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch_batch: Option<u64>,
     /// Settings of the first method.
     pub adam: AdamConfig,
     /// Settings of the second method.
@@ -89,6 +93,7 @@ impl Default for FusePvConfig {
             warm_up: WarmUp::default(),
             policy: Policy::default(),
             handover: Handover::default(),
+            switch_batch: None,
             adam: AdamConfig::default(),
             lbfgs: LbfgsConfig::default(),
             momentum_lbfgs: None,
@@ -152,6 +157,8 @@ impl FusePvConfig {
     pub fn build(self, parameters: &Parameters) -> Result<FusePv> {
         self.criterion.validate(&self.adam)?;
         self.lbfgs.validate(parameters.dtype())?;
+        let batch = self.switch_batch.unwrap_or(1);
+        check::that(batch > 0, "switch_batch", batch, "at least 1")?;
         let damped = matches!(
             self.lbfgs.guard,
             CurvatureGuard::Powell(_) | CurvatureGuard::Adaptive { .. }
@@ -565,6 +572,16 @@ impl Optimizer for FusePv {
             .map(|second| second.get().vector_passes())
             .unwrap_or_default();
         passes
+    }
+
+    /// `switch_batch`, or more if the second method asks for it; none where Adam acts.
+    fn samples_wanted(&self) -> Option<u64> {
+        if self.phase() == Phase::FirstOrder {
+            return None;
+        }
+        let second = self.second.as_ref();
+        let of_second = second.and_then(|second| second.get().samples_wanted());
+        self.config.switch_batch.max(of_second)
     }
 
     fn diagnostics(&self) -> Diagnostics<'_> {

@@ -11,7 +11,7 @@ mod trial;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use armijo::armijo;
+pub(crate) use armijo::{Backtracking, armijo};
 pub(crate) use noise_tolerant::{Levels, noise_tolerant};
 pub(crate) use strong_wolfe::strong_wolfe;
 pub(crate) use trial::{Conditions, Outcome, Trial};
@@ -67,7 +67,10 @@ mod tests {
             Ok(trial(t))
         };
         let outcome = match search {
-            LineSearch::Armijo => armijo(&mut phi, trial(0.0), first, CONDITIONS, trials),
+            LineSearch::Armijo => {
+                let (c1, backtracking) = (CONDITIONS.c1, Backtracking::Parabola);
+                armijo(&mut phi, trial(0.0), first, c1, backtracking, trials)
+            }
             _ => strong_wolfe(
                 &mut phi,
                 trial(0.0),

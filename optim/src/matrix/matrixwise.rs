@@ -55,8 +55,8 @@ pub(super) trait MatrixMethod: Serialize + Sync {
         memory: &mut Self::Memory,
     ) -> Result<Tensor>;
 
-    /// Elements that an update of a parameter of this shape reads and writes.
-    fn elements(&self, dims: &[usize]) -> VectorPasses;
+    /// Elements that an update of a parameter of this shape, after so many updates, reads and writes.
+    fn elements(&self, updates: u64, dims: &[usize]) -> VectorPasses;
 }
 
 /// The tensors kept of one parameter.
@@ -192,8 +192,9 @@ impl<C: MatrixMethod> Matrixwise<C> {
             )?;
             let limit = largest(var.dtype());
             var.set(&new.clamp(-limit, limit)?.to_dtype(var.dtype())?)?;
+            let passes = config.elements(taken.updates, var.dims());
             taken.updates += 1;
-            Ok(config.elements(var.dims()))
+            Ok(passes)
         };
         // Products of small matrices do not fill several threads: the matrices are shared out instead.
         let on_cpu = vars.iter().all(|var| var.device().is_cpu());

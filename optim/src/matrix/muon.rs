@@ -273,7 +273,7 @@ impl MatrixMethod for MuonConfig {
         Ok((parameter - finite_or_zero_tensor(&(decayed + step)?)?)?)
     }
 
-    fn elements(&self, dims: &[usize]) -> VectorPasses {
+    fn elements(&self, _updates: u64, dims: &[usize]) -> VectorPasses {
         let (rows, columns) = shape(dims);
         let (all, least) = ((rows * columns) as u64, rows.min(columns) as u64);
         let products = least * least;

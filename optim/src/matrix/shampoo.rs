@@ -276,19 +276,23 @@ impl MatrixMethod for ShampooConfig {
         Ok((parameter - (decay + step)?)?)
     }
 
-    fn elements(&self, dims: &[usize]) -> VectorPasses {
+    fn elements(&self, _updates: u64, dims: &[usize]) -> VectorPasses {
         let all = dims.iter().product::<usize>() as u64;
-        let (count, squares) = match self.preconditions(dims) {
-            true => (
-                dims.len() as u64,
-                dims.iter().map(|&size| (size * size) as u64).sum(),
-            ),
-            false => (0, 0),
+        let look_ahead = u64::from(self.nesterov);
+        // Moment, size, momenta and step.
+        let mut elements = VectorPasses {
+            reads: (10 + 2 * look_ahead) * all,
+            writes: (5 + look_ahead) * all,
         };
-        // Moment, size, momenta, look-ahead and step; means; the product with the roots and its norm.
-        VectorPasses {
-            reads: 12 * all + (2 * count * all + squares) + count * all + squares,
-            writes: 6 * all + squares + count * all,
+        if self.preconditions(dims) {
+            let count = dims.len() as u64;
+            let squares: u64 = dims.iter().map(|&size| (size * size) as u64).sum();
+            // Means; the product with the roots; both norms, and the product's size.
+            elements += VectorPasses {
+                reads: (2 * count * all + squares) + (count * all + squares) + 3 * all,
+                writes: squares + count * all + all,
+            };
         }
+        elements
     }
 }

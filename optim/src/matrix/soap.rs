@@ -292,16 +292,24 @@ impl MatrixMethod for SoapConfig {
         Ok(new)
     }
 
-    fn elements(&self, dims: &[usize]) -> VectorPasses {
+    fn elements(&self, updates: u64, dims: &[usize]) -> VectorPasses {
         let all = dims.iter().product::<usize>() as u64;
         let sizes = self.has_basis(dims).into_iter().zip(dims);
         let squares = sizes.filter(|(has_basis, _)| *has_basis);
-        let squares: u64 = squares.map(|(_, &size)| (size * size) as u64).sum();
-        let turns = 3 * dims.len() as u64 * all;
+        let squares: Vec<u64> = squares.map(|(_, &size)| (size * size) as u64).collect();
+        let (bases, squares) = (squares.len() as u64, squares.iter().sum::<u64>());
+        let means = VectorPasses {
+            reads: 2 * bases * all + squares,
+            writes: squares,
+        };
+        if updates == 0 {
+            return means;
+        }
         // Three turns; moments, quotient and step; the means.
+        let turns = 3 * bases * all;
         VectorPasses {
-            reads: turns + 3 * squares + 8 * all + 2 * dims.len() as u64 * all + squares,
-            writes: turns + 4 * all + squares,
+            reads: turns + 3 * squares + 8 * all + means.reads,
+            writes: turns + 4 * all + means.writes,
         }
     }
 }

@@ -42,6 +42,64 @@ pub struct LbfgsConfig {
     /// The errors that the noise-tolerant search expects.
     #[serde(skip_serializing_if = "Noise::is_none")]
     pub noise: Noise,
+    /// θ of the test that chooses the size of batches (progressive batching); the paper has 0.9.
+    /// With the direction -Hg of a step and the gradients gᵢ of its batch's n samples, the batch is large
+    /// enough if
+    ///
+    /// ```text
+    /// Var(gᵢᵀH²g) / n ≤ θ²·‖Hg‖⁴,   Var with the divisor n - 1
+    /// ```
+    ///
+    /// Otherwise batches should from the next one on have the n for which equality holds
+    /// ([`samples_wanted`](crate::Optimizer::samples_wanted)), and never fewer again. The products gᵢᵀH²g are
+    /// forward differences of the samples' losses along H²g
+    /// ([`sample_losses`](crate::Objective::sample_losses)), which cost two evaluations of the loss in each
+    /// step.
+    ///
+    /// Source: the inner-product quasi-Newton test of Bollapragada, Mudigere, Nocedal, Shi & Tang, arXiv
+    /// 1802.05374, section 2.1. They enlarge the batch at hand, and start each search from a step that the
+    /// variance shortens; here it is the next batch, and a search starts at `lr`.
+    ///
+    /// ```
+    /// use candle_core::{Device, Var};
+    /// use optim::{Gradient, LbfgsConfig, Meter, Objective, Optimizer, Oracle, Parameters, Result};
+    ///
+    /// // The mean of ½(x - cᵢ)² over some of many samples, whose gradients are x - cᵢ.
+    /// struct Batch<'a> {
+    ///     parameters: &'a Parameters,
+    ///     samples: Vec<f64>,
+    /// }
+    ///
+    /// impl Objective for Batch<'_> {
+    ///     fn loss(&mut self) -> Result<f64> {
+    ///         Ok(self.sample_losses()?.iter().sum::<f64>() / self.samples.len() as f64)
+    ///     }
+    ///
+    ///     fn loss_and_gradient(&mut self) -> Result<(f64, Gradient)> {
+    ///         let mean = self.samples.iter().sum::<f64>() / self.samples.len() as f64;
+    ///         let gradient = (self.parameters.vars()[0].as_tensor() - mean)?;
+    ///         Ok((self.loss()?, Gradient::new(self.parameters, vec![gradient])?))
+    ///     }
+    ///
+    ///     fn sample_losses(&mut self) -> Result<Vec<f64>> {
+    ///         let x = self.parameters.vars()[0].to_scalar::<f64>()?;
+    ///         Ok(self.samples.iter().map(|c| 0.5 * (x - c).powi(2)).collect())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let parameters = Parameters::new([("x", Var::new(1f64, &Device::Cpu)?)])?;
+    /// let config = LbfgsConfig { sample_test: Some(0.9), ..LbfgsConfig::default() };
+    /// let mut lbfgs = config.build(&parameters)?;
+    /// // g = 1 and H = I: Var(gᵢ·g) = 16·4/3 is more than 4 samples can bear, and needs 16·4/3/0.81 = 26.3.
+    /// let mut batch = Batch { parameters: &parameters, samples: vec![4.0, -4.0, 4.0, -4.0] };
+    /// lbfgs.step(&mut Oracle::new(&mut batch, &mut Meter::new()))?;
+    /// assert_eq!(lbfgs.samples_wanted(), Some(27));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_test: Option<f64>,
     /// How `max_eval` binds the line search.
     pub evaluation_limit: EvaluationLimit,
     /// Where the two gradients of a pair come from.
@@ -57,7 +115,36 @@ pub struct LbfgsConfig {
     pub restart: bool,
 }
 
-/// Bounds on the errors of losses and gradients, such as sampling or low precision makes.
+/// Evaluations of the loss that a test of the batch's size makes.
+pub(super) const SAMPLE_TEST_EVALUATIONS: u64 = 2;
+
+/// Bounds on the errors of losses and gradients, such as sampling or low precision makes, for
+/// [`LineSearch::NoiseTolerant`].
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use optim::{LbfgsConfig, LineSearch, Loss, Meter, Noise, Optimizer, Oracle, Parameters};
+///
+/// # fn main() -> optim::Result<()> {
+/// // A parabola with ripples: a slope differs by up to 0.02 from the parabola's.
+/// let x = Var::new(3f64, &Device::Cpu)?;
+/// let parameters = Parameters::new([("x", x.clone())])?;
+/// let mut objective = Loss::new(&parameters, || (x.sqr()? * 0.5)? + ((x.as_tensor() * 100.0)?.sin()? * 2e-4)?);
+/// let mut lbfgs = LbfgsConfig {
+///     line_search: LineSearch::NoiseTolerant,
+///     noise: Noise { loss: 2e-4, gradient: 0.02, ..Noise::default() },
+///     ..LbfgsConfig::default()
+/// }
+/// .build(&parameters)?;
+/// let mut meter = Meter::with_budget(30);
+/// while meter.remaining() > 1 {
+///     lbfgs.step(&mut Oracle::new(&mut objective, &mut meter))?;
+/// }
+/// // To where the ripples hide the parabola's slope.
+/// assert!(x.to_scalar::<f64>()?.abs() < 0.05);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Noise {
@@ -165,6 +252,7 @@ impl Default for LbfgsConfig {
             c2: 0.9,
             loss_rounding: 0.0,
             noise: Noise::default(),
+            sample_test: None,
             evaluation_limit: EvaluationLimit::default(),
             pairs: PairSource::default(),
             guard: CurvatureGuard::default(),
@@ -211,11 +299,12 @@ impl LbfgsConfig {
             EvaluationLimit::Strict if searching => 2,
             _ => 1,
         };
+        let tests = self.sample_test.map_or(0, |_| SAMPLE_TEST_EVALUATIONS);
         check::that(
-            self.max_eval() >= least,
+            self.max_eval() >= least + tests,
             "max_eval",
             self.max_eval(),
-            "at least 1, and 2 for a line search under the strict limit",
+            "at least 1, 2 for a line search under the strict limit, and 2 more for a `sample_test`",
         )?;
         check::non_negative("tolerance_grad", self.tolerance_grad)?;
         check::non_negative("tolerance_change", self.tolerance_change)?;
@@ -225,6 +314,9 @@ impl LbfgsConfig {
         let ordered = self.c1 < self.c2 && self.c2 < 1.0;
         check::that(ordered, "c2", self.c2, "c1 < c2 < 1")?;
         check::non_negative("loss_rounding", self.loss_rounding)?;
+        if let Some(theta) = self.sample_test {
+            check::positive("sample_test", theta)?;
+        }
         check::non_negative("noise.loss", self.noise.loss)?;
         check::non_negative("noise.gradient", self.noise.gradient)?;
         check::non_negative("noise.control", self.noise.control)?;

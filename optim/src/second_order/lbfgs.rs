@@ -3,16 +3,19 @@
 use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use super::config::{EvaluationLimit, HistoryPrecision, LbfgsConfig, PairSource, Tolerances};
+use super::config::{
+    EvaluationLimit, HistoryPrecision, LbfgsConfig, PairSource, SAMPLE_TEST_EVALUATIONS, Tolerances,
+};
 use super::history::{self, History};
 use super::noise::{Estimate, estimate};
 use crate::check;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::lbfgs::{self as kernels, Move};
 use crate::kernels::memory::zeros;
 use crate::kernels::number::state_dtype;
 use crate::line_search::{
-    Conditions, Levels, LineSearch, Outcome, Trial, armijo, noise_tolerant, strong_wolfe,
+    Backtracking, Conditions, Levels, LineSearch, Outcome, Trial, armijo, noise_tolerant,
+    strong_wolfe,
 };
 use crate::objective::Oracle;
 use crate::optimizer::Optimizer;
@@ -43,6 +46,7 @@ impl LbfgsConfig {
             first_gradient: None,
             curvatures: Vec::new(),
             errors: [self.noise.loss, self.noise.gradient],
+            samples_wanted: None,
             last_move: None,
             counts: LbfgsCounts::default(),
             passes: VectorPasses::default(),
@@ -65,6 +69,12 @@ pub struct LbfgsCounts {
     /// Pairs taken over an interval that is not the step's, by a noise-tolerant search.
     #[serde(default)]
     pub lengthened: u64,
+    /// Tests of the batch's size.
+    #[serde(default)]
+    pub sample_tests: u64,
+    /// Of these, the ones for which the batch was too small.
+    #[serde(default)]
+    pub sample_tests_failed: u64,
     /// Times all pairs were dropped because a search failed, a direction was not one of descent or
     /// a value was not finite.
     pub restarts: u64,
@@ -77,6 +87,8 @@ impl From<LbfgsCounts> for Counters {
             ("line-searches-satisfied", counts.satisfied_searches),
             ("line-searches-failed", counts.failed_searches),
             ("pairs-lengthened", counts.lengthened),
+            ("sample-tests", counts.sample_tests),
+            ("sample-tests-failed", counts.sample_tests_failed),
             ("restarts", counts.restarts),
         ]);
         counts.pairs.enter(&mut counters);
@@ -145,6 +157,8 @@ pub struct Lbfgs {
     curvatures: Vec<f64>,
     /// ε_f and ε_g, as given or as last estimated.
     errors: [f64; 2],
+    /// The most that a test of the batch's size has asked for.
+    samples_wanted: Option<u64>,
     /// Where the last move began, and its direction.
     base: Var,
     direction: Var,
@@ -152,6 +166,16 @@ pub struct Lbfgs {
     last_move: Option<LastMove>,
     counts: LbfgsCounts,
     passes: VectorPasses,
+}
+
+/// The relative spacing of a type's numbers.
+fn rounding(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::EPSILON,
+        DType::BF16 => half::bf16::EPSILON.to_f64(),
+        DType::F16 => half::f16::EPSILON.to_f64(),
+        _ => f32::EPSILON.into(),
+    }
 }
 
 /// The names of the errors in a [`State`].
@@ -319,9 +343,8 @@ impl Lbfgs {
         loop {
             kernels::flatten_into(self.parameters.vars(), &self.base, &mut self.passes)?;
             step.iterations += 1;
-            let spent = oracle.counts().evaluations() - evaluations_before;
-            let last = step.iterations == self.config.max_iter || oracle.remaining() == 0;
-            let iteration = match self.iterate(oracle, &point, spent, last) {
+            let iteration = match self.iterate(oracle, &point, step.iterations, evaluations_before)
+            {
                 Ok(iteration) => iteration,
                 Err(error) => {
                     // The best point so far is where this iteration began.
@@ -401,13 +424,13 @@ impl Lbfgs {
         }
     }
 
-    /// One inner iteration from `base`: pair, direction, line search.
+    /// Inner iteration `number` (from 1) of a step, from `base`: pair, direction, line search.
     fn iterate(
         &mut self,
         oracle: &mut Oracle<'_>,
         from: &Point,
-        spent: u64,
-        last: bool,
+        number: u64,
+        evaluations_before: u64,
     ) -> Result<Iteration> {
         let searching = self.config.line_search != LineSearch::Fixed;
         if searching && oracle.remaining() == 0 {
@@ -418,6 +441,9 @@ impl Lbfgs {
             self.restart();
             return Ok(Iteration::Stopped(StopReason::NotDescent));
         }
+        if let (1, Some(theta)) = (number, self.config.sample_test) {
+            self.test_sample(oracle, theta)?;
+        }
         let first = self.first_step(&from.gradient)?;
         self.fresh = false;
         let absolute = self.config.tolerances == Tolerances::Absolute;
@@ -425,8 +451,10 @@ impl Lbfgs {
             return Ok(Iteration::Stopped(StopReason::ChangeTolerance));
         }
         if searching {
+            let spent = oracle.counts().evaluations() - evaluations_before;
             self.search(oracle, from, (slope, largest), first, spent)
         } else {
+            let last = number == self.config.max_iter || oracle.remaining() == 0;
             self.move_fixed(oracle, from, largest, first, last)
         }
     }
@@ -454,6 +482,49 @@ impl Lbfgs {
             }
             None => self.history.project(gradient, &mut self.passes),
         }
+    }
+
+    /// Tests by its samples' slopes along H²g whether the batch is large enough. There is no test
+    /// where the budget would leave no evaluation for the move.
+    fn test_sample(&mut self, oracle: &mut Oracle<'_>, theta: f64) -> Result<()> {
+        if oracle.remaining() <= SAMPLE_TEST_EVALUATIONS {
+            return Ok(());
+        }
+        let (vars, passes) = (self.parameters.vars(), &mut self.passes);
+        let direction = self.direction.as_detached_tensor();
+        let along = zeros(
+            direction.elem_count(),
+            direction.dtype(),
+            direction.device(),
+        )?;
+        // -H·d is H²g. The products with d that this leaves behind are those with a gradient, which
+        // the next direction takes anew.
+        self.history.project(&direction, passes)?;
+        self.history.direction(&direction, &along, passes)?;
+        let square = kernels::norms(&direction, passes)?.euclidean.powi(2);
+        let length = kernels::norms(&along, passes)?.euclidean;
+        let size = 1.0 + kernels::norms(&self.base, passes)?.euclidean;
+        let spacing = rounding(self.parameters.dtype()).sqrt() * size / length;
+        let here = oracle.sample_losses()?;
+        kernels::step_along(vars, &self.base, spacing, &along, passes)?;
+        let there = oracle.sample_losses()?;
+        kernels::unflatten(vars, &self.base, passes)?;
+        let n = here.len();
+        if n < 2 || there.len() != n {
+            return Err(Error::NoSamples { found: there.len() });
+        }
+        let slopes = here.iter().zip(&there).map(|(a, b)| (b - a) / spacing);
+        let slopes: Vec<f64> = slopes.collect();
+        let mean = slopes.iter().sum::<f64>() / n as f64;
+        let squares: f64 = slopes.iter().map(|slope| (slope - mean).powi(2)).sum();
+        let needed = squares / (n - 1) as f64 / (theta * square).powi(2);
+        self.counts.sample_tests += 1;
+        // A number that is not finite asks for nothing.
+        if needed.is_finite() && needed > n as f64 {
+            self.counts.sample_tests_failed += 1;
+            self.samples_wanted = self.samples_wanted.max(Some(needed.ceil() as u64));
+        }
+        Ok(())
     }
 
     /// The first step length to try.
@@ -522,7 +593,10 @@ impl Lbfgs {
         };
         let mut curvature = None;
         let Outcome { best, satisfied } = match self.config.line_search {
-            LineSearch::Armijo => armijo(&mut phi, start, first, conditions, trials)?,
+            LineSearch::Armijo => {
+                let (c1, backtracking) = (conditions.c1, Backtracking::Parabola);
+                armijo(&mut phi, start, first, c1, backtracking, trials)?
+            }
             LineSearch::NoiseTolerant => {
                 let split = noise_tolerant(&mut phi, start, first, conditions, levels, trials)?;
                 curvature = split.curvature;
@@ -841,6 +915,10 @@ impl Optimizer for Lbfgs {
         self.passes
     }
 
+    fn samples_wanted(&self) -> Option<u64> {
+        self.samples_wanted
+    }
+
     fn diagnostics(&self) -> Diagnostics<'_> {
         Diagnostics {
             counters: self.counts().into(),
@@ -859,6 +937,7 @@ impl Optimizer for Lbfgs {
         for (key, error) in ERRORS.into_iter().zip(self.errors) {
             state.set_float(key, error);
         }
+        state.set("samples_wanted", self.samples_wanted)?;
         state.set("counts", self.counts)?;
         state.set("passes", self.passes)?;
         self.history.save(&mut state)?;
@@ -914,8 +993,10 @@ impl Optimizer for Lbfgs {
             None => Vec::new(),
         };
         let errors = [state.float(ERRORS[0])?, state.float(ERRORS[1])?];
+        let samples_wanted = state.get("samples_wanted")?;
         self.history.load(state, d, &device)?;
         (self.curvatures, self.errors) = (curvatures, errors);
+        self.samples_wanted = samples_wanted;
         self.last_move = None;
         if let Some((last, base, direction)) = last {
             (self.base, self.direction) = (base, direction);

@@ -61,10 +61,13 @@ def mlp():
     return parameters, loss
 
 
-def square():
-    """A layer whose gradients are square matrices of full rank, and a tensor of three dimensions."""
+def square(reverse=False):
+    """A layer whose gradients are square matrices of full rank, and a tensor of three dimensions; in
+    reverse, with its sums over samples taken from the last one on."""
     inputs = torch.tanh(2 * wave(9, 4, 1.2, 1.7))
     targets = torch.tanh(3 * wave(9, 4, 1.3, 2.6))
+    if reverse:
+        inputs, targets = inputs.flip(0), targets.flip(0)
     parameters = {
         "weight": torch.tanh(2 * wave(4, 4, 2.7, 0.5)),
         "bias": torch.tensor([0.1, -0.1, 0.2, -0.2]),

@@ -3,8 +3,8 @@
 use optim::{
     AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
     LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig, Optimizer, PairSource, Parameters,
-    ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SoapConfig, SwatsConfig,
-    SwitchAt,
+    ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SlsConfig, SoapConfig,
+    SwatsConfig, SwitchAt,
 };
 
 use super::traits::{OptimizerConfig, OptimizerSettings};
@@ -146,6 +146,31 @@ one_evaluation!(
     |config| 2 * config.history_size as u64 + 11
 );
 
+impl Kind for SlsConfig {
+    const NAME: &'static str = "sls";
+    const ABOUT: &'static str = "SGD with a line search on each batch";
+}
+
+impl OptimizerSettings for SlsConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    /// The first trial of the first step.
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn evaluations_per_step(&self) -> u64 {
+        self.max_trials.saturating_add(1)
+    }
+
+    /// The search's start, and the gradient as one vector.
+    fn vectors(&self) -> u64 {
+        2
+    }
+}
+
 impl Kind for AdamSgdConfig {
     const NAME: &'static str = "adam-sgd";
     const ABOUT: &'static str = "Adam, then SGD from a fixed step or epoch on";
@@ -206,6 +231,10 @@ impl OptimizerSettings for LbfgsConfig {
     fn needs_overlap(&self) -> bool {
         self.pairs == PairSource::Overlap
     }
+
+    fn chooses_batches(&self) -> bool {
+        self.sample_test.is_some()
+    }
 }
 
 impl Kind for FuseConfig {
@@ -236,6 +265,10 @@ impl OptimizerSettings for FuseConfig {
 
     fn needs_overlap(&self) -> bool {
         self.lbfgs.needs_overlap()
+    }
+
+    fn chooses_batches(&self) -> bool {
+        self.lbfgs.chooses_batches()
     }
 }
 
@@ -271,6 +304,11 @@ impl OptimizerSettings for FusePvConfig {
 
     fn needs_overlap(&self) -> bool {
         self.momentum_lbfgs.is_none() && self.lbfgs.needs_overlap()
+    }
+
+    fn chooses_batches(&self) -> bool {
+        let second = self.momentum_lbfgs.is_none() && self.lbfgs.chooses_batches();
+        second || self.switch_batch.is_some()
     }
 
     fn criterion(&self) -> Option<&Criterion> {

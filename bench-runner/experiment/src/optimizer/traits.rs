@@ -30,6 +30,11 @@ pub trait OptimizerSettings: Settings {
         false
     }
 
+    /// Whether it chooses the size of batches ([`Optimizer::samples_wanted`]).
+    fn chooses_batches(&self) -> bool {
+        false
+    }
+
     /// The switch criterion, of methods that have one.
     fn criterion(&self) -> Option<&Criterion> {
         None

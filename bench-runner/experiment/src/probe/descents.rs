@@ -178,7 +178,7 @@ impl Descents<'_> {
         let mut meter = Meter::new();
         let mut before = 0;
         for step in 0..limit {
-            let made = advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
+            let (made, _) = advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
             let spent = meter.counts().evaluations();
             if self.after_switch && made.phase == Phase::FirstOrder {
                 before = spent;

@@ -19,16 +19,16 @@ pub(super) fn replay(
 ) -> Result<Box<dyn Problem>> {
     let (mut problem, mut optimizer) = start(entry, optimizer, seed, environment)?;
     let mut meter = Meter::with_budget(entry.budget);
-    let steps = entry
+    let limit = entry
         .step_limit(problem.steps_per_epoch())
         .unwrap_or(u64::MAX);
     see(problem.as_ref(), None)?;
-    for step in 0..steps {
-        if meter.remaining() == 0 {
-            break;
-        }
-        let made = advance(problem.as_mut(), optimizer.as_mut(), step, &mut meter)?;
-        problem.observe(step, &made);
+    let mut next = 0;
+    while next < limit && meter.remaining() > 0 {
+        let first = next;
+        let (made, batches) = advance(problem.as_mut(), optimizer.as_mut(), first, &mut meter)?;
+        next = batches.end;
+        problem.observe(first, &made);
         see(problem.as_ref(), Some(&made))?;
         let converged = matches!(
             made.stop,

@@ -278,7 +278,7 @@ pub(super) fn misjudged(criteria: &[Criterion], build: Build<'_>) -> Result<f64>
                 if holds(criterion, &seen, steps_per_epoch) == Some(true) {
                     right = Phase::SecondOrder;
                 }
-                let made = advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
+                let (made, _) = advance(&mut problem, optimizer.as_mut(), step, &mut meter)?;
                 wrong += u32::from(made.phase != right);
                 seen.push(made);
             }

@@ -34,16 +34,24 @@ impl<L: Objective> Objective for BatchLoss<L> {
         self.batch.loss_and_gradient()
     }
 
+    fn trial_loss(&mut self) -> optim::Result<f64> {
+        self.batch.trial_loss()
+    }
+
     fn overlap_gradient(&mut self) -> optim::Result<Gradient> {
         let shared = self.shared.as_mut().ok_or(optim::Error::NoOverlap)?;
         Ok(shared.loss_and_gradient()?.1)
+    }
+
+    fn sample_losses(&mut self) -> optim::Result<Vec<f64>> {
+        self.batch.sample_losses()
     }
 }
 
 /// The objective of a network with buffers, such as running statistics.
 ///
-/// They move where an optimizer stays. Trials that it rejects, gradients of shared samples and points
-/// where the loss or a running statistic is not finite leave them as they were, bit for bit. Nothing
+/// They move where an optimizer stays. Trials that it rejects, gradients of shared samples, losses of
+/// single samples and points where the loss or a running statistic is not finite leave them as they were, bit for bit. Nothing
 /// else could keep a trace: dropout draws from the step's seed alone.
 pub(super) struct WithBuffers<'a, O> {
     objective: O,
@@ -76,6 +84,18 @@ impl<'a, O: Objective> WithBuffers<'a, O> {
         }
         result
     }
+
+    /// An evaluation whose trace waits until it is accepted.
+    fn tried<R>(
+        &mut self,
+        evaluation: impl FnOnce(&mut Self) -> optim::Result<R>,
+    ) -> optim::Result<R> {
+        let before = self.tensors.snapshot_buffers()?;
+        let result = evaluation(self)?;
+        self.trials.push(self.tensors.snapshot_buffers()?);
+        self.tensors.restore_buffers(&before)?;
+        Ok(result)
+    }
 }
 
 impl<O: Objective> Objective for WithBuffers<'_, O> {
@@ -88,11 +108,11 @@ impl<O: Objective> Objective for WithBuffers<'_, O> {
     }
 
     fn trial(&mut self) -> optim::Result<(f64, Gradient)> {
-        let before = self.tensors.snapshot_buffers()?;
-        let result = self.loss_and_gradient()?;
-        self.trials.push(self.tensors.snapshot_buffers()?);
-        self.tensors.restore_buffers(&before)?;
-        Ok(result)
+        self.tried(Self::loss_and_gradient)
+    }
+
+    fn trial_loss(&mut self) -> optim::Result<f64> {
+        self.tried(Self::loss)
     }
 
     fn end_trials(&mut self, accepted: Option<usize>) -> optim::Result<()> {
@@ -105,6 +125,10 @@ impl<O: Objective> Objective for WithBuffers<'_, O> {
 
     fn overlap_gradient(&mut self) -> optim::Result<Gradient> {
         self.evaluate(O::overlap_gradient, |_| false)
+    }
+
+    fn sample_losses(&mut self) -> optim::Result<Vec<f64>> {
+        self.evaluate(O::sample_losses, |_| false)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Image classification: a network, a dataset, mini-batches in a seeded order.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bench_data::{
     Augmentation, BatchOrder, Catalogue, ImageSet, Library, Normalisation, OrderOptions, Splits,
@@ -11,7 +12,7 @@ use candle_core::{D, DType, Device, Tensor, Var};
 use models::layer::BatchNorm2dConfig;
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass, Summary};
-use optim::{Loss, Objective, Parameters, Phase, Step};
+use optim::{Gradient, Loss, Objective, Parameters, Phase, Step};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -186,6 +187,11 @@ impl ProblemSettings for ClassificationConfig {
 
     fn has_overlap(&self) -> bool {
         self.order.overlap > 0.0
+    }
+
+    /// The authors' script, whose faults can be reproduced, has batches of one size.
+    fn joins_batches(&self) -> bool {
+        !self.has_overlap() && self.faults.is_empty()
     }
 
     fn describe(&self, catalogue: &Catalogue) -> Result<Option<Summary>> {
@@ -403,6 +409,49 @@ impl ClassificationProblem {
     }
 }
 
+/// The mean cross-entropy of a network on a batch.
+struct MeanCrossEntropy<'a> {
+    model: &'a dyn Model,
+    parameters: &'a Parameters,
+    inputs: Tensor,
+    labels: Tensor,
+    pass: Pass,
+}
+
+impl MeanCrossEntropy<'_> {
+    fn logits(&self) -> candle_core::Result<Tensor> {
+        self.model.forward(&self.inputs, self.pass)
+    }
+
+    fn mean(&self) -> impl Objective {
+        Loss::new(self.parameters, || {
+            cross_entropy(&self.logits()?, &self.labels)
+        })
+    }
+}
+
+impl Objective for MeanCrossEntropy<'_> {
+    fn loss(&mut self) -> optim::Result<f64> {
+        self.mean().loss()
+    }
+
+    fn loss_and_gradient(&mut self) -> optim::Result<(f64, Gradient)> {
+        self.mean().loss_and_gradient()
+    }
+
+    /// In f64 from the logits on, so that small differences keep their digits.
+    fn sample_losses(&mut self) -> optim::Result<Vec<f64>> {
+        let logits = self.logits()?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let labels = self.labels.to_dtype(DType::U32)?.to_vec1::<u32>()?;
+        let loss = |(logits, label): (Vec<f64>, u32)| {
+            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+            largest + sum.ln() - logits[label as usize]
+        };
+        Ok(logits.into_iter().zip(labels).map(loss).collect())
+    }
+}
+
 /// A number that stands for a label.
 fn label_hash(label: &str) -> u64 {
     u64::from_str_radix(&sha256(label.as_bytes())[..16], 16).unwrap_or_default()
@@ -426,8 +475,13 @@ impl Problem for ClassificationProblem {
     }
 
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
-        let (epoch, batch) = self.order.at_step(step);
-        let indices = self.order.epoch(epoch).batch(batch);
+        self.joined_objective(step..step + 1)
+    }
+
+    fn joined_objective(&mut self, steps: Range<u64>) -> Result<Box<dyn Objective + '_>> {
+        let step = steps.start;
+        let (epoch, batches) = self.order.at_steps(steps);
+        let indices = self.order.epoch(epoch).joined(batches);
         let batch = self.data.train.augmented_batch(
             &indices,
             &self.config.augmentation,
@@ -442,11 +496,12 @@ impl Problem for ClassificationProblem {
                 seed: stream(self.seed, Stream::Dropout, step).random(),
             }
         };
-        let loss = |(inputs, labels): (Tensor, Tensor)| {
-            let model = &self.model;
-            Loss::new(&self.parameters, move || -> candle_core::Result<Tensor> {
-                cross_entropy(&model.forward(&inputs, pass)?, &labels)
-            })
+        let loss = |(inputs, labels): (Tensor, Tensor)| MeanCrossEntropy {
+            model: &*self.model,
+            parameters: &self.parameters,
+            inputs,
+            labels,
+            pass,
         };
         let objective = BatchLoss {
             shared: shared(&batch, self.order.overlap())?.map(loss),
@@ -673,6 +728,34 @@ mod tests {
             evaluate(&mut straight, 1);
         }
         buffers(&straight)
+    }
+
+    #[test]
+    fn joined_batches_are_one_batch_and_losses_of_samples_leave_no_trace() {
+        let mut problem = problem(&[], "a", 1);
+        let before = buffers(&problem);
+        let mut objective = problem.joined_objective(1..3).unwrap();
+        let losses = objective.sample_losses().unwrap();
+        drop(objective);
+        assert_eq!(buffers(&problem), before);
+        assert_eq!(losses.len(), 512);
+        let mean = losses.iter().sum::<f64>() / 512.0;
+        let mut objective = problem.joined_objective(1..3).unwrap();
+        let loss = objective.loss().unwrap();
+        assert!((loss / mean - 1.0).abs() < 1e-6, "{loss} {mean}");
+        // A rejected trial of the loss alone leaves no trace, an accepted one its own.
+        drop(objective);
+        let after = buffers(&problem);
+        assert_ne!(after, before);
+        for (accepted, expected) in [(None, &before), (Some(0), &after)] {
+            let mut fresh = self::problem(&[], "a", 1);
+            let mut objective = fresh.joined_objective(1..3).unwrap();
+            let tried = objective.trial_loss().unwrap();
+            objective.end_trials(accepted).unwrap();
+            drop(objective);
+            assert_eq!(tried.to_bits(), loss.to_bits());
+            assert_eq!(&buffers(&fresh), expected);
+        }
     }
 
     #[test]

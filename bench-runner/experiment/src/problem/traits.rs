@@ -1,6 +1,7 @@
 //! What a problem and its settings are.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bench_data::{Catalogue, Library};
@@ -36,6 +37,16 @@ pub trait Problem {
     /// When the step's data cannot be had.
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>>;
 
+    /// The objective of the batches of several steps of one epoch as one batch, for optimizers that
+    /// choose the size of their batches. Only problems whose settings say
+    /// [`joins_batches`](ProblemSettings::joins_batches) are asked for more than one step's.
+    ///
+    /// # Errors
+    /// As [`objective`](Self::objective).
+    fn joined_objective(&mut self, steps: Range<u64>) -> Result<Box<dyn Objective + '_>> {
+        self.objective(steps.start)
+    }
+
     /// Whether the loss it reports is known at the ends of epochs only, so that points are measured
     /// there and nowhere between.
     fn reports_epochs(&self) -> bool {
@@ -53,7 +64,7 @@ pub trait Problem {
         None
     }
 
-    /// Told after each step what it did.
+    /// Told after each step what it did; of a step on joined batches, `step` is the first of theirs.
     fn observe(&mut self, step: u64, made: &Step) {
         let _ = (step, made);
     }
@@ -210,6 +221,12 @@ pub trait ProblemSettings: Settings {
 
     /// Whether each batch shares samples with the one before it.
     fn has_overlap(&self) -> bool {
+        false
+    }
+
+    /// Whether an optimizer may choose the size of batches: whether
+    /// [`Problem::joined_objective`] joins them, and objectives know the losses of their samples.
+    fn joins_batches(&self) -> bool {
         false
     }
 

@@ -80,8 +80,8 @@ pub struct CurvePoint {
     pub gradient_evaluations: u64,
     /// Evaluations of the loss alone so far.
     pub loss_evaluations: u64,
-    /// Gradient evaluations so far, each times the samples of its batch. None where the objective is
-    /// no mean over samples, and in results that are older than this count.
+    /// Evaluations so far, each times the samples of its batch; those of the loss alone count as the
+    /// others. None where the objective is no mean over samples, and in results that are older than this count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_gradients: Option<u64>,
     /// Seconds of training so far, measurements excluded.

@@ -12,6 +12,8 @@ pub(super) struct RunState {
     pub(super) record: RunRecord,
     /// Steps made.
     pub(super) steps: u64,
+    /// Batches taken: more than steps where the optimizer joins some.
+    pub(super) batches: u64,
     /// Sample gradients spent, where the objective is a mean over samples.
     pub(super) sample_gradients: Option<u64>,
     /// The evaluations, or steps, at which the next point is measured.
@@ -33,6 +35,7 @@ impl RunState {
         Self {
             record: RunRecord::new(cell, Outcome::Interrupted),
             steps: 0,
+            batches: 0,
             sample_gradients: None,
             next_point: 0,
             last: None,

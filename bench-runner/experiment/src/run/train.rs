@@ -1,5 +1,6 @@
 //! One run: an optimizer on a problem within a budget, measured as it goes.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -158,27 +159,28 @@ impl Training<'_> {
             self.meter.counts().gradient_evaluations,
             self.state.sample_gradients,
             self.state.record.seconds,
+            self.meter.counts().evaluations(),
         );
         let started = Instant::now();
-        let step = self.state.steps;
-        let made = advance(
+        let (step, first) = (self.state.steps, self.state.batches);
+        let (made, batches) = advance(
             self.problem.as_mut(),
             self.optimizer.as_mut(),
-            step,
+            first,
             &mut self.meter,
         )?;
         self.state.steps += 1;
+        self.state.batches = batches.end;
         self.state.record.seconds += started.elapsed().as_secs_f64();
         self.state.record.counts = self.meter.counts();
-        let evaluations = self.meter.counts().gradient_evaluations - before.0;
-        if let (Some(spent), Some(samples)) =
-            (&mut self.state.sample_gradients, self.problem.samples(step))
-        {
+        let evaluations = self.meter.counts().evaluations() - before.3;
+        let samples: Option<u64> = batches.map(|batch| self.problem.samples(batch)).sum();
+        if let (Some(spent), Some(samples)) = (&mut self.state.sample_gradients, samples) {
             *spent += evaluations * samples;
         }
         let diagnostics = self.optimizer.diagnostics();
         self.state.record.pairs = PairCounts::from(&diagnostics.counters);
-        self.problem.observe(step, &made);
+        self.problem.observe(first, &made);
 
         let asked = diagnostics.criteria.last();
         let last = LastStep {
@@ -192,7 +194,7 @@ impl Training<'_> {
         if previous.is_some_and(|previous| previous.phase != made.phase) {
             self.state.record.switches.push(SwitchPoint {
                 step,
-                epoch: self.epochs(step),
+                epoch: self.epochs(first),
                 gradient_evaluations: before.0,
                 sample_gradients: before.1,
                 seconds: before.2,
@@ -214,13 +216,13 @@ impl Training<'_> {
             return self.finish(reason).map(Some);
         }
         let passed = match self.step_limit() {
-            Some(_) => self.state.steps,
+            Some(_) => self.state.batches,
             None => self.meter.counts().evaluations(),
         };
         // Where the loss is that of epochs, a point that is due waits for the end of its epoch.
         let steps_per_epoch = self.problem.steps_per_epoch();
         let known =
-            !self.problem.reports_epochs() || self.state.steps.is_multiple_of(steps_per_epoch);
+            !self.problem.reports_epochs() || self.state.batches.is_multiple_of(steps_per_epoch);
         if passed >= self.state.next_point && known && self.spent().is_none() {
             self.state.next_point = self.next_point(passed);
             let point = self.measure()?;
@@ -235,7 +237,7 @@ impl Training<'_> {
         self.entry.step_limit(self.problem.steps_per_epoch())
     }
 
-    /// The evaluations, or steps, at which the point after `passed` is due: points are spread over the limit that is
+    /// The evaluations, or batches, at which the point after `passed` is due: points are spread over the limit that is
     /// sure to be met, the epochs if there are any. Without epochs there are further ones, so that costs are known to
     /// the resolution asked for.
     fn next_point(&self, passed: u64) -> u64 {
@@ -257,7 +259,7 @@ impl Training<'_> {
             Some("budget spent")
         } else if self
             .step_limit()
-            .is_some_and(|limit| self.state.steps >= limit)
+            .is_some_and(|limit| self.state.batches >= limit)
         {
             Some("all epochs passed")
         } else if self.entry.seconds.is_some_and(too_late) {
@@ -276,8 +278,8 @@ impl Training<'_> {
             .map_or(0.0, |point| point.loss)
     }
 
-    fn epochs(&self, steps: u64) -> f64 {
-        steps as f64 / self.problem.steps_per_epoch() as f64
+    fn epochs(&self, batches: u64) -> f64 {
+        batches as f64 / self.problem.steps_per_epoch() as f64
     }
 
     /// Measures the problem where the optimizer's result is: at the parameters, or at the average of a
@@ -300,7 +302,7 @@ impl Training<'_> {
         let criterion = last.and_then(|last| last.criterion);
         let point = CurvePoint {
             step: self.state.steps,
-            epoch: self.epochs(self.state.steps),
+            epoch: self.epochs(self.state.batches),
             gradient_evaluations: counts.gradient_evaluations,
             loss_evaluations: counts.loss_evaluations,
             sample_gradients: self.state.sample_gradients,
@@ -348,22 +350,33 @@ impl Training<'_> {
     }
 }
 
-/// One optimizer step on the objective of step `step`.
+/// One optimizer step from batch `first` (from 0) on: on this batch alone, or on so many together as hold
+/// the samples that the optimizer wants, or as are left in the epoch. Returns the batches too.
 ///
 /// # Errors
-/// When the step's data cannot be had, or an evaluation fails.
+/// When the batches' data cannot be had, or an evaluation fails.
 pub fn advance(
     problem: &mut dyn Problem,
     optimizer: &mut dyn Optimizer,
-    step: u64,
+    first: u64,
     meter: &mut Meter,
-) -> Result<Step> {
+) -> Result<(Step, Range<u64>)> {
     let steps_per_epoch = problem.steps_per_epoch();
-    if step.is_multiple_of(steps_per_epoch) {
-        optimizer.start_epoch(step / steps_per_epoch);
+    let epoch = first / steps_per_epoch;
+    if first.is_multiple_of(steps_per_epoch) {
+        optimizer.start_epoch(epoch);
     }
-    let mut objective = problem.objective(step)?;
-    Ok(optimizer.step(&mut Oracle::new(objective.as_mut(), meter))?)
+    let mut batches = first..first + 1;
+    if let (Some(wanted), Some(mut held)) = (optimizer.samples_wanted(), problem.samples(first)) {
+        let end = (epoch + 1) * steps_per_epoch;
+        while held < wanted && batches.end < end {
+            held += problem.samples(batches.end).unwrap_or(0);
+            batches.end += 1;
+        }
+    }
+    let mut objective = problem.joined_objective(batches.clone())?;
+    let made = optimizer.step(&mut Oracle::new(objective.as_mut(), meter))?;
+    Ok((made, batches))
 }
 
 /// Whether a run that began with the loss `start` has diverged once it sees `loss`.

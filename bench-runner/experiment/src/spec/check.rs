@@ -52,6 +52,17 @@ pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), Spe
                         entry.label, problem.label
                     )));
         }
+        if let Some(entry) = experiment
+            .optimizers_for(&problem.label)
+            .find(|entry| entry.config.chooses_batches() && !problem.config.joins_batches())
+        {
+            return Err(root.error(format!(
+                "`{}` chooses the size of its batches, and those of `{}` cannot grow: take a `finite-sum` or a \
+                 `classification` without overlap and faults, or leave `sample_test` \
+                 and `switch_batch` out",
+                entry.label, problem.label
+            )));
+        }
         twice(experiment, problem).map_err(|message| root.error(message))?;
         if counts.is_empty() {
             return Err(root.error(format!("no optimizer applies to `{}`", problem.label)));

@@ -388,6 +388,38 @@ learning_rate = 0.01
     }
 
     #[test]
+    fn optimizers_that_choose_batches_need_batches_that_can_grow() {
+        for settings in [
+            "kind = \"lbfgs\"\nsample_test = 0.9",
+            "kind = \"fuse\"\nlbfgs = { sample_test = 0.9 }",
+            "kind = \"fuse-pv\"\nlbfgs = { sample_test = 0.9 }",
+            "kind = \"fuse-pv\"\nswitch_batch = 64",
+        ] {
+            let said = error(&GOOD.replace("kind = \"adam\"\nlearning_rate = 0.01", settings));
+            let kind = settings.split('"').nth(1).unwrap();
+            assert!(
+                said.contains(&format!("`{kind}` chooses the size of its batches")),
+                "{said}"
+            );
+            assert!(said.contains("those of `rosenbrock` cannot grow"), "{said}");
+        }
+        let sum = "kind = \"finite-sum\"\nloss = \"logistic\"\nsamples = 100\ndimension = 2\n\
+                   condition = 2.0\nbatch_size = 8";
+        let text = GOOD
+            .replace("kind = \"function\"\nfunction = \"rosenbrock\"", sum)
+            .replace(
+                "kind = \"adam\"\nlearning_rate = 0.01",
+                "kind = \"fuse-pv\"\nswitch_batch = 64",
+            );
+        assert!(Experiment::parse(&text, Path::new("demo.toml")).is_ok());
+        let overlapping = text.replace(
+            "batch_size = 8",
+            "batch_size = 8\norder = { overlap = 0.25 }",
+        );
+        assert!(error(&overlapping).contains("cannot grow"));
+    }
+
+    #[test]
     fn a_grid_makes_one_entry_per_combination() {
         let text = GOOD
             .replace(

@@ -198,6 +198,10 @@ impl ProblemSettings for FiniteSumConfig {
         self.order.overlap > 0.0
     }
 
+    fn joins_batches(&self) -> bool {
+        !self.has_overlap()
+    }
+
     fn data(&self) -> Vec<String> {
         self.data.iter().cloned().collect()
     }

@@ -1,6 +1,7 @@
 //! A finite sum being minimized.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bench_data::{BatchOrder, EpochOrder};
@@ -71,6 +72,10 @@ impl Problem for FiniteSumProblem {
     }
 
     fn objective(&mut self, step: u64) -> Result<Box<dyn Objective + '_>> {
+        self.joined_objective(step..step + 1)
+    }
+
+    fn joined_objective(&mut self, steps: Range<u64>) -> Result<Box<dyn Objective + '_>> {
         let Some(order) = &self.order else {
             return Ok(Box::new(Mean {
                 parameters: &self.parameters,
@@ -78,12 +83,12 @@ impl Problem for FiniteSumProblem {
                 samples: Cow::Borrowed(&self.all[..]),
             }));
         };
-        let (epoch, batch) = order.at_step(step);
+        let (epoch, batches) = order.at_steps(steps);
         let current = match self.epoch.take() {
             Some((number, current)) if number == epoch => current,
             _ => order.epoch(epoch),
         };
-        let samples = current.batch(batch);
+        let samples = current.joined(batches);
         self.epoch = Some((epoch, current));
         let mean = |samples| Mean {
             parameters: &self.parameters,
@@ -136,6 +141,11 @@ impl Objective for Mean<'_> {
         let gradient = Tensor::from_vec(gradient, dimension, self.parameters.device())?;
         let gradient = gradient.to_dtype(self.parameters.dtype())?;
         Ok((loss, Gradient::new(self.parameters, vec![gradient])?))
+    }
+
+    fn sample_losses(&mut self) -> optim::Result<Vec<f64>> {
+        let x = self.parameters.vars()[0].to_dtype(DType::F64)?;
+        Ok(with_values(&x, |x| self.sum.losses(&self.samples, x))?)
     }
 }
 
@@ -322,6 +332,30 @@ mod tests {
             .sum::<f64>()
             / 10.0;
         assert!((mean - loss).abs() < 1e-14, "{mean} {loss}");
+    }
+
+    #[test]
+    fn joined_batches_are_one_batch_and_its_loss_the_mean_over_samples() {
+        let environment = environment();
+        let settings = format!("{DRAWN}loss = 'logistic'\nbatch_size = 70\nregularisation = 0.1");
+        let mut problem = build(&settings, 1, &environment);
+        let x = [0.3, -0.2, 0.1, 0.4, -0.5, 0.0];
+        set(&*problem, &x);
+        let single: Vec<_> = (12..15).map(|step| evaluate(&mut *problem, step)).collect();
+        let mut joined = problem.joined_objective(12..15).unwrap();
+        let (loss, gradient) = joined.loss_and_gradient().unwrap();
+        let gradient = gradient.tensors()[0].to_vec1::<f64>().unwrap();
+        let mean = |of: &dyn Fn(usize) -> f64| (0..3).map(of).sum::<f64>() / 3.0;
+        assert!((loss - mean(&|i| single[i].0)).abs() < 1e-14);
+        for (k, g) in gradient.iter().enumerate() {
+            assert!((g - mean(&|i| single[i].1[k])).abs() < 1e-14);
+        }
+        let losses = joined.sample_losses().unwrap();
+        assert_eq!(losses.len(), 210);
+        // The regularisation is no sample's.
+        let square: f64 = x.iter().map(|x| x * x).sum();
+        let mean = losses.iter().sum::<f64>() / 210.0 + 0.05 * square;
+        assert!((loss - mean).abs() < 1e-14, "{loss} {mean}");
     }
 
     #[test]

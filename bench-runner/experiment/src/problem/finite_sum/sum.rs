@@ -115,6 +115,16 @@ impl FiniteSum {
         value / count + 0.5 * self.regularisation * square
     }
 
+    /// φ of each sample of a batch.
+    pub(super) fn losses(&self, batch: &[u32], x: &[f64]) -> Vec<f64> {
+        let loss = |sample: &u32| {
+            let i = *sample as usize;
+            let z = self.rows.dot(i, x);
+            self.loss.value_and_slope(z, self.targets[i]).0
+        };
+        batch.par_iter().map(loss).collect()
+    }
+
     /// Σ φ over samples; adds Σ ∇φ to `gradient`.
     fn add(&self, samples: &[u32], x: &[f64], gradient: &mut [f64]) -> f64 {
         let mut value = 0.0;
