@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::headline::Headline;
 use crate::table::markdown_text;
 use crate::terminal::problem_text;
-use crate::{discrepancy, performance, summary};
+use crate::{by_method, discrepancy, performance, summary};
 
 const BEGIN: &str = "<!-- generated: ";
 const BEGUN: &str = " -->\n";
@@ -100,7 +100,10 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
             let table: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
             Ok(table.join("\n"))
         }
-        ["methods", suite] => committed(&format!("{suite}/methods.md")),
+        ["methods", suite] => {
+            let table = by_method::table(&committed(&format!("{suite}/summary.csv"))?);
+            Ok(table.map_err(|reason| wrong(reason))?.markdown())
+        }
         ["problem", suite, label] => {
             let (results, index) = of_problem(suite, label)?;
             let problem = &results.problems[index];

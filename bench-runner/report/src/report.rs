@@ -14,7 +14,7 @@ use crate::files::write_files;
 use crate::headline::Headline;
 use crate::name::Names;
 use crate::table::{Table, markdown_text};
-use crate::{by_method, csv, html, summary};
+use crate::{csv, html, summary};
 
 /// The files of every report, beside its charts.
 const TEXTS: [&str; 5] = [
@@ -144,7 +144,7 @@ impl Report<'_> {
     }
 
     /// The files of a report on many problems that is to stay small: the table and the charts over all problems, and
-    /// what each method came to on each problem, as a table and as CSV. The results themselves are left out.
+    /// what each optimizer came to on each problem as CSV. The results themselves are left out.
     ///
     /// # Errors
     /// When a chart cannot be drawn.
@@ -159,8 +159,6 @@ impl Report<'_> {
             let path = Path::new(FIGURES).join(chart.file_name(Format::Svg));
             files.push((path, chart.svg()?.into_bytes()));
         }
-        let methods = by_method::table(self.results).markdown();
-        files.push(("methods.md".into(), methods.into_bytes()));
         files.push(("summary.md".into(), text.into_bytes()));
         files.push(("summary.csv".into(), csv::summary(&rows).into_bytes()));
         Ok(files)
