@@ -25,11 +25,12 @@ pub(crate) fn table(csv: &str) -> Result<Table, String> {
         let row = place(&mut problems, cell(problem));
         let column = place(&mut methods, &method(cell(optimizer)));
         lowest.resize_with(problems.len(), Vec::new);
-        lowest[row].resize(methods.len().max(lowest[row].len()), f64::NAN);
+        let losses = &mut lowest[row];
+        losses.resize(methods.len().max(losses.len()), f64::NAN);
         // A cell without runs has no median.
         let value = cell(loss).parse().unwrap_or(f64::NAN);
         // `min` takes the other where one is NaN.
-        lowest[row][column] = f64::min(lowest[row][column], value);
+        losses[column] = losses[column].min(value);
     }
     let rows = problems.into_iter().zip(&lowest).map(|(problem, losses)| {
         let loss = |column: usize| short(losses.get(column).copied().unwrap_or(f64::NAN));
@@ -37,16 +38,21 @@ pub(crate) fn table(csv: &str) -> Result<Table, String> {
         std::iter::once(problem).chain(losses).collect()
     });
     let rows = rows.collect();
-    let headers = std::iter::once("problem".to_owned()).chain(methods).collect();
+    let headers = std::iter::once("problem".to_owned())
+        .chain(methods)
+        .collect();
     Ok(Table { headers, rows })
 }
 
 /// The place of `name` in `names`, where it is put at the end if it is new.
 fn place(names: &mut Vec<String>, name: &str) -> usize {
-    names.iter().position(|known| known == name).unwrap_or_else(|| {
-        names.push(name.to_owned());
-        names.len() - 1
-    })
+    names
+        .iter()
+        .position(|known| known == name)
+        .unwrap_or_else(|| {
+            names.push(name.to_owned());
+            names.len() - 1
+        })
 }
 
 #[cfg(test)]
@@ -62,6 +68,10 @@ mod tests {
         let found = table(csv).unwrap();
         assert_eq!(found.headers, ["problem", "adam", "lbfgs"]);
         assert_eq!(found.rows, [["a", "0.500", "∞"], ["b, c", "–", "1.00e-9"]]);
-        assert!(table("problem,optimizer\n").unwrap_err().contains("loss_median"));
+        assert!(
+            table("problem,optimizer\n")
+                .unwrap_err()
+                .contains("loss_median")
+        );
     }
 }

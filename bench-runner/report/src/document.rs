@@ -102,7 +102,7 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         }
         ["methods", suite] => {
             let table = by_method::table(&committed(&format!("{suite}/summary.csv"))?);
-            Ok(table.map_err(|reason| wrong(reason))?.markdown())
+            Ok(table.map_err(wrong)?.markdown())
         }
         ["problem", suite, label] => {
             let (results, index) = of_problem(suite, label)?;
