@@ -13,7 +13,7 @@ use bench_experiment::run::{Outcome, run};
 use bench_experiment::spec::{Experiment, Suite};
 use bench_experiment::store::{Circumstances, Manifest, Results, read, write};
 use bench_report::Report;
-use bench_report::catalogue::FigureCatalogue;
+use bench_report::catalogue::{FigureCatalogue, Reference};
 use candle_core::Device;
 use polars::prelude::{KeyValueMetadata, ParquetReader, ParquetWriter, SerReader};
 
@@ -322,6 +322,22 @@ fn check_finds_a_changed_drawing_and_a_changed_result() {
         said.contains("mnist-mlp-loss-evaluations.svg: is missing"),
         "{said}"
     );
+}
+
+#[test]
+fn committed_reports_name_the_command_that_makes_them_anywhere() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/reference");
+    let catalogue = FigureCatalogue::built_in().unwrap();
+    let Reference {
+        suites, summaries, ..
+    } = &catalogue.reference;
+    for suite in suites.iter().chain(summaries) {
+        let manifest = Manifest::read(&folder.join(suite).join("manifest.json")).unwrap();
+        assert_eq!(
+            manifest.command,
+            ["bench-runner", "figures", suite, "--reference"]
+        );
+    }
 }
 
 #[test]

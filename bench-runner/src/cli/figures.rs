@@ -421,6 +421,10 @@ fn reference(
                 continue;
             }
             manifest.wall_seconds = started.elapsed().as_secs_f64();
+            // What makes it anywhere: paths of this machine would tell others nothing.
+            manifest.command = ["bench-runner", "figures", suite, "--reference"]
+                .map(str::to_owned)
+                .to_vec();
             let drawn = Report::new(&results, &manifest);
             if is_summary {
                 write_files(&folder, drawn.overall_files()?)?;
