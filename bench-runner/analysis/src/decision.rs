@@ -14,9 +14,6 @@ use crate::pairs::{EQUIVALENCE, best_of, methods};
 /// selection (PAR2; Bischl et al. 2016, ASlib).
 const PENALTY: f64 = 2.0;
 
-/// The digits gained from the first target on the ladder to the last; see [`ladder()`].
-const DIGITS: [f64; 2] = [1.0, 8.0];
-
 /// Which part of the samples a step sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -130,6 +127,14 @@ pub struct Decision {
     pub factors: Vec<f64>,
 }
 
+impl Decision {
+    /// The number of the method of the least factor, the first of equal ones; `None` without methods.
+    pub fn choice(&self) -> Option<usize> {
+        let factor = |method: usize| self.factors[method];
+        (0..self.factors.len()).min_by(|&a, &b| factor(a).total_cmp(&factor(b)))
+    }
+}
+
 /// The method with the least factor in each situation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,11 +185,15 @@ impl DecisionTable {
         }
     }
 
-    /// The number of the method that a situation's decision takes; `None` where nothing is known of it.
+    /// What it says of a situation; `None` where nothing is known of it.
+    pub fn decision(&self, situation: Situation) -> Option<&Decision> {
+        let mut decisions = self.decisions.iter();
+        decisions.find(|decision| decision.situation == situation)
+    }
+
+    /// The number of the method to take in a situation; `None` where nothing is known of it.
     pub fn choice(&self, situation: Situation) -> Option<usize> {
-        let decision = self.decisions.iter().find(|d| d.situation == situation)?;
-        let factor = |method: usize| decision.factors[method];
-        (0..self.methods.len()).min_by(|&a, &b| factor(a).total_cmp(&factor(b)))
+        self.decision(situation)?.choice()
     }
 
     /// Judges the table on other problems, beside always taking one of its methods or of `others`. The cheapest method is
@@ -237,11 +246,9 @@ fn cases(results: &Results, wanted: &[String]) -> Vec<Case> {
             if least >= PENALTY * problem.budget as f64 {
                 continue;
             }
-            let [first, last] = DIGITS;
-            let digits = first + (last - first) * rung as f64 / (RUNGS - 1) as f64;
             cases.push(Case {
                 problem: problem.label.clone(),
-                situation: known(Accuracy::of_digits(digits)),
+                situation: known(Accuracy::of_digits(ladder::digits(rung))),
                 regrets: costs.into_iter().map(|cost| (cost / least).ln()).collect(),
             });
         }

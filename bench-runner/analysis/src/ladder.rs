@@ -27,13 +27,14 @@ pub fn ladder(results: &Results, problem: &str) -> Option<[f64; RUNGS]> {
         .filter_map(RunRecord::lowest_loss)
         .fold(f64::INFINITY, f64::min);
     let gap = start - lowest;
-    (gap.is_finite() && gap > 0.0).then(|| {
-        let [first, last] = EXPONENTS;
-        std::array::from_fn(|rung| {
-            let exponent = first + (last - first) * rung as f64 / (RUNGS - 1) as f64;
-            lowest + 10f64.powf(exponent) * gap
-        })
-    })
+    (gap.is_finite() && gap > 0.0)
+        .then(|| std::array::from_fn(|rung| lowest + 10f64.powf(-digits(rung)) * gap))
+}
+
+/// The digits by which the initial gap has come down at a target of the ladder, counted from 0: 1 to 8.
+pub fn digits(rung: usize) -> f64 {
+    let [first, last] = EXPONENTS;
+    -(first + (last - first) * rung as f64 / (RUNGS - 1) as f64)
 }
 
 /// The costs of each run of an optimizer on a problem to each of these targets: one row for each run that counts.

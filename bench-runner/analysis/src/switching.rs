@@ -105,9 +105,12 @@ fn effect(logs: &[Vec<f64>]) -> Effect {
 /// The optimizer without a criterion that an optimizer with one is on a problem, as it never switched there: all its
 /// runs equal those in every measured loss, bit by bit.
 pub fn unswitched_of<'a>(results: &'a Results, problem: &str, label: &str) -> Option<&'a str> {
+    if !can_switch(results, label) {
+        return None;
+    }
     let runs: Vec<&RunRecord> = results.runs(problem, label).collect();
     let has_switched = runs.iter().any(|run| !run.switches.is_empty());
-    if runs.is_empty() || has_switched || !can_switch(results, label) {
+    if runs.is_empty() || has_switched {
         return None;
     }
     let equals = |other: &&OptimizerInfo| {

@@ -158,8 +158,7 @@ impl Advice {
     }
 
     fn choice(&self, decision: &Decision) -> Option<&str> {
-        let index = self.table.choice(decision.situation)?;
-        Some(&self.table.methods[index])
+        Some(&self.table.methods[decision.choice()?])
     }
 
     fn decisions(&self) -> Table {
@@ -218,7 +217,7 @@ impl Advice {
             .iter()
             .position(|method| method == "adam");
         let gain = |decision: &Decision| {
-            let own = decision.factors[self.table.choice(decision.situation)?];
+            let own = decision.factors[decision.choice()?];
             Some((decision.factors[adam?] / own).log10())
         };
         let largest = self
@@ -228,11 +227,7 @@ impl Advice {
             .filter_map(gain)
             .fold(0.0, f64::max);
         let cell = |situation: Situation| {
-            let decision = self
-                .table
-                .decisions
-                .iter()
-                .find(|d| d.situation == situation);
+            let decision = self.table.decision(situation);
             HeatCell {
                 value: decision.and_then(gain),
                 text: decision

@@ -23,22 +23,38 @@ pub(crate) struct Headline<'a> {
     pub(crate) overview: Vec<Overview>,
     /// The optimizers that can switch.
     pub(crate) switching: Vec<Switching>,
+    /// The numbers in `overview` of the places of the leaderboard, whose choice of trials reads all runs.
+    places: Vec<usize>,
 }
 
 impl<'a> Headline<'a> {
     pub(crate) fn new(results: &'a Results, rows: &[Row]) -> Self {
         let reference = reference(results);
+        let overview = overview(results, rows);
+        let number = |place: &Overview| {
+            overview
+                .iter()
+                .position(|own| own.optimizer == place.optimizer)
+        };
+        let places = leaderboard(results, &overview)
+            .into_iter()
+            .filter_map(number)
+            .collect();
         Self {
             results,
             reference,
-            overview: overview(results, rows),
             switching: switching(results, reference),
+            places,
+            overview,
         }
     }
 
     /// One optimizer for each method, the one that needs the fewest evaluations first.
     pub(crate) fn places(&self) -> Vec<&Overview> {
-        leaderboard(self.results, &self.overview)
+        self.places
+            .iter()
+            .map(|&number| &self.overview[number])
+            .collect()
     }
 
     /// Whether there are several problems over which optimizers are compared.

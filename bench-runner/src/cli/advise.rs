@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 use bench_analysis::decision::{Accuracy, Batch, DecisionTable};
 use bench_data::Library;
-use bench_experiment::session::{Event, Session};
+use bench_experiment::session::Session;
 use bench_experiment::spec::Scale;
 use bench_experiment::store::Results;
 use bench_report::{Advice, Known, write_files};
 use clap::Parser;
 
-use super::options::{MOST_THREADS, options as session_options};
-use super::progress::Monitor;
+use super::options::MOST_THREADS;
+use super::session::with_session;
 use super::store::DEFAULT as DEFAULT_STORE;
-use super::terminal::{interruptible, print};
+use super::terminal::print;
 use crate::error::Result;
 
 /// The advice of this build, as `--renew` wrote it.
@@ -69,7 +69,9 @@ pub struct Advise {
 /// When the suites cannot be run or the files not written.
 pub fn advise(options: &Advise, library: Library, out: &mut impl Write) -> Result<()> {
     if options.renew {
-        return renew(options, library);
+        return with_session(&options.store, options.threads, library, |session| {
+            renew(options, session)
+        });
     }
     let advice = Advice::read(BUILT_IN)?;
     let known = Known {
@@ -81,15 +83,8 @@ pub fn advise(options: &Advise, library: Library, out: &mut impl Write) -> Resul
     print(out, &advice.answer(&known))
 }
 
-fn renew(options: &Advise, library: Library) -> Result<()> {
-    let monitor = Monitor::new(false);
-    let observe = |event: Event<'_>| monitor.observe(event);
-    let session = Session::open(
-        session_options(&options.store, options.threads),
-        library,
-        &observe,
-        interruptible(),
-    )?;
+/// Fits and judges the table, and writes it.
+fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
     let [fitted_on, judged_on] = SUITES;
     let results =
         |suite: &str| -> Result<Results> { Ok(session.suite(suite, Scale::Full)?.results) };

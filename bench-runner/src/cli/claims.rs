@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, judge_together, updated};
 use bench_data::{Library, atomic};
 use bench_experiment::optimizer::OptimizerConfig;
-use bench_experiment::session::{Event, Session};
+use bench_experiment::session::Session;
 use bench_experiment::spec::Scale;
 use bench_report::{verdicts, write_files};
 use clap::Parser;
 use optim::Parameters;
 
-use super::options::{MOST_THREADS, options as session_options};
-use super::progress::Monitor;
+use super::options::MOST_THREADS;
 use super::replay::replay;
+use super::session::with_session;
 use super::store::DEFAULT as DEFAULT_STORE;
 use super::suites::{OfSuite, Suites};
-use super::terminal::{interruptible, print, spinner};
+use super::terminal::{print, spinner};
 use crate::error::{Error, Result};
 
 /// Where the repository keeps its claims.
@@ -91,29 +91,9 @@ pub fn claims(options: &ClaimsCommand, library: Library, out: &mut impl Write) -
     if options.fast {
         selected.retain(|claim| claim.evidence.suite().is_none());
     }
-    let monitor = Monitor::new(false);
-    let observe = |event: Event<'_>| monitor.observe(event);
-    let session = Session::open(
-        session_options(&options.store, options.threads),
-        library,
-        &observe,
-        interruptible(),
-    )?;
-    let mut suites = Suites {
-        session: Some(&session),
-        scale: Scale::Full,
-        known: BTreeMap::new(),
-    };
-    let mut values = Vec::new();
-    for claim in selected {
-        // Suites show their own progress.
-        let waiting = claim.evidence.suite().is_none().then(|| spinner(&claim.id));
-        let value = measured(claim, claims.level(claim), &session, &mut suites);
-        if let Some(spinner) = waiting {
-            spinner.finish_and_clear();
-        }
-        values.push((claim, value?));
-    }
+    let values = with_session(&options.store, options.threads, library, |session| {
+        values(&claims, selected, session)
+    })?;
     let judgements =
         judge_together(&values, claims.confirmatory()).map_err(bench_analysis::Error::from)?;
     for judged in &judgements {
@@ -139,6 +119,30 @@ pub fn claims(options: &ClaimsCommand, library: Library, out: &mut impl Write) -
         return Err(Error::ClaimsMoved { moved });
     }
     Ok(())
+}
+
+/// What is measured for each of these claims.
+fn values<'a>(
+    claims: &Claims,
+    selected: Vec<&'a Claim>,
+    session: &Session<'_>,
+) -> Result<Vec<(&'a Claim, ClaimValue)>> {
+    let mut suites = Suites {
+        session: Some(session),
+        scale: Scale::Full,
+        known: BTreeMap::new(),
+    };
+    let mut values = Vec::new();
+    for claim in selected {
+        // Suites show their own progress.
+        let waiting = claim.evidence.suite().is_none().then(|| spinner(&claim.id));
+        let value = measured(claim, claims.level(claim), session, &mut suites);
+        if let Some(spinner) = waiting {
+            spinner.finish_and_clear();
+        }
+        values.push((claim, value?));
+    }
+    Ok(values)
 }
 
 /// What is observed for a claim, or what its suite's results say.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bench_data::Library;
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::probe;
-use bench_experiment::session::{Event, Session};
+use bench_experiment::session::Session;
 use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::store::{self, Manifest};
 use bench_report::catalogue::{
@@ -19,12 +19,12 @@ use bench_report::{Drawn, Report, check_text, gallery, write_files};
 use clap::{Parser, ValueEnum};
 
 use super::input::{results_file, scale};
-use super::options::{MOST_THREADS, options as session_options};
-use super::progress::Monitor;
+use super::options::MOST_THREADS;
 use super::publish::{destination, retire_partial};
+use super::session::with_session;
 use super::store::DEFAULT as DEFAULT_STORE;
 use super::suites::{OfSuite, Suites};
-use super::terminal::{interruptible, open, print, spinner};
+use super::terminal::{open, print, spinner};
 use crate::error::{Error, Result};
 
 /// Where the committed reports are.
@@ -127,27 +127,32 @@ pub fn figures(options: &Figures, library: Library, out: &mut impl Write) -> Res
         let line = |entry: &&FigureEntry| format!("{:<width$}  {}\n", entry.id, entry.about);
         return print(out, &entries.iter().map(line).collect::<String>());
     }
-    let monitor = Monitor::new(false);
-    let observe = |event: Event<'_>| monitor.observe(event);
-    let session = Session::open(
-        session_options(&options.store, options.threads),
-        library,
-        &observe,
-        interruptible(),
-    )?;
-    if options.reference || options.check {
-        return reference(options, &catalogue, &session, out);
-    }
+    with_session(&options.store, options.threads, library, |session| {
+        if options.reference || options.check {
+            reference(options, &catalogue, session, out)
+        } else {
+            drawn(options, &catalogue, session, out)
+        }
+    })
+}
+
+/// Draws the figures that are asked for, and what they lack.
+fn drawn(
+    options: &Figures,
+    catalogue: &FigureCatalogue,
+    session: &Session<'_>,
+    out: &mut impl Write,
+) -> Result<()> {
     let entries = catalogue.select(&options.ids)?;
     let folder = options
         .out
         .clone()
         .unwrap_or_else(|| "reports/figures".into());
-    let mut suites = suites(options, &session)?;
+    let mut suites = suites(options, session)?;
     let mut pages = Vec::new();
     let mut skipped = 0;
     for entry in entries {
-        let reason = match measured(options, entry, &mut suites, &session)? {
+        let reason = match measured(options, entry, &mut suites, session)? {
             Drawable::From(measured) => match entry.pieces(&measured) {
                 pieces if pieces.is_empty() => "its results hold nothing to show".to_owned(),
                 pieces => {

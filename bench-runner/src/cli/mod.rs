@@ -16,6 +16,7 @@ mod publish;
 mod replay;
 mod report;
 mod run;
+mod session;
 mod status;
 mod store;
 mod suites;

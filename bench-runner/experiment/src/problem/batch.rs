@@ -51,8 +51,8 @@ impl<L: Objective> Objective for BatchLoss<L> {
 /// The objective of a network with buffers, such as running statistics.
 ///
 /// They move where an optimizer stays. Trials that it rejects, gradients of shared samples, losses of
-/// single samples and points where the loss or a running statistic is not finite leave them as they were, bit for bit. Nothing
-/// else could keep a trace: dropout draws from the step's seed alone.
+/// single samples and points where the loss or a running statistic is not finite leave them as they
+/// were, bit for bit. Nothing else could keep a trace: dropout draws from the step's seed alone.
 pub(super) struct WithBuffers<'a, O> {
     objective: O,
     tensors: &'a Tensors,

@@ -155,12 +155,8 @@ impl Training<'_> {
 
     /// Makes one step, and the measurement that is due after it; the outcome if the run ends here.
     fn step(&mut self) -> Result<Option<Outcome>> {
-        let before = (
-            self.meter.counts().gradient_evaluations,
-            self.state.sample_gradients,
-            self.state.record.seconds,
-            self.meter.counts().evaluations(),
-        );
+        let counts = self.meter.counts();
+        let (sample_gradients, seconds) = (self.state.sample_gradients, self.state.record.seconds);
         let started = Instant::now();
         let (step, first) = (self.state.steps, self.state.batches);
         let (made, batches) = advance(
@@ -173,7 +169,7 @@ impl Training<'_> {
         self.state.batches = batches.end;
         self.state.record.seconds += started.elapsed().as_secs_f64();
         self.state.record.counts = self.meter.counts();
-        let evaluations = self.meter.counts().evaluations() - before.3;
+        let evaluations = self.meter.counts().evaluations() - counts.evaluations();
         let samples: Option<u64> = batches.map(|batch| self.problem.samples(batch)).sum();
         if let (Some(spent), Some(samples)) = (&mut self.state.sample_gradients, samples) {
             *spent += evaluations * samples;
@@ -195,9 +191,9 @@ impl Training<'_> {
             self.state.record.switches.push(SwitchPoint {
                 step,
                 epoch: self.epochs(first),
-                gradient_evaluations: before.0,
-                sample_gradients: before.1,
-                seconds: before.2,
+                gradient_evaluations: counts.gradient_evaluations,
+                sample_gradients,
+                seconds,
                 to: made.phase,
             });
         }
