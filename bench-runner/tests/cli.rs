@@ -161,6 +161,40 @@ fn a_part_of_an_experiment_is_planned_and_run() {
 }
 
 #[test]
+fn a_plan_needs_neither_data_nor_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let call = |arguments: &[&str]| {
+        let mut command = program::bench_runner(folder.path(), arguments);
+        // Nobody answers there.
+        command.env("HF_ENDPOINT", "http://127.0.0.1:9");
+        command.output().unwrap()
+    };
+    let output = call(&["ablation", "as-shipped", "--dry-run", "--threads", "2"]);
+    assert!(output.status.success(), "{output:?}");
+    let plan = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = plan.lines().collect();
+    // 117 whole batches of 512 of 60,000 images, 100 epochs, 4 seeds.
+    assert!(lines[0].contains("46800 evaluations"), "{plan}");
+    let [absent, total] = lines[lines.len() - 2..] else {
+        panic!("{plan}");
+    };
+    assert!(
+        absent.starts_with("Not here: cifar10, fashion-mnist,"),
+        "{plan}"
+    );
+    assert!(total.contains("280 runs"), "{plan}");
+    // The runs themselves do need the data.
+    let output = call(&["ablation", "as-shipped", "--scale", "tiny"]);
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    // And an unknown dataset is one, whether or not it is fetched.
+    let experiment = EXPERIMENT.replace("data = \"digits\"", "data = \"digit\"");
+    std::fs::write(folder.path().join("typo.toml"), experiment).unwrap();
+    let output = call(&["ablation", "typo.toml", "--dry-run"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("did you mean `digits`?"), "{said}");
+}
+
+#[test]
 fn a_diverging_run_is_recorded_and_the_others_go_on() {
     let experiment = EXPERIMENT.replace(
         "learning_rate = 0.01\n\n[[optimizer]]\nlabel = \"fuse-pv\"",

@@ -76,6 +76,19 @@ impl Library {
         &self.hub
     }
 
+    /// Whether a dataset needs no fetching: whether it is embedded, or all its files are in the cache or in
+    /// their folder. What is in them is not looked at. What is not in the catalogue is not fetched either.
+    pub fn is_here(&self, name: &str) -> bool {
+        let Ok(entry) = self.catalogue.get(name) else {
+            return true;
+        };
+        let files = entry.files.iter().flat_map(Parts::iter);
+        files.flat_map(|(_, files)| files).all(|file| {
+            let path = self.hub.path(&entry.location, file);
+            path.is_some_and(|path| path.exists())
+        })
+    }
+
     fn entry(&self, name: &str, kind: Kind) -> Result<&Entry> {
         let entry = self.catalogue.get(name)?;
         if entry.kind() == kind {

@@ -73,6 +73,7 @@ fn stages(folder: &Path) -> Vec<(Stage, Made)> {
         store: folder.into(),
         checkpoint: None,
         fresh: false,
+        plan_only: false,
     };
     let library = Library::from_env(None, std::sync::Arc::new(bench_data::Silent)).unwrap();
     let interrupted = AtomicBool::new(false);

@@ -1,6 +1,6 @@
 //! `ablation`: what the store lacks is run, then everything is reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -110,6 +110,7 @@ impl Ablation {
             store: self.store.clone(),
             checkpoint: (self.checkpoint > 0).then(|| Duration::from_secs(self.checkpoint)),
             fresh: self.fresh,
+            plan_only: self.dry_run,
         })
     }
 }
@@ -258,7 +259,10 @@ fn dry_run(
             }
             false => session.prepare(experiment)?,
         };
-        print(out, &(plan_table(&sweep) + &announcement(&sweep)))?;
+        print(
+            out,
+            &(plan_table(&sweep) + &absent_data(&sweep) + &announcement(&sweep)),
+        )?;
         if stage == Stage::Trials {
             print(out, "Then, with the chosen settings:\n")?;
         }
@@ -401,14 +405,26 @@ fn plan_table(sweep: &Sweep<'_>) -> String {
                 .map(|cell| estimate.evaluations_of(cell))
                 .sum::<u64>(),
             demands().map(|demand| demand.seconds).sum::<f64>(),
-            HumanBytes(
-                demands()
-                    .map(|demand| demand.bytes)
-                    .max()
-                    .unwrap_or_default()
-            )
-            .to_string()
+            match demands().map(|demand| demand.bytes).max() {
+                None | Some(0) => "–".into(),
+                Some(bytes) => HumanBytes(bytes).to_string(),
+            }
         )
     });
     rows.collect()
+}
+
+/// Which data a plan was made without, and what that means.
+fn absent_data(sweep: &Sweep<'_>) -> String {
+    let problems = sweep.experiment.problems.iter();
+    let names: BTreeSet<String> = problems.flat_map(|problem| problem.config.data()).collect();
+    let known: BTreeSet<String> = sweep.data_sha256.keys().cloned().collect();
+    let absent: Vec<&str> = names.difference(&known).map(String::as_str).collect();
+    match absent.is_empty() {
+        true => String::new(),
+        false => format!(
+            "Not here: {}. What their runs take is foreseen by the catalogue, and all of them count as lacking.\n",
+            absent.join(", ")
+        ),
+    }
 }

@@ -95,13 +95,6 @@ fn files(entry: &Entry) -> impl Iterator<Item = (&'static str, &FileEntry)> {
         .flat_map(|(part, files)| files.iter().map(move |file| (part, file)))
 }
 
-fn is_here(library: &Library, entry: &Entry) -> bool {
-    files(entry).all(|(_, file)| {
-        let path = library.hub().path(&entry.location, file);
-        path.is_some_and(|path| path.exists())
-    })
-}
-
 fn list(library: &Library) -> String {
     let catalogue = library.catalogue();
     let width = catalogue
@@ -111,7 +104,7 @@ fn list(library: &Library) -> String {
         .unwrap_or(0);
     let mut text = String::new();
     for entry in catalogue.iter() {
-        let state = match (&entry.location, is_here(library, entry)) {
+        let state = match (&entry.location, library.is_here(&entry.name)) {
             (Location::Embedded, _) => "embedded",
             (_, true) => "here",
             (_, false) => "not here",

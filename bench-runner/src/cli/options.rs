@@ -26,5 +26,6 @@ pub fn options(store: &Path, threads: Option<u16>) -> Options {
         store: store.into(),
         checkpoint: Some(Duration::from_secs(CHECKPOINT_SECONDS)),
         fresh: false,
+        plan_only: false,
     }
 }

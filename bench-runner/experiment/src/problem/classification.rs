@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use super::batch::{BatchLoss, WithBuffers, check_order, check_share, shared};
 use super::fault::Fault;
 use super::precision::Precision;
-use super::traits::{Draw, Environment, Measurement, Problem, ProblemConfig, ProblemSettings};
+use super::traits::{
+    Draw, Environment, Measurement, Problem, ProblemConfig, ProblemSettings, Work,
+};
 use crate::error::{Error, Result};
 use crate::settings::{Invalid, Kind};
 
@@ -206,6 +208,34 @@ impl ProblemSettings for ClassificationConfig {
         }))
     }
 
+    fn work(&self, catalogue: &Catalogue) -> Result<Option<Work>> {
+        let Some(rows) = &catalogue.get(&self.data)?.rows else {
+            return Ok(None);
+        };
+        let Some(network) = self.describe(catalogue)? else {
+            return Ok(None);
+        };
+        let used = self.samples.map_or(rows.train, |most| most.min(rows.train));
+        let held_out = (used as f64 * self.validation.unwrap_or(0.0)).round() as usize;
+        let train = used - held_out;
+        let test = if held_out > 0 { held_out } else { rows.test };
+        let order = BatchOrder::with_options(0, train, self.batch_size, &self.order)?;
+        let mut measured = self.measure_train.unwrap_or(train).min(train) + self.tested().min(test);
+        let normalises = |layer: &models::LayerSummary| layer.kind == "BatchNorm2d";
+        if self.statistics == Statistics::Precise && network.layers.iter().any(normalises) {
+            // Once by each statistics, and the batches from which these are estimated.
+            measured =
+                2 * measured + STATISTICS_BATCHES.min(order.batches_per_epoch()) * self.batch_size;
+        }
+        let sample = network.multiply_adds();
+        Ok(Some(Work {
+            parameters: network.parameters() as u64,
+            steps_per_epoch: Some(order.batches_per_epoch() as u64),
+            evaluation: 3 * sample * self.batch_size.min(train) as u64,
+            measurement: sample * measured as u64,
+        }))
+    }
+
     fn held_out(&self, share: f64) -> Option<ProblemConfig> {
         let validation = Some(share);
         Some(
@@ -258,6 +288,14 @@ impl ClassificationConfig {
 
     fn has(&self, fault: Fault) -> bool {
         self.faults.contains(&fault)
+    }
+
+    /// Test samples that each measurement uses, at most.
+    fn tested(&self) -> usize {
+        match self.has(Fault::FirstTestBatch) {
+            true => Fault::TEST_BATCH,
+            false => self.measure_test.unwrap_or(usize::MAX),
+        }
     }
 
     /// Whether the reported loss is the mean of what the steps saw, as the authors' script logs it.
@@ -333,17 +371,12 @@ impl ClassificationProblem {
         } else {
             seed
         };
-        let measure_test = if config.has(Fault::FirstTestBatch) {
-            Fault::TEST_BATCH
-        } else {
-            config.measure_test.unwrap_or(usize::MAX)
-        };
         Ok(Self {
             model,
             parameters,
             order: BatchOrder::with_options(order, count, config.batch_size, &config.order)?,
             measure_train: config.measure_train.unwrap_or(count).min(count),
-            measure_test: measure_test.min(data.test.len()),
+            measure_test: config.tested().min(data.test.len()),
             data,
             device: device.clone(),
             seed,

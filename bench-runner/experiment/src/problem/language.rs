@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{BatchLoss, check_order, check_share, shared};
 use super::precision::Precision;
-use super::traits::{Draw, Environment, Measurement, Problem, ProblemConfig, ProblemSettings};
+use super::traits::{
+    Draw, Environment, Measurement, Problem, ProblemConfig, ProblemSettings, Work,
+};
 use crate::error::Result;
 use crate::settings::{Invalid, Kind};
 
@@ -130,6 +132,20 @@ impl ProblemSettings for LanguageConfig {
         let window = Tensor::zeros((1, self.context), DType::U32, &Device::Cpu)?;
         let model = self.model.build(0, DType::F32, &Device::Cpu)?;
         Ok(Some(Summary::new(&*model, &window)?))
+    }
+
+    fn work(&self, catalogue: &Catalogue) -> Result<Option<Work>> {
+        let Some(network) = self.describe(catalogue)? else {
+            return Ok(None);
+        };
+        let window = network.multiply_adds();
+        Ok(Some(Work {
+            parameters: network.parameters() as u64,
+            // The catalogue does not tell the number of tokens.
+            steps_per_epoch: None,
+            evaluation: 3 * window * self.batch_size as u64,
+            measurement: 2 * window * self.measure_windows as u64,
+        }))
     }
 
     fn held_out(&self, share: f64) -> Option<ProblemConfig> {

@@ -34,4 +34,6 @@ pub use least_squares::{
 };
 pub use physics::{PhysicsConfig, PhysicsProblem};
 pub use precision::Precision;
-pub use traits::{Draw, Environment, Measurement, Plane, Problem, ProblemConfig, ProblemSettings};
+pub use traits::{
+    Draw, Environment, Measurement, Plane, Problem, ProblemConfig, ProblemSettings, Work,
+};

@@ -179,6 +179,19 @@ pub struct Draw<'a> {
     pub optimizer: &'a str,
 }
 
+/// What a network's problem takes, as far as it is known without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Parameters.
+    pub parameters: u64,
+    /// Optimizer steps in an epoch, where the catalogue tells the number of samples.
+    pub steps_per_epoch: Option<u64>,
+    /// Multiply-adds of an evaluation of loss and gradient: three times those of the loss alone.
+    pub evaluation: u64,
+    /// Multiply-adds of a measurement.
+    pub measurement: u64,
+}
+
 /// The settings of a kind of problem.
 pub trait ProblemSettings: Settings {
     /// Whether all settings can be used; asked before anything is built.
@@ -236,6 +249,15 @@ pub trait ProblemSettings: Settings {
     /// # Errors
     /// When the dataset is not in the catalogue, or its samples do not fit the network.
     fn describe(&self, catalogue: &Catalogue) -> Result<Option<Summary>> {
+        let _ = catalogue;
+        Ok(None)
+    }
+
+    /// What evaluations and measurements take, without reading data; `None` where that is not known.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe).
+    fn work(&self, catalogue: &Catalogue) -> Result<Option<Work>> {
         let _ = catalogue;
         Ok(None)
     }

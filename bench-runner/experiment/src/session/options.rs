@@ -25,6 +25,9 @@ pub struct Options {
     pub checkpoint: Option<Duration>,
     /// Whether all runs are made anew, whatever is stored.
     pub fresh: bool,
+    /// Whether only a plan is asked for: nothing is fetched, and what would take long is foreseen by the
+    /// catalogue and not timed. Runs on data that are not here count as lacking.
+    pub plan_only: bool,
 }
 
 /// The error of a store that cannot be written to.

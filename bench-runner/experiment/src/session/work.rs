@@ -20,7 +20,8 @@ use crate::run::{Cell, CellId, Checkpoint, RunRecord, plan, run};
 use crate::spec::{ExecutorConfig, Experiment, OptimizerEntry, ProblemEntry, Scale, Suite};
 use crate::store::{CellStore, Circumstances, Manifest, Origin, Results};
 use crate::sweep::{
-    self, Attempts, Demand, Distributed, Distribution, Estimate, Resources, execute, models,
+    self, Attempts, Demand, Distributed, Distribution, Estimate, Probing, Resources, execute,
+    models,
 };
 
 /// Runs experiments in one way, and tells somebody.
@@ -112,7 +113,9 @@ impl<'a> Session<'a> {
         let started = SystemTime::now();
         let cells = plan(experiment);
         let library = &self.environment().library;
-        let data_sha256 = data_sha256(&experiment.problems, library)?;
+        let brief = self.options.plan_only;
+        let known = |name: &str| !brief || library.is_here(name);
+        let data_sha256 = data_sha256(&experiment.problems, library, &known)?;
         let origins: Vec<Origin> = cells
             .iter()
             .map(|cell| Origin::new(cell, &self.model, &data_sha256))
@@ -126,13 +129,19 @@ impl<'a> Session<'a> {
             .filter(|&index| records[index].is_none())
             .collect();
         let of_missing: Vec<Cell<'_>> = missing.iter().map(|&index| cells[index]).collect();
-        let estimate = Estimate::new(experiment, &of_missing, self.environment(), self.timed)?;
         let jobs = self.options.jobs.unwrap_or(self.options.threads);
+        let jobs = jobs.min(missing.len().max(1));
+        let probing = Probing {
+            threads: self.options.threads / jobs,
+            timed: self.timed,
+            brief,
+        };
+        let estimate = Estimate::new(experiment, &of_missing, self.environment(), probing)?;
         Ok(Sweep {
             experiment,
             resources: Resources {
                 threads: self.options.threads,
-                jobs: jobs.min(missing.len().max(1)),
+                jobs,
                 memory: self.options.memory,
             },
             cells,
@@ -260,7 +269,7 @@ impl<'a> Session<'a> {
         let mut kept = Vec::new();
         let mut missing = None;
         for problem in std::mem::take(&mut experiment.problems) {
-            match data_sha256([&problem], &self.environment().library) {
+            match data_sha256([&problem], &self.environment().library, &|_| true) {
                 Ok(_) => kept.push(problem),
                 Err(error @ Error::Data(_)) => {
                     (self.observe)(Event::LeftOut(suite, &problem, &error));
@@ -367,15 +376,16 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The SHA-256 of every dataset that some problems use.
+/// The SHA-256 of every dataset that some problems use, of those that are `known`.
 fn data_sha256<'p>(
     problems: impl IntoIterator<Item = &'p ProblemEntry>,
     library: &Library,
+    known: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
     for entry in problems {
         for name in entry.config.data() {
-            if hashes.contains_key(&name) {
+            if hashes.contains_key(&name) || !known(&name) {
                 continue;
             }
             let hash = entry.config.data_sha256(&name, library)?;

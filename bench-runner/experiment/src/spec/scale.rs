@@ -17,23 +17,30 @@ pub enum Scale {
     Tiny,
     /// For a machine without a GPU.
     Small,
+    /// For such a machine and a night.
+    Medium,
     /// As the experiment says.
     Full,
 }
 
 impl Scale {
     /// All scales with what they are for.
-    pub const ALL: [(Self, &str); 3] = [
+    pub const ALL: [(Self, &str); 4] = [
         (Self::Tiny, "To see that everything works: about a minute"),
         (Self::Small, "For a machine without a GPU"),
+        (Self::Medium, "For such a machine and a night"),
         (Self::Full, "As the experiment says"),
     ];
+
+    /// The scales that cut.
+    const CUT: [Self; 3] = [Self::Tiny, Self::Small, Self::Medium];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tiny => "tiny",
             Self::Small => "small",
+            Self::Medium => "medium",
             Self::Full => "full",
         }
     }
@@ -48,7 +55,7 @@ impl Scale {
 
     /// The scale that a suite's name tells.
     pub fn of_name(name: &str) -> Self {
-        [Self::Tiny, Self::Small]
+        Self::CUT
             .into_iter()
             .find(|smaller| name.ends_with(&smaller.name_of("")))
             .unwrap_or(Self::Full)
@@ -56,7 +63,7 @@ impl Scale {
 
     /// The suite whose name at some scale this is.
     pub fn suite_of(name: &str) -> &str {
-        [Self::Tiny, Self::Small]
+        Self::CUT
             .iter()
             .find_map(|smaller| name.strip_suffix(&smaller.name_of("")))
             .unwrap_or(name)
@@ -107,7 +114,8 @@ impl Cut {
     pub(super) fn usual(scale: Scale) -> Self {
         let (seeds, epochs, budget, samples) = match scale {
             Scale::Tiny => (2, 1, 200, 2_048),
-            _ => (4, 8, 2_000, 10_000),
+            Scale::Small => (4, 8, 2_000, 10_000),
+            Scale::Medium | Scale::Full => (4, 20, 10_000, 20_000),
         };
         Self {
             seeds: Some(seeds),
@@ -119,7 +127,7 @@ impl Cut {
     }
 }
 
-/// Takes the tables `scale.tiny` and `scale.small`.
+/// Takes the tables `scale.tiny`, `scale.small` and `scale.medium`.
 pub(super) fn parse(root: &mut Table<'_>) -> Result<BTreeMap<Scale, Cut>, SpecError> {
     let here = root.error_at("scale", "");
     let cuts: BTreeMap<Scale, Cut> = root.optional("scale")?.unwrap_or_default();

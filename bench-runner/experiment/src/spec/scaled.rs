@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn every_suite_at_every_scale_is_a_valid_experiment_that_says_so() {
         for suite in SUITES {
-            for scale in [Scale::Tiny, Scale::Small, Scale::Full] {
+            for (scale, _) in Scale::ALL {
                 let scaled = suite.experiment().unwrap().scaled(scale);
                 let text = toml::to_string(&scaled).unwrap();
                 let read = Experiment::parse(&text, Path::new("scaled.toml"));

@@ -60,13 +60,7 @@ pub fn execute(
     let slots = devices::slots(resources.jobs, environments.len(), cpu, cells.len());
     let work = |slot: usize| -> Result<()> {
         let environment = &environments[slot % environments.len()];
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads((resources.threads / slots).max(1))
-            .build()
-            .map_err(|source| Error::Threads {
-                threads: resources.threads,
-                source,
-            })?;
+        let pool = threads(resources.threads / slots)?;
         while let Some((index, turn)) = queue.next() {
             if interrupted.load(Ordering::Relaxed) {
                 break;
@@ -108,4 +102,15 @@ pub fn execute(
             .fold(mine, Result::and)
     })?;
     Ok(records.into_inner())
+}
+
+/// A pool of threads for a run; of one where there are fewer.
+///
+/// # Errors
+/// When the system refuses.
+pub(super) fn threads(count: usize) -> Result<rayon::ThreadPool> {
+    let threads = count.max(1);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build()
+        .map_err(|source| Error::Threads { threads, source })
 }

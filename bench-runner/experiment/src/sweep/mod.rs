@@ -18,7 +18,7 @@ pub use attempt::{Attempt, Attempts};
 pub use demand::Demand;
 pub use devices::{DeviceSpec, models};
 pub use distribute::{Distributed, Distribution, PLAN};
-pub use estimate::Estimate;
+pub use estimate::{Estimate, Probing};
 pub use execute::{Event, Resources, execute};
 pub use plan_file::{Plan, PlanParts, PlannedCell};
 pub use share::{NoShard, Shard};
