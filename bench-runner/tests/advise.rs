@@ -173,3 +173,44 @@ fn advice_names_a_method_what_it_depends_on_and_how_far_to_trust_it() {
         assert!(error.contains("expected a "), "{error}");
     }
 }
+
+#[test]
+fn a_problem_of_ones_own_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    let experiment = "name = \"own\"\nseeds = 1\n\
+        [[problem]]\nlabel = \"sum [a]\"\nkind = \"finite-sum\"\nloss = \"least-squares\"\nsamples = 1000\n\
+        dimension = 10\ncondition = 1000.0\nbatch_size = 50\nbudget = 1000\n\
+        [[optimizer]]\nkind = \"adam\"\nlearning_rate = 0.01\n";
+    std::fs::write(&file, experiment).unwrap();
+    let call = |more: &[&str]| {
+        let own = ["advise", "--measure", "own.toml", "--problem", "sum [a]"];
+        let mut command = bench_runner(folder.path(), &[&own[..], more].concat());
+        command.output().unwrap()
+    };
+    let output = call(&[
+        "--evaluations",
+        "200",
+        "--digits",
+        "6",
+        "--interpolating",
+        "false",
+    ]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.starts_with("sum [a], after 128 evaluations of adam (seed 0):\n"),
+        "{told}"
+    );
+    assert!(told.contains("A step sees 1/20 of the samples."), "{told}");
+    // Everything that the table asks for is known.
+    assert!(told.contains("over 1 situation it costs"), "{told}");
+    let output = call(&["--evaluations", "10"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let missing = bench_runner(
+        folder.path(),
+        &["advise", "--measure", "own.toml", "--problem", "sum"],
+    );
+    let output = { missing }.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("unknown problem `sum`"), "{error}");
+}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bench_analysis::decision::{Accuracy, Batch, Decision, DecisionTable, Judged, Situation};
+use bench_experiment::probe::Geometry;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -35,6 +36,56 @@ pub struct Known {
     pub ill_conditioned: Option<bool>,
     /// How far the loss is to come down.
     pub accuracy: Option<Accuracy>,
+}
+
+/// What was measured of a problem, a line for each fact.
+pub fn geometry(found: &Geometry) -> String {
+    let mut lines = Vec::new();
+    match found.noise {
+        None => {
+            lines.push("Every step sees the same objective: gradients have no noise.".to_owned())
+        }
+        Some(noise) => {
+            lines.push(format!(
+                "A step sees 1/{} of the samples.",
+                found.steps_per_epoch
+            ));
+            lines.push(match noise.of_gradients {
+                noise if noise.is_infinite() => {
+                    "The noise of 16 batches hides the mean gradient.".to_owned()
+                }
+                noise => {
+                    let samples = found.batch.map_or(String::new(), |batch| {
+                        format!(", {} samples", short(noise * batch as f64))
+                    });
+                    format!(
+                        "The gradient of a mean over {} batches{samples}, is as large as its noise (noise scale).",
+                        short(noise)
+                    )
+                }
+            });
+            lines.push(format!(
+                "Two batches tell changes of the gradient along a step whose cosine is {}{}.",
+                short(noise.agreement),
+                match noise.agreement {
+                    cosine if cosine < 0.5 =>
+                        ": pairs for L-BFGS from one batch mislead on the others",
+                    _ => "",
+                }
+            ));
+        }
+    }
+    lines.push(format!(
+        "The condition number is at least {}.",
+        short(found.condition)
+    ));
+    if found.lowest < 0.0 {
+        lines.push(format!(
+            "The loss is not convex here: its lowest curvature is {} × the highest. The table below is of convex sums.",
+            short(found.lowest)
+        ));
+    }
+    lines.iter().map(|line| format!("  {line}\n")).collect()
 }
 
 impl Known {

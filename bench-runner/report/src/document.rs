@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::headline::Headline;
 use crate::table::markdown_text;
 use crate::terminal::problem_text;
-use crate::{by_method, discrepancy, performance, summary};
+use crate::{by_method, discrepancy, performance, reproduction, summary};
 
 const BEGIN: &str = "<!-- generated: ";
 const BEGUN: &str = " -->\n";
@@ -36,6 +36,7 @@ const WIDTH: usize = 80;
 /// | `claims FAMILY` | those on the claims of `claims-FAMILY.toml` |
 /// | `advice decisions` | which method to take, by situation |
 /// | `advice judged` | how the choices did on other problems |
+/// | `pairs` | which of the paper's pairs have been run, on what |
 /// | `machine` | the machine of the speed measurements |
 /// | `performance BENCHMARK MEASURE` | the speed measurements of a benchmark, ours beside PyTorch's |
 ///
@@ -84,6 +85,7 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
             committed(&format!("{}/claims.md", parts.join("-")))
         }
         ["advice", table @ ("decisions" | "judged")] => committed(&format!("advice/{table}.md")),
+        ["pairs"] => Ok(reproduction::table(references)?.markdown()),
         ["machine"] => performance::machine(&references.join("performance")),
         ["performance", benchmark, measure] => {
             let table = performance::table(&references.join("performance"), benchmark, measure)?;

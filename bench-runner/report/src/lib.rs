@@ -23,12 +23,13 @@ mod page;
 mod performance;
 mod reference;
 mod report;
+mod reproduction;
 mod summary;
 mod table;
 mod terminal;
 mod verdicts;
 
-pub use advice::{Advice, Known};
+pub use advice::{Advice, Known, geometry};
 pub use comparison::comparison_text;
 pub use contact_sheet::contact_sheet;
 pub use contents::{Finding, Report};

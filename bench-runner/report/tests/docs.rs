@@ -16,6 +16,7 @@ fn passages_are_what_the_committed_results_give() {
         "docs/pinn.md",
         "reports/findings.md",
         "reports/performance.md",
+        "reports/reproduce.md",
     ];
     for name in documents {
         let path = root.join(name);

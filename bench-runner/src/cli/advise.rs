@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use bench_analysis::decision::{Accuracy, Batch, DecisionTable};
 use bench_data::Library;
+use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
 use bench_experiment::spec::Scale;
 use bench_experiment::store::Results;
-use bench_report::{Advice, Known, write_files};
+use bench_report::{Advice, Known, geometry, write_files};
 use clap::Parser;
 
+use super::input::experiment;
 use super::options::MOST_THREADS;
 use super::session::with_session;
 use super::store::DEFAULT as DEFAULT_STORE;
@@ -37,6 +39,27 @@ const OTHERS: [&str; 1] = ["fuse-contest"];
 
 #[derive(Debug, Parser)]
 pub struct Advise {
+    /// Measure a problem of this suite or experiment file: its noise and its curvature, where its first optimizer
+    /// comes to. What flags say goes before what is measured
+    #[arg(
+        long,
+        value_name = "SUITE|FILE.toml",
+        requires = "problem",
+        conflicts_with = "renew"
+    )]
+    measure: Option<String>,
+    /// The problem's label
+    #[arg(long, value_name = "LABEL", requires = "measure")]
+    problem: Option<String>,
+    /// Evaluations of loss and gradient for measuring, most of them by the optimizer on its way
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "measure",
+        default_value_t = 4 * Geometry::EVALUATIONS,
+        value_parser = clap::value_parser!(u64).range(Geometry::EVALUATIONS..)
+    )]
+    evaluations: u64,
     /// The share of all samples that a step sees, above 0; 1 for all of them
     #[arg(long, value_name = "SHARE", value_parser = share)]
     batch_share: Option<f64>,
@@ -74,13 +97,49 @@ pub fn advise(options: &Advise, library: Library, out: &mut impl Write) -> Resul
         });
     }
     let advice = Advice::read(BUILT_IN)?;
+    let measured = match (&options.measure, &options.problem) {
+        (Some(file), Some(problem)) => Some(measure(options, file, problem, library, out)?),
+        _ => None,
+    };
+    let batch_share = options
+        .batch_share
+        .or(measured.map(|found| 1.0 / found.steps_per_epoch as f64));
+    let condition = options.condition.or(measured.map(|found| found.condition));
     let known = Known {
-        batch: options.batch_share.map(Batch::of_share),
+        batch: batch_share.map(Batch::of_share),
         interpolating: options.interpolating,
-        ill_conditioned: options.condition.map(|condition| condition > 100.0),
+        ill_conditioned: condition.map(|condition| condition > 100.0),
         accuracy: options.digits.map(Accuracy::of_digits),
     };
     print(out, &advice.answer(&known))
+}
+
+/// Measures a problem where the first of its optimizers comes to, and says what it found.
+fn measure(
+    options: &Advise,
+    file: &str,
+    problem: &str,
+    library: Library,
+    out: &mut impl Write,
+) -> Result<Geometry> {
+    let experiment = experiment(file)?;
+    let problem = experiment.problem(problem)?;
+    let Some(optimizer) = experiment.optimizers_for(&problem.label).next() else {
+        return Err(bench_experiment::Error::Unfit {
+            problem: problem.label.clone(),
+            needs: "measuring it needs an optimizer that comes to a point",
+        }
+        .into());
+    };
+    let warm_up = options.evaluations - Geometry::EVALUATIONS;
+    let found = with_session(&options.store, options.threads, library, |session| {
+        let environment = session.environment();
+        Ok(Geometry::after(problem, optimizer, warm_up, environment)?)
+    })?;
+    let (problem, optimizer) = (&problem.label, &optimizer.label);
+    let place = format!("{problem}, after {warm_up} evaluations of {optimizer} (seed 0):");
+    print(out, &format!("{place}\n{}\n", geometry(&found)))?;
+    Ok(found)
 }
 
 /// Fits and judges the table, and writes it.

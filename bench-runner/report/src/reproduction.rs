@@ -1,0 +1,83 @@
+//! Which of the paper's pairs of dataset and network have been run, on what, and how to run the others: read from the
+//! manifests of the committed reports.
+
+use std::path::Path;
+
+use bench_experiment::spec::{Experiment, ProblemEntry, Scale, Suite};
+use bench_experiment::store::Manifest;
+
+use crate::error::{Error, Result};
+use crate::table::{Table, markdown_text};
+
+/// The suites that have the paper's pairs.
+const ARMS: [&str; 3] = ["as-shipped", "paper", "corrected"];
+
+/// A row for each pair, with what the committed reports have of it in each arm.
+///
+/// # Errors
+/// When a manifest cannot be read.
+pub(crate) fn table(references: &Path) -> Result<Table> {
+    let reports = reports(references)?;
+    let pairs = Suite::find(ARMS[0])?
+        .experiment()
+        .map_err(bench_experiment::Error::from)?
+        .problems;
+    let mut headers = ["pair", "network and data"].map(str::to_owned).to_vec();
+    headers.extend(ARMS.map(str::to_owned));
+    let rows = pairs.iter().map(|pair| {
+        let title = pair.config.title();
+        // What follows are the arm's faults.
+        let title = title.split(", with faults").next().unwrap_or_default();
+        let mut row = vec![pair.label.clone(), markdown_text(title)];
+        row.extend(ARMS.map(|arm| {
+            let runs: Vec<String> = reports
+                .iter()
+                .filter(|(_, experiment)| Scale::suite_of(&experiment.name) == arm)
+                .filter_map(|(manifest, experiment)| {
+                    Some(run(manifest, experiment.problem(&pair.label).ok()?))
+                })
+                .collect();
+            match runs.is_empty() {
+                true => "not run".to_owned(),
+                false => runs.join("; "),
+            }
+        }));
+        row
+    });
+    Ok(Table {
+        headers,
+        rows: rows.collect(),
+    })
+}
+
+/// The committed reports, with what was run.
+fn reports(references: &Path) -> Result<Vec<(Manifest, Experiment)>> {
+    let folders = std::fs::read_dir(references).map_err(Error::io("read", references))?;
+    let mut reports = Vec::new();
+    for folder in folders {
+        let folder = folder.map_err(Error::io("read", references))?;
+        let path = folder.path().join("manifest.json");
+        if path.is_file() {
+            let manifest = Manifest::read(&path)?;
+            let experiment = Experiment::parse(&manifest.experiment, &path)
+                .map_err(bench_experiment::Error::from)?;
+            reports.push((manifest, experiment));
+        }
+    }
+    reports.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    Ok(reports)
+}
+
+/// How much of a pair was run, on what and when.
+fn run(manifest: &Manifest, problem: &ProblemEntry) -> String {
+    let length = match problem.epochs {
+        Some(epochs) => format!("{epochs} epochs"),
+        None => format!("{} evaluations", problem.budget),
+    };
+    let day = manifest.started.split('T').next().unwrap_or_default();
+    format!(
+        "{length}, {} seeds ({}, {day})",
+        manifest.seeds.len(),
+        manifest.cpu.split(" (").next().unwrap_or_default()
+    )
+}
