@@ -153,7 +153,7 @@ pub fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<()> {
 /// Threads that the command line asks for, to be set before any pool is made.
 pub fn threads(cli: &Cli) -> Option<u16> {
     match &cli.command {
-        Command::Ablation(options) => options.threads,
+        Command::Ablation(options) => options.local.threads,
         Command::Run(options) => options.threads,
         Command::Figures(options) => options.threads,
         Command::Advise(options) => options.threads,

@@ -10,6 +10,7 @@ mod executor;
 mod figures;
 mod input;
 mod list;
+mod local;
 mod options;
 mod progress;
 mod publish;
