@@ -17,6 +17,7 @@ mod publish;
 mod replay;
 mod report;
 mod run;
+mod serve;
 mod session;
 mod status;
 mod store;
