@@ -1,8 +1,10 @@
-//! The HTML report in a browser; skipped on machines without Node.js or Chromium.
+//! The HTML report and the page of a sweep in a browser; skipped on machines without Node.js or Chromium.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::program::Served;
+use crate::serve::EXPERIMENT;
 use crate::synthetic;
 use bench_experiment::run::RunRecord;
 use bench_experiment::store::Results;
@@ -16,16 +18,52 @@ fn program(names: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-#[test]
-fn the_page_reacts_to_its_reader() {
+/// Node.js and a browser, if they are there.
+fn node_and_chromium() -> Option<[PathBuf; 2]> {
     let browsers = [
         "chromium",
         "chromium-browser",
         "google-chrome",
         "google-chrome-stable",
     ];
-    let (Some(node), Some(chromium)) = (program(&["node"]), program(&browsers)) else {
+    let found = program(&["node"]).zip(program(&browsers));
+    if found.is_none() {
         eprintln!("skipped: needs node and one of {}", browsers.join(", "));
+    }
+    found.map(Into::into)
+}
+
+/// Runs a script on a page; its checks must pass. With `SCREENSHOTS` in the environment it leaves pictures there.
+fn check([node, chromium]: [PathBuf; 2], script: &str, page: impl AsRef<std::ffi::OsStr>) {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    let output = Command::new(node)
+        .arg(scripts.join(script))
+        .arg(chromium)
+        .arg(page)
+        .args(std::env::var_os("SCREENSHOTS"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+}
+
+#[test]
+fn the_page_of_a_sweep_shows_it_while_it_runs() {
+    let Some(programs) = node_and_chromium() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    // Long enough for a browser to start meanwhile.
+    let experiment = EXPERIMENT.replace("budget = 600000", "budget = 4000000");
+    assert_ne!(experiment, EXPERIMENT);
+    std::fs::write(folder.path().join("tiny.toml"), experiment).unwrap();
+    let served = Served::start(folder.path(), &["tiny.toml", "--jobs", "1"]);
+    check(programs, "live.mjs", &served.address);
+}
+
+#[test]
+fn the_page_reacts_to_its_reader() {
+    let Some(programs) = node_and_chromium() else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -49,13 +87,5 @@ fn the_page_reacts_to_its_reader() {
     Report::new(&results, &manifest)
         .write(folder.path())
         .unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/report.mjs");
-    let output = Command::new(node)
-        .arg(script)
-        .arg(chromium)
-        .arg(folder.path().join("index.html"))
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
+    check(programs, "report.mjs", folder.path().join("index.html"));
 }

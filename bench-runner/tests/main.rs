@@ -26,5 +26,6 @@ mod mutation;
 mod plan;
 mod report;
 mod robustness;
+mod serve;
 mod slurm;
 mod steps;

@@ -17,6 +17,7 @@ mod files;
 mod gallery;
 mod headline;
 mod html;
+pub mod live;
 mod name;
 pub mod number;
 mod page;

@@ -1,6 +1,7 @@
 "use strict";
-// Charts of curves as SVG, with values at the pointer, zoom and pan. `chart(box, series, options)` draws one into `box`.
-const { chart, make, draw, format } = (() => {
+// Charts of curves as SVG, with values at the pointer, zoom and pan. `chart(box, series, options)` draws one into `box`,
+// `charts` as many as it takes to tell the curves apart.
+const { chart, charts, swatch, make, format } = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const GREY = "#c4c4c4";
   // The part of the x axis that a box shows, and of which axis.
@@ -286,5 +287,23 @@ const { chart, make, draw, format } = (() => {
     });
   }
 
-  return { chart, make, draw, format };
+  // One chart, or of more than `options.most` curves one for each family with the others in grey.
+  function charts(box, curves, options) {
+    const families = [...new Set(curves.map((s) => s.family))].sort((a, b) => (a === "others") - (b === "others"));
+    const several = curves.length > options.most && families.length > 1;
+    box.classList.toggle("multiples", several);
+    if (!several) return chart(box, curves, options);
+    const boxes = families.map((_, i) => box.querySelectorAll(".chart")[i] ?? make("div", { class: "chart" }));
+    box.replaceChildren(...boxes);
+    families.forEach((family, i) =>
+      chart(boxes[i], curves.map((s) => ({ ...s, muted: s.family !== family })), { ...options, heading: family }));
+  }
+
+  // A piece of a series's line, for legends.
+  function swatch(parent, { color, dash }) {
+    const sample = draw(parent, "svg", { width: 26, height: 10, "aria-hidden": "true" });
+    draw(sample, "line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: color, "stroke-width": 3, "stroke-dasharray": dash });
+  }
+
+  return { chart, charts, swatch, make, format };
 })();

@@ -63,18 +63,6 @@
     };
   };
 
-  // One chart, or of many curves one for each family with the others in grey.
-  function charts(box, curves, options) {
-    const families = [...new Set(curves.map((s) => s.family))].sort((a, b) => (a === "others") - (b === "others"));
-    const several = curves.length > common.most && families.length > 1;
-    box.classList.toggle("multiples", several);
-    if (!several) return chart(box, curves, options);
-    const boxes = families.map((_, i) => box.querySelectorAll(".chart")[i] ?? make("div", { class: "chart" }));
-    box.replaceChildren(...boxes);
-    families.forEach((family, i) =>
-      chart(boxes[i], curves.map((s) => ({ ...s, muted: s.family !== family })), { ...options, heading: family }));
-  }
-
   const redraw = [];
   function figure(section) {
     const data = parse(section.querySelector("script.curves"));
@@ -102,7 +90,7 @@
       }
       const shown = m.series.filter((s) => !s.equals && showsOptimizer(s.optimizer) && !own.hidden.includes(common.optimizers[s.optimizer]));
       charts(box, shown.map((s) => ({ ...s.axes[a], runs: s.runs, ...series(s.optimizer) })), {
-        title: data.title, log: own.log, xLabel: common.axes[a].label, yLabel: m.label, target: m.target, targetText: m.targetText,
+        title: data.title, log: own.log, xLabel: common.axes[a].label, yLabel: m.label, target: m.target, targetText: m.targetText, most: common.most,
       });
     }
     function choose(change) {
@@ -115,8 +103,7 @@
 
     for (const s of drawn) {
       const button = make("button", { type: "button", value: s.optimizer, "data-label": s.label });
-      const sample = draw(button, "svg", { width: 26, height: 10, "aria-hidden": "true" });
-      draw(sample, "line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: s.color, "stroke-width": 3, "stroke-dasharray": s.dash });
+      swatch(button, s);
       button.append(s.label);
       button.addEventListener("click", (event) => {
         const others = drawn.map((other) => other.label).filter((label) => label !== s.label);
@@ -198,7 +185,7 @@
         return { ...series(o), x, median, low: median, high: median, runs: 1, switch: null, steps: true };
       });
       charts(figure.querySelector(".chart"), curves, {
-        title: "Performance profile", named: true, xLog: true, log: false, target: null,
+        title: "Performance profile", named: true, xLog: true, log: false, target: null, most: common.most,
         xLabel: "τ, cost relative to the best", yLabel: `share of ${problems.length} problems`,
       });
     };

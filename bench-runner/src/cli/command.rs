@@ -21,6 +21,7 @@ use super::list::{self, Listing};
 use super::progress::Bars;
 use super::report::{self, ReportCommand};
 use super::run::{self, Run};
+use super::serve::{self, Serve};
 use super::status;
 use super::store::{self, StoreCommand};
 use super::terminal::print;
@@ -49,6 +50,11 @@ enum Command {
         after_help = "Examples:\n  bench-runner ablation\n  bench-runner ablation quick --seeds 10 --out my-report\n  bench-runner ablation experiment.toml --dry-run\n  bench-runner ablation quick --executor slurm --partition short --shards 20"
     )]
     Ablation(Box<Ablation>),
+    /// Run a suite or an experiment file and watch it on a page, or show a report
+    #[command(
+        after_help = "Examples:\n  bench-runner serve --open\n  bench-runner serve experiment.toml --port 8080\n  bench-runner serve reports/quick"
+    )]
+    Serve(Box<Serve>),
     /// Make one run and print its points as they are measured, or make a share of a plan's runs
     #[command(
         after_help = "Examples:\n  bench-runner run quick mlp-digits adam\n  bench-runner run experiment.toml rosenbrock fuse-pv --seed 3\n  bench-runner run --plan reports/quick/plan.json --shard 0/20"
@@ -126,6 +132,7 @@ pub fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<()> {
     let library = || Library::from_env(datasets, Arc::new(Bars));
     match cli.command {
         Command::Ablation(options) => ablation::ablation(&options, datasets, library()?, out),
+        Command::Serve(options) => serve::serve(&options, &library, out),
         Command::Advise(options) => advise::advise(&options, library()?, out),
         Command::Claims(options) => claims::claims(&options, library()?, out),
         Command::Figures(options) => figures::figures(&options, library()?, out),
@@ -153,7 +160,8 @@ pub fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<()> {
 /// Threads that the command line asks for, to be set before any pool is made.
 pub fn threads(cli: &Cli) -> Option<u16> {
     match &cli.command {
-        Command::Ablation(options) => options.threads,
+        Command::Ablation(options) => options.local.threads,
+        Command::Serve(options) => options.local.threads,
         Command::Run(options) => options.threads,
         Command::Figures(options) => options.threads,
         Command::Advise(options) => options.threads,

@@ -38,6 +38,9 @@ impl<'a> Monitor<'a> {
 
     /// Shows what happened.
     pub fn observe(&self, event: Event<'_>) {
+        if let Some(line) = notice(&event) {
+            self.say(&line);
+        }
         match event {
             Event::Planned(sweep) => {
                 if !self.quiet {
@@ -45,18 +48,8 @@ impl<'a> Monitor<'a> {
                 }
                 *self.bar() = Some(SweepBar::new(sweep, self.quiet));
             }
-            Event::Started(_) => {}
             Event::Run(_, run::Event::Measured(point)) => (self.point)(point),
-            Event::Run(cell, run::Event::NotKept(error)) => {
-                self.say(&format!("{cell}: no checkpoint: {error}"));
-            }
-            Event::Run(cell, run::Event::NotResumed(error)) => {
-                self.say(&format!("{cell}: checkpoint not used: {error}"));
-            }
             Event::Finished(record, demand) => {
-                if let Outcome::Failed { reason } = &record.outcome {
-                    self.say(&format!("{} failed: {reason}", record.cell));
-                }
                 if let Some(bar) = &mut *self.bar() {
                     bar.finished(record, demand);
                 }
@@ -66,23 +59,7 @@ impl<'a> Monitor<'a> {
                     sweep.bar.finish_and_clear();
                 }
             }
-            Event::NotStored(cell, error) => self.say(&format!(
-                "{cell} is in the report, but not in the store: {error}"
-            )),
-            Event::NotStarted(cell, reason) => self.say(&format!("{cell} failed: {reason}")),
-            Event::NotLogged(cell, error) => {
-                self.say(&format!("status will not know of {cell}: {error}"));
-            }
-            Event::PreparationFailed(failed, folder) => self.say(&format!(
-                "{failed} of these runs failed and count as the worst; to have them made again, delete {}",
-                folder.display()
-            )),
-            Event::LeftOut(suite, problem, error) => {
-                self.say(&format!("{suite}: `{}` is left out: {error}", problem.label));
-            }
-            Event::SomeFailed(suite, failed, total) => self.say(&format!(
-                "{suite}: {failed} of {total} runs failed; the others are used"
-            )),
+            _ => {}
         }
     }
 
@@ -99,6 +76,39 @@ impl<'a> Monitor<'a> {
             _ => eprintln!("{line}"),
         }
     }
+}
+
+/// What a reader must be told of an event: that something is not as it was to be. `None` of what is.
+pub fn notice(event: &Event<'_>) -> Option<String> {
+    Some(match event {
+        Event::Run(cell, run::Event::NotKept(error)) => format!("{cell}: no checkpoint: {error}"),
+        Event::Run(cell, run::Event::NotResumed(error)) => {
+            format!("{cell}: checkpoint not used: {error}")
+        }
+        Event::Finished(record, _) => match &record.outcome {
+            Outcome::Failed { reason } => format!("{} failed: {reason}", record.cell),
+            _ => return None,
+        },
+        Event::NotStored(cell, error) => {
+            format!("{cell} is in the report, but not in the store: {error}")
+        }
+        Event::NotStarted(cell, reason) => format!("{cell} failed: {reason}"),
+        Event::NotLogged(cell, error) => format!("status will not know of {cell}: {error}"),
+        Event::PreparationFailed(failed, folder) => format!(
+            "{failed} of these runs failed and count as the worst; to have them made again, delete {}",
+            folder.display()
+        ),
+        Event::LeftOut(suite, problem, error) => {
+            format!("{suite}: `{}` is left out: {error}", problem.label)
+        }
+        Event::SomeFailed(suite, failed, total) => {
+            format!("{suite}: {failed} of {total} runs failed; the others are used")
+        }
+        Event::Planned(_)
+        | Event::Started(_)
+        | Event::Run(_, run::Event::Measured(_))
+        | Event::Ended => return None,
+    })
 }
 
 /// What a sweep is and will take, in a line.

@@ -1,111 +1,18 @@
 // Drives a report in headless Chromium through the DevTools protocol: the first screen, filters, axes, legend, zoom,
 // sorting, tooltips, single runs, the view in the address, layout shifts, dark, print, a phone, and the page without
-// JavaScript; and accessibility where the environment variable AXE_CORE names axe.min.js of the npm package axe-core.
+// JavaScript; and accessibility.
 //
 // node report.mjs CHROMIUM INDEX.HTML [SCREENSHOT-FOLDER]
 //
 // Exits 0 and prints "ok" when all checks pass.
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { browse, check, evaluate, problems, send, shifts, shoot, until, violations, visit } from "./chromium.mjs";
 
-const [chromium, file, screenshots] = process.argv.slice(2);
-const url = pathToFileURL(resolve(file)).href;
-const profile = mkdtempSync(join(tmpdir(), "report-browser-"));
-// Commands and answers are JSON texts, each ended by a zero byte, on descriptors 3 and 4.
-const browser = spawn(chromium, [
-  "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe",
-  `--user-data-dir=${profile}`, "about:blank",
-], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
-const waiting = new Map();
-const problems = [];
-let buffer = "", serial = 0, session;
-browser.stdio[4].on("data", (chunk) => {
-  buffer += chunk;
-  const parts = buffer.split("\0");
-  buffer = parts.pop();
-  for (const message of parts.map((part) => JSON.parse(part))) {
-    if (message.method === "Runtime.exceptionThrown") problems.push(message.params.exceptionDetails.exception?.description);
-    if (message.method === "Network.requestWillBeSent" && !/^(file|data|about):/.test(message.params.request.url))
-      problems.push(`requested ${message.params.request.url}`);
-    waiting.get(message.id)?.(message);
-    waiting.delete(message.id);
-  }
-});
-
-function send(method, params = {}) {
-  const id = ++serial;
-  browser.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId: session })}\0`);
-  return new Promise((done, fail) => waiting.set(id, (message) =>
-    message.error ? fail(new Error(`${method}: ${message.error.message}`)) : done(message.result)));
-}
-
-async function evaluate(expression) {
-  const answer = await send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
-  if (answer.exceptionDetails) throw new Error(`${expression}: ${answer.exceptionDetails.exception?.description}`);
-  return answer.result.value;
-}
-
-async function until(expression) {
-  for (let i = 0; i < 200; i++) {
-    if (await evaluate(expression)) return;
-    await new Promise((done) => setTimeout(done, 25));
-  }
-  throw new Error(`never true: ${expression} ${problems.join("; ")}`);
-}
-
-function check(found, expected, what) {
-  if (JSON.stringify(found) !== JSON.stringify(expected))
-    throw new Error(`${what}: found ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
-}
-
-async function open(width, height, script = true, view = "") {
-  await send("Emulation.setScriptExecutionDisabled", { value: !script });
-  await send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 600 });
-  await send("Page.navigate", { url: "about:blank" });
-  await send("Page.navigate", { url: url + view });
-  await until("document.readyState === 'complete' && location.protocol === 'file:'");
-}
-
-async function shoot(name) {
-  if (!screenshots) return;
-  const { data } = await send("Page.captureScreenshot", { captureBeyondViewport: false });
-  writeFileSync(join(screenshots, `${name}.png`), Buffer.from(data, "base64"));
-}
-
-// The sum of all layout shifts while the page is scrolled from top to bottom.
-function shifts() {
-  return evaluate(`new Promise(async (done) => {
-    let sum = 0;
-    new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value; })
-      .observe({ type: "layout-shift", buffered: true });
-    for (let y = 0; y < document.body.scrollHeight; y += innerHeight / 2) {
-      scrollTo(0, y);
-      await new Promise((next) => requestAnimationFrame(() => setTimeout(next, 20)));
-    }
-    scrollTo(0, 0);
-    done(sum);
-  })`);
-}
-
-// What axe finds wrong with the page as it is, where axe is there.
-async function violations() {
-  if (!process.env.AXE_CORE) return [];
-  await evaluate(readFileSync(process.env.AXE_CORE, "utf8") + "; true");
-  return evaluate("axe.run().then((all) => all.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3).join(' ')}`))");
-}
+const url = pathToFileURL(resolve(process.argv[3])).href;
+const open = (width, height, script = true, view = "") => visit(url + view, width, height, script);
 
 async function run() {
-  const { targetInfos } = await send("Target.getTargets");
-  const page = targetInfos.find((target) => target.type === "page");
-  ({ sessionId: session } = await send("Target.attachToTarget", { targetId: page.targetId, flatten: true }));
-  await send("Page.enable");
-  await send("Page.bringToFront");
-  await send("Runtime.enable");
-  await send("Network.enable");
-
   // The first screen answers, without anything that moves later.
   await open(1280, 900);
   check(await evaluate("document.querySelector('.verdict').getBoundingClientRect().bottom < 200"), true, "the answer is under the title");
@@ -406,18 +313,6 @@ async function run() {
     check(model.width > 100 && model.height > 100, true, "static figure has a size");
   }
   await shoot("static");
-  check(problems, [], "errors and requests of the page");
 }
 
-try {
-  await run();
-  console.log("ok");
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
-} finally {
-  // Its helpers may write a little longer than it lives.
-  browser.kill();
-  await new Promise((done) => browser.once("exit", done));
-  rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
-}
+await browse(/^(file|data|about):/, run);

@@ -15,7 +15,7 @@ use crate::figure::{self, AxisScale};
 use crate::number;
 
 /// Places per curve; a screen shows no more.
-const PLACES: usize = 48;
+pub(crate) const PLACES: usize = 48;
 /// Places per curve where there are many problems.
 const FEW_PLACES: usize = 12;
 /// Measurements of single runs in the whole page; many runs get fewer each.
@@ -250,7 +250,13 @@ fn axes(results: &Results) -> Vec<Quantity> {
     axes
 }
 
-fn columns(runs: &[&RunRecord], axis: Quantity, metric: Quantity, places: usize) -> Value {
+/// The curve of some runs, as columns.
+pub(crate) fn columns(
+    runs: &[&RunRecord],
+    axis: Quantity,
+    metric: Quantity,
+    places: usize,
+) -> Value {
     let summary = curve::summarize(runs, axis, metric, places);
     let column = |value: &dyn Fn(&CurveSummary) -> f64| -> Vec<Value> {
         summary.iter().map(|at| rounded(value(at))).collect()
@@ -264,6 +270,15 @@ fn columns(runs: &[&RunRecord], axis: Quantity, metric: Quantity, places: usize)
     })
 }
 
+/// Why a run ended as it did, in words.
+pub(crate) fn reason(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Completed { reason } | Outcome::Failed { reason } => reason.clone(),
+        Outcome::Diverged { step, value } => format!("loss {value} at step {step}"),
+        Outcome::Interrupted => "stopped by the user".to_owned(),
+    }
+}
+
 /// All runs, in the order of the results.
 pub(super) fn runs(results: &Results) -> Vec<Value> {
     let places = (MEASUREMENTS / results.records.len().max(1)).clamp(8, 60);
@@ -273,11 +288,6 @@ pub(super) fn runs(results: &Results) -> Vec<Value> {
         .records
         .iter()
         .map(|run| {
-            let reason = match &run.outcome {
-                Outcome::Completed { reason } | Outcome::Failed { reason } => reason.clone(),
-                Outcome::Diverged { step, value } => format!("loss {value} at step {step}"),
-                Outcome::Interrupted => "stopped by the user".to_owned(),
-            };
             let last = run.last();
             let switches: Vec<Value> = run
                 .switches
@@ -298,7 +308,7 @@ pub(super) fn runs(results: &Results) -> Vec<Value> {
                 "seed": run.cell.seed,
                 "digest": &run.digest()[..DIGITS],
                 "outcome": run.outcome.label(),
-                "reason": reason,
+                "reason": reason(&run.outcome),
                 "steps": last.map(|last| last.step),
                 "epochs": last.map(|last| rounded(last.epoch)),
                 "evaluations": run.counts.gradient_evaluations,

@@ -20,6 +20,8 @@ use crate::page::{STYLE, render};
 use crate::table::Table;
 use crate::{number, summary};
 
+pub(crate) use data::{PLACES, columns, reason};
+
 const TEMPLATE: &str = include_str!("../../templates/report.html");
 /// The charts, and the page that has them.
 const SCRIPT: &str = concat!(
