@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bench_experiment::import::ImportError;
 use bench_experiment::settings::Invalid;
 
 /// The result of every command.
@@ -127,6 +128,10 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] bench_data::Error),
 
+    /// Runs of another program cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+
     /// An experiment cannot be run.
     #[error(transparent)]
     Experiment(bench_experiment::Error),
@@ -179,6 +184,7 @@ impl Error {
             Self::FiguresSkipped { .. }
             | Self::NothingDrawn
             | Self::Data(_)
+            | Self::Import(_)
             | Self::DataDamaged { .. } => 6,
             Self::Browser { .. }
             | Self::ClaimsMoved { .. }

@@ -22,6 +22,7 @@ mod cli;
 mod device;
 mod figures;
 mod headline;
+mod import;
 mod mutation;
 mod plan;
 mod report;

@@ -12,6 +12,7 @@ use bench_experiment::session::{Made, Options, Session, Stage, Sweep, in_stages}
 use bench_experiment::spec::{
     ExecutorConfig, ExecutorKind, Experiment, Scale, Selection, Stability,
 };
+use bench_experiment::store::read_imported;
 use bench_experiment::sweep::{Distributed, slurm};
 use clap::Parser;
 use indicatif::HumanBytes;
@@ -201,6 +202,8 @@ fn local(
     out: &mut impl Write,
 ) -> Result<()> {
     writable(folder)?;
+    // What cannot be shown beside the runs is better known before they are made.
+    read_imported(&folder.join("results.parquet"))?;
     let mut counts = Counts::default();
     let mut started = Instant::now();
     session.complete(experiment, &mut |stage, made| -> Result<()> {

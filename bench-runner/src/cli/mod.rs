@@ -8,6 +8,7 @@ mod data;
 mod describe;
 mod executor;
 mod figures;
+mod import;
 mod input;
 mod list;
 mod options;
