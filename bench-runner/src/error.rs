@@ -22,6 +22,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file that is there is not written over.
+    #[error("{} is there already, and stays as it is: name another file", .path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// Standard output cannot be written to.
     #[error("cannot write to standard output: {0}")]
     Output(std::io::Error),
@@ -179,7 +186,7 @@ impl Error {
     /// data, 7 missing or refusing scheduler, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Flag { .. } | Self::Argument { .. } => 2,
+            Self::Flag { .. } | Self::Argument { .. } | Self::Exists { .. } => 2,
             Self::Output(_) | Self::Claims { .. } => 4,
             Self::FiguresSkipped { .. }
             | Self::NothingDrawn

@@ -23,6 +23,7 @@ mod device;
 mod figures;
 mod headline;
 mod import;
+mod init;
 mod mutation;
 mod plan;
 mod report;

@@ -17,6 +17,7 @@ use super::data::{self, DataCommand};
 use super::describe::{self, Describe};
 use super::figures::{self, Figures};
 use super::import::{self, ImportCommand};
+use super::init;
 use super::input::results_file;
 use super::list::{self, Listing};
 use super::progress::Bars;
@@ -45,6 +46,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a commented experiment file to begin with
+    #[command(
+        after_help = "Example:\n  bench-runner init my-experiment.toml\n  bench-runner ablation my-experiment.toml"
+    )]
+    Init {
+        /// The file; one that is there stays as it is
+        #[arg(default_value = "experiment.toml")]
+        file: PathBuf,
+    },
     /// Run a suite or an experiment file and write its report
     #[command(
         after_help = "Examples:\n  bench-runner ablation\n  bench-runner ablation quick --seeds 10 --out my-report\n  bench-runner ablation experiment.toml --dry-run\n  bench-runner ablation quick --executor slurm --partition short --shards 20"
@@ -135,6 +145,7 @@ pub fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<()> {
         Command::Advise(options) => advise::advise(&options, library()?, out),
         Command::Claims(options) => claims::claims(&options, library()?, out),
         Command::Figures(options) => figures::figures(&options, library()?, out),
+        Command::Init { file } => init::init(&file, out),
         Command::Import(options) => import::run(&options, out),
         Command::Report(options) => report::run(&options, out),
         Command::Run(options) => run::run(&options, datasets, out),

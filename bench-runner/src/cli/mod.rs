@@ -9,6 +9,7 @@ mod describe;
 mod executor;
 mod figures;
 mod import;
+mod init;
 mod input;
 mod list;
 mod options;
