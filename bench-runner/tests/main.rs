@@ -26,6 +26,7 @@ mod import;
 mod init;
 mod mutation;
 mod plan;
+mod python;
 mod report;
 mod robustness;
 mod slurm;

@@ -63,8 +63,9 @@ pub fn run(options: &ImportCommand, out: &mut impl Write) -> Result<()> {
         .collect();
     let file = store::imported_file(&results);
     let text = format!(
-        "{}: {runs} runs, in {}\n",
+        "{}: {runs} run{}, in {}\n",
         labels.join(", "),
+        if runs == 1 { "" } else { "s" },
         file.display()
     );
     print(out, &text)?;
