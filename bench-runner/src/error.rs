@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bench_experiment::import::ImportError;
 use bench_experiment::settings::Invalid;
 
 /// The result of every command.
@@ -19,6 +20,13 @@ pub enum Error {
         value: String,
         /// What is wrong, and what would be right.
         reason: String,
+    },
+
+    /// A file that is there is not written over.
+    #[error("{} is there already, and stays as it is: name another file", .path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
     },
 
     /// Standard output cannot be written to.
@@ -127,6 +135,10 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] bench_data::Error),
 
+    /// Runs of another program cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+
     /// An experiment cannot be run.
     #[error(transparent)]
     Experiment(bench_experiment::Error),
@@ -174,11 +186,12 @@ impl Error {
     /// data, 7 missing or refusing scheduler, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Flag { .. } | Self::Argument { .. } => 2,
+            Self::Flag { .. } | Self::Argument { .. } | Self::Exists { .. } => 2,
             Self::Output(_) | Self::Claims { .. } => 4,
             Self::FiguresSkipped { .. }
             | Self::NothingDrawn
             | Self::Data(_)
+            | Self::Import(_)
             | Self::DataDamaged { .. } => 6,
             Self::Browser { .. }
             | Self::ClaimsMoved { .. }

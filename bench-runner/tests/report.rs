@@ -175,7 +175,7 @@ fn reports_say_when_targets_were_reached_in_which_phase_and_whether_they_held() 
     let rows = bench_analysis::summary::summarize(&results);
     let row = &rows[0];
     assert_eq!((row.runs, row.reached, row.held), (4, 3, 2));
-    assert_eq!(row.reached_by_phase, [2, 1]);
+    assert_eq!(row.reached_by_phase, Some([2, 1]));
     // Final losses 0.125, 0.25, 1, 2; lowest ones 0.125, 0.25, 0.25, 1; costs 10, 10, 20, ∞.
     assert_eq!(row.loss.unwrap().median, 0.625);
     assert_eq!(row.lowest_loss.unwrap().median, 0.25);

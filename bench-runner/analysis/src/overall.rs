@@ -102,7 +102,9 @@ impl Against {
 /// gained the most digits, the best-tuned. `None` where there is no Adam.
 pub fn reference(results: &Results) -> Option<&str> {
     let chosen = |is_adam: &dyn Fn(&OptimizerInfo) -> bool| {
-        let own = results.optimizers.iter().filter(|own| is_adam(own));
+        // What others counted is no measure of ours.
+        let here = results.optimizers.iter().filter(|own| !own.is_imported());
+        let own = here.filter(|own| is_adam(own));
         best_tuned(results, &own.collect::<Vec<_>>())
     };
     chosen(&|own| own.method() == "adam").or_else(|| {

@@ -1,7 +1,7 @@
 //! What each optimizer reached on each problem, summed up over seeds.
 
 use bench_experiment::run::RunRecord;
-use bench_experiment::store::{ProblemInfo, Results};
+use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 use bench_stats::{self as stats, Interval};
 use optim::Phase;
 
@@ -65,8 +65,9 @@ pub struct Row {
     pub to_target: Option<Spread>,
     /// Runs that reached the target.
     pub reached: usize,
-    /// Of these, those that reached it in their first-order and in their second-order phase.
-    pub reached_by_phase: [usize; 2],
+    /// Of these, those that reached it in their first-order and in their second-order phase; `None` where the runs
+    /// are imported, of which no phases are known.
+    pub reached_by_phase: Option<[usize; 2]>,
     /// Runs whose last loss is at the target: those that reached it and did not lose it again.
     pub held: usize,
     /// Runs that switched; `None` where the optimizer has no criterion for it.
@@ -77,7 +78,7 @@ pub struct Row {
     pub unstable: Option<bool>,
     /// Gradient evaluations in all.
     pub evaluations: Option<Spread>,
-    /// Seconds of training.
+    /// Seconds of training; `None` where they are not known.
     pub seconds: Option<Spread>,
 }
 
@@ -88,14 +89,15 @@ pub fn summarize(results: &Results) -> Vec<Row> {
         for optimizer in &results.optimizers {
             let runs: Vec<&RunRecord> = results.runs(&problem.label, &optimizer.label).collect();
             if !runs.is_empty() {
-                rows.push(row(results, problem, &optimizer.label, &runs));
+                rows.push(row(results, problem, optimizer, &runs));
             }
         }
     }
     rows
 }
 
-fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRecord]) -> Row {
+fn row(results: &Results, problem: &ProblemInfo, info: &OptimizerInfo, runs: &[&RunRecord]) -> Row {
+    let optimizer = info.label.as_str();
     let count = |label: &str| {
         runs.iter()
             .filter(|run| run.outcome.label() == label)
@@ -114,7 +116,8 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
         Spread::of(&values.collect::<Vec<_>>())
     };
     let of_runs = |value: &dyn Fn(&RunRecord) -> f64| {
-        Spread::of(&counting.iter().map(|run| value(run)).collect::<Vec<_>>())
+        let values = counting.iter().map(|run| value(run));
+        Spread::of(&values.filter(|value| !value.is_nan()).collect::<Vec<_>>())
     };
     let reached: Vec<Phase> = problem.target.map_or_else(Vec::new, |target| {
         runs.iter()
@@ -144,7 +147,8 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
             .target
             .and_then(|target| of_runs(&|run| run.cost_to(target))),
         reached: reached.len(),
-        reached_by_phase: [in_phase(Phase::FirstOrder), in_phase(Phase::SecondOrder)],
+        reached_by_phase: (!info.is_imported())
+            .then(|| [in_phase(Phase::FirstOrder), in_phase(Phase::SecondOrder)]),
         held: problem.target.map_or(0, |target| {
             runs.iter().filter(|run| run.held(target)).count()
         }),
@@ -154,6 +158,7 @@ fn row(results: &Results, problem: &ProblemInfo, optimizer: &str, runs: &[&RunRe
         unstable: results
             .stability
             .as_ref()
+            .filter(|_| !info.is_imported())
             .map(|_| is_unstable(results, problem, optimizer)),
         evaluations: of_runs(&|run| run.counts.gradient_evaluations as f64),
         seconds: of_runs(&|run| run.seconds),
@@ -182,7 +187,7 @@ pub struct Overview {
     pub lost: usize,
     /// All runs.
     pub runs: usize,
-    /// Seconds of training.
+    /// Seconds of training; NaN where they are not known.
     pub seconds: f64,
     /// Its digits gained, and its standing against the reference method.
     pub overall: Overall,

@@ -2,6 +2,7 @@
 //! other crates ([`registry`]); whoever runs experiments holds a [`session::Session`].
 
 pub mod error;
+pub mod import;
 pub mod memory;
 pub mod optimizer;
 pub mod probe;

@@ -1,7 +1,7 @@
 //! Tables of numbers for other programs, after RFC 4180: one header line, points as decimal marks.
 
 use bench_analysis::summary::{Row, Spread};
-use bench_experiment::run::Outcome;
+use bench_experiment::run::{Outcome, RunRecord};
 use bench_experiment::store::Results;
 use optim::Phase;
 
@@ -39,6 +39,10 @@ pub(super) fn summary(rows: &[Row]) -> String {
     }
     let mut text = line(&header);
     for row in rows {
+        let by_phase = |phase: usize| {
+            row.reached_by_phase
+                .map_or_else(String::new, |counts| counts[phase].to_string())
+        };
         let mut cells = vec![
             row.problem.clone(),
             row.optimizer.clone(),
@@ -47,8 +51,8 @@ pub(super) fn summary(rows: &[Row]) -> String {
             row.failed.to_string(),
             row.interrupted.to_string(),
             row.reached.to_string(),
-            row.reached_by_phase[0].to_string(),
-            row.reached_by_phase[1].to_string(),
+            by_phase(0),
+            by_phase(1),
             row.held.to_string(),
             row.unstable.map_or_else(String::new, |it| it.to_string()),
         ];
@@ -81,7 +85,8 @@ fn parts(spread: Option<Spread>) -> [String; 4] {
     .map(optional)
 }
 
-/// One line per run.
+/// One line per run. What is not known of an imported run is empty, and so is its digest, since it cannot be made again
+/// here.
 pub(super) fn runs(results: &Results) -> String {
     let mut text = line(
         &[
@@ -117,6 +122,9 @@ pub(super) fn runs(results: &Results) -> String {
     );
     for run in &results.records {
         let last = run.last();
+        let is_imported = results.is_imported(run);
+        let made_here = |cell: String| if is_imported { String::new() } else { cell };
+        let known = |value: &f64| !(is_imported && value.is_nan());
         let problems = results.problems.iter();
         let target = problems
             .filter(|problem| problem.label == run.cell.problem)
@@ -133,13 +141,13 @@ pub(super) fn runs(results: &Results) -> String {
             run.cell.seed.to_string(),
             run.outcome.label().to_owned(),
             reason,
-            last.map_or_else(String::new, |last| last.step.to_string()),
-            optional(last.map(|last| last.epoch)),
+            steps(run).map_or_else(String::new, |steps| steps.to_string()),
+            optional(last.map(|last| last.epoch).filter(known)),
             run.counts.gradient_evaluations.to_string(),
             run.counts.loss_evaluations.to_string(),
             last.and_then(|last| last.sample_gradients)
                 .map_or_else(String::new, |count| count.to_string()),
-            run.seconds.to_string(),
+            optional(Some(run.seconds).filter(known)),
             optional(last.map(|last| last.loss)),
             optional(last.and_then(|last| last.test_loss)),
             optional(last.and_then(|last| last.accuracy)),
@@ -149,18 +157,24 @@ pub(super) fn runs(results: &Results) -> String {
             optional(last.and_then(|last| last.boundary_loss)),
             optional(last.and_then(|last| last.relative_l2)),
             optional(last.and_then(|last| last.largest_error)),
-            run.switches.len().to_string(),
+            made_here(run.switches.len().to_string()),
             run.switches
                 .first()
                 .map_or_else(String::new, |switch| switch.step.to_string()),
             optional(run.lowest_loss()),
             reached.map_or_else(String::new, |at| at.gradient_evaluations.to_string()),
-            reached.map_or("", |at| phase(at.phase)).to_owned(),
+            made_here(reached.map_or("", |at| phase(at.phase)).to_owned()),
             target.map_or_else(String::new, |target| run.held(target).to_string()),
-            run.digest(),
+            made_here(run.digest()),
         ]));
     }
     text
+}
+
+/// The steps of a run; `None` where it measured nothing, or was imported without them.
+pub(super) fn steps(run: &RunRecord) -> Option<u64> {
+    let last = run.last()?;
+    (last.step > 0 || last.gradient_evaluations == 0).then_some(last.step)
 }
 
 fn phase(phase: Phase) -> &'static str {

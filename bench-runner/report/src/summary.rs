@@ -251,8 +251,9 @@ pub(super) fn table(rows: &[Row], problem: &ProblemInfo) -> Table {
             if problem.target.is_some() {
                 cells.push(text(&row.to_target, number::whole));
                 cells.push(format!("{}/{}", row.reached, row.runs));
-                let [first, second] = row.reached_by_phase;
-                cells.push(format!("{first} + {second}"));
+                cells.push(or_dash(row.reached_by_phase, |[first, second]| {
+                    format!("{first} + {second}")
+                }));
                 cells.push(format!("{}/{}", row.held, row.runs));
             }
             cells.push(

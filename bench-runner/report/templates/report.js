@@ -295,16 +295,23 @@
   // The folder of this page, for a command.
   const folder = () => decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "") || ".";
 
+  // A number that an imported run may lack.
+  const told = (value) => value === null ? "unknown" : format(value);
+
   function facts(record) {
     const all = [
       ["Problem", `${common.titles[record.p]} (${common.problem_settings[record.p]})`],
       ["Settings that differ from the defaults", settings(record)],
       ["Outcome", `${record.outcome}: ${record.reason}`],
-      ["Cost", `${format(record.evaluations)} gradient evaluations, ${format(record.extra)} of the loss alone, ${format(record.seconds)} s`],
-      ["Steps", record.steps === null ? "none measured" : `${format(record.steps)} steps, ${format(record.epochs)} epochs`],
+      ["Cost", `${format(record.evaluations)} gradient evaluations, ${format(record.extra)} of the loss alone, ${told(record.seconds)} s`],
+      ["Steps", record.steps === null ? "not known" : `${format(record.steps)} steps, ${told(record.epochs)} epochs`],
       ["Last loss", format(record.loss)],
     ];
     if (record.accuracy !== null) all.push(["Last test accuracy", format(record.accuracy)]);
+    if (record.digest === null) {
+      all.push(["Made by", "another program: counts and times are what its file says"]);
+      return all;
+    }
     all.push(["Curvature pairs", `${format(record.pairs[0])} stored, ${format(record.pairs[1])} skipped, ${format(record.pairs[2])} damped`]);
     const changes = record.switches.slice(0, 20).map(([step, epoch, evaluations, seconds, to]) =>
       `to ${to} at step ${format(step)} (epoch ${format(epoch)}, ${format(evaluations)} evaluations, ${format(seconds)} s)`);

@@ -16,6 +16,8 @@ use super::claims::{self, ClaimsCommand};
 use super::data::{self, DataCommand};
 use super::describe::{self, Describe};
 use super::figures::{self, Figures};
+use super::import::{self, ImportCommand};
+use super::init;
 use super::input::results_file;
 use super::list::{self, Listing};
 use super::progress::Bars;
@@ -45,6 +47,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a commented experiment file to begin with
+    #[command(
+        after_help = "Example:\n  bench-runner init my-experiment.toml\n  bench-runner ablation my-experiment.toml"
+    )]
+    Init {
+        /// The file; one that is there stays as it is
+        #[arg(default_value = "experiment.toml")]
+        file: PathBuf,
+    },
     /// Run a suite or an experiment file and write its report
     #[command(
         after_help = "Examples:\n  bench-runner ablation\n  bench-runner ablation quick --seeds 10 --out my-report\n  bench-runner ablation experiment.toml --dry-run\n  bench-runner ablation quick --executor slurm --partition short --shards 20"
@@ -80,6 +91,11 @@ enum Command {
         after_help = "Examples:\n  bench-runner report reports/quick --open\n  bench-runner report reports/as-shipped reports/paper reports/corrected --out reports/arms\n  bench-runner report reports/quick/plan.json"
     )]
     Report(ReportCommand),
+    /// Show runs of PyTorch, JAX or any other program beside a report's own
+    #[command(
+        after_help = "Examples:\n  bench-runner import muon.csv --label torch-muon --into reports/quick\n  bench-runner import optax.parquet --label optax --note 'Optax 0.2.5, tuned' --into quick --open\n\nColumns: problem, seed, evaluations and loss; optionally optimizer, loss_evaluations, sample_gradients, step, epoch,\nseconds, test_loss, accuracy, word_perplexity, relative_l2, largest_error, gradient_norm and outcome."
+    )]
+    Import(ImportCommand),
     /// Show which runs of a plan are pending, running, done and failed
     #[command(after_help = "Example:\n  bench-runner status reports/quick/plan.json")]
     Status {
@@ -136,6 +152,8 @@ pub fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<()> {
         Command::Advise(options) => advise::advise(&options, library()?, out),
         Command::Claims(options) => claims::claims(&options, library()?, out),
         Command::Figures(options) => figures::figures(&options, library()?, out),
+        Command::Init { file } => init::init(&file, out),
+        Command::Import(options) => import::run(&options, out),
         Command::Report(options) => report::run(&options, out),
         Command::Run(options) => run::run(&options, datasets, out),
         Command::Status { plan } => status::status(&plan, out),

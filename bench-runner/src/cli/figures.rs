@@ -205,7 +205,7 @@ fn drawn(
 fn suites<'a>(options: &Figures, session: &'a Session<'a>) -> Result<Suites<'a>> {
     let mut known = BTreeMap::new();
     for path in &options.from {
-        let results = store::read(&results_file(path))?;
+        let results = store::read_with_imported(&results_file(path))?;
         // A suite at a smaller scale stands for the suite.
         let suite = Scale::suite_of(&results.suite).to_owned();
         known.insert(suite, OfSuite::Known(Box::new(results)));

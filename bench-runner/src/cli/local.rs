@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bench_experiment::memory;
 use bench_experiment::session::{Made, Options, Session, Stage};
 use bench_experiment::spec::{Experiment, Scale, Selection, Stability};
+use bench_experiment::store::read_imported;
 use clap::Args;
 
 use super::input::{experiment, scale};
@@ -132,6 +133,8 @@ impl Local {
         out: &mut impl Write,
         published: &dyn Fn(&Path) -> Result<()>,
     ) -> Result<()> {
+        // What cannot be shown beside the runs is better known before they are made.
+        read_imported(&folder.join("results.parquet"))?;
         let mut counts = Counts::default();
         let mut started = Instant::now();
         session.complete(experiment, &mut |stage, made| -> Result<()> {

@@ -8,6 +8,8 @@ mod data;
 mod describe;
 mod executor;
 mod figures;
+mod import;
+mod init;
 mod input;
 mod list;
 mod local;

@@ -68,14 +68,15 @@ pub fn retire_partial(folder: &Path, results: &Results, planned: usize) -> Resul
     if complete_runs(results) < planned {
         return Ok(());
     }
-    let (Ok(results), Ok(of_run)) = (store::read(&there), Manifest::read(&manifest)) else {
+    let shown = store::read_with_imported(&there);
+    let (Ok(shown), Ok(of_run)) = (shown, Manifest::read(&manifest)) else {
         return Ok(());
     };
-    let mut files = Report::new(&results, &of_run).names();
+    let names = Report::new(&shown, &of_run).names().into_iter();
+    let mut files: Vec<PathBuf> = names.map(|name| partial.join(name)).collect();
     // What tells that there is a report goes last.
-    files.extend([MANIFEST.into(), RESULTS.into()]);
-    for name in files {
-        let path = partial.join(name);
+    files.extend([store::imported_file(&there), manifest, there]);
+    for path in files {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::io("remove", &path)(error).into());
@@ -110,11 +111,17 @@ pub fn publish(
     } = made;
     let report = folder;
     let folder = destination(report, &results, planned, replace);
-    store::write(&folder.join(RESULTS), &results)?;
+    let there = folder.join(RESULTS);
+    store::write(&there, &results)?;
+    let imported = store::read_imported(&report.join(RESULTS))?;
+    if let Some(imported) = imported.as_ref().filter(|_| folder != report) {
+        store::write_imported(&there, imported)?;
+    }
+    let shown = results.clone().with_imported(imported);
     manifest.wall_seconds = started.elapsed().as_secs_f64();
     Report {
         findings: &findings(&results)?,
-        ..Report::new(&results, &manifest)
+        ..Report::new(&shown, &manifest)
     }
     .write(&folder)?;
     manifest.wall_seconds = started.elapsed().as_secs_f64();
@@ -123,7 +130,7 @@ pub fn publish(
     if quiet {
         return Ok(folder);
     }
-    print(out, &terminal_table(&results, 80))?;
+    print(out, &terminal_table(&shown, 80))?;
     let report = folder.join("index.html");
     let seconds = manifest.wall_seconds;
     print(

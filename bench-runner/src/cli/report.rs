@@ -19,16 +19,16 @@ use crate::error::{Error, Result};
 pub struct ReportCommand {
     /// Reports' folders, each with results.parquet and manifest.json, or one plan.json
     #[arg(value_name = "REPORT", required = true)]
-    from: Vec<PathBuf>,
+    pub from: Vec<PathBuf>,
     /// Where the report goes [default: the first report's folder; of several, reports/NAMES]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Replace the report that is there even by a less complete one, which otherwise goes to its folder `partial`
     #[arg(long)]
-    replace: bool,
+    pub replace: bool,
     /// Open it in the browser
     #[arg(long)]
-    open: bool,
+    pub open: bool,
 }
 
 /// Makes the report.
@@ -43,14 +43,17 @@ pub fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
     {
         return of_plan(plan, options, out);
     }
-    let mut sets = Vec::new();
+    let (mut sets, mut with_imported) = (Vec::new(), Vec::new());
     let mut manifests = Vec::new();
     for folder in &options.from {
         let results = results_file(folder);
-        sets.push(store::read(&results)?);
+        let own = store::read(&results)?;
+        with_imported.push(own.clone().with_imported(store::read_imported(&results)?));
+        sets.push(own);
         manifests.push(Manifest::read(&results.with_file_name("manifest.json"))?);
     }
     let several = sets.len() > 1;
+    let imported = Results::joined(with_imported).and_then(|all| all.imported());
     let (Some(results), Some(manifest)) = (Results::joined(sets), Manifest::joined(manifests))
     else {
         return Ok(());
@@ -65,12 +68,17 @@ pub fn run(options: &ReportCommand, out: &mut impl Write) -> Result<()> {
     let planned = results.records.len() + usize::from(!manifest.complete);
     let report = folder;
     let folder = destination(&report, &results, planned, options.replace);
+    let shown = results.clone().with_imported(imported.clone());
     Report {
         findings: &findings(&results)?,
-        ..Report::new(&results, &manifest)
+        ..Report::new(&shown, &manifest)
     }
     .write(&folder)?;
-    store::write(&folder.join("results.parquet"), &results)?;
+    let there = folder.join("results.parquet");
+    store::write(&there, &results)?;
+    if let Some(imported) = imported {
+        store::write_imported(&there, &imported)?;
+    }
     manifest.write(&folder.join("manifest.json"))?;
     retire_partial(&report, &results, planned)?;
     let page = folder.join("index.html");

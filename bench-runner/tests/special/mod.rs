@@ -54,6 +54,7 @@ pub fn noise_grid() -> Results {
                     problems: Vec::new(),
                     config,
                 }],
+                imported: Vec::new(),
             });
         }
     }
@@ -120,6 +121,7 @@ pub fn faults() -> Results {
             problems: Vec::new(),
             config,
         }],
+        imported: Vec::new(),
     })
     .collect();
     results.records.clear();

@@ -79,6 +79,7 @@ pub fn results(seeds: u64) -> Results {
                 problems: Vec::new(),
                 config: config(label),
             }],
+            imported: Vec::new(),
         })
         .collect();
     let mut records = Vec::new();

@@ -175,7 +175,16 @@ fn optimizer(
 /// An optimizer with given settings.
 fn entry(table: &mut Table<'_>) -> Result<OptimizerEntry, SpecError> {
     let kind = table.kind(OptimizerConfig::kind_named)?;
+    let here = table.error_at("label", "");
     let label = label(table)?.unwrap_or_else(|| kind.name.to_owned());
+    if label.starts_with(IMPORTED) {
+        return Err(SpecError {
+            message: format!(
+                "`label`: `{IMPORTED}` marks the runs of other programs: use another name"
+            ),
+            ..here
+        });
+    }
     let problems = table.optional("problems")?.unwrap_or_default();
     let stream = number(table, "stream")?;
     let perturbation = number(table, "perturbation")?;
@@ -278,8 +287,11 @@ fn label(table: &mut Table<'_>) -> Result<Option<String>, SpecError> {
 /// Letters in a label, at most.
 const LONGEST_LABEL: usize = 200;
 
+/// What the labels of optimizers begin with whose runs another program made, so that none is taken for one of ours.
+pub const IMPORTED: &str = "imported/";
+
 /// What is wrong with a label, and what would be right.
-pub(super) fn check_text(label: &str) -> Result<(), String> {
+pub(crate) fn check_text(label: &str) -> Result<(), String> {
     // Signs that change the direction of writing make one label look like another.
     let hidden =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -67,8 +67,21 @@ pub struct OptimizerInfo {
     pub label: String,
     /// Its settings in one line.
     pub settings: String,
-    /// Its settings, once for each group of problems on which they differ.
+    /// Its settings, once for each group of problems on which they differ; none where its runs are imported.
     pub variants: Vec<OptimizerVariant>,
+    /// The files that its runs were read from, where another program made them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imported: Vec<ImportedFrom>,
+}
+
+/// A file of runs that another program made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedFrom {
+    /// Its name.
+    pub file: String,
+    /// The SHA-256 of its content.
+    pub sha256: String,
 }
 
 /// The settings of an optimizer on some problems.
@@ -88,6 +101,11 @@ impl OptimizerInfo {
             .iter()
             .find(|variant| applies(&variant.problems, problem))
             .map(|variant| &variant.config)
+    }
+
+    /// Whether another program made its runs, so that nothing of them was counted here.
+    pub fn is_imported(&self) -> bool {
+        !self.imported.is_empty()
     }
 
     /// The label without the parts that a grid of settings added to it: the method, of which this
@@ -144,6 +162,7 @@ impl Results {
                             config: entry.config.clone(),
                         })
                         .collect(),
+                    imported: Vec::new(),
                 })
                 .collect(),
             records,
@@ -159,6 +178,12 @@ impl Results {
         self.records.iter().filter(move |record| {
             record.cell.problem == problem && record.cell.optimizer == optimizer
         })
+    }
+
+    /// Whether another program made a run of these.
+    pub fn is_imported(&self, run: &RunRecord) -> bool {
+        let mut imported = self.optimizers.iter().filter(|own| own.is_imported());
+        imported.any(|own| own.label == run.cell.optimizer)
     }
 
     /// The problems and optimizers with these labels, and their runs; all where the list is empty.
@@ -213,6 +238,7 @@ impl Results {
                     None => joined.optimizers.push(optimizer),
                     Some(known) => {
                         known.variants.append(&mut optimizer.variants);
+                        known.imported.append(&mut optimizer.imported);
                         if known.settings != optimizer.settings {
                             known.settings = format!("{}; {}", known.settings, optimizer.settings);
                         }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::contents::is_thinned;
+use crate::csv;
 use crate::figure::{self, AxisScale};
 use crate::number;
 
@@ -81,6 +82,9 @@ pub(super) fn common<'a>(results: &'a Results, rows: &[Row]) -> Common<'a> {
             .optimizers
             .iter()
             .map(|o| {
+                if o.is_imported() {
+                    return vec![(o.settings.clone(), [].as_slice())];
+                }
                 let variants = o.variants.iter();
                 variants
                     .map(|variant| (changes(&variant.config), variant.problems.as_slice()))
@@ -146,8 +150,11 @@ fn collect_changes(path: &str, own: &Value, default: &Value, parts: &mut Vec<Str
     }
 }
 
-/// The name of an optimizer's switch criterion, or that it has none.
+/// The name of an optimizer's switch criterion, or that it has none, or that nobody here knows.
 fn criterion(optimizer: &OptimizerInfo) -> String {
+    if optimizer.is_imported() {
+        return "imported".to_owned();
+    }
     let mut criteria = optimizer.variants.iter();
     criteria
         .find_map(|variant| variant.config.criterion())
@@ -306,10 +313,11 @@ pub(super) fn runs(results: &Results) -> Vec<Value> {
                 "p": problem(&run.cell.problem),
                 "o": optimizer(&run.cell.optimizer),
                 "seed": run.cell.seed,
-                "digest": &run.digest()[..DIGITS],
+                // Imported runs have none: they cannot be made again here.
+                "digest": (!results.is_imported(run)).then(|| run.digest()[..DIGITS].to_owned()),
                 "outcome": run.outcome.label(),
                 "reason": reason(&run.outcome),
-                "steps": last.map(|last| last.step),
+                "steps": csv::steps(run),
                 "epochs": last.map(|last| rounded(last.epoch)),
                 "evaluations": run.counts.gradient_evaluations,
                 "extra": run.counts.loss_evaluations,

@@ -3,6 +3,7 @@
 
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::problem::ClassificationConfig;
+use bench_experiment::spec::IMPORTED;
 use bench_experiment::store::Results;
 use optim::{EvaluationLimit, FusePvConfig, LbfgsConfig, PairSource, Policy};
 use serde::Serialize;
@@ -105,7 +106,20 @@ pub(super) fn checklist(report: &Report<'_>) -> Vec<Answer> {
         .iter()
         .map(|(name, version)| format!("{name} {version}"))
         .collect();
-    let training: f64 = results.records.iter().map(|run| run.seconds).sum();
+    let here = results
+        .records
+        .iter()
+        .filter(|run| !results.is_imported(run));
+    let (runs, training) = here.fold((0_u32, 0.0), |(runs, seconds), run| {
+        (runs + 1, seconds + run.seconds)
+    });
+    let imported = match results.records.len() - runs as usize {
+        0 => String::new(),
+        count => format!(
+            " Beside them are {} runs of other programs, named `{IMPORTED}…`, of which nothing on this list is known.",
+            number::whole(count as f64)
+        ),
+    };
     let revision = match manifest.git_revision.as_str() {
         "" => String::new(),
         revision => format!(", revision {revision}"),
@@ -154,10 +168,10 @@ pub(super) fn checklist(report: &Report<'_>) -> Vec<Answer> {
             format!(
                 "{} runs: {} problems, {} optimizers, {} seeds ({}). All parameters, search space and \
                  selection are in the experiment file below. All optimizers of a problem start from the \
-                 same point and see the same batches for a seed, unless a discrepancy says otherwise.",
-                number::whole(results.records.len() as f64),
+                 same point and see the same batches for a seed, unless a discrepancy says otherwise.{imported}",
+                number::whole(f64::from(runs)),
                 results.problems.len(),
-                results.optimizers.len(),
+                results.optimizers.iter().filter(|own| !own.is_imported()).count(),
                 seeds.len(),
                 seeds.join(", ")
             ),
