@@ -29,5 +29,6 @@ mod plan;
 mod python;
 mod report;
 mod robustness;
+mod schema;
 mod slurm;
 mod steps;

@@ -18,6 +18,7 @@ mod publish;
 mod replay;
 mod report;
 mod run;
+mod schema;
 mod session;
 mod status;
 mod store;
