@@ -29,6 +29,7 @@ mod plan;
 mod python;
 mod report;
 mod robustness;
+mod schema;
 mod serve;
 mod slurm;
 mod steps;

@@ -6,9 +6,10 @@ use std::path::{Component, Path, PathBuf};
 
 use reqwest::Url;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use toml::Spanned;
 
-use crate::{Error, Normalisation, Result};
+use crate::{Error, Normalisation, Result, schema};
 
 const BUILT_IN: &str = include_str!("../../../datasets.toml");
 
@@ -194,6 +195,11 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// The JSON Schema of catalogues.
+    pub fn schema() -> Value {
+        json!({ "type": "object", "additionalProperties": schema::of::<RawEntry>() })
+    }
+
     /// The datasets of the project's `datasets.toml`.
     ///
     /// ```

@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use bench_data::schema;
 use bench_data::suggestion::suggestion;
 use optim::{
     AdamConfig, AdamSgdConfig, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
@@ -30,6 +31,7 @@ pub struct KindEntry<S: ?Sized> {
     pub members: Vec<(String, String)>,
     from_toml: fn(ValueDeserializer<'_>) -> Result<Configured<S>, toml::de::Error>,
     from_json: fn(serde_json::Value) -> serde_json::Result<Configured<S>>,
+    schema: fn() -> serde_json::Value,
 }
 
 impl<S: ?Sized> KindEntry<S> {
@@ -44,6 +46,7 @@ impl<S: ?Sized> KindEntry<S> {
             members: K::members(),
             from_toml: |value| K::deserialize(value).map(Into::into),
             from_json: |value| serde_json::from_value::<K>(value).map(Into::into),
+            schema: schema::of::<K>,
         }
     }
 
@@ -53,6 +56,11 @@ impl<S: ?Sized> KindEntry<S> {
     /// With the place of an unknown key or a value of another type.
     pub fn read(&self, settings: ValueDeserializer<'_>) -> Result<Configured<S>, toml::de::Error> {
         (self.from_toml)(settings)
+    }
+
+    /// The JSON Schema of its settings, `kind` taken out.
+    pub fn schema(&self) -> serde_json::Value {
+        (self.schema)()
     }
 }
 

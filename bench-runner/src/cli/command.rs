@@ -23,6 +23,7 @@ use super::list::{self, Listing};
 use super::progress::Bars;
 use super::report::{self, ReportCommand};
 use super::run::{self, Run};
+use super::schema;
 use super::serve::{self, Serve};
 use super::status;
 use super::store::{self, StoreCommand};
@@ -125,6 +126,13 @@ enum Command {
         after_help = "Examples:\n  bench-runner describe quick\n  bench-runner describe paper mlp-mnist cnn-usps"
     )]
     Describe(Describe),
+    /// Print the JSON Schema of a kind of file, for your editor
+    #[command(after_help = "Example:\n  bench-runner schema experiment > experiment.schema.json")]
+    Schema {
+        /// Which files
+        #[arg(value_enum)]
+        file: schema::File,
+    },
     /// Datasets: list, fetch, verify and look at them
     #[command(subcommand)]
     Data(DataCommand),
@@ -166,6 +174,7 @@ pub fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<()> {
         Command::Store(command) => store::run(&command, out),
         Command::List { what } => print(out, &list::list(what)),
         Command::Describe(options) => describe::describe(&options, &library()?, out),
+        Command::Schema { file } => print(out, &schema::text(file)),
         Command::Data(command) => data::run(&command, &library()?, out),
         Command::Completions { shell } => {
             let mut script = Vec::new();

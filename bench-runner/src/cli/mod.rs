@@ -19,6 +19,7 @@ mod publish;
 mod replay;
 mod report;
 mod run;
+mod schema;
 mod serve;
 mod session;
 mod status;

@@ -8,6 +8,7 @@ mod locate;
 mod parse;
 mod scale;
 mod scaled;
+mod schema;
 mod selection;
 mod stability;
 mod suite;
