@@ -72,6 +72,7 @@
     if (section.box.querySelector(".tip:not([hidden])")) return;
     const { series, ...options } = await json(`curves/${section.index}`);
     section.drawn = revision;
+    if (!series.length) return section.box.replaceChildren(make("p", { class: "small" }, "No run has begun."));
     const curves = series.map(({ optimizer, ...curve }) => ({ ...section.outline.optimizers[optimizer], ...curve }));
     charts(section.box, curves, { ...options, most: section.outline.most });
   }
@@ -94,13 +95,24 @@
     at("report").style.visibility = state.report === null ? "hidden" : "visible";
     if (state.report !== null) at("report").href = state.report;
     tell(state.message);
-    const lines = state.under_way.map(({ run, share }) => make("li", {}, `${run}: ${Math.floor(100 * share)} %`));
-    if (!lines.length) lines.push(make("li", {}, "No run is under way."));
-    at("under-way").replaceChildren(...lines);
+    underWay(state.under_way);
     const now = Date.now();
     if (phase === at("phase").textContent && now - said < SAID_EVERY) return;
     [phase, said] = [at("phase").textContent, now];
     write("said", `${phase}: ${ended} of ${planned} runs, ${state.failed} failed, ${state.diverged} diverged`);
+  }
+
+  // The runs under way, each with a link to its curves. Lines stay, so that a link keeps the focus.
+  function underWay(runs) {
+    const list = at("under-way");
+    while (list.children.length > Math.max(1, runs.length)) list.lastChild.remove();
+    while (list.children.length < Math.max(1, runs.length)) list.append(make("li", {}, make("a"), make("span")));
+    [...list.children].forEach(({ children: [link, share] }, i) => {
+      const run = runs[i];
+      link.textContent = run?.run ?? "";
+      run ? link.setAttribute("href", `#problem-${run.problem}`) : link.removeAttribute("href");
+      share.textContent = run ? `: ${Math.floor(100 * run.share)} %` : "No run is under way.";
+    });
   }
 
   function troubles(state) {

@@ -6,6 +6,7 @@ mod claims;
 mod command;
 mod data;
 mod describe;
+mod eta;
 mod executor;
 mod figures;
 mod import;

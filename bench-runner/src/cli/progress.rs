@@ -5,13 +5,16 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bench_data::{Progress, Task, Unit};
-use bench_experiment::run::{self, CurvePoint, Outcome, RunRecord};
+use bench_experiment::run::{self, CellId, CurvePoint, Outcome, RunRecord};
 use bench_experiment::session::{Event, Sweep};
-use bench_experiment::sweep::Demand;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::eta::SweepEta;
 
 /// Time between plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between changes of a bar.
+const BAR_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Shows on standard error what happens in a session.
 pub struct Monitor<'a> {
@@ -48,10 +51,15 @@ impl<'a> Monitor<'a> {
                 }
                 *self.bar() = Some(SweepBar::new(sweep, self.quiet));
             }
-            Event::Run(_, run::Event::Measured(point)) => (self.point)(point),
-            Event::Finished(record, demand) => {
+            Event::Run(cell, run::Event::Measured(point)) => {
+                (self.point)(point);
                 if let Some(bar) = &mut *self.bar() {
-                    bar.finished(record, demand);
+                    bar.measured(cell, point);
+                }
+            }
+            Event::Finished(record, _) => {
+                if let Some(bar) = &mut *self.bar() {
+                    bar.finished(record);
                 }
             }
             Event::Ended => {
@@ -140,52 +148,81 @@ struct SweepBar {
     bar: ProgressBar,
     lines: bool,
     started: Instant,
+    eta: SweepEta,
     runs: usize,
     done: usize,
-    next_line: Duration,
+    /// When it is shown next: what is left takes time to find in a large sweep.
+    next: Duration,
 }
+
+/// Places of a full bar.
+const FULL: u64 = 1000;
 
 impl SweepBar {
     fn new(sweep: &Sweep<'_>, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        // The bar counts milliseconds of estimated work, so that its ETA weighs long runs more.
-        let bar = ProgressBar::with_draw_target(
-            Some((sweep.estimate.seconds * 1e3) as u64 + 1),
-            if terminal && !quiet {
-                ProgressDrawTarget::stderr()
-            } else {
-                ProgressDrawTarget::hidden()
-            },
-        );
+        let target = match terminal && !quiet {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(Some(FULL), target);
         if let Ok(style) = ProgressStyle::with_template(
-            "{bar:30} {percent:>3} %  {msg}  {elapsed} passed, {eta} left",
+            "{bar:30} {percent:>3} %  {msg}, {elapsed} passed, {prefix}",
         ) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(500));
-        Self {
+        let mut bar = Self {
             bar,
             lines: !terminal && !quiet,
             started: Instant::now(),
+            eta: SweepEta::new(sweep),
             runs: sweep.missing.len(),
             done: 0,
-            next_line: PLAIN_INTERVAL,
+            next: Duration::ZERO,
+        };
+        match bar.lines {
+            true => bar.next = PLAIN_INTERVAL,
+            false => bar.show(),
         }
+        bar
     }
 
-    fn finished(&mut self, record: &RunRecord, demand: Demand) {
-        self.bar.inc((demand.seconds * 1e3) as u64);
-        self.bar.set_message(record.cell.problem.clone());
+    fn measured(&mut self, cell: &CellId, point: &CurvePoint) {
+        self.eta.measured(cell, point, self.started.elapsed());
+        self.show();
+    }
+
+    fn finished(&mut self, record: &RunRecord) {
+        self.eta.ended(&record.cell);
         self.done += 1;
-        let elapsed = self.started.elapsed();
-        if self.lines && (elapsed >= self.next_line || self.done == self.runs) {
-            self.next_line = elapsed + PLAIN_INTERVAL;
-            eprintln!(
-                "{}/{} runs, {} passed",
-                self.done,
-                self.runs,
-                HumanDuration(elapsed)
-            );
+        self.show();
+    }
+
+    fn show(&mut self) {
+        let passed = self.started.elapsed();
+        let unseen = !self.lines && self.bar.is_hidden();
+        if unseen || (passed < self.next && self.done < self.runs) {
+            return;
+        }
+        self.next = passed
+            + if self.lines {
+                PLAIN_INTERVAL
+            } else {
+                BAR_INTERVAL
+            };
+        let runs = format!("{} of {} runs", self.done, self.runs);
+        let left = match self.eta.left(passed) {
+            Some(left) => format!("{} left", HumanDuration(left)),
+            None => "– left".into(),
+        };
+        if self.lines {
+            eprintln!("{runs}, {} passed, {left}", HumanDuration(passed));
+        } else {
+            self.bar
+                .set_position((self.eta.share() * FULL as f64) as u64);
+            self.bar.set_message(runs);
+            self.bar.set_prefix(left);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `serve`: the sweep of `ablation`, with a page on this machine that shows it while it runs.
 
-mod eta;
 mod server;
 mod watch;
 

@@ -11,8 +11,8 @@ use bench_report::live::{self, Trouble};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde::Serialize;
 
+use super::super::eta::SweepEta;
 use super::super::progress::{announcement, notice};
-use super::eta::Eta;
 use crate::error::{Error, Result};
 
 /// Lines of the log that are kept, and troubles that are listed.
@@ -64,11 +64,9 @@ struct Growing {
     results: Results,
     /// Where each of these runs is among the results' records.
     places: HashMap<CellId, usize>,
-    /// Of the runs that are to be made the number for the estimate, and the evaluations that are expected.
-    expected: HashMap<CellId, (usize, u64)>,
     /// The share that is done of those under way.
     under_way: BTreeMap<CellId, f64>,
-    eta: Eta,
+    eta: SweepEta,
     /// How often each problem's curves have changed.
     revisions: Vec<u64>,
 }
@@ -106,6 +104,8 @@ struct View<'a> {
 #[derive(Serialize)]
 struct UnderWay {
     run: String,
+    /// The number of its problem.
+    problem: usize,
     share: f64,
 }
 
@@ -170,9 +170,7 @@ impl Watch {
                 if let Some(sweep) = &mut state.sweep {
                     sweep.under_way.remove(&record.cell);
                     sweep.keep(record.clone());
-                    if let Some((number, _)) = sweep.expected.get(&record.cell) {
-                        sweep.eta.ended(*number);
-                    }
+                    sweep.eta.ended(&record.cell);
                 }
             }
             Event::Ended => {
@@ -335,28 +333,16 @@ impl Growing {
     fn new(sweep: &Sweep<'_>) -> Self {
         let dimensions = sweep.estimate.dimensions();
         let stored: Vec<RunRecord> = sweep.records.iter().flatten().cloned().collect();
-        let missing = sweep.missing_cells();
-        let expected = missing.iter().enumerate().map(|(number, cell)| {
-            let evaluations = sweep.estimate.evaluations_of(cell);
-            (cell.id(), (number, evaluations))
-        });
-        let problems = &sweep.experiment.problems;
-        let demands = missing.iter().map(|cell| {
-            let mut labels = problems.iter().map(|problem| &problem.label);
-            let problem = labels.position(|label| *label == cell.problem.label);
-            let seconds = sweep.estimate.demand(cell).seconds;
-            (problem.unwrap_or_default(), seconds)
-        });
+        let problems = sweep.experiment.problems.len();
         let places = stored.iter().map(|run| run.cell.clone()).zip(0..);
         Self {
             begun: Instant::now(),
             ended: None,
             planned: sweep.cells.iter().map(|cell| cell.id()).collect(),
             places: places.collect(),
-            expected: expected.collect(),
             under_way: BTreeMap::new(),
-            eta: Eta::new(sweep.resources.jobs, demands),
-            revisions: vec![1; problems.len()],
+            eta: SweepEta::new(sweep),
+            revisions: vec![1; problems],
             results: Results::new(sweep.experiment, &dimensions, stored),
         }
     }
@@ -393,25 +379,28 @@ impl Growing {
         if let Some(&place) = self.places.get(cell) {
             self.results.records[place].curve.push(*point);
         }
-        if let Some(&(number, evaluations)) = self.expected.get(cell) {
-            let made = point.gradient_evaluations + point.loss_evaluations;
-            let share = (made as f64 / evaluations.max(1) as f64).min(1.0);
-            self.eta.measured(number, share, self.passed());
+        if let Some(share) = self.eta.measured(cell, point, self.passed()) {
             self.under_way.insert(cell.clone(), share);
         }
     }
 
     fn changed(&mut self, cell: &CellId) {
-        let mut problems = self.results.problems.iter();
-        if let Some(index) = problems.position(|problem| problem.label == cell.problem) {
-            self.revisions[index] += 1;
+        if let Some(problem) = self.problem(cell) {
+            self.revisions[problem] += 1;
         }
+    }
+
+    /// The number of a run's problem.
+    fn problem(&self, cell: &CellId) -> Option<usize> {
+        let mut problems = self.results.problems.iter();
+        problems.position(|problem| problem.label == cell.problem)
     }
 
     fn under_way(&self) -> Vec<UnderWay> {
         let runs = self.under_way.iter();
         runs.map(|(cell, &share)| UnderWay {
             run: cell.to_string(),
+            problem: self.problem(cell).unwrap_or_default(),
             share,
         })
         .collect()

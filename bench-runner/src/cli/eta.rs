@@ -8,6 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bench_experiment::run::{CellId, CurvePoint};
+use bench_experiment::session::Sweep;
+
 /// The share of a sweep's expected time after which its pace is known.
 const KNOWN_AFTER: f64 = 0.05;
 
@@ -23,16 +26,74 @@ struct Run {
     ended: bool,
 }
 
-/// The time that a sweep has left.
+/// The time that a sweep has left, by the points that are measured in it.
 #[derive(Debug)]
-pub struct Eta {
+pub struct SweepEta {
+    eta: Eta,
+    /// Of each run that is to be made, its number and its evaluations, at most.
+    expected: BTreeMap<CellId, (usize, u64)>,
+}
+
+impl SweepEta {
+    /// Of a sweep that begins.
+    pub fn new(sweep: &Sweep<'_>) -> Self {
+        let missing = sweep.missing_cells();
+        let problems = &sweep.experiment.problems;
+        let demands = missing.iter().map(|cell| {
+            let mut labels = problems.iter().map(|problem| &problem.label);
+            let problem = labels.position(|label| *label == cell.problem.label);
+            (
+                problem.unwrap_or_default(),
+                sweep.estimate.demand(cell).seconds,
+            )
+        });
+        let expected = missing
+            .iter()
+            .enumerate()
+            .map(|(number, cell)| (cell.id(), (number, sweep.estimate.evaluations_of(cell))));
+        Self {
+            eta: Eta::new(sweep.resources.jobs, demands),
+            expected: expected.collect(),
+        }
+    }
+
+    /// Takes note of a point; returns the share of its run that is done.
+    pub fn measured(&mut self, cell: &CellId, point: &CurvePoint, now: Duration) -> Option<f64> {
+        let &(number, evaluations) = self.expected.get(cell)?;
+        let made = point.gradient_evaluations + point.loss_evaluations;
+        let share = (made as f64 / evaluations.max(1) as f64).min(1.0);
+        self.eta.measured(number, share, now);
+        Some(share)
+    }
+
+    /// Takes note that a run has ended.
+    pub fn ended(&mut self, cell: &CellId) {
+        if let Some((number, _)) = self.expected.get(cell) {
+            self.eta.ended(*number);
+        }
+    }
+
+    /// The share of the sweep that is done, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.eta.share()
+    }
+
+    /// The time left, once the pace is known.
+    pub fn left(&self, now: Duration) -> Option<Duration> {
+        self.eta.left(now)
+    }
+}
+
+/// The time that runs have left, by the shares that are done of them.
+#[derive(Debug)]
+struct Eta {
     jobs: usize,
     runs: Vec<Run>,
 }
 
 impl Eta {
     /// Of runs on problems of these numbers that are expected to take so many seconds each, `jobs` at the same time.
-    pub fn new(jobs: usize, runs: impl Iterator<Item = (usize, f64)>) -> Self {
+    fn new(jobs: usize, runs: impl Iterator<Item = (usize, f64)>) -> Self {
         let run = |(problem, expected)| Run {
             problem,
             expected,
@@ -45,7 +106,7 @@ impl Eta {
     }
 
     /// Takes note that a share of a run was done by a time.
-    pub fn measured(&mut self, run: usize, share: f64, now: Duration) {
+    fn measured(&mut self, run: usize, share: f64, now: Duration) {
         if let Some(run) = self.runs.get_mut(run) {
             let first = run.seen.map_or((share, now), |[first, _]| first);
             run.seen = Some([first, (share, now)]);
@@ -53,14 +114,14 @@ impl Eta {
     }
 
     /// Takes note that a run has ended, however much of it was done.
-    pub fn ended(&mut self, run: usize) {
+    fn ended(&mut self, run: usize) {
         if let Some(run) = self.runs.get_mut(run) {
             run.ended = true;
         }
     }
 
     /// The share of the expected time that is done, from 0 to 1; a run that has ended leaves nothing.
-    pub fn share(&self) -> f64 {
+    fn share(&self) -> f64 {
         let done = |run: &Run| match (run.ended, run.seen) {
             (true, _) => 1.0,
             (false, Some([_, (share, _)])) => share,
@@ -72,7 +133,7 @@ impl Eta {
     }
 
     /// The time left, once the pace is known.
-    pub fn left(&self, now: Duration) -> Option<Duration> {
+    fn left(&self, now: Duration) -> Option<Duration> {
         let (done, taken) = self.made(|_| true);
         let all: f64 = self.runs.iter().map(|run| run.expected).sum();
         if !(done > 0.0 && done >= KNOWN_AFTER * all) {
