@@ -28,13 +28,16 @@ pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), Spe
     countable(experiment, root)?;
     fair(experiment, root)?;
     for (scale, cut) in &experiment.scales {
-        if let Some(label) = cut.problems.iter().find(|label| {
-            !experiment
-                .problems
-                .iter()
-                .any(|problem| problem.label == **label)
-        }) {
-            return Err(root.error(format!("`scale.{scale}`: no problem is called `{label}`")));
+        let problems = experiment.problems.iter().map(|it| &it.label);
+        let optimizers = experiment.optimizers.iter().map(|it| &it.label);
+        for (what, kept, known) in [
+            ("problem", &cut.problems, problems.collect::<Vec<_>>()),
+            ("optimizer", &cut.optimizers, optimizers.collect()),
+        ] {
+            if let Some(label) = kept.iter().find(|label| !known.contains(label)) {
+                let reason = format!("`scale.{scale}`: no {what} is called `{label}`");
+                return Err(root.error(reason));
+            }
         }
     }
     for problem in &experiment.problems {

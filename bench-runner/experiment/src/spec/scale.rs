@@ -33,7 +33,7 @@ impl Scale {
     ];
 
     /// The scales that cut.
-    const CUT: [Self; 3] = [Self::Tiny, Self::Small, Self::Medium];
+    pub(super) const CUT: [Self; 3] = [Self::Tiny, Self::Small, Self::Medium];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -107,6 +107,9 @@ pub struct Cut {
     /// The problems that stay, by label; all when empty.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// The optimizers that stay, by label; all when empty.
+    #[serde(default)]
+    pub optimizers: Vec<String>,
 }
 
 impl Cut {
@@ -123,6 +126,7 @@ impl Cut {
             budget: Some(budget),
             samples: Some(samples),
             problems: Vec::new(),
+            optimizers: Vec::new(),
         }
     }
 }

@@ -32,6 +32,12 @@ impl Experiment {
             self.problems
                 .retain(|problem| cut.problems.contains(&problem.label));
         }
+        if !cut.optimizers.is_empty() {
+            let labels = self.optimizer_labels().len();
+            self.optimizers
+                .retain(|entry| cut.optimizers.contains(&entry.label));
+            note("optimizers", &labels, &self.optimizer_labels().len());
+        }
         let mut share = 1.0f64;
         for problem in &mut self.problems {
             if let (Some(most), Some(epochs)) = (cut.epochs, problem.epochs)
@@ -102,6 +108,39 @@ mod tests {
                 assert_eq!(says_so, scale != Scale::Full, "{} {scale}", suite.name);
                 assert_eq!(Scale::suite_of(&scaled.name), suite.name);
             }
+        }
+    }
+
+    #[test]
+    fn a_scale_keeps_the_problems_and_optimizers_that_it_names() {
+        let text = |problem: &str, optimizer: &str| {
+            format!(
+                "name = 'cut'\nseeds = 1\n\
+                 scale = {{ small = {{ problems = ['{problem}'], optimizers = ['{optimizer}'] }} }}\n\
+                 problem = [\n\
+                 {{ label = 'booth', kind = 'function', function = 'booth', budget = 50 }},\n\
+                 {{ label = 'beale', kind = 'function', function = 'beale', budget = 50 }}]\n\
+                 optimizer = [{{ kind = 'adam' }}, {{ kind = 'lbfgs' }}]\n"
+            )
+        };
+        let parse = |problem, optimizer| {
+            Experiment::parse(&text(problem, optimizer), Path::new("cut.toml"))
+        };
+        let cut = parse("beale", "lbfgs").unwrap().scaled(Scale::Small);
+        assert_eq!(
+            (cut.problems.len(), cut.optimizer_labels()),
+            (1, vec!["lbfgs"])
+        );
+        assert_eq!(
+            cut.caveats[0],
+            "Cut to the small scale: problems 2 → 1, optimizers 2 → 1."
+        );
+        for (problem, optimizer, missing) in [
+            ("bale", "adam", "no problem is called `bale`"),
+            ("beale", "adams", "no optimizer is called `adams`"),
+        ] {
+            let error = parse(problem, optimizer).unwrap_err().to_string();
+            assert!(error.contains(missing), "{error}");
         }
     }
 }

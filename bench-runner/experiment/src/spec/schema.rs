@@ -1,11 +1,13 @@
 //! The JSON Schema of experiment files, made of the registered kinds and of the code that reads the tables.
 
+use std::collections::BTreeMap;
+
 use bench_data::schema;
 use serde_json::{Value, json};
 
 use super::executor::ExecutorConfig;
 use super::experiment::Experiment;
-use super::scale::Cut;
+use super::scale::{Cut, Scale};
 use super::stability::Stability;
 use super::tuning::JudgedBy;
 use crate::optimizer::OptimizerConfig;
@@ -35,6 +37,7 @@ impl Experiment {
         let tuning = json!({
             "seeds": seeds(), "by": schema::of::<JudgedBy>(), "validation": number(), "extensions": whole(0),
         });
+        let cuts: BTreeMap<&str, &Value> = Scale::CUT.map(|scale| (scale.name(), &cut)).into();
         json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "Experiment file of bench-runner",
@@ -51,7 +54,7 @@ impl Experiment {
                 },
                 "stability": schema::of::<Stability>(),
                 "scale": {
-                    "type": "object", "properties": { "tiny": cut, "small": cut }, "additionalProperties": false,
+                    "type": "object", "properties": cuts, "additionalProperties": false,
                 },
                 "problem": { "type": "array", "minItems": 1, "items": one_of(ProblemConfig::kinds(), &problem) },
                 "optimizer": { "type": "array", "minItems": 1, "items": one_of(OptimizerConfig::kinds(), &optimizer) },
