@@ -81,11 +81,14 @@ fn a_sweep_is_shown_stopped_and_continued_and_ends_as_that_of_ablation() {
     assert_eq!(status, 200);
     assert!(page.contains("<progress"), "{page}");
 
-    // A long run is under way, and its curve grows.
-    let running = until(&served, |state| {
-        let runs = state["under_way"].as_array().unwrap();
-        runs.iter().any(|run| run["share"].as_f64().unwrap() > 0.0)
-    });
+    // A run is under way, and its curve grows. Which is the first hangs on what they are expected to take.
+    let begun = |state: &Value| {
+        let mut runs = state["under_way"].as_array().unwrap().iter();
+        let run = runs.find(|run| run["share"].as_f64().unwrap() > 0.0)?;
+        run["problem"].as_u64()
+    };
+    let running = until(&served, |state| begun(state).is_some());
+    let problem = begun(&running).unwrap();
     assert_eq!(running["phase"], "running");
     assert!((0.0..1.0).contains(&running["share"].as_f64().unwrap()));
     assert_eq!(running["planned"], 10);
@@ -104,7 +107,8 @@ fn a_sweep_is_shown_stopped_and_continued_and_ends_as_that_of_ablation() {
         outline["optimizers"][0]["color"], "#0072b2",
         "Adam's colour"
     );
-    let curves: Value = serde_json::from_str(&served.get("curves/0").1).unwrap();
+    let curves = served.get(&format!("curves/{problem}")).1;
+    let curves: Value = serde_json::from_str(&curves).unwrap();
     assert!(!curves["series"].as_array().unwrap().is_empty(), "{curves}");
     assert_eq!(served.get("curves/2").0, 404);
 
