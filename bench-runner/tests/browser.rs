@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::program::Served;
-use crate::serve::EXPERIMENT;
+use crate::serve::experiment;
 use crate::synthetic;
 use bench_experiment::run::RunRecord;
 use bench_experiment::store::Results;
@@ -54,8 +54,9 @@ fn the_page_of_a_sweep_shows_it_while_it_runs() {
     };
     let folder = tempfile::tempdir().unwrap();
     // Long enough for a browser to start meanwhile.
-    let experiment = EXPERIMENT.replace("budget = 600000", "budget = 4000000");
-    assert_ne!(experiment, EXPERIMENT);
+    let short = experiment();
+    let experiment = short.replace("budget = 600000", "budget = 4000000");
+    assert_ne!(experiment, short);
     std::fs::write(folder.path().join("tiny.toml"), experiment).unwrap();
     let served = Served::start(folder.path(), &["tiny.toml", "--jobs", "1"]);
     check(programs, "live.mjs", &served.address);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::program::{bench_runner, results};
+use crate::program::{MLP, bench_runner, results};
 use bench_experiment::run::Outcome;
 use bench_experiment::store::Results;
 
@@ -16,18 +16,6 @@ function = "rosenbrock"
 dimension = 10
 budget = 300000
 points = 4
-"#;
-
-const MLP: &str = r#"
-[[problem]]
-label = "mlp"
-kind = "classification"
-data = "digits"
-batch_size = 64
-budget = 12
-points = 3
-measure_train = 128
-model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
 "#;
 
 const OPTIMIZERS: &str = r#"

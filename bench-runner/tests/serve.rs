@@ -7,15 +7,10 @@ use bench_experiment::run::Outcome;
 use bench_report::live;
 use serde_json::Value;
 
-use crate::program::{Served, bench_runner, results};
+use crate::program::{MLP, Served, bench_runner, results};
 use crate::synthetic;
 
-/// Problems of which the first takes seconds; SGD diverges on it.
-pub const EXPERIMENT: &str = r#"
-name = "tiny"
-description = "A sweep to look at."
-seeds = 2
-
+const SLOW: &str = r#"
 [[problem]]
 label = "slow"
 kind = "function"
@@ -24,17 +19,9 @@ dimension = 10
 budget = 600000
 points = 40
 target = 1e-3
+"#;
 
-[[problem]]
-label = "mlp"
-kind = "classification"
-data = "digits"
-batch_size = 64
-budget = 12
-points = 3
-measure_train = 128
-model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
-
+const OPTIMIZERS: &str = r#"
 [[optimizer]]
 kind = "adam"
 learning_rate = 1e-4
@@ -47,6 +34,12 @@ kind = "sgd"
 problems = ["slow"]
 learning_rate = 1e300
 "#;
+
+/// Problems of which the first takes seconds; SGD diverges on it.
+pub fn experiment() -> String {
+    let head = "name = \"tiny\"\ndescription = \"A sweep to look at.\"\nseeds = 2\n";
+    format!("{head}{SLOW}{MLP}{OPTIMIZERS}")
+}
 
 fn state(served: &Served) -> Value {
     let (status, text) = served.get("state/0");
@@ -74,7 +67,7 @@ fn with_phase(served: &Served, phase: &str) -> Value {
 fn a_sweep_is_shown_stopped_and_continued_and_ends_as_that_of_ablation() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    std::fs::write(path.join("tiny.toml"), EXPERIMENT).unwrap();
+    std::fs::write(path.join("tiny.toml"), experiment()).unwrap();
     let call = ["tiny.toml", "--out", "out", "--store", "store"];
     let served = Served::start(path, &[&call[..], &["--jobs", "1", "--fresh"]].concat());
     let (status, page) = served.get("");
@@ -179,7 +172,7 @@ fn a_sweep_is_shown_stopped_and_continued_and_ends_as_that_of_ablation() {
 fn ctrl_c_ends_a_sweep_under_way_with_its_report() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    std::fs::write(path.join("tiny.toml"), EXPERIMENT).unwrap();
+    std::fs::write(path.join("tiny.toml"), experiment()).unwrap();
     let served = Served::start(path, &["tiny.toml", "--out", "out", "--jobs", "1"]);
     with_phase(&served, "running");
     assert_eq!(served.interrupt(), Some(130));
@@ -299,7 +292,7 @@ fn what_cannot_be_served_is_refused_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::create_dir(path.join("empty")).unwrap();
-    std::fs::write(path.join("tiny.toml"), EXPERIMENT).unwrap();
+    std::fs::write(path.join("tiny.toml"), experiment()).unwrap();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let cases: [(&[&str], i32, &str); 5] = [

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::program;
+use crate::program::{self, MLP};
 use bench_experiment::store::Results;
 
 /// Two Slurms at a time would share two processors.
@@ -174,17 +174,9 @@ function = "rosenbrock"
 dimension = 10
 budget = 600000
 points = 4
+"#;
 
-[[problem]]
-label = "mlp"
-kind = "classification"
-data = "digits"
-batch_size = 64
-budget = 12
-points = 3
-measure_train = 128
-model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
-
+const ADAM: &str = r#"
 [[optimizer]]
 kind = "adam"
 learning_rate = 1e-4
@@ -196,7 +188,7 @@ fn a_job_array_survives_killed_tasks_and_nodes_with_the_local_results() {
         return;
     };
     let head = "name = \"sweep\"\nseeds = 4\nexecutor = { kind = \"slurm\", shards = 4, array_limit = 2 }\n";
-    cluster.write("sweep.toml", &format!("{head}{SLOW}"));
+    cluster.write("sweep.toml", &format!("{head}{SLOW}{MLP}{ADAM}"));
     let submit = ["ablation", "sweep.toml", "--out", "out", "--store", "store"];
 
     // What Slurm refuses, and what it would refuse.
@@ -218,7 +210,7 @@ fn a_job_array_survives_killed_tasks_and_nodes_with_the_local_results() {
 
     // A task that gets the signal of a near time limit. It is sent at once, since the whole minute is less
     // than the warning.
-    let long = SLOW.replace("600000", "2000000000");
+    let long = format!("{SLOW}{MLP}{ADAM}").replace("600000", "2000000000");
     cluster.write(
         "long.toml",
         &format!("name = \"long\"\nseeds = [0]\n{long}"),

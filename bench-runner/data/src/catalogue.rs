@@ -175,6 +175,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The files of all parts, with the parts' names.
+    pub fn every_file(&self) -> impl Iterator<Item = (&'static str, &FileEntry)> {
+        let parts = self.files.iter().flat_map(Parts::iter);
+        parts.flat_map(|(part, files)| files.iter().map(move |file| (part, file)))
+    }
+
     /// What it holds.
     pub fn kind(&self) -> Kind {
         match self.layout {

@@ -82,8 +82,7 @@ impl Library {
         let Ok(entry) = self.catalogue.get(name) else {
             return true;
         };
-        let files = entry.files.iter().flat_map(Parts::iter);
-        files.flat_map(|(_, files)| files).all(|file| {
+        entry.every_file().all(|(_, file)| {
             let path = self.hub.path(&entry.location, file);
             path.is_some_and(|path| path.exists())
         })

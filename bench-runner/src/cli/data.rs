@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use bench_data::{Entry, FileEntry, Kind, Layout, Library, Location, Parts, State};
+use bench_data::{Entry, Kind, Layout, Library, Location, State};
 use bench_report::contact_sheet;
 use clap::Subcommand;
 
@@ -84,15 +84,6 @@ pub fn run(command: &DataCommand, library: &Library, out: &mut impl Write) -> Re
         } => preview(library, name, output.clone(), usize::from(*samples))?,
     };
     print(out, &text)
-}
-
-/// The files of an entry with their parts' names.
-fn files(entry: &Entry) -> impl Iterator<Item = (&'static str, &FileEntry)> {
-    entry
-        .files
-        .iter()
-        .flat_map(Parts::iter)
-        .flat_map(|(part, files)| files.iter().map(move |file| (part, file)))
 }
 
 fn list(library: &Library) -> String {
@@ -178,15 +169,18 @@ fn info(library: &Library, entry: &Entry) -> Result<String> {
     if let Some(note) = &entry.note {
         line("note", note.clone());
     }
-    for (part, file) in files(entry).take(20) {
+    for (part, file) in entry.every_file().take(20) {
         let bytes = file
             .bytes
             .map_or("size unknown".into(), |bytes| format!("{bytes} bytes"));
         let hash = file.sha256.as_deref().unwrap_or("unpinned");
         line(part, format!("{}, {bytes}, SHA-256 {hash}", file.path));
     }
-    if files(entry).count() > 20 {
-        line("", format!("and {} more files", files(entry).count() - 20));
+    if entry.every_file().count() > 20 {
+        line(
+            "",
+            format!("and {} more files", entry.every_file().count() - 20),
+        );
     }
     Ok(text)
 }
@@ -206,7 +200,7 @@ fn verify(library: &Library, names: &[String], out: &mut impl Write) -> Result<(
         if entry.layout == Layout::Embedded || entry.layout == Layout::ImageFolder {
             continue;
         }
-        for (_, file) in files(entry) {
+        for (_, file) in entry.every_file() {
             let verdict = match library.hub().verify(&entry.location, file)? {
                 State::Verified => "right".into(),
                 State::Recorded => "no hash was known; recorded now".into(),
@@ -234,7 +228,7 @@ fn verify(library: &Library, names: &[String], out: &mut impl Write) -> Result<(
 
 fn paths(library: &Library, entry: &Entry) -> Result<String> {
     let mut text = String::new();
-    for (_, file) in files(entry) {
+    for (_, file) in entry.every_file() {
         if let Some(path) = library.hub().path(&entry.location, file) {
             text += &format!("{}\n", path.display());
         }

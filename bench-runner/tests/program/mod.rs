@@ -7,6 +7,19 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use bench_experiment::store::{Results, read};
 
+/// A problem of an experiment file: a network whose runs are over in no time.
+pub const MLP: &str = r#"
+[[problem]]
+label = "mlp"
+kind = "classification"
+data = "digits"
+batch_size = 64
+budget = 12
+points = 3
+measure_train = 128
+model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
+"#;
+
 /// A call in a folder, with a cache for data of its own there.
 pub fn bench_runner(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
