@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use bench_experiment::memory::Counted;
 pub use bench_experiment::registry::Registry;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 
 /// Candle allocates once per operation; this allocator makes training 1.25 to 1.5 times faster.
 #[global_allocator]
@@ -18,6 +19,10 @@ static ALLOCATOR: Counted<mimalloc::MiMalloc> = Counted(mimalloc::MiMalloc);
 /// Runs the command line with these kinds of problems and optimizers, and returns the process's exit code.
 pub fn main(registry: Registry) -> ExitCode {
     registry.install();
+    // Ends the process where a shell asks for completions.
+    CompleteEnv::with_factory(cli::Cli::command)
+        .var(cli::COMPLETION_VARIABLE)
+        .complete();
     let result = usable_arguments(std::env::args_os()).and_then(|()| {
         let cli = cli::Cli::parse();
         set_threads(cli::threads(&cli));

@@ -405,6 +405,4 @@ fn help_and_lists_are_as_recorded() {
         assert!(output.status.success());
         insta::assert_snapshot!(name, String::from_utf8_lossy(&output.stdout));
     }
-    let output = bench_runner(&["completions", "bash"], folder.path());
-    assert!(String::from_utf8_lossy(&output.stdout).contains("ablation"));
 }

@@ -19,6 +19,7 @@ mod architecture;
 mod browser;
 mod claims;
 mod cli;
+mod completions;
 mod device;
 mod figures;
 mod headline;

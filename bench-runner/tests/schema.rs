@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bench_experiment::problem::MODELS;
 use bench_experiment::spec::{Experiment, SUITES};
 use jsonschema::Validator;
 use serde_json::Value;
@@ -23,6 +24,18 @@ fn faults(validator: &Validator, text: &str) -> Vec<String> {
     faults
         .map(|fault| format!("{}: {fault}", fault.instance_path()))
         .collect()
+}
+
+#[test]
+fn the_listed_models_are_those_that_are_read() {
+    let schema = bench_data::schema::of::<models::ModelSpec>();
+    let kinds = schema["anyOf"].as_array().unwrap();
+    let read: Vec<&str> = kinds
+        .iter()
+        .map(|kind| kind["properties"]["kind"]["const"].as_str().unwrap())
+        .collect();
+    let listed: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(listed, read);
 }
 
 #[test]

@@ -45,6 +45,25 @@ pub enum ModelSpec {
     Gpt(GptConfig),
 }
 
+impl ModelSpec {
+    /// The values of `kind`, with what they are.
+    pub const KINDS: &[(&str, &str)] = &[
+        ("linear", "logistic regression: one affine map"),
+        (
+            "logistic",
+            "one affine map with a sigmoid on its outputs, as the paper's authors write it",
+        ),
+        ("mlp", "multilayer perceptron"),
+        ("lenet", "LeNet-5: two convolutions, three affine maps"),
+        (
+            "resnet",
+            "residual network: CIFAR's (depth 8, 14, 20, …), ImageNet's 18, or the paper's",
+        ),
+        ("densenet", "densely connected network"),
+        ("gpt", "GPT-2, from nano to its published sizes"),
+    ];
+}
+
 /// Parameters of a model, at most: what 80 GB hold in f64.
 const MOST_PARAMETERS: f64 = 1e10;
 

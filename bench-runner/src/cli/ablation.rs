@@ -13,6 +13,7 @@ use bench_experiment::sweep::{Distributed, slurm};
 use clap::Parser;
 use indicatif::HumanBytes;
 
+use super::complete;
 use super::executor::ExecutorFlags;
 use super::local::{Counts, Local, stage_folder};
 use super::progress::{Monitor, announcement};
@@ -23,7 +24,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Parser)]
 pub struct Ablation {
     /// A built-in suite's name or an experiment file
-    #[arg(default_value = "quick", value_name = "SUITE|FILE.toml")]
+    #[arg(default_value = "quick", value_name = "SUITE|FILE.toml", add = complete::experiments())]
     experiment: String,
     #[command(flatten)]
     pub local: Local,

@@ -13,6 +13,7 @@ use bench_report::{verdicts, write_files};
 use clap::Parser;
 use optim::Parameters;
 
+use super::complete;
 use super::options::MOST_THREADS;
 use super::replay::replay;
 use super::session::with_session;
@@ -27,6 +28,7 @@ const FILE: &str = "reports/claims.toml";
 #[derive(Debug, Parser)]
 pub struct ClaimsCommand {
     /// The claims to judge; all by default
+    #[arg(add = complete::claims())]
     ids: Vec<String>,
     /// End with an error if a verdict or a count differs from the recorded one
     #[arg(long)]

@@ -13,6 +13,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::ablation::{self, Ablation};
 use super::advise::{self, Advise};
 use super::claims::{self, ClaimsCommand};
+use super::complete;
 use super::data::{self, DataCommand};
 use super::describe::{self, Describe};
 use super::figures::{self, Figures};
@@ -20,6 +21,7 @@ use super::import::{self, ImportCommand};
 use super::init;
 use super::input::results_file;
 use super::list::{self, Listing};
+use super::man;
 use super::progress::Bars;
 use super::report::{self, ReportCommand};
 use super::run::{self, Run};
@@ -114,7 +116,7 @@ enum Command {
     /// Stored runs: list, clean up, merge and compare
     #[command(subcommand)]
     Store(StoreCommand),
-    /// List problems, optimizers, criteria and suites
+    /// List suites, problems, models, datasets, optimizers and criteria
     #[command(after_help = "Examples:\n  bench-runner list\n  bench-runner list criteria")]
     List {
         /// What to list; everything by default
@@ -138,12 +140,20 @@ enum Command {
     Data(DataCommand),
     /// Print a completion script for your shell
     #[command(
-        after_help = "Example:\n  bench-runner completions bash > ~/.local/share/bash-completion/completions/bench-runner"
+        after_help = "Example:\n  bench-runner completions bash > ~/.local/share/bash-completion/completions/bench-runner\n\nThe script asks bench-runner itself, so that it knows suites, problems, optimizers, datasets, figures and claims."
     )]
     Completions {
         /// The shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
+    },
+    /// Write man pages, one for each command
+    #[command(
+        after_help = "Example:\n  bench-runner man ~/.local/share/man/man1\n  man bench-runner-ablation"
+    )]
+    Man {
+        /// Their folder
+        folder: PathBuf,
     },
 }
 
@@ -172,15 +182,15 @@ pub fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<()> {
             print(out, &comparison_text(names, &compare(&first, &second)))
         }
         Command::Store(command) => store::run(&command, out),
-        Command::List { what } => print(out, &list::list(what)),
+        Command::List { what } => print(out, &list::list(what, library()?.catalogue())),
         Command::Describe(options) => describe::describe(&options, &library()?, out),
         Command::Schema { file } => print(out, &schema::text(file)),
         Command::Data(command) => data::run(&command, &library()?, out),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "bench-runner", &mut script);
-            print(out, &String::from_utf8_lossy(&script))
+            let script = complete::script(shell)?;
+            print(out, &script)
         }
+        Command::Man { folder } => man::write(Cli::command(), &folder, out),
     }
 }
 

@@ -7,6 +7,7 @@ use bench_data::{Entry, Kind, Layout, Library, Location, State};
 use bench_report::contact_sheet;
 use clap::Subcommand;
 
+use super::complete;
 use super::terminal::print;
 use crate::error::{Error, Result};
 
@@ -19,6 +20,7 @@ pub enum DataCommand {
     #[command(after_help = "Example:\n  bench-runner data info cifar10")]
     Info {
         /// The dataset's name
+        #[arg(add = complete::datasets())]
         name: String,
     },
     /// Download datasets; what is here already is not fetched again
@@ -27,7 +29,7 @@ pub enum DataCommand {
     )]
     Fetch {
         /// The datasets' names
-        #[arg(required = true)]
+        #[arg(required = true, add = complete::datasets())]
         names: Vec<String>,
     },
     /// Compare files with their pinned or recorded SHA-256, byte by byte
@@ -36,17 +38,20 @@ pub enum DataCommand {
     )]
     Verify {
         /// The datasets' names; without any, all that are here
+        #[arg(add = complete::datasets())]
         names: Vec<String>,
     },
     /// Print where a dataset's files are, one path a line
     Path {
         /// The dataset's name
+        #[arg(add = complete::datasets())]
         name: String,
     },
     /// Write a contact sheet of images with class balance, or print the beginning of a text
     #[command(after_help = "Example:\n  bench-runner data preview digits --output digits.png")]
     Preview {
         /// The dataset's name
+        #[arg(add = complete::datasets())]
         name: String,
         /// The PNG to write [default: NAME.png]
         #[arg(long, short, value_name = "FILE")]

@@ -6,6 +6,7 @@ use bench_data::Library;
 use bench_experiment::spec::ProblemEntry;
 use clap::Parser;
 
+use super::complete;
 use super::input::experiment;
 use super::terminal::{print, spinner};
 use crate::error::Result;
@@ -13,10 +14,10 @@ use crate::error::Result;
 #[derive(Debug, Parser)]
 pub struct Describe {
     /// A built-in suite's name or an experiment file
-    #[arg(value_name = "SUITE|FILE.toml")]
+    #[arg(value_name = "SUITE|FILE.toml", add = complete::experiments())]
     experiment: String,
     /// The labels of problems [default: all]
-    #[arg(value_name = "PROBLEM")]
+    #[arg(value_name = "PROBLEM", add = complete::problems())]
     problems: Vec<String>,
 }
 

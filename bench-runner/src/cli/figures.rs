@@ -18,6 +18,7 @@ use bench_report::figure::Format;
 use bench_report::{Drawn, Report, check_text, gallery, write_files};
 use clap::{Parser, ValueEnum};
 
+use super::complete;
 use super::input::{results_file, scale};
 use super::options::MOST_THREADS;
 use super::publish::{destination, retire_partial};
@@ -37,7 +38,7 @@ const SELECTION: &str = "selection.html";
 #[derive(Debug, Parser)]
 pub struct Figures {
     /// Figures and tables, or, with --check and --reference, suites [default: all]
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = complete::figures())]
     ids: Vec<String>,
     /// File formats of figures
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["svg", "png", "pdf"])]

@@ -1,20 +1,23 @@
-//! `list`: suites, and the kinds of problems and optimizers.
+//! `list`: suites, datasets, and the kinds of problems, models and optimizers.
 
+use bench_data::Catalogue;
 use bench_experiment::optimizer::{CRITERIA, OptimizerConfig};
-use bench_experiment::problem::ProblemConfig;
+use bench_experiment::problem::{MODELS, ProblemConfig};
 use bench_experiment::spec::{SUITES, Suite};
 
 /// What can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Listing {
+    Suites,
     Problems,
+    Models,
+    Datasets,
     Optimizers,
     Criteria,
-    Suites,
 }
 
 /// The list as text; everything where nothing is chosen.
-pub fn list(what: Option<Listing>) -> String {
+pub fn list(what: Option<Listing>, catalogue: &Catalogue) -> String {
     let mut text = String::new();
     let mut section = |listing: Listing, title: &str, rows: Vec<(String, String)>| {
         if what.is_some_and(|wanted| wanted != listing) {
@@ -38,6 +41,19 @@ pub fn list(what: Option<Listing>) -> String {
         ProblemConfig::kinds()
             .iter()
             .flat_map(|kind| rows(kind.name, kind.about, &kind.members))
+            .collect(),
+    );
+    section(
+        Listing::Models,
+        "Models (`kind` in `model`)",
+        MODELS.iter().map(own).collect(),
+    );
+    section(
+        Listing::Datasets,
+        "Datasets (`data` in [[problem]])",
+        catalogue
+            .iter()
+            .map(|entry| (entry.name.clone(), entry.title.clone()))
             .collect(),
     );
     section(

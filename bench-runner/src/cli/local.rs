@@ -11,6 +11,7 @@ use bench_experiment::spec::{Experiment, Scale, Selection, Stability};
 use bench_experiment::store::read_imported;
 use clap::Args;
 
+use super::complete;
 use super::input::{experiment, scale};
 use super::options::{CHECKPOINT_SECONDS, MOST_THREADS};
 use super::publish::{none_failed, publish};
@@ -25,10 +26,10 @@ pub struct Local {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Run only problems whose label matches one of these patterns, such as `mlp*`
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', add = complete::problems())]
     problems: Vec<String>,
     /// Run only optimizers whose label matches one of these patterns, such as `fuse-pv/*`
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', add = complete::optimizers())]
     optimizers: Vec<String>,
     /// Run seeds 0 to N-1 instead of the experiment's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]

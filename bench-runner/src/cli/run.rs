@@ -12,6 +12,7 @@ use bench_experiment::session::{Event, Options, Session, share};
 use bench_experiment::sweep::{Plan, Shard};
 use clap::Parser;
 
+use super::complete;
 use super::input::experiment;
 use super::options::{MOST_THREADS, options as session_options};
 use super::progress::{Bars, Monitor};
@@ -22,13 +23,17 @@ use crate::error::{Error, Result};
 #[derive(Debug, Parser)]
 pub struct Run {
     /// A built-in suite's name or an experiment file
-    #[arg(value_name = "SUITE|FILE.toml", required_unless_present = "plan")]
+    #[arg(
+        value_name = "SUITE|FILE.toml",
+        required_unless_present = "plan",
+        add = complete::experiments()
+    )]
     experiment: Option<String>,
     /// The problem's label
-    #[arg(required_unless_present = "plan")]
+    #[arg(required_unless_present = "plan", add = complete::problems())]
     problem: Option<String>,
     /// The optimizer's label
-    #[arg(required_unless_present = "plan")]
+    #[arg(required_unless_present = "plan", add = complete::optimizers())]
     optimizer: Option<String>,
     /// The seed
     #[arg(long, default_value_t = 0)]

@@ -37,3 +37,6 @@ pub use precision::Precision;
 pub use traits::{
     Draw, Environment, Measurement, Plane, Problem, ProblemConfig, ProblemSettings, Work,
 };
+
+/// The kinds of models that classification and language problems may name, with what they are.
+pub const MODELS: &[(&str, &str)] = models::ModelSpec::KINDS;

@@ -12,6 +12,7 @@ use bench_data::Library;
 use bench_experiment::session::{Event, Options, Session};
 use clap::Parser;
 
+use super::complete;
 use super::local::Local;
 use super::progress::Monitor;
 use super::publish::writable;
@@ -22,7 +23,11 @@ use watch::Watch;
 #[derive(Debug, Parser)]
 pub struct Serve {
     /// A built-in suite's name or an experiment file, or the folder of a report to show
-    #[arg(default_value = "quick", value_name = "SUITE|FILE.toml|REPORT")]
+    #[arg(
+        default_value = "quick",
+        value_name = "SUITE|FILE.toml|REPORT",
+        add = complete::experiments()
+    )]
     what: String,
     #[command(flatten)]
     pub local: Local,
