@@ -25,6 +25,7 @@ mod figures;
 mod headline;
 mod import;
 mod init;
+mod keys;
 mod mutation;
 mod plan;
 mod python;
