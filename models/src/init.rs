@@ -73,7 +73,7 @@ impl Init {
 #[derive(Debug, Clone)]
 pub struct Scope {
     prefix: String,
-    seed: u64,
+    seed: Option<u64>,
     dtype: DType,
     device: Device,
     tensors: Rc<RefCell<Tensors>>,
@@ -83,8 +83,17 @@ impl Scope {
     /// The root scope of a model whose tensors have `dtype` and live on `device`.
     pub fn new(seed: u64, dtype: DType, device: &Device) -> Self {
         Self {
+            seed: Some(seed),
+            ..Self::blank(dtype, device)
+        }
+    }
+
+    /// The root scope of a model whose tensors are all zero, whatever their rule says: for asking what shapes it has,
+    /// without drawing millions of values.
+    pub fn blank(dtype: DType, device: &Device) -> Self {
+        Self {
             prefix: String::new(),
-            seed,
+            seed: None,
             dtype,
             device: device.clone(),
             tensors: Rc::default(),
@@ -164,8 +173,11 @@ impl Scope {
         if taken.any(|(other, _)| *other == name) {
             return Err(Error::DuplicateTensor { name });
         }
+        let Some(seed) = self.seed else {
+            return Ok(Var::zeros(shape, dtype, &self.device)?);
+        };
         let count = shape.elem_count();
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream(&name));
         let values: Vec<f64> = match init {
             Init::Constant(value) => vec![value; count],

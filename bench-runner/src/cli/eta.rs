@@ -42,10 +42,7 @@ impl SweepEta {
         let demands = missing.iter().map(|cell| {
             let mut labels = problems.iter().map(|problem| &problem.label);
             let problem = labels.position(|label| *label == cell.problem.label);
-            (
-                problem.unwrap_or_default(),
-                sweep.estimate.demand(cell).seconds,
-            )
+            (problem.unwrap_or_default(), sweep.estimate.seconds_of(cell))
         });
         let expected = missing
             .iter()

@@ -10,5 +10,5 @@ mod train;
 pub use cell::{Cell, CellId, plan};
 pub use checkpoint::Checkpoint;
 pub use record::{CurvePoint, Outcome, RunRecord, SwitchPoint};
-pub use start::start;
+pub use start::{optimizer_of, start};
 pub use train::{Event, advance, run};

@@ -27,11 +27,23 @@ pub fn start(
     if optimizer.perturbation > 0 {
         perturb(built.parameters(), draw.seed, optimizer.perturbation)?;
     }
+    let optimizer = optimizer_of(problem, optimizer, &*built)?;
+    Ok((built, optimizer))
+}
+
+/// The optimizer of a run, for the problem as it was built.
+///
+/// # Errors
+/// When a setting cannot be used.
+pub fn optimizer_of(
+    problem: &ProblemEntry,
+    optimizer: &OptimizerEntry,
+    built: &dyn Problem,
+) -> Result<Box<dyn Optimizer>> {
     let budget = problem.first_order_budget(built.steps_per_epoch());
     let config = optimizer.config.with_budget(budget);
     let config = config.as_ref().unwrap_or(&optimizer.config);
-    let optimizer = config.build(built.parameters())?;
-    Ok((built, optimizer))
+    Ok(config.build(built.parameters())?)
 }
 
 /// The seed that the runs of an experiment's seed draw from in a stream.

@@ -1,16 +1,18 @@
 //! What a sweep will cost, from timed and weighed evaluations of each problem, or from its multiply-adds.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bench_data::Library;
+use optim::{Meter, Optimizer};
 
 use super::demand::Demand;
 use super::execute::threads;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::problem::{Draw, Environment, Work};
-use crate::run::Cell;
-use crate::spec::{Experiment, ProblemEntry};
+use crate::problem::{Draw, Environment, Problem, Work};
+use crate::run::{Cell, advance, optimizer_of};
+use crate::spec::{Experiment, OptimizerEntry, ProblemEntry};
 
 /// How problems are probed.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,12 @@ const STEP: f64 = 100e-6;
 const BRIEF: f64 = 0.25;
 /// How long evaluations are repeated, so that their mean is sure.
 const REPEATED: Duration = Duration::from_millis(10);
+/// How often an optimizer's steps are repeated, as some do more in every tenth; fewer, if that takes too long.
+const STEPS: u32 = 20;
+/// The longest time for that.
+const STEPPED: Duration = Duration::from_millis(100);
+/// How long all optimizers' steps are timed, together.
+const ALL_STEPPED: Duration = Duration::from_secs(1);
 
 /// The expected cost of a sweep.
 #[derive(Debug, Clone)]
@@ -54,6 +62,8 @@ struct ProblemCost {
     steps_per_epoch: u64,
     /// Seconds.
     evaluation: f64,
+    /// Seconds of an evaluation with the optimizer's own work, by its label, where its steps were timed.
+    stepped: BTreeMap<String, f64>,
     /// Seconds.
     measurement: f64,
     /// Bytes of model, batches and what an evaluation or a measurement needs beside them.
@@ -69,10 +79,17 @@ impl ProblemCost {
             dimension: 0,
             steps_per_epoch: 0,
             evaluation: 0.0,
+            stepped: BTreeMap::new(),
             measurement: 0.0,
             bytes: 0,
             vector: 0,
         }
+    }
+
+    /// Seconds of an evaluation with the optimizer's own work, as far as that is known.
+    fn of_evaluation(&self, optimizer: &OptimizerEntry) -> f64 {
+        let stepped = self.stepped.get(&optimizer.label);
+        stepped.map_or(self.evaluation, |stepped| stepped.max(self.evaluation))
     }
 
     /// Fills in what is foreseen of the problem, and says whether that is to do.
@@ -95,13 +112,14 @@ impl ProblemCost {
         true
     }
 
-    /// Fills in what building the problem tells, and where it is to be timed an evaluation and a
-    /// measurement.
+    /// Fills in what building the problem tells, and where it is to be timed an evaluation, a measurement, and
+    /// steps of its optimizers while there is time left for them.
     fn find(
         &mut self,
         entry: &ProblemEntry,
         seed: u64,
-        timed: bool,
+        timed: Option<&[&OptimizerEntry]>,
+        left: &mut Duration,
         environment: &Environment,
     ) -> Result<()> {
         let draw = Draw {
@@ -114,9 +132,9 @@ impl ProblemCost {
         let element = problem.parameters().dtype().size_in_bytes() as u64;
         // The state of bf16 and f16 parameters is in f32.
         self.vector = self.dimension * element.max(4);
-        if !timed {
+        let Some(optimizers) = timed else {
             return Ok(());
-        }
+        };
         let (times, peak) = memory::peak(|| -> Result<_> {
             // The first fills caches.
             problem.objective(0)?.loss_and_gradient()?;
@@ -128,11 +146,43 @@ impl ProblemCost {
             Ok((evaluation, measurement))
         });
         (self.evaluation, self.measurement) = times?;
+        for optimizer in optimizers {
+            if left.is_zero() {
+                break;
+            }
+            let started = Instant::now();
+            // Steps may fail that a run would not make, as from a point where another optimizer's have led.
+            if let Ok(seconds) = stepped(entry, optimizer, &mut *problem) {
+                self.stepped.insert(optimizer.label.clone(), seconds);
+            }
+            *left = left.saturating_sub(started.elapsed());
+        }
         drop(problem);
         // What is still there is shared: the data.
         self.bytes = peak.saturating_sub(memory::live());
         Ok(())
     }
+}
+
+/// The seconds of an evaluation with the optimizer's own work.
+fn stepped(
+    entry: &ProblemEntry,
+    optimizer: &OptimizerEntry,
+    problem: &mut dyn Problem,
+) -> Result<f64> {
+    let mut optimizer: Box<dyn Optimizer> = optimizer_of(entry, optimizer, problem)?;
+    let mut meter = Meter::new();
+    // The first makes what the optimizer keeps.
+    let (_, mut batches) = advance(problem, &mut *optimizer, 0, &mut meter)?;
+    let (started, before) = (Instant::now(), meter.counts().evaluations());
+    for _ in 0..STEPS {
+        (_, batches) = advance(problem, &mut *optimizer, batches.end, &mut meter)?;
+        if started.elapsed() > STEPPED {
+            break;
+        }
+    }
+    let evaluations = meter.counts().evaluations() - before;
+    Ok(started.elapsed().as_secs_f64() / evaluations.max(1) as f64)
 }
 
 /// The seconds that something takes once, repeated while that is over in no time.
@@ -147,7 +197,7 @@ fn mean_seconds(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
 }
 
 impl Estimate {
-    /// Builds every problem once, and times and weighs, for those that `cells` has, evaluations and
+    /// Builds every problem once, and times and weighs, for those that `cells` has, evaluations, steps and
     /// measurements as a run will make them. Building here also finds missing data before the sweep
     /// begins. Of a problem that cannot be built or evaluated for another reason, as of a model that does
     /// not fit its data, nothing is known: its runs will fail with that reason, and the others go on.
@@ -162,14 +212,21 @@ impl Estimate {
     ) -> Result<Self> {
         let pool = threads(probing.threads)?;
         let mut problems = Vec::new();
+        let mut left = ALL_STEPPED;
         for entry in &experiment.problems {
             let mut cost = ProblemCost::unknown(&entry.label);
-            let has_runs = cells.iter().any(|cell| cell.problem.label == entry.label);
-            let (seed, timed) = (experiment.seeds[0], probing.timed && has_runs);
+            let seed = experiment.seeds[0];
+            let runs = cells
+                .iter()
+                .filter(|cell| cell.problem.label == entry.label);
+            let mut optimizers: Vec<&OptimizerEntry> = runs.map(|cell| cell.optimizer).collect();
+            optimizers.dedup_by_key(|optimizer| &optimizer.label);
+            let timed = probing.timed && !optimizers.is_empty();
+            let timed = timed.then_some(&optimizers[..]);
             let foreseen = probing.brief && cost.foresee(entry, probing, &environment.library);
             if !foreseen
                 && let Err(error @ Error::Data(_)) =
-                    pool.install(|| cost.find(entry, seed, timed, environment))
+                    pool.install(|| cost.find(entry, seed, timed, &mut left, environment))
             {
                 return Err(error);
             }
@@ -182,7 +239,7 @@ impl Estimate {
             seconds: 0.0,
         };
         estimate.evaluations = cells.iter().map(|cell| estimate.evaluations_of(cell)).sum();
-        estimate.seconds = cells.iter().map(|cell| estimate.demand(cell).seconds).sum();
+        estimate.seconds = cells.iter().map(|cell| estimate.seconds_of(cell)).sum();
         Ok(estimate)
     }
 
@@ -204,7 +261,16 @@ impl Estimate {
         }
     }
 
-    /// What a run is expected to take.
+    /// Seconds that a run is expected to take, with the work of its optimizer.
+    pub fn seconds_of(&self, cell: &Cell<'_>) -> f64 {
+        self.cost(cell).map_or(0.0, |cost| {
+            self.evaluations_of(cell) as f64 * cost.of_evaluation(cell.optimizer)
+                + measurements(cell.problem) * cost.measurement
+        })
+    }
+
+    /// What a run is expected to take, for the order of runs: without the work of its optimizer, so that the runs of a
+    /// problem stay in order when a sweep is planned again.
     pub fn demand(&self, cell: &Cell<'_>) -> Demand {
         self.cost(cell).map_or(Demand::default(), |cost| Demand {
             seconds: self.evaluations_of(cell) as f64 * cost.evaluation
