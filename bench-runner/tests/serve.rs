@@ -292,11 +292,17 @@ fn what_cannot_be_served_is_refused_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::create_dir(path.join("empty")).unwrap();
+    report(path);
     std::fs::write(path.join("tiny.toml"), experiment()).unwrap();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let cases: [(&[&str], i32, &str); 5] = [
+    let cases: [(&[&str], i32, &str); 6] = [
         (&["serve", "empty"], 4, "index.html"),
+        (
+            &["serve", "out", "--seeds", "3"],
+            2,
+            "the folder of a report",
+        ),
         (&["serve", "quik"], 2, "did you mean `quick`?"),
         (
             &["serve", "tiny.toml", "--port", &port],

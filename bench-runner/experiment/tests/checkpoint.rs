@@ -126,14 +126,20 @@ fn environment() -> Environment {
 fn make(cell: &Cell<'_>, checkpoint: Option<&Checkpoint>, stop_at_point: usize) -> RunRecord {
     let interrupted = AtomicBool::new(false);
     let mut points = 0;
-    let mut observe = |event: Event<'_>| {
-        if !matches!(event, Event::Measured(_)) {
-            return;
+    let (mut curve, mut switches) = (Vec::new(), Vec::new());
+    let mut observe = |event: Event<'_>| match event {
+        Event::Resumed(record) => {
+            (curve, switches) = (record.curve.clone(), record.switches.clone())
         }
-        points += 1;
-        interrupted.store(points == stop_at_point, Ordering::Relaxed);
+        Event::Switched(switch) => switches.push(switch.clone()),
+        Event::Measured(point) => {
+            curve.push(*point);
+            points += 1;
+            interrupted.store(points == stop_at_point, Ordering::Relaxed);
+        }
+        _ => {}
     };
-    run(
+    let record = run(
         cell.problem,
         cell.optimizer,
         cell.seed,
@@ -141,7 +147,10 @@ fn make(cell: &Cell<'_>, checkpoint: Option<&Checkpoint>, stop_at_point: usize) 
         checkpoint,
         &interrupted,
         &mut observe,
-    )
+    );
+    // Whoever listens knows the whole run, whenever it began.
+    assert_eq!((&curve, &switches), (&record.curve, &record.switches));
+    record
 }
 
 #[test]

@@ -114,7 +114,10 @@ pub fn notice(event: &Event<'_>) -> Option<String> {
         }
         Event::Planned(_)
         | Event::Started(_)
-        | Event::Run(_, run::Event::Measured(_))
+        | Event::Run(
+            _,
+            run::Event::Resumed(_) | run::Event::Measured(_) | run::Event::Switched(_),
+        )
         | Event::Ended => return None,
     })
 }

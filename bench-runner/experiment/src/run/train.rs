@@ -22,8 +22,12 @@ const DIVERGED: f64 = 1e30;
 /// What happens in a run.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
+    /// The run goes on where an earlier one left it, with this record.
+    Resumed(&'a RunRecord),
     /// A point of the curve was measured.
     Measured(&'a CurvePoint),
+    /// The other method took over.
+    Switched(&'a SwitchPoint),
     /// The state could not be kept; the run goes on, at the risk of a longer way back.
     NotKept(&'a Error),
     /// The kept state could not be used; the run begins at its start.
@@ -98,7 +102,9 @@ impl Training<'_> {
             Some(checkpoint) => self.resume(checkpoint)?,
             None => false,
         };
-        if !resumed {
+        if resumed {
+            (self.observe)(Event::Resumed(&self.state.record));
+        } else {
             self.state.next_point = self.next_point(0);
             self.state.sample_gradients = self.problem.samples(0).map(|_| 0);
             self.measure()?;
@@ -188,14 +194,16 @@ impl Training<'_> {
         };
         let previous = self.state.last.replace(last);
         if previous.is_some_and(|previous| previous.phase != made.phase) {
-            self.state.record.switches.push(SwitchPoint {
+            let switch = SwitchPoint {
                 step,
                 epoch: self.epochs(first),
                 gradient_evaluations: counts.gradient_evaluations,
                 sample_gradients,
                 seconds,
                 to: made.phase,
-            });
+            };
+            (self.observe)(Event::Switched(&switch));
+            self.state.record.switches.push(switch);
         }
 
         let loss = made.final_loss.unwrap_or(made.loss);

@@ -17,7 +17,7 @@ use super::local::Local;
 use super::progress::Monitor;
 use super::publish::writable;
 use super::terminal::{harmless, interruptible, open, print};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use watch::Watch;
 
 #[derive(Debug, Parser)]
@@ -60,6 +60,16 @@ pub fn serve(
     };
     let report = Path::new(&options.what);
     if report.is_dir() {
+        if let Some(flag) = options.local.first_given() {
+            return Err(Error::Flag {
+                flag: flag.into(),
+                value: String::new(),
+                reason: format!(
+                    "is for a sweep, and {} is the folder of a report, which is shown as it is",
+                    report.display()
+                ),
+            });
+        }
         let page = report.join("index.html");
         std::fs::metadata(&page).map_err(bench_experiment::Error::io("read", &page))?;
         show(report, None, out)?;
@@ -67,7 +77,7 @@ pub fn serve(
         return Ok(());
     }
     let local = &options.local;
-    let experiment = local.experiment(&options.what)?;
+    let experiment = local.experiment(&options.what, library()?.catalogue())?;
     let folder = local.folder(&experiment);
     let mut session = local.session()?;
     session.device.open()?;

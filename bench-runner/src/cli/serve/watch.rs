@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bench_experiment::run::{self, CellId, CurvePoint, Outcome, RunRecord};
+use bench_experiment::run::{self, CellId, CurvePoint, Outcome, RunRecord, SwitchPoint};
 use bench_experiment::session::{Event, Sweep};
 use bench_experiment::store::Results;
 use bench_report::live::{self, Trouble};
@@ -158,9 +158,22 @@ impl Watch {
                     sweep.under_way.insert(cell.clone(), 0.0);
                 }
             }
+            Event::Run(_, run::Event::Resumed(record)) => {
+                if let Some(sweep) = &mut state.sweep {
+                    sweep.keep(RunRecord {
+                        outcome: Outcome::Interrupted,
+                        ..record.clone()
+                    });
+                }
+            }
             Event::Run(cell, run::Event::Measured(point)) => {
                 if let Some(sweep) = &mut state.sweep {
                     sweep.measured(cell, point);
+                }
+            }
+            Event::Run(cell, run::Event::Switched(switch)) => {
+                if let Some(sweep) = &mut state.sweep {
+                    sweep.switched(cell, switch);
                 }
             }
             Event::Finished(record, _) => {
@@ -381,6 +394,13 @@ impl Growing {
         }
         if let Some(share) = self.eta.measured(cell, point, self.passed()) {
             self.under_way.insert(cell.clone(), share);
+        }
+    }
+
+    fn switched(&mut self, cell: &CellId, switch: &SwitchPoint) {
+        self.changed(cell);
+        if let Some(&place) = self.places.get(cell) {
+            self.results.records[place].switches.push(switch.clone());
         }
     }
 
