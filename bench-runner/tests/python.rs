@@ -5,10 +5,12 @@ use std::process::Command;
 
 #[test]
 fn every_python_block_of_the_document_runs() {
-    let needed = "import matplotlib, pandas, polars, pyarrow, torch";
+    let needed = "import matplotlib, pandas, polars, pyarrow, tensorboard, torch";
     let check = Command::new("python3").args(["-c", needed]).output();
     if !check.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: needs python3 with pandas, pyarrow, polars, matplotlib and torch");
+        eprintln!(
+            "skipped: needs python3 with pandas, pyarrow, polars, matplotlib, tensorboard and torch"
+        );
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -17,7 +19,7 @@ fn every_python_block_of_the_document_runs() {
     let blocks: Vec<&str> = blocks
         .filter_map(|block| block.split("```").next())
         .collect();
-    assert_eq!(blocks.len(), 7);
+    assert_eq!(blocks.len(), 8);
     let folder = tempfile::tempdir().unwrap();
     let scripts = folder.path().join("bench-runner/scripts");
     std::fs::create_dir_all(&scripts).unwrap();
@@ -38,4 +40,7 @@ fn every_python_block_of_the_document_runs() {
     let [said, wrong] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
     assert!(output.status.success(), "{said}{wrong}");
     assert!(said.contains("61 points in both"), "{said}");
+    // One of TensorBoard's files for each run.
+    let runs = folder.path().join("tensorboard/rosenbrock-2d/lbfgs");
+    assert_eq!(std::fs::read_dir(runs).unwrap().count(), 3);
 }
