@@ -68,6 +68,49 @@ impl ModelSpec {
 const MOST_PARAMETERS: f64 = 1e10;
 
 impl ModelSpec {
+    /// The sizes that the data decide, by their names in a file: `inputs`, `in_channels`, `size`, `classes` and
+    /// `vocabulary`, as far as the kind has them.
+    pub fn sizes_of_data(&mut self) -> Vec<(&'static str, &mut usize)> {
+        match self {
+            Self::Linear(config) => {
+                vec![
+                    ("inputs", &mut config.inputs),
+                    ("classes", &mut config.classes),
+                ]
+            }
+            Self::Logistic(config) => {
+                vec![
+                    ("inputs", &mut config.inputs),
+                    ("classes", &mut config.classes),
+                ]
+            }
+            Self::Mlp(config) => {
+                vec![
+                    ("inputs", &mut config.inputs),
+                    ("classes", &mut config.classes),
+                ]
+            }
+            Self::LeNet(config) => vec![
+                ("size", &mut config.size),
+                ("in_channels", &mut config.in_channels),
+                ("classes", &mut config.classes),
+            ],
+            Self::ResNet(config) => {
+                vec![
+                    ("in_channels", &mut config.in_channels),
+                    ("classes", &mut config.classes),
+                ]
+            }
+            Self::DenseNet(config) => {
+                vec![
+                    ("in_channels", &mut config.in_channels),
+                    ("classes", &mut config.classes),
+                ]
+            }
+            Self::Gpt(config) => vec![("vocabulary", &mut config.vocabulary)],
+        }
+    }
+
     /// The number of the model's parameters, from its settings alone: nothing is built. In f64, as the
     /// product of sizes may be beyond any integer; exact up to 2⁵³.
     ///
@@ -107,22 +150,25 @@ impl ModelSpec {
     /// When a setting is out of its range, the model has [too many](Self::check_size) parameters, or the
     /// device refuses a tensor.
     pub fn build(&self, seed: u64, dtype: DType, device: &Device) -> Result<Box<dyn Model>> {
+        self.build_in(&Scope::new(seed, dtype, device))
+    }
+
+    fn build_in(&self, scope: &Scope) -> Result<Box<dyn Model>> {
         self.check_size()?;
-        let scope = Scope::new(seed, dtype, device);
         Ok(match self {
-            Self::Linear(config) => Box::new(config.build(&scope)?),
-            Self::Logistic(config) => Box::new(config.build(&scope)?),
-            Self::Mlp(config) => Box::new(config.build(&scope)?),
-            Self::LeNet(config) => Box::new(config.build(&scope)?),
-            Self::ResNet(config) => Box::new(config.build(&scope)?),
-            Self::DenseNet(config) => Box::new(config.build(&scope)?),
-            Self::Gpt(config) => Box::new(config.build(&scope)?),
+            Self::Linear(config) => Box::new(config.build(scope)?),
+            Self::Logistic(config) => Box::new(config.build(scope)?),
+            Self::Mlp(config) => Box::new(config.build(scope)?),
+            Self::LeNet(config) => Box::new(config.build(scope)?),
+            Self::ResNet(config) => Box::new(config.build(scope)?),
+            Self::DenseNet(config) => Box::new(config.build(scope)?),
+            Self::Gpt(config) => Box::new(config.build(scope)?),
         })
     }
 
     /// The model's layers with their shapes, parameters and multiply-adds for one input: a sequence
     /// of the whole context, an image of ImageNet's usual 224×224 or of CIFAR's 32×32 where the
-    /// network takes any size. [`Summary::new`] describes a model for another input.
+    /// network takes any size. [`ModelSpec::describe_for`] describes it for another input.
     ///
     /// # Errors
     /// As [`ModelSpec::build`].
@@ -140,8 +186,16 @@ impl ModelSpec {
             Self::DenseNet(config) => images(config.in_channels, 32),
             Self::Gpt(config) => (vec![1, config.context], DType::U32),
         };
-        let model = self.build(0, DType::F32, &Device::Cpu)?;
-        Summary::new(&*model, &Tensor::zeros(shape, dtype, &Device::Cpu)?)
+        self.describe_for(&Tensor::zeros(shape, dtype, &Device::Cpu)?)
+    }
+
+    /// The model's layers with their shapes, parameters and multiply-adds for `input`, on the CPU.
+    ///
+    /// # Errors
+    /// As [`ModelSpec::build`], and when the input does not fit.
+    pub fn describe_for(&self, input: &Tensor) -> Result<Summary> {
+        let model = self.build_in(&Scope::blank(DType::F32, &Device::Cpu))?;
+        Summary::new(&*model, input)
     }
 
     /// A title for people, for example `MLP 784-64-32-10`.

@@ -51,7 +51,7 @@ pub fn ablation(
     out: &mut impl Write,
 ) -> Result<()> {
     let local = &options.local;
-    let experiment = local.experiment(&options.experiment)?;
+    let experiment = local.experiment(&options.experiment, library.catalogue())?;
     let executor = executor(options, &experiment)?;
     let session = Options {
         plan_only: options.dry_run,
@@ -246,7 +246,7 @@ fn plan_table(sweep: &Sweep<'_>) -> String {
     let problems = widest(|cell| cell.problem.label.chars().count()).unwrap_or_default();
     let optimizers = widest(|cell| cell.optimizer.label.chars().count()).unwrap_or_default();
     let rows = cells.chunk_by(same).map(|seeds| {
-        let demands = || seeds.iter().map(|cell| estimate.demand(cell));
+        let bytes = seeds.iter().map(|cell| estimate.demand(cell).bytes).max();
         format!(
             "  {:<problems$}  {:<optimizers$}  {:>3} seeds {:>9} evaluations {:>9.2} s {:>12}\n",
             seeds[0].problem.label,
@@ -256,8 +256,11 @@ fn plan_table(sweep: &Sweep<'_>) -> String {
                 .iter()
                 .map(|cell| estimate.evaluations_of(cell))
                 .sum::<u64>(),
-            demands().map(|demand| demand.seconds).sum::<f64>(),
-            match demands().map(|demand| demand.bytes).max() {
+            seeds
+                .iter()
+                .map(|cell| estimate.seconds_of(cell))
+                .sum::<f64>(),
+            match bytes {
                 None | Some(0) => "–".into(),
                 Some(bytes) => HumanBytes(bytes).to_string(),
             }

@@ -122,7 +122,7 @@ fn measure(
     library: Library,
     out: &mut impl Write,
 ) -> Result<Geometry> {
-    let experiment = experiment(file)?;
+    let experiment = experiment(file, library.catalogue())?;
     let problem = experiment.problem(problem)?;
     let Some(optimizer) = experiment.optimizers_for(&problem.label).next() else {
         return Err(bench_experiment::Error::Unfit {

@@ -13,7 +13,7 @@ use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, PathCompleter
 use clap_complete::env::Shells;
 use clap_complete::{CompletionCandidate, Shell};
 
-use super::input::experiment;
+use super::input::as_written;
 use crate::error::{Error, Result};
 
 /// The variable by which a shell's script asks for completions.
@@ -117,7 +117,7 @@ fn named_experiment() -> Option<Experiment> {
     let words = std::env::args().skip_while(|word| word != "--").skip(2);
     words
         .filter(|word| !word.starts_with('-'))
-        .find_map(|word| experiment(&word).ok())
+        .find_map(|word| as_written(&word).ok())
 }
 
 fn beginning_with(

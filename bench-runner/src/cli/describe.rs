@@ -26,7 +26,7 @@ pub struct Describe {
 /// # Errors
 /// When the experiment, a label or a dataset is unknown, or samples do not fit their network.
 pub fn describe(options: &Describe, library: &Library, out: &mut impl Write) -> Result<()> {
-    let experiment = experiment(&options.experiment)?;
+    let experiment = experiment(&options.experiment, library.catalogue())?;
     let problems: Vec<&ProblemEntry> = if options.problems.is_empty() {
         experiment.problems.iter().collect()
     } else {

@@ -7,7 +7,7 @@ use bench_experiment::import::{Destination, Import};
 use bench_experiment::store::{self, Results};
 use clap::Parser;
 
-use super::input::experiment;
+use super::input::as_written;
 use super::publish::writable;
 use super::report::{self, ReportCommand};
 use super::terminal::print;
@@ -47,7 +47,7 @@ pub fn run(options: &ImportCommand, out: &mut impl Write) -> Result<()> {
         let read = import.read(&Destination::from(&of_one(options, as_folder)?))?;
         (as_folder.to_owned(), read)
     } else {
-        let experiment = experiment(&options.into)?;
+        let experiment = as_written(&options.into)?;
         let folder = Path::new("reports").join(&experiment.name);
         (folder, import.read(&Destination::from(&experiment))?)
     };

@@ -2,13 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use bench_data::Catalogue;
 use bench_experiment::spec::{Experiment, Scale, Suite};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::error::Result;
 
-/// A built-in suite by its name, or an experiment file.
-pub fn experiment(name: &str) -> Result<Experiment> {
+/// A built-in suite by its name, or an experiment file with the sizes that it leaves to the data.
+pub fn experiment(name: &str, catalogue: &Catalogue) -> Result<Experiment> {
+    Ok(as_written(name)?.with_sizes_of_data(catalogue))
+}
+
+/// A built-in suite by its name, or an experiment file, as it is.
+pub fn as_written(name: &str) -> Result<Experiment> {
     let path = Path::new(name);
     let is_toml = path
         .extension()

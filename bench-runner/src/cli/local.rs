@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bench_data::Catalogue;
 use bench_experiment::memory;
 use bench_experiment::session::{Made, Options, Session, Stage};
 use bench_experiment::spec::{Experiment, Scale, Selection, Stability};
@@ -82,14 +83,37 @@ impl Local {
     ///
     /// # Errors
     /// When there is no such suite or file, or the flags do not fit it.
-    pub fn experiment(&self, name: &str) -> Result<Experiment> {
+    pub fn experiment(&self, name: &str, catalogue: &Catalogue) -> Result<Experiment> {
         let selection = Selection::new(&self.problems, &self.optimizers)?;
-        let scaled = experiment(name)?.scaled(self.scale);
+        let scaled = experiment(name, catalogue)?.scaled(self.scale);
         let mut experiment = seeded(scaled.selected(&selection)?, self.seeds)?;
         if let Some(count) = self.perturbations {
             experiment.stability = Some(perturbations(count)?);
         }
         Ok(experiment)
+    }
+
+    /// The first of these flags that is given, if any is: what only shows a report takes none.
+    pub fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            ("out", self.out.is_some()),
+            ("problems", !self.problems.is_empty()),
+            ("optimizers", !self.optimizers.is_empty()),
+            ("seeds", self.seeds.is_some()),
+            ("perturbations", self.perturbations.is_some()),
+            ("scale", self.scale != Scale::Full),
+            ("threads", self.threads.is_some()),
+            ("jobs", self.jobs.is_some()),
+            ("memory-limit", self.memory_limit.is_some()),
+            ("device", self.device != "cpu"),
+            ("store", self.store != Path::new(DEFAULT_STORE)),
+            ("checkpoint", self.checkpoint != CHECKPOINT_SECONDS),
+            ("fresh", self.fresh),
+            ("replace", self.replace),
+            ("quiet", self.quiet),
+        ];
+        let first = given.into_iter().find(|(_, given)| *given);
+        first.map(|(flag, _)| flag)
     }
 
     /// The folder of an experiment's report.

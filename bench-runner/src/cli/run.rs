@@ -93,7 +93,8 @@ fn one(
     datasets: Option<&Path>,
     out: &mut (impl Write + Send),
 ) -> Result<()> {
-    let experiment = experiment(suite)?;
+    let library = Library::from_env(datasets, Arc::new(Bars))?;
+    let experiment = experiment(suite, library.catalogue())?;
     let problem = experiment.problem(problem)?;
     let optimizer = experiment.optimizer(&problem.label, optimizer)?;
     let session_ = Options {
@@ -101,7 +102,6 @@ fn one(
         ..session_options(DEFAULT_STORE.as_ref(), options.threads)
     };
     session_.device.open_one()?;
-    let library = Library::from_env(datasets, Arc::new(Bars))?;
     print(
         out,
         &format!(

@@ -201,8 +201,7 @@ impl ProblemSettings for ClassificationConfig {
             Some([channels, height, width]) => {
                 let shape = (1, channels, height, width);
                 let image = Tensor::zeros(shape, DType::F32, &Device::Cpu)?;
-                let model = self.model.build(0, DType::F32, &Device::Cpu)?;
-                Summary::new(&*model, &image)?
+                self.model.describe_for(&image)?
             }
             None => self.model.describe()?,
         }))
@@ -234,6 +233,28 @@ impl ProblemSettings for ClassificationConfig {
             evaluation: 3 * sample * self.batch_size.min(train) as u64,
             measurement: sample * measured as u64,
         }))
+    }
+
+    fn with_sizes_of_data(
+        &self,
+        catalogue: Option<&Catalogue>,
+        left_out: &dyn Fn(&str) -> bool,
+    ) -> Option<ProblemConfig> {
+        let entry = catalogue?.get(&self.data).ok()?;
+        let [channels, height, width] = entry.shape?;
+        let mut fitted = self.clone();
+        for (key, size) in fitted.model.sizes_of_data() {
+            if left_out(key) {
+                *size = match key {
+                    "inputs" => channels * height * width,
+                    "in_channels" => channels,
+                    "size" => height,
+                    "classes" => entry.classes.len(),
+                    _ => *size,
+                };
+            }
+        }
+        Some(fitted.into())
     }
 
     fn held_out(&self, share: f64) -> Option<ProblemConfig> {

@@ -130,8 +130,7 @@ impl ProblemSettings for LanguageConfig {
 
     fn describe(&self, _catalogue: &Catalogue) -> Result<Option<Summary>> {
         let window = Tensor::zeros((1, self.context), DType::U32, &Device::Cpu)?;
-        let model = self.model.build(0, DType::F32, &Device::Cpu)?;
-        Ok(Some(Summary::new(&*model, &window)?))
+        Ok(Some(self.model.describe_for(&window)?))
     }
 
     fn work(&self, catalogue: &Catalogue) -> Result<Option<Work>> {
@@ -146,6 +145,22 @@ impl ProblemSettings for LanguageConfig {
             evaluation: 3 * window * self.batch_size as u64,
             measurement: 2 * window * self.measure_windows as u64,
         }))
+    }
+
+    /// Of an encoding that is in a file, or made of the text's characters, the size is not known before it is read.
+    fn with_sizes_of_data(
+        &self,
+        _catalogue: Option<&Catalogue>,
+        left_out: &dyn Fn(&str) -> bool,
+    ) -> Option<ProblemConfig> {
+        let tokens = self.tokenizer.size()?;
+        let mut fitted = self.clone();
+        for (key, size) in fitted.model.sizes_of_data() {
+            if key == "vocabulary" && left_out(key) {
+                *size = tokens;
+            }
+        }
+        Some(fitted.into())
     }
 
     fn held_out(&self, share: f64) -> Option<ProblemConfig> {

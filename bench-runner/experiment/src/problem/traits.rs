@@ -262,6 +262,18 @@ pub trait ProblemSettings: Settings {
         Ok(None)
     }
 
+    /// The settings with what a file leaves out of its `model` taken from the data, where these tell it: `left_out`
+    /// says of a key of `model` whether that is so. `None` where nothing is to be taken. While a file is read there is
+    /// no catalogue yet.
+    fn with_sizes_of_data(
+        &self,
+        catalogue: Option<&Catalogue>,
+        left_out: &dyn Fn(&str) -> bool,
+    ) -> Option<ProblemConfig> {
+        let _ = (catalogue, left_out);
+        None
+    }
+
     /// The settings with `share` of the training data held out of training and measured in the test set's
     /// place, which is then not touched; `None` where there is no data to hold out.
     fn held_out(&self, share: f64) -> Option<ProblemConfig> {

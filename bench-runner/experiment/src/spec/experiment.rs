@@ -1,7 +1,8 @@
 //! An experiment: which problems, optimizers, seeds and budgets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bench_data::Catalogue;
 use serde::Serialize;
 
 use super::executor::ExecutorConfig;
@@ -62,6 +63,27 @@ pub struct ProblemEntry {
     /// The problem.
     #[serde(flatten)]
     pub config: ProblemConfig,
+    /// Keys of `model` that the file leaves out, until their values are [those of the data](Experiment::with_sizes_of_data).
+    #[serde(skip)]
+    pub left_out: BTreeSet<String>,
+}
+
+impl Experiment {
+    /// The experiment with the sizes of networks that its file leaves out, such as `inputs` and `classes`, taken from the
+    /// data, as far as the catalogue knows them.
+    pub fn with_sizes_of_data(mut self, catalogue: &Catalogue) -> Self {
+        for problem in &mut self.problems {
+            let left_out = std::mem::take(&mut problem.left_out);
+            let left_out = |key: &str| left_out.contains(key);
+            if let Some(fitted) = problem
+                .config
+                .with_sizes_of_data(Some(catalogue), &left_out)
+            {
+                problem.config = fitted;
+            }
+        }
+        self
+    }
 }
 
 impl ProblemEntry {

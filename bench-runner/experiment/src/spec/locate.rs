@@ -1,7 +1,7 @@
 //! TOML with positions: tables that are taken apart piece by piece, every error with file, line and
 //! column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,13 @@ impl<'a> Table<'a> {
                 .map(|(key, value)| (key.get_ref().to_string(), value.span()))
                 .collect(),
         }
+    }
+
+    /// The keys of a table inside this one, which stays; none where there is no such table.
+    pub(super) fn keys_of(&self, key: &str) -> BTreeSet<String> {
+        let value = self.entries.get(key).map(Spanned::get_ref);
+        let keys = value.and_then(DeValue::as_table).into_iter().flatten();
+        keys.map(|(key, _)| key.get_ref().to_string()).collect()
     }
 
     /// Takes an array of tables; an absent key is an empty array.
@@ -310,12 +317,27 @@ impl<'a> Table<'a> {
     /// The rest of the table, as `read` understands it, which must refuse unknown keys.
     pub(super) fn read<T>(
         &mut self,
-        read: impl FnOnce(ValueDeserializer<'a>) -> Result<T, toml::de::Error>,
+        read: impl Fn(ValueDeserializer<'a>) -> Result<T, toml::de::Error>,
     ) -> Result<T, SpecError> {
         let entries = std::mem::take(&mut self.entries);
-        let value = Spanned::new(self.span(), DeValue::Table(entries));
-        read(ValueDeserializer::from(value))
-            .map_err(|error| self.source.toml_error(&error, self.span()))
+        let read = |entries| {
+            let value = Spanned::new(self.span(), DeValue::Table(entries));
+            read(ValueDeserializer::from(value))
+        };
+        read(entries.clone()).map_err(|error| {
+            let message = error.message();
+            let fails = |entries| read(entries).is_err_and(|other| other.message() == message);
+            let span = error.span().unwrap_or(self.span());
+            let (span, path) = culprit(&entries, span, &fails);
+            let located = self.source.error(span, with_suggestion(message));
+            match path.is_empty() {
+                true => located,
+                false => SpecError {
+                    message: format!("`{}`: {}", path.join("."), located.message),
+                    ..located
+                },
+            }
+        })
     }
 
     /// Refuses whatever is left, naming the first key and the known one nearest to it.
@@ -329,6 +351,53 @@ impl<'a> Table<'a> {
             key.span(),
             format!("unknown key `{name}`{}", suggestion(&known, name)),
         ))
+    }
+}
+
+/// Where inside the table at `span` an error is, with its path; there, with no path, where that cannot be said. serde
+/// reads tables that a key tells apart through a copy without places, and then knows the table alone. The key without
+/// which the error goes away is the one at fault.
+fn culprit<'a>(
+    entries: &DeTable<'a>,
+    span: Range<usize>,
+    fails: &dyn Fn(DeTable<'a>) -> bool,
+) -> (Range<usize>, Vec<String>) {
+    let Some((key, value)) = entries.iter().find(|(_, value)| value.span() == span) else {
+        return (span, Vec::new());
+    };
+    let mut path = vec![key.get_ref().to_string()];
+    let mut place = (span, value.get_ref());
+    while let DeValue::Table(inner) = place.1 {
+        let others = inner.iter().filter(|(key, _)| key.get_ref() != TAG);
+        let at_fault = others.into_iter().find(|(key, _)| {
+            let mut without = entries.clone();
+            remove(&mut without, &path, key.get_ref());
+            !fails(without)
+        });
+        let Some((key, value)) = at_fault else {
+            break;
+        };
+        path.push(key.get_ref().to_string());
+        place = (key.span(), value.get_ref());
+    }
+    match path.len() {
+        1 => (place.0, Vec::new()),
+        _ => (place.0, path),
+    }
+}
+
+/// Removes a key of the table at a path.
+fn remove(table: &mut DeTable<'_>, path: &[String], key: &str) {
+    match path.split_first() {
+        None => {
+            table.remove(key);
+        }
+        Some((first, rest)) => {
+            if let Some(DeValue::Table(inner)) = table.get_mut(first.as_str()).map(Spanned::get_mut)
+            {
+                remove(inner, rest, key);
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the text of an experiment file to an [`Experiment`].
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use candle_core::{DType, Device, Var};
@@ -125,7 +126,14 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         });
     }
     let places = table.places();
+    let written = table.keys_of("model");
     let config = table.read(|settings| kind.read(settings))?;
+    let model = config.setting("model");
+    let read = model.iter().filter_map(|model| model.as_object());
+    let read = read.flat_map(|model| model.keys().cloned());
+    let left_out: BTreeSet<String> = read.filter(|key| !written.contains(key)).collect();
+    let fitted = config.with_sizes_of_data(None, &|key| left_out.contains(key));
+    let config = fitted.unwrap_or(config);
     check_sizes(&config)
         .and_then(|()| config.check())
         .map_err(|invalid| places.error(&invalid.key, invalid.to_string()))?;
@@ -138,6 +146,7 @@ fn problem(table: &mut Table<'_>, before: &[ProblemEntry]) -> Result<ProblemEntr
         points,
         resolution,
         config,
+        left_out,
     })
 }
 
@@ -353,6 +362,8 @@ fn positive(table: &mut Table<'_>, key: &str) -> Result<Option<u64>, SpecError> 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use bench_data::Catalogue;
+
     use super::*;
     use crate::spec::{ExecutorKind, SUITES, Stability};
 
@@ -638,6 +649,88 @@ model = { kind = "mlp", inputs = 64, hidden = [8], classes = 1000000000000 }"#;
     }
 
     #[test]
+    fn an_error_inside_a_table_that_a_key_tells_apart_names_the_inner_key() {
+        let entry = "kind = \"classification\"\ndata = \"digits\"\nbatch_size = 1\n";
+        for (model, place, says) in [
+            (
+                "model = { kind = \"mlp\", clases = 10 }",
+                "11:25",
+                "`model.clases`: unknown field `clases`; did you mean `classes`?",
+            ),
+            (
+                "model = { kind = \"mlp\", inputs = \"a\", classes = 10 }",
+                "11:25",
+                "`model.inputs`: invalid type: string",
+            ),
+            (
+                "[problem.model]\nkind = \"mlp\"\nclasses = 10\nhidden = [true]",
+                "14:1",
+                "`model.hidden`: invalid type: boolean",
+            ),
+        ] {
+            let function = "kind = \"function\"\nfunction = \"rosenbrock\"\nbudget = 100";
+            let problem = format!("{entry}budget = 100\n{model}");
+            let text = error(&GOOD.replace(function, &problem));
+            assert!(text.contains(says), "{text}");
+            assert!(text.contains(&format!("demo.toml:{place}:")), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_a_file_leaves_out_are_those_of_the_data() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let function = "kind = \"function\"\nfunction = \"rosenbrock\"";
+        let model = |problem: &str, key: &str| {
+            let text = GOOD.replace(function, problem);
+            let experiment = Experiment::parse(&text, Path::new("demo.toml")).unwrap();
+            let fitted = experiment.with_sizes_of_data(&catalogue);
+            let model = fitted.problems[0].config.setting("model").unwrap();
+            model[key].as_u64().unwrap()
+        };
+        let images = |data: &str, model: &str| {
+            format!(
+                "kind = \"classification\"\ndata = \"{data}\"\nbatch_size = 1\nmodel = {{ {model} }}"
+            )
+        };
+        let digits = images("digits", "kind = \"mlp\"");
+        assert_eq!(
+            [model(&digits, "inputs"), model(&digits, "classes")],
+            [64, 10]
+        );
+        let given = images("digits", "kind = \"mlp\", inputs = 63");
+        assert_eq!(model(&given, "inputs"), 63);
+        let cifar100 = images("cifar100", "kind = \"resnet\"");
+        assert_eq!(
+            [model(&cifar100, "in_channels"), model(&cifar100, "classes")],
+            [3, 100]
+        );
+        let mnist = images("mnist", "kind = \"lenet\"");
+        assert_eq!(
+            [model(&mnist, "in_channels"), model(&mnist, "size")],
+            [1, 28]
+        );
+        let text = "kind = \"language\"\ndata = \"moby-dick\"\nbatch_size = 1\ncontext = 8\nmodel = { kind = \"gpt\" }\n\
+                    tokenizer = { kind = \"bpe\", size = 300 }";
+        assert_eq!(model(text, "vocabulary"), 300);
+    }
+
+    #[test]
+    fn the_suites_give_all_sizes_or_those_of_the_data() {
+        let catalogue = Catalogue::built_in().unwrap();
+        for suite in SUITES {
+            let experiment = suite.experiment().unwrap();
+            let fitted = experiment.clone().with_sizes_of_data(&catalogue);
+            for (given, fitted) in experiment.problems.iter().zip(&fitted.problems) {
+                assert_eq!(
+                    given.config, fitted.config,
+                    "{}: {}",
+                    suite.name, given.label
+                );
+            }
+        }
+    }
+
+    #[test]
     fn every_built_in_suite_is_valid() {
         for suite in SUITES {
             let experiment = suite.experiment().unwrap();
@@ -661,6 +754,7 @@ model = { kind = "mlp", inputs = 64, hidden = [8], classes = 1000000000000 }"#;
             ..ExecutorConfig::default()
         });
         for experiment in experiments {
+            let experiment = experiment.with_sizes_of_data(&Catalogue::built_in().unwrap());
             let text = toml::to_string(&experiment).unwrap();
             let again = Experiment::parse(&text, Path::new("again.toml")).unwrap();
             assert_eq!(again, experiment);

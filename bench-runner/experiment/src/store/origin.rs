@@ -1,6 +1,6 @@
 //! What a run's numbers depend on, and the address that is made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bench_data::sha256;
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,7 @@ impl Origin {
             points: settings.points,
             resolution: settings.resolution,
             config: settings.config,
+            left_out: BTreeSet::new(),
         };
         let config: OptimizerConfig = serde_json::from_str(&self.optimizer)?;
         let label = settings.optimizer;
