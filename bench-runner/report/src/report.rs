@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bench_analysis::summary::{Row, summarize};
 use bench_analysis::{Quantity, counted};
+use bench_experiment::spec::Experiment;
 use bench_experiment::store::{ProblemInfo, Results};
 use rayon::prelude::*;
 
@@ -113,6 +114,19 @@ impl Report<'_> {
         Ok(files)
     }
 
+    /// The chart of a problem that its summary shows: the loss over its cost, or of runs that epochs end the paper's
+    /// figure, loss and accuracy over epochs.
+    fn main_chart(&self, problem: &ProblemInfo) -> Chart {
+        let path = Path::new("manifest.json");
+        let experiment = Experiment::parse(&self.manifest.experiment, path).ok();
+        let entry = experiment.and_then(|known| known.problem(&problem.label).ok().cloned());
+        let paper = match entry.and_then(|entry| entry.epochs) {
+            Some(_) => papers_figure(self.results, problem),
+            None => None,
+        };
+        paper.unwrap_or_else(|| loss_over_cost(self.results, problem))
+    }
+
     /// The files of a report that is to stay small, for a repository: the summaries, the list of runs, and
     /// of each problem the chart that the summary shows, as SVG; from the results beside them
     /// everything else can be made.
@@ -128,7 +142,7 @@ impl Report<'_> {
             .results
             .problems
             .iter()
-            .map(|problem| main_chart(self.results, problem).name)
+            .map(|problem| self.main_chart(problem).name)
             .collect();
         let kept = |path: &Path| {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -173,8 +187,13 @@ impl Report<'_> {
     }
 }
 
-/// The chart of a problem that its summary shows.
-fn main_chart(results: &Results, problem: &ProblemInfo) -> Chart {
+/// Loss and accuracy over epochs, as the authors of FUSE draw them, where both were measured.
+fn papers_figure(results: &Results, problem: &ProblemInfo) -> Option<Chart> {
+    let metrics = [Quantity::Loss, Quantity::Accuracy];
+    figure::side_by_side(results, problem, &metrics, Quantity::Epoch)
+}
+
+fn loss_over_cost(results: &Results, problem: &ProblemInfo) -> Chart {
     figure::convergence(
         results,
         problem,
@@ -186,9 +205,8 @@ fn main_chart(results: &Results, problem: &ProblemInfo) -> Chart {
 /// The charts of one problem: the loss over each cost, then what else was measured.
 fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
     if is_thinned(results) {
-        return vec![main_chart(results, problem)];
+        return vec![loss_over_cost(results, problem)];
     }
-    let has_gradient_norms = counted::is_measured(results, &problem.label, Quantity::GradientNorm);
     let mut charts: Vec<Chart> = Quantity::AXES
         .into_iter()
         .filter(|&axis| {
@@ -196,14 +214,8 @@ fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
         })
         .map(|axis| figure::convergence(results, problem, axis, Quantity::Loss))
         .collect();
-    let authors = [Quantity::Loss, Quantity::Accuracy];
-    charts.extend(figure::side_by_side(
-        results,
-        problem,
-        &authors,
-        Quantity::Epoch,
-    ));
-    if has_gradient_norms {
+    charts.extend(papers_figure(results, problem));
+    if counted::is_measured(results, &problem.label, Quantity::GradientNorm) {
         let axis = Quantity::GradientEvaluations;
         charts.push(figure::convergence(
             results,
@@ -279,7 +291,7 @@ fn markdown(report: &Report<'_>, headline: &Headline<'_>, rows: &[Row]) -> Strin
             summary::table(rows, problem).markdown()
         ));
         if report.formats.contains(&Format::Svg) {
-            text += &shown(&main_chart(results, problem));
+            text += &shown(&report.main_chart(problem));
         }
     }
     if let Some(tuning) = &results.tuning {

@@ -7,7 +7,7 @@ use bench_analysis::decision::{Accuracy, Batch, DecisionTable};
 use bench_data::Library;
 use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
-use bench_experiment::spec::Scale;
+use bench_experiment::spec::Suite;
 use bench_experiment::store::Results;
 use bench_report::{Advice, Known, geometry, write_files};
 use clap::Parser;
@@ -145,8 +145,11 @@ fn measure(
 /// Fits and judges the table, and writes it.
 fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
     let [fitted_on, judged_on] = SUITES;
-    let results =
-        |suite: &str| -> Result<Results> { Ok(session.suite(suite, Scale::Full)?.results) };
+    let results = |suite: &str| -> Result<Results> {
+        let experiment = Suite::find(suite)?.experiment();
+        let experiment = experiment.map_err(bench_experiment::Error::from)?;
+        Ok(session.suite(experiment)?.results)
+    };
     let table = DecisionTable::fit(&results(fitted_on)?, &METHODS.map(str::to_owned));
     let judged = table.judge(&results(judged_on)?, &OTHERS.map(str::to_owned))?;
     let advice = Advice {

@@ -9,7 +9,7 @@ use bench_data::Library;
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::probe;
 use bench_experiment::session::Session;
-use bench_experiment::spec::{Experiment, Scale, Suite};
+use bench_experiment::spec::{Experiment, PART, Scale, Suite};
 use bench_experiment::store::{self, Manifest};
 use bench_report::catalogue::{
     CostAxis, Drawing, FigureCatalogue, FigureEntry, FigureSource, Need, Reference, StepCosts,
@@ -207,8 +207,10 @@ fn suites<'a>(options: &Figures, session: &'a Session<'a>) -> Result<Suites<'a>>
     let mut known = BTreeMap::new();
     for path in &options.from {
         let results = store::read_with_imported(&results_file(path))?;
-        // A suite at a smaller scale stands for the suite.
-        let suite = Scale::suite_of(&results.suite).to_owned();
+        // A suite at a smaller scale stands for the suite, and so does a part of it.
+        let suite = Scale::suite_of(&results.suite)
+            .trim_end_matches(PART)
+            .to_owned();
         known.insert(suite, OfSuite::Known(Box::new(results)));
     }
     Ok(Suites {
@@ -403,7 +405,6 @@ fn reference(
     let wanted = |suite: &&String| options.ids.is_empty() || options.ids.contains(suite);
     let folder = options.out.clone().unwrap_or_else(|| REFERENCE.into());
     let mut suites = suites(options, session)?;
-    suites.scale = Scale::Full;
     let (mut total, mut differing) = (0, Vec::new());
     for suite in known.into_iter().filter(wanted) {
         total += 1;
@@ -416,7 +417,7 @@ fn reference(
             }
         } else {
             let started = Instant::now();
-            let made = session.suite(Scale::suite_of(suite), Scale::of_name(suite))?;
+            let made = session.suite(catalogue.reference.experiment(suite)?)?;
             let (results, mut manifest) = (made.results, made.manifest);
             let report = folder;
             let folder = destination(&report, &results, made.planned, options.replace);
@@ -475,7 +476,8 @@ fn check(
     if same {
         text += &format!("{suite}: {} files drawn again, all the same\n", files.len());
     }
-    let recomputed = match suites.results(suite)? {
+    let experiment = || catalogue.reference.experiment(suite);
+    let recomputed = match suites.results_of(suite, experiment)? {
         OfSuite::Known(recomputed) => recomputed,
         OfSuite::Missing(reason) => {
             return Ok((false, format!("{text}{suite}: not recomputed: {reason}\n")));

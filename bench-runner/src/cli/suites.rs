@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bench_experiment::session::Session;
-use bench_experiment::spec::Scale;
+use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::store::Results;
 
 use crate::error::{Error, Result};
@@ -34,28 +34,40 @@ impl Suites<'_> {
     /// # Errors
     /// Whatever ends the command; missing data do not.
     pub fn results(&mut self, suite: &str) -> Result<&OfSuite> {
-        if !self.known.contains_key(suite) {
+        let scale = match Scale::of_name(suite) {
+            Scale::Full => self.scale,
+            told => told,
+        };
+        self.results_of(suite, || {
+            let suite = Suite::find(Scale::suite_of(suite))?;
+            Ok(suite.experiment()?.scaled(scale))
+        })
+    }
+
+    /// The results that are known by a name, or else those of an experiment.
+    ///
+    /// # Errors
+    /// As [`results`](Self::results).
+    pub fn results_of(
+        &mut self,
+        name: &str,
+        experiment: impl FnOnce() -> bench_experiment::Result<Experiment>,
+    ) -> Result<&OfSuite> {
+        if !self.known.contains_key(name) {
             let made = match self.session {
                 None => OfSuite::Missing(format!(
-                    "needs results of the suite `{suite}`, which --from does not name"
+                    "needs results of the suite `{name}`, which --from does not name"
                 )),
-                Some(session) => {
-                    let scale = match Scale::of_name(suite) {
-                        Scale::Full => self.scale,
-                        told => told,
-                    };
-                    let made = session.suite(Scale::suite_of(suite), scale);
-                    match made.map_err(Error::from) {
-                        Ok(made) => OfSuite::Known(Box::new(made.results)),
-                        Err(error) if error.is_missing_data() => {
-                            OfSuite::Missing(format!("suite `{suite}`: {error}"))
-                        }
-                        Err(error) => return Err(error),
+                Some(session) => match session.suite(experiment()?).map_err(Error::from) {
+                    Ok(made) => OfSuite::Known(Box::new(made.results)),
+                    Err(error) if error.is_missing_data() => {
+                        OfSuite::Missing(format!("suite `{name}`: {error}"))
                     }
-                }
+                    Err(error) => return Err(error),
+                },
             };
-            self.known.insert(suite.into(), made);
+            self.known.insert(name.into(), made);
         }
-        Ok(&self.known[suite])
+        Ok(&self.known[name])
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::problem::Environment;
 use crate::replay::Recorded;
 use crate::run::{Cell, CellId, Checkpoint, RunRecord, plan, run};
-use crate::spec::{ExecutorConfig, Experiment, OptimizerEntry, ProblemEntry, Scale, Suite};
+use crate::spec::{ExecutorConfig, Experiment, OptimizerEntry, ProblemEntry};
 use crate::store::{CellStore, Circumstances, Manifest, Origin, Results};
 use crate::sweep::{
     self, Attempts, Demand, Distributed, Distribution, Estimate, Probing, Resources, execute,
@@ -259,13 +259,13 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The results of a built-in suite at a scale. Problems whose data are missing are left out.
+    /// The results of a built-in suite, or a part of one. Problems whose data are missing are left out.
     ///
     /// # Errors
     /// As [`complete`](Self::complete), and missing data where no problem has its own. Runs that failed
     /// are in the results.
-    pub fn suite(&self, suite: &str, scale: Scale) -> Result<Made> {
-        let mut experiment = Suite::find(suite)?.experiment()?.scaled(scale);
+    pub fn suite(&self, mut experiment: Experiment) -> Result<Made> {
+        let suite = &experiment.name.clone();
         let mut kept = Vec::new();
         let mut missing = None;
         for problem in std::mem::take(&mut experiment.problems) {

@@ -54,6 +54,9 @@ fn is_selected(patterns: &[Pattern], label: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(label))
 }
 
+/// What ends the name of a part of an experiment.
+pub const PART: &str = "-part";
+
 impl Experiment {
     /// A part of the experiment; its name and its caveats say so.
     ///
@@ -100,7 +103,7 @@ impl Experiment {
                 0,
                 format!("A part of `{}`: {}.", self.name, parts.join(", ")),
             );
-            self.name += "-part";
+            self.name += PART;
         }
         Ok(self)
     }

@@ -7,7 +7,7 @@ use bench_analysis::Quantity;
 use bench_analysis::reference::{Comparison, Tolerances, Unstable};
 use bench_data::suggestion::suggestion;
 use bench_experiment::settings::Invalid;
-use bench_experiment::spec::{Experiment, Scale, Suite};
+use bench_experiment::spec::{Experiment, Scale, Selection, Suite};
 use bench_experiment::store::Results;
 use serde::Deserialize;
 
@@ -33,6 +33,9 @@ pub struct Reference {
     /// The suites of which the summary over all problems is kept, and no results.
     #[serde(default)]
     pub summaries: Vec<String>,
+    /// Parts of suites that have one.
+    #[serde(default, rename = "part")]
+    pub parts: Vec<Part>,
     /// Per column of `results.parquet`.
     pub tolerance: Tolerances,
     /// What is compared by its cost only.
@@ -40,7 +43,49 @@ pub struct Reference {
     pub unstable: Vec<Unstable>,
 }
 
+/// A part of a suite of which there is a committed report.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The suite.
+    pub suite: String,
+    /// Patterns for its problems.
+    pub problems: Vec<String>,
+    /// How many seeds, where not the suite's.
+    pub seeds: Option<u64>,
+}
+
+impl Part {
+    /// What is run.
+    ///
+    /// # Errors
+    /// When there is no such suite or problem.
+    pub fn experiment(&self) -> bench_experiment::Result<Experiment> {
+        let suite = Suite::find(&self.suite)?.experiment()?;
+        let mut experiment = suite.selected(&Selection::new(&self.problems, &[])?)?;
+        if let Some(count) = self.seeds {
+            experiment.seeds = (0..count).collect();
+        }
+        Ok(experiment)
+    }
+}
+
 impl Reference {
+    /// The experiment of a committed report: a part of a suite, or a suite at the scale that the name tells.
+    ///
+    /// # Errors
+    /// When there is no such suite or part.
+    pub fn experiment(&self, name: &str) -> bench_experiment::Result<Experiment> {
+        for part in &self.parts {
+            let experiment = part.experiment()?;
+            if experiment.name == name {
+                return Ok(experiment);
+            }
+        }
+        let suite = Suite::find(Scale::suite_of(name))?;
+        Ok(suite.experiment()?.scaled(Scale::of_name(name)))
+    }
+
     /// Compares recomputed results with committed ones.
     pub fn compare(&self, committed: &Results, recomputed: &Results) -> Comparison {
         self.tolerance
@@ -231,7 +276,9 @@ impl FigureCatalogue {
             suites, summaries, ..
         } = &catalogue.reference;
         for suite in suites.iter().chain(summaries) {
-            Suite::find(Scale::suite_of(suite))
+            catalogue
+                .reference
+                .experiment(suite)
                 .map_err(|error| wrong("reference".into(), error.to_string()))?;
         }
         Ok(catalogue)
