@@ -37,6 +37,7 @@ const WIDTH: usize = 80;
 /// | `advice decisions` | which method to take, by situation |
 /// | `advice judged` | how the choices did on other problems |
 /// | `pairs` | which of the paper's pairs have been run, on what |
+/// | `arms COLUMN` | a column of the summaries of those that have been run whole, arm by arm |
 /// | `machine` | the machine of the speed measurements |
 /// | `performance BENCHMARK MEASURE` | the speed measurements of a benchmark, ours beside PyTorch's |
 ///
@@ -86,6 +87,7 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         }
         ["advice", table @ ("decisions" | "judged")] => committed(&format!("advice/{table}.md")),
         ["pairs"] => Ok(reproduction::table(references)?.markdown()),
+        ["arms", column] => Ok(reproduction::medians(references, column, wrong)?.markdown()),
         ["machine"] => performance::machine(&references.join("performance")),
         ["performance", benchmark, measure] => {
             let table = performance::table(&references.join("performance"), benchmark, measure)?;

@@ -1,12 +1,14 @@
 //! Which of the paper's pairs of dataset and network have been run, on what, and how to run the others: read from the
 //! manifests of the committed reports.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bench_experiment::spec::{Experiment, ProblemEntry, Scale, Suite};
 use bench_experiment::store::Manifest;
 
 use crate::error::{Error, Result};
+use crate::number::short;
 use crate::table::{Table, markdown_text};
 
 /// The suites that have the paper's pairs.
@@ -47,6 +49,60 @@ pub(crate) fn table(references: &Path) -> Result<Table> {
     Ok(Table {
         headers,
         rows: rows.collect(),
+    })
+}
+
+/// The methods whose medians are shown of each arm, by the beginning of their labels: of its switches the first.
+const METHODS: [(&str, &str); 3] = [
+    ("Adam", "adam"),
+    ("L-BFGS", "lbfgs"),
+    ("FUSE-PV", "fuse-pv"),
+];
+
+/// A row for each pair that has been run whole in all arms, with a column of their summaries for each arm and method.
+///
+/// # Errors
+/// When a summary cannot be read, with `wrong`'s line.
+pub(crate) fn medians(
+    references: &Path,
+    column: &str,
+    wrong: &dyn Fn(String) -> Error,
+) -> Result<Table> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for arm in ARMS {
+        let path = references.join(format!("{arm}-part/summary.csv"));
+        let unreadable = |error: ::csv::Error| wrong(format!("{}: {error}", path.display()));
+        let mut reader = ::csv::Reader::from_path(&path).map_err(unreadable)?;
+        let summary: Vec<BTreeMap<String, String>> = reader
+            .deserialize()
+            .collect::<std::result::Result<_, _>>()
+            .map_err(unreadable)?;
+        let cell = |row: &BTreeMap<String, String>, column: &str| {
+            row.get(column).cloned().unwrap_or_default()
+        };
+        let mut problems: Vec<String> = summary.iter().map(|row| cell(row, "problem")).collect();
+        problems.dedup();
+        rows.resize_with(problems.len(), Vec::new);
+        for (problem, row) in problems.into_iter().zip(&mut rows) {
+            if row.is_empty() {
+                row.push(problem.clone());
+            }
+            for (_, method) in METHODS {
+                let found = summary.iter().find(|found| {
+                    cell(found, "problem") == problem
+                        && cell(found, "optimizer").starts_with(method)
+                });
+                let value = found.and_then(|found| cell(found, column).parse().ok());
+                row.push(short(value.unwrap_or(f64::NAN)));
+            }
+        }
+    }
+    let heads = ARMS
+        .iter()
+        .flat_map(|arm| METHODS.map(|(name, _)| format!("{arm}: {name}")));
+    Ok(Table {
+        headers: std::iter::once("pair".to_owned()).chain(heads).collect(),
+        rows,
     })
 }
 

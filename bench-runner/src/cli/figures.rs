@@ -9,7 +9,7 @@ use bench_data::Library;
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::probe;
 use bench_experiment::session::Session;
-use bench_experiment::spec::{Experiment, PART, Scale, Suite};
+use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::store::{self, Manifest};
 use bench_report::catalogue::{
     CostAxis, Drawing, FigureCatalogue, FigureEntry, FigureSource, Need, Reference, StepCosts,
@@ -208,9 +208,7 @@ fn suites<'a>(options: &Figures, session: &'a Session<'a>) -> Result<Suites<'a>>
     for path in &options.from {
         let results = store::read_with_imported(&results_file(path))?;
         // A suite at a smaller scale stands for the suite, and so does a part of it.
-        let suite = Scale::suite_of(&results.suite)
-            .trim_end_matches(PART)
-            .to_owned();
+        let suite = Scale::suite_of(&results.suite).to_owned();
         known.insert(suite, OfSuite::Known(Box::new(results)));
     }
     Ok(Suites {

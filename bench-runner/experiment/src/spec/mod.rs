@@ -21,7 +21,7 @@ pub use locate::SpecError;
 pub use parse::IMPORTED;
 pub(crate) use parse::{check_settings, check_text};
 pub use scale::{Cut, Scale};
-pub use selection::{PART, Selection};
+pub use selection::Selection;
 pub use stability::Stability;
 pub use suite::{SUITES, Suite};
 pub use tuning::{JudgedBy, Trial, Tuning};

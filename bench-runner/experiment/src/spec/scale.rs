@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::locate::{SpecError, Table};
+use super::selection::PART;
 use crate::error::Error;
 
 /// How much of an experiment is run.
@@ -53,16 +54,18 @@ impl Scale {
         }
     }
 
-    /// The scale that a suite's name tells.
+    /// The scale that the name of a suite, or of a part of one, tells.
     pub fn of_name(name: &str) -> Self {
+        let name = name.trim_end_matches(PART);
         Self::CUT
             .into_iter()
             .find(|smaller| name.ends_with(&smaller.name_of("")))
             .unwrap_or(Self::Full)
     }
 
-    /// The suite whose name at some scale this is.
+    /// The suite whose name this is, at some scale, whole or in part.
     pub fn suite_of(name: &str) -> &str {
+        let name = name.trim_end_matches(PART);
         Self::CUT
             .iter()
             .find_map(|smaller| name.strip_suffix(&smaller.name_of("")))

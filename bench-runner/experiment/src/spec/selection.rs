@@ -55,7 +55,7 @@ fn is_selected(patterns: &[Pattern], label: &str) -> bool {
 }
 
 /// What ends the name of a part of an experiment.
-pub const PART: &str = "-part";
+pub(super) const PART: &str = "-part";
 
 impl Experiment {
     /// A part of the experiment; its name and its caveats say so.
