@@ -43,10 +43,10 @@ impl Recorded {
         Ok(Self {
             record: run.record.clone(),
             device: origin.device().into(),
+            same_processor: origin.instruction_sets() == instruction_sets([&optimizer.config]),
             problem,
             optimizer,
             data_sha256: origin.data_sha256().to_vec(),
-            same_processor: origin.instruction_sets() == instruction_sets(),
         })
     }
 
@@ -70,15 +70,15 @@ impl Recorded {
             .filter_map(|name| manifest.data_sha256.get(name));
         Ok(Self {
             device: manifest.device.clone(),
+            same_processor: manifest.has_numbers_of_this_processor([&optimizer.config]),
             optimizer: optimizer.clone(),
             data_sha256: known.cloned().collect(),
-            same_processor: manifest.has_these_instruction_sets(),
             problem,
             record,
         })
     }
 
-    /// Whether the record is of a processor with this one's vector instructions, by which kernels choose.
+    /// Whether the record is of a processor with this one's numbers.
     pub fn same_processor(&self) -> bool {
         self.same_processor
     }

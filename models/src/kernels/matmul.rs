@@ -115,30 +115,97 @@ unsafe fn call<T: Float>(
 ) {
     assert_eq!(a.columns, b.rows, "the inner sizes of a product must agree");
     let add = write == Write::Add;
-    // SAFETY: `Matrix` checked that both factors lie within their slices; the caller promises the
-    // target.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            target.data,
-            1,
-            target.row_stride as isize,
-            add,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            T::one(),
-            scale,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+    if b.columns == 1 || a.rows == 1 {
+        // SAFETY: promised by the caller.
+        return unsafe { with_vector(a, b, scale, target, add) };
+    }
+    let block = block(a.rows, a.columns, b.columns);
+    for first in (0..a.columns.max(1)).step_by(block) {
+        let terms = block.min(a.columns - first);
+        // SAFETY: `Matrix` checked that both factors lie within their slices; the caller promises the
+        // target.
+        unsafe {
+            gemm::gemm(
+                a.rows,
+                b.columns,
+                terms,
+                target.data,
+                1,
+                target.row_stride as isize,
+                add || first > 0,
+                a.data.as_ptr().add(first * a.column_stride),
+                a.column_stride as isize,
+                a.row_stride as isize,
+                b.data.as_ptr().add(first * b.row_stride),
+                b.column_stride as isize,
+                b.row_stride as isize,
+                T::one(),
+                scale,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}
+
+/// Terms that gemm adds up one after the other, at most, before it adds the sum to those before. Left to itself it
+/// takes this many or more, by the size of the first-level cache.
+const BLOCK: usize = 512;
+
+/// Into how many terms a sum is divided, so that its order is the same on every processor: in large products evenly.
+fn block(rows: usize, terms: usize, columns: usize) -> usize {
+    match rows <= 64 && columns <= 64 {
+        true => BLOCK,
+        false => terms.div_ceil(terms.div_ceil(BLOCK).max(1)).max(1),
+    }
+}
+
+/// Sums that [`with_vector`] adds up at the same time.
+const SUMS: usize = 8;
+
+/// A product of which a factor is a vector, every sum in the order of its terms: gemm adds such sums up in an order that
+/// the width of vectors decides.
+///
+/// # Safety
+/// As [`product`].
+unsafe fn with_vector<T: Float>(
+    a: Matrix<T>,
+    b: Matrix<T>,
+    scale: T,
+    target: Target<T>,
+    add: bool,
+) {
+    let (rows, terms) = (a.rows, a.columns);
+    for first in (0..rows * b.columns).step_by(SUMS) {
+        let count = SUMS.min(rows * b.columns - first);
+        let mut sums = [T::zero(); SUMS];
+        for p in 0..terms {
+            for (i, sum) in sums[..count].iter_mut().enumerate() {
+                let (row, column) = match rows {
+                    1 => (0, first + i),
+                    _ => (first + i, 0),
+                };
+                let left = a.data[row * a.row_stride + p * a.column_stride];
+                let right = b.data[p * b.row_stride + column * b.column_stride];
+                *sum += left * right;
+            }
+        }
+        for (i, sum) in sums[..count].iter().enumerate() {
+            let offset = match rows {
+                1 => first + i,
+                _ => (first + i) * target.row_stride,
+            };
+            let place = target.data.wrapping_add(offset);
+            // SAFETY: the caller promises that the target holds the product.
+            unsafe {
+                *place = match add {
+                    true => *place + scale * *sum,
+                    false => scale * *sum,
+                };
+            }
+        }
     }
 }
 
@@ -146,5 +213,72 @@ fn extent(rows: usize, columns: usize, row_stride: usize) -> usize {
     match rows.checked_sub(1) {
         Some(last) if columns > 0 => last * row_stride + columns,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A product with every sum in the order of its terms, in blocks: of equal size in large products.
+    fn in_order<T: Float>(
+        a: &[T],
+        b: &[T],
+        [m, k, n]: [usize; 3],
+        fused: fn(T, T, T) -> T,
+    ) -> Vec<T> {
+        let with_vector = m == 1 || n == 1;
+        let block = if with_vector { k } else { block(m, k, n) };
+        let next = |sum: T, a: T, b: T| match with_vector {
+            true => sum + a * b,
+            false => fused(a, b, sum),
+        };
+        let entry = |i: usize, j: usize| {
+            (0..k).step_by(block).fold(T::zero(), |sum, start| {
+                let terms = start..(start + block).min(k);
+                sum + terms.fold(T::zero(), |sum, p| next(sum, a[i * k + p], b[p * n + j]))
+            })
+        };
+        (0..m * n).map(|at| entry(at / n, at % n)).collect()
+    }
+
+    fn check<T: Float>(fused: fn(T, T, T) -> T, value: fn(f64) -> T) {
+        let drawn = |count: usize, seed: usize| -> Vec<T> {
+            (0..count)
+                .map(|i| value((((i + seed) * 7919 % 1009) as f64 / 504.0).sin()))
+                .collect()
+        };
+        for shape in [
+            [1, 1, 1],
+            [5, 3, 7],
+            [64, 64, 32],
+            [3, 784, 10],
+            [128, 511, 10],
+            [7, 512, 9],
+            [7, 513, 9],
+            [65, 784, 64],
+            [10, 1100, 33],
+            [2, 2000, 3],
+            [1, 784, 10],
+            [16, 600, 1],
+            [1, 600, 1],
+        ] {
+            let [m, k, n] = shape;
+            let (a, b) = (drawn(m * k, 1), drawn(k * n, 5));
+            let mut found = vec![T::zero(); m * n];
+            matmul(
+                Matrix::new(&a, m, k),
+                Matrix::new(&b, k, n),
+                &mut found,
+                Write::Replace,
+            );
+            assert!(found == in_order(&a, &b, shape, fused), "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn sums_are_in_the_order_of_their_terms_whatever_the_width_of_vectors() {
+        check(|a: f32, b, c| a.mul_add(b, c), |value| value as f32);
+        check(|a: f64, b, c| a.mul_add(b, c), |value| value);
     }
 }

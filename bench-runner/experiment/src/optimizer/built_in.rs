@@ -52,10 +52,13 @@ pub const CRITERIA: &[(&str, &str)] = &[
     ("\"never\"", "Adam throughout"),
 ];
 
-/// Gives the settings of a method of one evaluation a step their traits: its kind, what it is, and the
-/// vectors that it holds.
+/// Gives the settings of a method of one evaluation a step their traits: its kind, what it is, the vectors that it holds,
+/// and whether it depends on the width of the processor's vectors.
 macro_rules! one_evaluation {
     ($config:ty, $name:literal, $about:literal, $vectors:expr) => {
+        one_evaluation!($config, $name, $about, $vectors, false);
+    };
+    ($config:ty, $name:literal, $about:literal, $vectors:expr, $by_width:literal) => {
         impl Kind for $config {
             const NAME: &'static str = $name;
             const ABOUT: &'static str = $about;
@@ -72,6 +75,10 @@ macro_rules! one_evaluation {
 
             fn learning_rate(&self) -> f64 {
                 self.learning_rate
+            }
+
+            fn depends_on_vector_width(&self) -> bool {
+                $by_width
             }
 
             fn vectors(&self) -> u64 {
@@ -122,20 +129,23 @@ one_evaluation!(
     MuonConfig,
     "muon",
     "a momentum made orthogonal for matrices, Adam for the rest",
-    |_| 6
+    |_| 6,
+    true
 );
 // Moments, and for square matrices means and what is made of them; within a step some of its shape.
 one_evaluation!(
     ShampooConfig,
     "shampoo",
     "the gradient between inverse roots of its second moments, with RMSProp's size",
-    |_| 12
+    |_| 12,
+    true
 );
 one_evaluation!(
     SoapConfig,
     "soap",
     "Adam in the eigenbases of Shampoo",
-    |_| 12
+    |_| 12,
+    true
 );
 
 // Pairs and the place of the next, seven vectors, and temporaries.

@@ -35,6 +35,12 @@ pub trait OptimizerSettings: Settings {
         false
     }
 
+    /// Whether its numbers depend on the width of the processor's vectors, as those of matrix methods do: the library
+    /// that decomposes matrices adds up by it.
+    fn depends_on_vector_width(&self) -> bool {
+        false
+    }
+
     /// The switch criterion, of methods that have one.
     fn criterion(&self) -> Option<&Criterion> {
         None

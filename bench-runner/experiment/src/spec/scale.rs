@@ -7,7 +7,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::locate::{SpecError, Table};
-use super::selection::PART;
 use crate::error::Error;
 
 /// How much of an experiment is run.
@@ -23,6 +22,9 @@ pub enum Scale {
     /// As the experiment says.
     Full,
 }
+
+/// What ends the name of a part of an experiment.
+pub(super) const PART: &str = "-part";
 
 impl Scale {
     /// All scales with what they are for.

@@ -3,6 +3,7 @@
 use glob::Pattern;
 
 use super::experiment::Experiment;
+use super::scale::PART;
 use crate::error::{Error, Result};
 use crate::settings::Invalid;
 
@@ -53,9 +54,6 @@ fn check(what: &'static str, patterns: &[Pattern], labels: &[String]) -> Result<
 fn is_selected(patterns: &[Pattern], label: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(label))
 }
-
-/// What ends the name of a part of an experiment.
-pub(super) const PART: &str = "-part";
 
 impl Experiment {
     /// A part of the experiment; its name and its caveats say so.

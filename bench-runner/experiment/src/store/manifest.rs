@@ -10,8 +10,9 @@ use bench_data::sha256;
 use serde::{Deserialize, Serialize};
 
 use super::parquet::SCHEMA_VERSION;
-use super::processor::instruction_sets;
+use super::processor::{description, gives_these_numbers};
 use crate::error::{Error, Result};
+use crate::optimizer::OptimizerConfig;
 use crate::spec::Experiment;
 
 /// Everything about a sweep that its numbers may depend on.
@@ -120,9 +121,13 @@ impl Manifest {
         Some(joined)
     }
 
-    /// Whether it was made by a processor with this one's vector instructions, by which kernels choose.
-    pub fn has_these_instruction_sets(&self) -> bool {
-        self.cpu.ends_with(&format!("({})", instruction_sets()))
+    /// Whether these optimizers came to the same numbers there as they do on this processor.
+    pub fn has_numbers_of_this_processor<'a>(
+        &self,
+        optimizers: impl IntoIterator<Item = &'a OptimizerConfig>,
+    ) -> bool {
+        let sets = self.cpu.rsplit_once('(').map(|(_, sets)| sets);
+        sets.is_some_and(|sets| gives_these_numbers(sets.trim_end_matches(')'), optimizers))
     }
 
     /// Writes it as JSON.
@@ -213,7 +218,7 @@ fn versions() -> BTreeMap<String, String> {
 /// The processor's model and its instruction sets.
 fn cpu() -> String {
     let model = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".into());
-    format!("{model} ({})", instruction_sets())
+    format!("{model} ({})", description())
 }
 
 fn system() -> String {

@@ -77,7 +77,7 @@ impl Origin {
             format: FORMAT,
             code: CODE.into(),
             device: device.split(':').next().unwrap_or(device).into(),
-            instruction_sets: instruction_sets(),
+            instruction_sets: instruction_sets([&cell.optimizer.config]),
             data_sha256: problem
                 .config
                 .data()

@@ -92,11 +92,12 @@ impl Plan {
     /// # Errors
     /// When the experiment cannot be written as TOML.
     pub fn new(parts: PlanParts<'_>) -> Result<Self> {
+        let optimizers = parts.experiment.optimizers.iter();
         Ok(Self {
             format: FORMAT,
             experiment: parts.experiment.to_toml()?,
             code: CODE.into(),
-            instruction_sets: instruction_sets(),
+            instruction_sets: instruction_sets(optimizers.map(|optimizer| &optimizer.config)),
             device: parts.device.into(),
             data_sha256: parts.data_sha256,
             datasets: parts.datasets,
@@ -184,13 +185,13 @@ impl Plan {
                     .into(),
             ));
         }
-        if self.instruction_sets != instruction_sets() {
+        let sets = instruction_sets(cells.iter().map(|cell| &cell.optimizer.config));
+        if self.instruction_sets != sets {
             return Err(differs(format!(
                 "it was made on a processor with {}, and this one has {}, so that numbers may differ in the last \
                  digits; choose nodes alike (Slurm: --sbatch=--constraint=…), or plan on such a node (srun bench-runner \
                  ablation …)",
-                self.instruction_sets,
-                instruction_sets()
+                self.instruction_sets, sets
             )));
         }
         let by_id: BTreeMap<CellId, &Cell<'a>> =
