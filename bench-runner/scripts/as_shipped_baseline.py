@@ -1,8 +1,11 @@
 """Times the authors' algorithm in PyTorch on Fashion-MNIST, for comparison with `bench-runner ablation as-shipped`.
 
-Written from the description in docs/arms.md. Prints seconds for loading and per optimizer.
+Written from the description in docs/arms.md. Prints seconds for loading and per optimizer, and writes the curves for
+`bench-runner import`.
 
-Use: python as_shipped_baseline.py FOLDER [seeds] [epochs] [threads]     FOLDER holds the four IDX files, gzipped
+Use: python as_shipped_baseline.py FOLDER [seeds] [epochs] [threads] [models] [curves.csv]
+
+FOLDER holds the four IDX files, gzipped; models are `linear,mlp` or one of them.
 """
 
 import gzip
@@ -15,10 +18,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from write_import import Runs
+
 folder = Path(sys.argv[1])
 seeds = [0, 1, 2, 42][: int(sys.argv[2]) if len(sys.argv) > 2 else 4]
 epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 8
 torch.set_num_threads(int(sys.argv[4]) if len(sys.argv) > 4 else 2)
+wanted = sys.argv[5].split(",") if len(sys.argv) > 5 else ["linear", "mlp"]
 BATCH = 512
 
 
@@ -56,6 +62,8 @@ def train(name, build, seed):
     loss_of = nn.CrossEntropyLoss()
     loader = DataLoader(train_set, batch_size=BATCH, shuffle=True, drop_last=True)
     previous = float("inf")
+    problem = f"{'linear' if build is linear else 'mlp'}-fashion-mnist"
+    evaluations, started = 0, time.perf_counter()
     for epoch in range(epochs):
         total = 0.0
         for images, labels in loader:
@@ -65,6 +73,8 @@ def train(name, build, seed):
             if first is None:
 
                 def closure():
+                    nonlocal evaluations
+                    evaluations += 1
                     second.zero_grad()
                     loss = loss_of(model(images), labels)
                     loss.backward()
@@ -77,20 +87,25 @@ def train(name, build, seed):
                 loss = loss_of(model(images), labels)
                 loss.backward()
                 first.step()
+                evaluations += 1
             previous = loss.item()
             total += previous
         model.eval()
         with torch.no_grad():
             images, labels = test_set[:500]
             accuracy = (model(images).argmax(1) == labels).float().mean().item()
-    return total / (len(loader) + 1), accuracy
+        logged = total / (len(loader) + 1)
+        more = {"optimizer": name, "epoch": epoch + 1, "accuracy": accuracy, "seconds": time.perf_counter() - started}
+        curves.point(problem, seed, evaluations, logged, **more)
+    return logged, accuracy
 
 
+curves = Runs()
 started = time.perf_counter()
 train_set, test_set = split("train"), split("t10k")
 print(f"loading {time.perf_counter() - started:.1f} s")
 everything = started
-for title, build in [("linear", linear), ("mlp", mlp)]:
+for title, build in [(title, build) for title, build in [("linear", linear), ("mlp", mlp)] if title in wanted]:
     for name in ["adam", "adam+sgd", "sgd", "lbfgs", "fuse-pv"]:
         started = time.perf_counter()
         results = [train(name, build, seed) for seed in seeds]
@@ -98,3 +113,5 @@ for title, build in [("linear", linear), ("mlp", mlp)]:
         losses, accuracies = zip(*results)
         print(f"{title:6} {name:9} {seconds:7.1f} s  loss {np.mean(losses):.4f}  accuracy {np.mean(accuracies):.4f}")
 print(f"all {time.perf_counter() - everything:.1f} s, {len(seeds)} seeds, {epochs} epochs, torch {torch.__version__}")
+if len(sys.argv) > 6:
+    curves.write(sys.argv[6])

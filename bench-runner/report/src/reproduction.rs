@@ -59,7 +59,8 @@ const METHODS: [(&str, &str); 3] = [
     ("FUSE-PV", "fuse-pv"),
 ];
 
-/// A row for each pair that has been run whole in all arms, with a column of their summaries for each arm and method.
+/// A row for each pair that has been run whole, with a column of the summaries for each arm of which there is one and each
+/// method.
 ///
 /// # Errors
 /// When a summary cannot be read, with `wrong`'s line.
@@ -68,9 +69,14 @@ pub(crate) fn medians(
     column: &str,
     wrong: &dyn Fn(String) -> Error,
 ) -> Result<Table> {
+    let summary_of = |arm: &str| references.join(format!("{arm}-part/summary.csv"));
+    let arms: Vec<&str> = ARMS
+        .into_iter()
+        .filter(|arm| summary_of(arm).is_file())
+        .collect();
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for arm in ARMS {
-        let path = references.join(format!("{arm}-part/summary.csv"));
+    for arm in &arms {
+        let path = summary_of(arm);
         let unreadable = |error: ::csv::Error| wrong(format!("{}: {error}", path.display()));
         let mut reader = ::csv::Reader::from_path(&path).map_err(unreadable)?;
         let summary: Vec<BTreeMap<String, String>> = reader
@@ -97,7 +103,7 @@ pub(crate) fn medians(
             }
         }
     }
-    let heads = ARMS
+    let heads = arms
         .iter()
         .flat_map(|arm| METHODS.map(|(name, _)| format!("{arm}: {name}")));
     Ok(Table {

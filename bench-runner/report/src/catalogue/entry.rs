@@ -51,8 +51,6 @@ pub struct Part {
     pub suite: String,
     /// Patterns for its problems.
     pub problems: Vec<String>,
-    /// How many seeds, where not the suite's.
-    pub seeds: Option<u64>,
 }
 
 impl Part {
@@ -62,11 +60,7 @@ impl Part {
     /// When there is no such suite or problem.
     pub fn experiment(&self) -> bench_experiment::Result<Experiment> {
         let suite = Suite::find(&self.suite)?.experiment()?;
-        let mut experiment = suite.selected(&Selection::new(&self.problems, &[])?)?;
-        if let Some(count) = self.seeds {
-            experiment.seeds = (0..count).collect();
-        }
-        Ok(experiment)
+        suite.selected(&Selection::new(&self.problems, &[])?)
     }
 }
 
