@@ -64,10 +64,8 @@ pub fn forest(results: &Results, reference: &str, places: &[&Overview]) -> Optio
         size: Some([WIDTH, row * rows.len().max(3) as u32 + rest]),
         panels: vec![Panel::Intervals(Intervals {
             title: String::new(),
-            x: Coordinate::new(
-                format!("evaluations / those of {reference}"),
-                AxisScale::Log,
-            ),
+            // The title says of whose evaluations.
+            x: Coordinate::new("ratio of evaluations".to_owned(), AxisScale::Log),
             rows,
             neutral: Some(1.0),
         })],
