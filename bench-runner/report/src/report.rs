@@ -1,5 +1,6 @@
 //! A report: tables, charts and the page, of one result set.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bench_analysis::summary::{Row, summarize};
@@ -44,9 +45,21 @@ impl Report<'_> {
 
     /// The charts over all problems, and those of each problem.
     fn charts(&self, headline: &Headline<'_>) -> (Vec<Chart>, Vec<Vec<Chart>>) {
-        let problems = self.results.problems.iter();
-        let charts = problems.map(|problem| problem_charts(self.results, problem));
-        (self.overall_charts(headline), charts.collect())
+        let results = self.results;
+        let charts = match is_thinned(results) {
+            true => self
+                .main_charts()
+                .into_iter()
+                .map(|chart| vec![chart])
+                .collect(),
+            false => {
+                let problems = results.problems.iter();
+                problems
+                    .map(|problem| problem_charts(results, problem))
+                    .collect()
+            }
+        };
+        (self.overall_charts(headline), charts)
     }
 
     /// All charts, each with the formats of its files.
@@ -114,17 +127,28 @@ impl Report<'_> {
         Ok(files)
     }
 
-    /// The chart of a problem that its summary shows: the loss over its cost, or of runs that epochs end the paper's
-    /// figure, loss and accuracy over epochs.
-    fn main_chart(&self, problem: &ProblemInfo) -> Chart {
+    /// The labels of the problems whose runs end after so many epochs.
+    fn limited_by_epochs(&self) -> BTreeSet<String> {
         let path = Path::new("manifest.json");
-        let experiment = Experiment::parse(&self.manifest.experiment, path).ok();
-        let entry = experiment.and_then(|known| known.problem(&problem.label).ok().cloned());
-        let paper = match entry.and_then(|entry| entry.epochs) {
-            Some(_) => papers_figure(self.results, problem),
-            None => None,
+        let experiment = Experiment::parse(&self.manifest.experiment, path);
+        let problems = experiment.into_iter().flat_map(|known| known.problems);
+        let limited = problems.filter(|problem| problem.epochs.is_some());
+        limited.map(|problem| problem.label).collect()
+    }
+
+    /// The chart of each problem that its summary shows: the loss over its cost, or where epochs end the runs the paper's
+    /// figure, loss and accuracy over epochs.
+    fn main_charts(&self) -> Vec<Chart> {
+        let results = self.results;
+        let limited = self.limited_by_epochs();
+        let main = |problem: &ProblemInfo| {
+            let is_limited = limited.contains(&problem.label);
+            let paper = is_limited
+                .then(|| papers_figure(results, problem))
+                .flatten();
+            paper.unwrap_or_else(|| loss_over_cost(results, problem))
         };
-        paper.unwrap_or_else(|| loss_over_cost(self.results, problem))
+        results.problems.iter().map(main).collect()
     }
 
     /// The files of a report that is to stay small, for a repository: the summaries, the list of runs, and
@@ -138,12 +162,8 @@ impl Report<'_> {
             formats: &[Format::Svg],
             ..*self
         };
-        let stems: Vec<String> = self
-            .results
-            .problems
-            .iter()
-            .map(|problem| self.main_chart(problem).name)
-            .collect();
+        let main = self.main_charts().into_iter();
+        let stems: Vec<String> = main.map(|chart| chart.name).collect();
         let kept = |path: &Path| {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             match path.extension() {
@@ -204,9 +224,6 @@ fn loss_over_cost(results: &Results, problem: &ProblemInfo) -> Chart {
 
 /// The charts of one problem: the loss over each cost, then what else was measured.
 fn problem_charts(results: &Results, problem: &ProblemInfo) -> Vec<Chart> {
-    if is_thinned(results) {
-        return vec![loss_over_cost(results, problem)];
-    }
     let mut charts: Vec<Chart> = Quantity::AXES
         .into_iter()
         .filter(|&axis| {
@@ -281,7 +298,7 @@ fn markdown(report: &Report<'_>, headline: &Headline<'_>, rows: &[Row]) -> Strin
     if results.problems.len() > 1 {
         text += &overview(headline);
     }
-    for problem in &results.problems {
+    for (problem, chart) in results.problems.iter().zip(report.main_charts()) {
         text.push_str(&format!(
             "\n## {}\n\nLoss: {}. {} parameters. {}\n\n{}",
             markdown_text(&problem.title),
@@ -291,7 +308,7 @@ fn markdown(report: &Report<'_>, headline: &Headline<'_>, rows: &[Row]) -> Strin
             summary::table(rows, problem).markdown()
         ));
         if report.formats.contains(&Format::Svg) {
-            text += &shown(&report.main_chart(problem));
+            text += &shown(&chart);
         }
     }
     if let Some(tuning) = &results.tuning {
