@@ -35,8 +35,8 @@ pub trait OptimizerSettings: Settings {
         false
     }
 
-    /// Whether its numbers depend on the width of the processor's vectors, as those of matrix methods do: the library
-    /// that decomposes matrices adds up by it.
+    /// Whether its numbers depend on the width of the processor's vectors, as those of Muon, Shampoo and SOAP were seen
+    /// to do.
     fn depends_on_vector_width(&self) -> bool {
         false
     }

@@ -275,17 +275,21 @@ impl Estimate {
     /// Seconds that a run is expected to take, with the work of its optimizer.
     pub fn seconds_of(&self, cell: &Cell<'_>) -> f64 {
         self.cost(cell).map_or(0.0, |cost| {
-            self.evaluations_of(cell) as f64 * cost.of_evaluation(cell.optimizer)
-                + measurements(cell.problem) * cost.measurement
+            self.seconds(cell, cost, cost.of_evaluation(cell.optimizer))
         })
+    }
+
+    /// Seconds of a run whose evaluations take so many each.
+    fn seconds(&self, cell: &Cell<'_>, cost: &ProblemCost, evaluation: f64) -> f64 {
+        self.evaluations_of(cell) as f64 * evaluation
+            + measurements(cell.problem) * cost.measurement
     }
 
     /// What a run is expected to take, for the order of runs: without the work of its optimizer, so that the runs of a
     /// problem stay in order when a sweep is planned again.
     pub fn demand(&self, cell: &Cell<'_>) -> Demand {
         self.cost(cell).map_or(Demand::default(), |cost| Demand {
-            seconds: self.evaluations_of(cell) as f64 * cost.evaluation
-                + measurements(cell.problem) * cost.measurement,
+            seconds: self.seconds(cell, cost, cost.evaluation),
             bytes: match cost.bytes {
                 0 => 0,
                 bytes => bytes + cell.optimizer.config.vectors() * cost.vector,
