@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::program;
+use crate::program::{self, MLP};
 use bench_experiment::run::Outcome;
 use bench_experiment::store::{Results, read};
 
-const EXPERIMENT: &str = r#"
+const OTHERS: &str = r#"
 name = "tiny"
 description = "Every kind of problem, in seconds."
 seeds = 2
@@ -28,16 +28,6 @@ condition = 100.0
 noise = 0.1
 budget = 40
 points = 4
-
-[[problem]]
-label = "mlp"
-kind = "classification"
-data = "digits"
-batch_size = 64
-budget = 12
-points = 3
-measure_train = 128
-model = { kind = "mlp", inputs = 64, hidden = [16], classes = 10 }
 
 [[problem]]
 label = "resnet"
@@ -73,6 +63,11 @@ adam = { learning_rate = 0.01 }
 lbfgs = { max_iter = 2, max_eval = 3 }
 "#;
 
+/// Every kind of problem with the usual optimizers.
+fn every_kind() -> String {
+    format!("{OTHERS}{MLP}")
+}
+
 fn bench_runner(arguments: &[&str], folder: &Path) -> Output {
     program::bench_runner(folder, arguments).output().unwrap()
 }
@@ -94,10 +89,16 @@ fn results(experiment: &str, arguments: &[&str]) -> Results {
 
 #[test]
 fn results_do_not_depend_on_threads_jobs_or_repetition() {
-    let one = results(EXPERIMENT, &["--threads", "1"]);
+    let one = results(&every_kind(), &["--threads", "1"]);
     assert_eq!(one.records.len(), 5 * 2 * 2);
-    assert_eq!(one, results(EXPERIMENT, &["--threads", "2", "--jobs", "1"]));
-    assert_eq!(one, results(EXPERIMENT, &["--threads", "2", "--jobs", "2"]));
+    assert_eq!(
+        one,
+        results(&every_kind(), &["--threads", "2", "--jobs", "1"])
+    );
+    assert_eq!(
+        one,
+        results(&every_kind(), &["--threads", "2", "--jobs", "2"])
+    );
     for record in &one.records {
         assert!(
             matches!(record.outcome, Outcome::Completed { .. }),
@@ -128,7 +129,7 @@ fn results_do_not_depend_on_threads_jobs_or_repetition() {
 #[test]
 fn a_part_of_an_experiment_is_planned_and_run() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("tiny.toml"), EXPERIMENT).unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), every_kind()).unwrap();
     let part = [
         "ablation",
         "tiny.toml",
@@ -187,7 +188,7 @@ fn a_plan_needs_neither_data_nor_network() {
     let output = call(&["ablation", "as-shipped", "--scale", "tiny"]);
     assert_eq!(output.status.code(), Some(6), "{output:?}");
     // And an unknown dataset is one, whether or not it is fetched.
-    let experiment = EXPERIMENT.replace("data = \"digits\"", "data = \"digit\"");
+    let experiment = every_kind().replace("data = \"digits\"", "data = \"digit\"");
     std::fs::write(folder.path().join("typo.toml"), experiment).unwrap();
     let output = call(&["ablation", "typo.toml", "--dry-run"]);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -196,11 +197,11 @@ fn a_plan_needs_neither_data_nor_network() {
 
 #[test]
 fn a_diverging_run_is_recorded_and_the_others_go_on() {
-    let experiment = EXPERIMENT.replace(
+    let experiment = every_kind().replace(
         "learning_rate = 0.01\n\n[[optimizer]]\nlabel = \"fuse-pv\"",
         "learning_rate = 1e300\n\n[[optimizer]]\nlabel = \"fuse-pv\"",
     );
-    assert_ne!(experiment, EXPERIMENT);
+    assert_ne!(experiment, every_kind());
     let results = results(&experiment, &[]);
     let adam = results.runs("rosenbrock", "adam").next().unwrap();
     assert!(
@@ -216,7 +217,7 @@ fn a_diverging_run_is_recorded_and_the_others_go_on() {
 fn a_killed_sweep_goes_on_where_it_stood_with_the_same_results() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    std::fs::write(path.join("tiny.toml"), EXPERIMENT).unwrap();
+    std::fs::write(path.join("tiny.toml"), every_kind()).unwrap();
     let sweep = |out: &str, store: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
         command
@@ -278,11 +279,11 @@ fn a_killed_sweep_goes_on_where_it_stood_with_the_same_results() {
 
 #[test]
 fn an_epoch_limit_ends_a_run_before_its_budget() {
-    let experiment = EXPERIMENT.replace(
+    let experiment = every_kind().replace(
         "budget = 12\npoints = 3",
         "budget = 1000\nepochs = 1\npoints = 4",
     );
-    assert_ne!(experiment, EXPERIMENT);
+    assert_ne!(experiment, every_kind());
     let results = results(&experiment, &[]);
     let adam = results.runs("mlp", "adam").next().unwrap();
     assert_eq!(
@@ -298,7 +299,7 @@ fn an_epoch_limit_ends_a_run_before_its_budget() {
 #[test]
 fn run_prints_each_point_and_the_ending() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("tiny.toml"), EXPERIMENT).unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), every_kind()).unwrap();
     let output = bench_runner(
         &["run", "tiny.toml", "rosenbrock", "fuse-pv"],
         folder.path(),
@@ -318,24 +319,24 @@ fn bad_input_ends_with_its_exit_code_and_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::write(path.join("broken.toml"), "name = \"x\"\nseeds = ").unwrap();
-    std::fs::write(path.join("key.toml"), EXPERIMENT.replace("noise", "nose")).unwrap();
+    std::fs::write(path.join("key.toml"), every_kind().replace("noise", "nose")).unwrap();
     std::fs::write(
         path.join("budget.toml"),
-        EXPERIMENT.replace("budget = 60", "budget = -1"),
+        every_kind().replace("budget = 60", "budget = -1"),
     )
     .unwrap();
     std::fs::write(
         path.join("data.toml"),
-        EXPERIMENT.replace("\"digits\"", "\"digit\""),
+        every_kind().replace("\"digits\"", "\"digit\""),
     )
     .unwrap();
     std::fs::write(
         path.join("misfit.toml"),
-        EXPERIMENT.replace("inputs = 64", "inputs = 784"),
+        every_kind().replace("inputs = 64", "inputs = 784"),
     )
     .unwrap();
     std::fs::write(path.join("file"), "").unwrap();
-    std::fs::write(path.join("tiny.toml"), EXPERIMENT).unwrap();
+    std::fs::write(path.join("tiny.toml"), every_kind()).unwrap();
     let cases: &[(&[&str], i32, &str)] = &[
         (&["ablation", "quik"], 2, "did you mean `quick`?"),
         (&["ablaton"], 2, "ablation"),
