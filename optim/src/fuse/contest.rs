@@ -4,6 +4,7 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::confirmation::Confirmation;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::first_order::{Adam, AdamConfig};
@@ -22,6 +23,10 @@ pub struct FuseContestConfig {
     pub begin: Phase,
     /// Evaluations before the first contest.
     pub first: u64,
+    /// Evaluations before a first contest that comes earlier, since L-BFGS acts and its decreases do not hold.
+    pub earliest: u64,
+    /// The share of L-BFGS's decreases that the next batch confirms, from 0 to 1, below which they do not hold.
+    pub confirmed: f64,
     /// The evaluations of each side in a contest, as a share of those made before it: above 0, below 1.
     pub share: f64,
     /// The evaluations of each side at least: 1 or more.
@@ -39,6 +44,8 @@ impl Default for FuseContestConfig {
         Self {
             begin: Phase::SecondOrder,
             first: 50,
+            earliest: 10,
+            confirmed: 0.25,
             share: 0.03,
             shortest: 5,
             growth: 3.0,
@@ -63,6 +70,13 @@ impl FuseContestConfig {
     pub fn build(self, parameters: &Parameters) -> Result<FuseContest> {
         let share = self.share > 0.0 && self.share < 1.0;
         check::that(share, "share", self.share, "0 < share < 1")?;
+        let confirmed = (0.0..=1.0).contains(&self.confirmed);
+        check::that(
+            confirmed,
+            "confirmed",
+            self.confirmed,
+            "0 <= confirmed <= 1",
+        )?;
         check::that(self.shortest > 0, "shortest", self.shortest, "at least 1")?;
         let growth = self.growth > 1.0 && self.growth.is_finite();
         check::that(growth, "growth", self.growth, "a finite number > 1")?;
@@ -85,6 +99,7 @@ impl FuseContestConfig {
             passes: VectorPasses::default(),
             records: Vec::new(),
             switches: Vec::new(),
+            confirmation: Confirmation::default(),
             config: self,
         })
     }
@@ -98,6 +113,11 @@ impl FuseContestConfig {
 /// stay, and the other's trial leaves no trace. L-BFGS enters each contest without curvature pairs. The
 /// first contest comes after `first` evaluations, further ones each time that the evaluations have
 /// grown by the factor `growth`, whichever method acts, so that a switch is taken back when it pays no more.
+///
+/// Under strong noise L-BFGS soon does harm. What it gains on a batch is then lost on the next one, which can
+/// be seen without any evaluation: the loss before a step less the loss before the next one is what was
+/// achieved, and the decrease on the step's own batch is what was claimed. Once the mean share of the last
+/// four steps is below `confirmed`, the first contest comes at once, though not before `earliest` evaluations.
 ///
 /// With N evaluations so far a contest wastes `share`·N and at most 6 more, so that of a long run about
 /// `share`·`growth`/(`growth` − 1) is wasted: 4.5 % by default. L-BFGS acts first by default, since where it is
@@ -145,6 +165,8 @@ pub struct FuseContest {
     passes: VectorPasses,
     records: Vec<CriterionRecord>,
     switches: Vec<Switch>,
+    /// Followed until the first contest.
+    confirmation: Confirmation,
 }
 
 /// Where in a contest the optimizer is.
@@ -201,6 +223,18 @@ impl FuseContest {
         }
     }
 
+    /// Whether the next contest is due.
+    fn is_due(&self) -> bool {
+        let doubtful = self.records.is_empty()
+            && self.acting == Phase::SecondOrder
+            && self.evaluations >= self.config.earliest
+            && self
+                .confirmation
+                .mean()
+                .is_some_and(|share| share < self.config.confirmed);
+        doubtful || self.evaluations >= self.next
+    }
+
     fn snapshot(&mut self) -> Result<Vec<Tensor>> {
         self.passes += COPY;
         self.parameters.snapshot()
@@ -221,7 +255,7 @@ impl FuseContest {
     fn advance(&mut self, remaining: u64) -> Result<()> {
         let stage = std::mem::replace(&mut self.stage, Stage::Alone);
         self.stage = match stage {
-            Stage::Alone if self.evaluations >= self.next => {
+            Stage::Alone if self.is_due() => {
                 let length = self.length();
                 // A contest that the budget would cut off decides nothing. A step of L-BFGS may go beyond its
                 // side's length.
@@ -345,7 +379,13 @@ impl Optimizer for FuseContest {
         let before = oracle.counts().evaluations();
         let step = match &self.stage {
             Stage::Compared { .. } => self.compare(oracle)?,
-            Stage::Alone => self.method(self.acting).step(oracle)?,
+            Stage::Alone => {
+                let step = self.method(self.acting).step(oracle)?;
+                if self.records.is_empty() && self.acting == Phase::SecondOrder {
+                    self.confirmation.observe(&step);
+                }
+                step
+            }
             trial => {
                 let phase = match trial {
                     Stage::Other { .. } => opposite(self.acting),
@@ -428,6 +468,7 @@ impl Optimizer for FuseContest {
         state.set("passes", self.passes)?;
         state.set("records", &self.records)?;
         state.set("switches", &self.switches)?;
+        self.confirmation.save(&mut state)?;
         state.nest("adam", self.adam.state()?);
         state.nest("lbfgs", self.lbfgs.state()?);
         let mut keep = |name: &str, point: &[Tensor]| {
@@ -482,6 +523,7 @@ impl Optimizer for FuseContest {
         restored.passes = state.get("passes")?;
         restored.records = state.get("records")?;
         restored.switches = state.get("switches")?;
+        restored.confirmation = Confirmation::load(state)?;
         restored.adam.restore(&state.nested("adam")?)?;
         restored.lbfgs.restore(&state.nested("lbfgs")?)?;
         let stage: String = state.get("stage")?;
@@ -658,6 +700,36 @@ mod tests {
         );
     }
 
+    /// Evaluations before the first contest that L-BFGS begins, on a bowl whose batches tilt it by `tilt`.
+    fn first_contest(tilt: f64) -> u64 {
+        let mut bowl = Bowl::new(&[1.0, 100.0]);
+        let mut settings = config();
+        settings.begin = Phase::SecondOrder;
+        settings.first = 40;
+        settings.lbfgs.max_iter = 2;
+        settings.lbfgs.max_eval = Some(3);
+        let mut contest = settings.build(&bowl.parameters.clone()).unwrap();
+        let mut meter = Meter::with_budget(300);
+        for step in 0u32.. {
+            let sign = if step.is_multiple_of(2) { 1.0 } else { -1.0 };
+            bowl.tilt = vec![tilt * sign, -10.0 * tilt * sign];
+            let before = contest.evaluations;
+            contest
+                .step(&mut Oracle::new(&mut bowl, &mut meter))
+                .unwrap();
+            if !matches!(contest.stage, Stage::Alone) {
+                return before;
+            }
+        }
+        unreachable!("a contest begins before the budget is spent");
+    }
+
+    #[test]
+    fn decreases_that_do_not_hold_bring_the_first_contest_forward() {
+        assert!((40..45).contains(&first_contest(0.0)));
+        assert!((10..15).contains(&first_contest(3.0)));
+    }
+
     #[test]
     fn settings_out_of_range_are_named() {
         let bowl = Bowl::new(&[1.0]);
@@ -668,6 +740,13 @@ mod tests {
                     ..config()
                 },
                 "share = 1",
+            ),
+            (
+                FuseContestConfig {
+                    confirmed: 1.5,
+                    ..config()
+                },
+                "confirmed = 1.5",
             ),
             (
                 FuseContestConfig {

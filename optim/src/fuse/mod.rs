@@ -4,6 +4,7 @@
 //! SynthEsis in Stochastic Optimization" (arXiv 2503.04204).
 
 mod blend;
+mod confirmation;
 mod contest;
 mod criterion;
 mod pv;
