@@ -6,7 +6,7 @@ use std::path::Path;
 use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, Verdict, judge_together};
 use bench_data::Library;
 use bench_experiment::optimizer::OptimizerConfig;
-use bench_experiment::probe::{Build, Evidence};
+use bench_experiment::probe::{Build, Evidence, Relation};
 use bench_experiment::problem::Environment;
 use bench_experiment::run::{CellId, CurvePoint, Outcome, RunRecord, plan};
 use bench_experiment::spec::{Experiment, Suite};
@@ -517,6 +517,42 @@ fn planted_wins_are_judged_by_their_interval() {
         let judged = judged(&gate, &shipped, Some(&winning(won)));
         assert_eq!(judged.verdict, expected, "{won} of 40: {judged:?}");
     }
+}
+
+#[test]
+fn a_planted_standing_against_all_others_is_counted() {
+    let mut labels: Vec<String> = winning(0).problems.into_iter().map(|p| p.label).collect();
+    labels.sort();
+    // Of 40 problems the method is ahead of both on 10, between them on 20, and behind one on 10.
+    let results = planted("noise", |cell| {
+        let index = labels.iter().position(|label| *label == cell.problem);
+        let cost = match (cell.optimizer.split('/').next(), index.unwrap()) {
+            (Some("fuse-pv"), 0..10) => 50,
+            (Some("fuse-pv"), 10..30) => 105,
+            (Some("fuse-pv"), _) => 150,
+            (Some("adam"), _) => 100,
+            _ => 200,
+        };
+        (cost, 0.0)
+    });
+    let share = |relation| {
+        let evidence = Evidence::AgainstAll {
+            suite: "noise".into(),
+            method: "fuse-pv".into(),
+            others: vec!["adam".into(), "lbfgs".into()],
+            relation,
+            within: Vec::new(),
+        };
+        match ClaimValue::of_results(&evidence, &results, 0.95).unwrap() {
+            ClaimValue::Estimated { estimate, .. } => estimate,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (ahead, not_behind) = (share(Relation::Ahead), share(Relation::NotBehind));
+    assert_eq!([ahead.value, not_behind.value], [0.25, 0.75]);
+    // scipy 1.17.1: binomtest(10, 40).proportion_ci(0.95, "exact").
+    let interval = ahead.interval;
+    assert!((interval.low - 0.12691).abs() < 1e-5 && (interval.high - 0.41196).abs() < 1e-5);
 }
 
 #[test]

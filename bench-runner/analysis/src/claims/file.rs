@@ -142,11 +142,12 @@ impl Claims {
         let (suite, within, pairs) = match &claim.evidence {
             Evidence::Wins { suite, within, .. } => (suite, within, false),
             Evidence::ProbabilityOfLowerLoss { suite, within, .. } => (suite, within, true),
-            // Its intervals hold at once for all confirmatory claims, and any number of pairs can decide it.
-            Evidence::FinalRatio { .. } => return Ok(None),
+            // Their intervals hold at once for all confirmatory claims, and any number of pairs can decide them.
+            Evidence::AgainstAll { .. } | Evidence::FinalRatio { .. } => return Ok(None),
             _ if claim.confirmatory => {
                 return Ok(Some(
-                    "only evidence of kind `wins`, `probability-of-lower-loss` or `final-ratio` can be confirmatory"
+                    "only evidence of kind `wins`, `against-all`, `probability-of-lower-loss` or `final-ratio` can be \
+                     confirmatory"
                         .into(),
                 ));
             }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bench_experiment::probe::{Descent, Evidence, Observed};
+use bench_experiment::probe::{Descent, Evidence, Observed, Relation};
 use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::{
     self as stats, Alternative, Bootstrap, Estimate, clopper_pearson, detectable_share, exponent,
@@ -12,7 +12,7 @@ use bench_stats::{
 use serde::Serialize;
 
 use crate::counted;
-use crate::pairs::{Tally, best_trial, paired};
+use crate::pairs::{Paired, Standing, Tally, best_trial, paired};
 use crate::quantity::Quantity;
 use crate::stability::are_stable;
 
@@ -121,6 +121,13 @@ impl ClaimValue {
                 within,
                 ..
             } => wins(results, [method, other], within, level),
+            Evidence::AgainstAll {
+                method,
+                others,
+                relation,
+                within,
+                ..
+            } => against_all(results, (method, others), *relation, within, level),
             Evidence::ProbabilityOfLowerLoss {
                 method,
                 other,
@@ -247,22 +254,26 @@ fn compared(tally: Tally, level: f64) -> stats::Result<ClaimValue> {
     })
 }
 
+/// The best trials of two methods on each of these problems.
+fn best_against<'a>(
+    results: &'a Results,
+    problems: impl IntoIterator<Item = &'a ProblemInfo>,
+    [method, other]: [&str; 2],
+) -> Vec<Paired> {
+    let best = |method: &str| {
+        let method = method.to_owned();
+        move |problem: &ProblemInfo| best_trial(results, problem, &method)
+    };
+    paired(results, problems, &best(method), &best(other))
+}
+
 fn wins(
     results: &Results,
     [method, other]: [&str; 2],
     within: &[String],
     level: f64,
 ) -> stats::Result<ClaimValue> {
-    let best = |method: &'_ str| {
-        let method = method.to_owned();
-        move |problem: &ProblemInfo| best_trial(results, problem, &method)
-    };
-    let pairs = paired(
-        results,
-        problems(results, within),
-        &best(method),
-        &best(other),
-    );
+    let pairs = best_against(results, problems(results, within), [method, other]);
     let tally = Tally::of(&pairs);
     if pairs.is_empty() {
         return Ok(ClaimValue::Nothing(format!(
@@ -277,6 +288,39 @@ fn wins(
         )));
     }
     compared(tally, level)
+}
+
+/// The share of problems on which a method stands to all others as wanted.
+fn against_all(
+    results: &Results,
+    (method, others): (&str, &[String]),
+    relation: Relation,
+    within: &[String],
+    level: f64,
+) -> stats::Result<ClaimValue> {
+    let holds = |standing: Standing| match relation {
+        Relation::Ahead => standing == Standing::Win,
+        Relation::NotBehind => standing != Standing::Loss,
+    };
+    let (mut counted, mut holding) = (0, 0);
+    for problem in problems(results, within) {
+        let pairs = others
+            .iter()
+            .flat_map(|other| best_against(results, [problem], [method, other]));
+        let standings: Vec<Standing> = pairs.map(|pair| pair.standing).collect();
+        if standings.len() == others.len() {
+            counted += 1;
+            holding += u64::from(standings.into_iter().all(holds));
+        }
+    }
+    if counted == 0 {
+        return Ok(ClaimValue::Nothing(format!(
+            "{method} and {} have no problem in common in `{}`",
+            others.join(", "),
+            results.suite
+        )));
+    }
+    Ok(clopper_pearson(holding, counted, level)?.into())
 }
 
 fn lower_loss(

@@ -128,6 +128,21 @@ pub enum Evidence {
         #[serde(default)]
         within: Vec<String>,
     },
+    /// The share of a suite's problems on which the best trial of a method stands in this way to the best trials of
+    /// all others, each compared as for [`Wins`](Self::Wins). Only problems on which all of them ran count.
+    AgainstAll {
+        /// The built-in suite.
+        suite: String,
+        /// The method: its label without what a grid of settings added.
+        method: String,
+        /// The methods that it is compared with, one or more.
+        others: Vec<String>,
+        /// How it stands to them.
+        relation: Relation,
+        /// As for [`Wins`](Self::Wins).
+        #[serde(default)]
+        within: Vec<String>,
+    },
     /// The probability that a run of one method ends at a lower loss than the run of another with the same
     /// problem and seed: the share of such pairs, those that differ.
     ProbabilityOfLowerLoss {
@@ -163,6 +178,16 @@ pub enum Evidence {
     },
 }
 
+/// How a method stands to others on a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relation {
+    /// It is cheaper than each of them by more than 10 %.
+    Ahead,
+    /// It is dearer than none of them by more than 10 %.
+    NotBehind,
+}
+
 /// Condition numbers of a claim, at most; each costs the descents of all seeds.
 const MOST_CONDITIONS: usize = 100;
 /// Variables of a claim's quadratic, at most.
@@ -183,6 +208,7 @@ impl Evidence {
     pub fn suite(&self) -> Option<&str> {
         match self {
             Self::Wins { suite, .. }
+            | Self::AgainstAll { suite, .. }
             | Self::ProbabilityOfLowerLoss { suite, .. }
             | Self::FinalRatio { suite, .. } => Some(suite),
             _ => None,
@@ -213,7 +239,9 @@ impl Evidence {
             Self::LogLinearity { conditions, .. } if conditions.is_empty() => {
                 Err(Invalid::new("conditions", "must be one or more"))
             }
-            Self::FinalRatio { others, .. } if others.is_empty() => {
+            Self::AgainstAll { others, .. } | Self::FinalRatio { others, .. }
+                if others.is_empty() =>
+            {
                 Err(Invalid::new("others", "must be one or more"))
             }
             Self::MisjudgedSteps { criteria }
@@ -360,9 +388,10 @@ impl Evidence {
             Self::EvaluationsPerBatch { suite, optimizer } => Observed::Means(
                 descents::evaluations_per_batch(suite, optimizer, environment, build)?,
             ),
-            Self::Wins { .. } | Self::ProbabilityOfLowerLoss { .. } | Self::FinalRatio { .. } => {
-                Observed::OfSuite
-            }
+            Self::Wins { .. }
+            | Self::AgainstAll { .. }
+            | Self::ProbabilityOfLowerLoss { .. }
+            | Self::FinalRatio { .. } => Observed::OfSuite,
             Self::Untestable { reason } => Observed::Nothing(reason.clone()),
         })
     }

@@ -18,7 +18,7 @@ mod steps;
 pub use build::Build;
 pub use class::FunctionClass;
 pub use cost::{StepCost, step_cost, step_cost_on};
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Relation};
 pub use geometry::{Geometry, Noise};
 pub use grid::Grid;
 pub use landscape::landscape;
