@@ -36,6 +36,7 @@ pub const SUITES: &[Suite] = &[
     suite!("map"),
     suite!("batch"),
     suite!("contest"),
+    suite!("auto"),
     suite!("smooth"),
     suite!("moby-dick"),
     suite!("language"),
