@@ -209,9 +209,7 @@ impl Claims {
 #[derive(Debug, thiserror::Error)]
 enum SuiteError {
     #[error(transparent)]
-    Unknown(#[from] bench_experiment::Error),
-    #[error(transparent)]
-    Spec(#[from] bench_experiment::spec::SpecError),
+    Suite(#[from] bench_experiment::Error),
     #[error(transparent)]
     Statistics(#[from] stats::Error),
 }

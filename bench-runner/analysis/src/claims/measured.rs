@@ -104,7 +104,9 @@ impl ClaimValue {
             Observed::Costs { sizes, costs } => exponent(&sizes, &costs, &bootstrap)?.into(),
             Observed::Means(means) => bootstrap.percentile(&means, mean)?.into(),
             Observed::Descents(conditions) => smallest_fit(&conditions, &bootstrap)?,
-            Observed::OfSuite => Self::Nothing("told by a suite's results".into()),
+            Observed::OfSuite => {
+                Self::Nothing("it rests on the results of a suite, which were not given".into())
+            }
             Observed::Nothing(reason) => Self::Nothing(reason),
         })
     }
@@ -144,7 +146,9 @@ impl ClaimValue {
                 Some(quantity) => final_ratio(results, quantity, (method, others), within, level),
                 None => Ok(Self::Nothing(format!("no quantity is called `{quantity}`"))),
             },
-            _ => Ok(Self::Nothing("not told by a suite's results".into())),
+            _ => Ok(Self::Nothing(
+                "it does not rest on the results of a suite".into(),
+            )),
         }
     }
 
@@ -178,16 +182,19 @@ impl ClaimValue {
                 } = detectable;
                 let shown = match probability {
                     Some(probability) => format!(
-                        "{pairs} decided would show {probability:.2} with {:.0} % power",
+                        "{pairs} decided ones show a true share of {probability:.2} with {:.0} % power",
                         100.0 * power
                     ),
-                    None => format!("{pairs} decided are too few to show any"),
+                    None => format!("{pairs} decided ones are too few to show any share"),
                 };
                 let shared = match tally.shared {
                     0 => String::new(),
-                    shared => format!(", {shared} of the ties in the shared first phase"),
+                    shared => format!(" ({shared} in the shared first phase)"),
                 };
-                format!("; {tally} won, tied, lost{shared}; {shown}")
+                let Tally {
+                    wins, ties, losses, ..
+                } = tally;
+                format!("; {wins} won, {ties} tied{shared}, {losses} lost; {shown}")
             }
         };
         let [low, high] = [interval.low, interval.high].map(thousandths);

@@ -365,7 +365,7 @@ mod tests {
     use bench_data::Catalogue;
 
     use super::*;
-    use crate::spec::{ExecutorKind, SUITES, Stability};
+    use crate::spec::{ExecutorKind, SUITES, Stability, Suite};
 
     const GOOD: &str = r#"
 name = "demo"
@@ -715,19 +715,18 @@ model = { kind = "mlp", inputs = 64, hidden = [8], classes = 1000000000000 }"#;
     }
 
     #[test]
-    fn the_suites_give_all_sizes_or_those_of_the_data() {
-        let catalogue = Catalogue::built_in().unwrap();
+    fn a_suite_takes_the_sizes_that_it_leaves_out_from_the_data() {
         for suite in SUITES {
-            let experiment = suite.experiment().unwrap();
-            let fitted = experiment.clone().with_sizes_of_data(&catalogue);
-            for (given, fitted) in experiment.problems.iter().zip(&fitted.problems) {
-                assert_eq!(
-                    given.config, fitted.config,
-                    "{}: {}",
-                    suite.name, given.label
-                );
-            }
+            let problems = suite.experiment().unwrap().problems;
+            assert!(problems.iter().all(|problem| problem.left_out.is_empty()));
         }
+        let auto = Suite::find("auto").unwrap().experiment().unwrap();
+        let problem = auto.problem("networks/mlp/batch_size=32/short").unwrap();
+        let text = toml::to_string(problem).unwrap();
+        assert!(
+            text.contains("inputs = 64\n") && text.contains("classes = 10\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
+use bench_data::Catalogue;
+
 use super::experiment::Experiment;
-use super::locate::SpecError;
 use crate::error::{Error, Result};
 
 /// An experiment file that is built in.
@@ -67,12 +68,13 @@ impl Suite {
             })
     }
 
-    /// The suite, parsed.
+    /// The suite, parsed, with the sizes of networks that it leaves out taken from the built-in datasets.
     ///
     /// # Errors
     /// When its text is not valid.
-    pub fn experiment(&self) -> Result<Experiment, SpecError> {
-        Experiment::parse(self.text, &PathBuf::from(format!("<suite {}>", self.name)))
+    pub fn experiment(&self) -> Result<Experiment> {
+        let name = PathBuf::from(format!("<suite {}>", self.name));
+        Ok(Experiment::parse(self.text, &name)?.with_sizes_of_data(&Catalogue::built_in()?))
     }
 }
 
