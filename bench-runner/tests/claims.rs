@@ -662,7 +662,7 @@ fn ties_count_for_nobody() {
     assert_eq!(some.value, Some(1.0));
     assert!(
         some.within
-            .contains("24 / 16 / 0 won, tied, lost, 16 of the ties in the shared first phase"),
+            .contains("24 won, 16 tied (16 in the shared first phase), 0 lost"),
         "{}",
         some.within
     );

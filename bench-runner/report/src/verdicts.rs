@@ -79,11 +79,11 @@ pub fn verdicts(judgements: &[Judgement], sha256: &str) -> Result<Vec<(PathBuf, 
 
 fn reading(sha256: &str) -> String {
     format!(
-        "Counts are the same in every run. A claim is reproduced when its whole interval agrees with it, not \
-         reproduced when all of it contradicts it, and inconclusive otherwise; with a bound or a rate, results are \
-         consistent and no more. A comparison within 10 % is a tie and decides nothing. Confirmatory claims were \
-         stated before their runs and are judged together (Holm, 5 % in all); the others explore, with 5 % each. \
-         Claims file: SHA-256 {sha256}."
+        "Counts do not vary between runs. A claim is reproduced if all values in its interval agree with it, not \
+         reproduced if none does, and inconclusive otherwise. Results can be consistent with a bound or a rate, but \
+         cannot prove it. Two methods within 10 % of each other tie, and ties do not count as decided. Confirmatory \
+         claims were stated before their runs; the probability of any error among them is 5 % at most (Holm). Each \
+         exploratory claim has 5 % of its own. Claims file: SHA-256 {sha256}."
     )
 }
 
