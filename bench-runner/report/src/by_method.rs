@@ -8,9 +8,9 @@ use crate::table::Table;
 /// The columns of `summary.csv` that are read.
 const COLUMNS: [&str; 3] = ["problem", "optimizer", "loss_median"];
 
-/// The median final loss over seeds of each method's trial of the lowest one, from the text of a `summary.csv`; in words
-/// what is wrong with the text.
-pub(crate) fn table(csv: &str) -> Result<Table, String> {
+/// The median final loss over seeds of each method's trial of the lowest one, from the text of a `summary.csv`, on the
+/// problems whose label begins with `part`; in words what is wrong with the text.
+pub(crate) fn table(csv: &str, part: &str) -> Result<Table, String> {
     let mut reader = ::csv::Reader::from_reader(csv.as_bytes());
     let headers = reader.headers().map_err(|error| error.to_string())?;
     let places = COLUMNS.map(|column| headers.iter().position(|header| header == column));
@@ -22,6 +22,9 @@ pub(crate) fn table(csv: &str) -> Result<Table, String> {
     for record in reader.records() {
         let record = record.map_err(|error| error.to_string())?;
         let cell = |column: usize| record.get(column).unwrap_or_default();
+        if !cell(problem).starts_with(part) {
+            continue;
+        }
         let row = place(&mut problems, cell(problem));
         let column = place(&mut methods, &method(cell(optimizer)));
         lowest.resize_with(problems.len(), Vec::new);
@@ -31,6 +34,9 @@ pub(crate) fn table(csv: &str) -> Result<Table, String> {
         let value = cell(loss).parse().unwrap_or(f64::NAN);
         // `min` takes the other where one is NaN.
         losses[column] = losses[column].min(value);
+    }
+    if problems.is_empty() {
+        return Err(format!("no problem's label begins with `{part}`"));
     }
     let rows = problems.into_iter().zip(&lowest).map(|(problem, losses)| {
         let loss = |column: usize| short(losses.get(column).copied().unwrap_or(f64::NAN));
@@ -65,13 +71,14 @@ mod tests {
         let csv = "problem,optimizer,runs,loss_median\n\
                    a,adam/learning_rate=0.1,5,2.0\na,adam/learning_rate=0.01,5,0.5\na,lbfgs,5,inf\n\
                    \"b, c\",lbfgs,5,1e-9\n";
-        let found = table(csv).unwrap();
+        let found = table(csv, "").unwrap();
         assert_eq!(found.headers, ["problem", "adam", "lbfgs"]);
         assert_eq!(found.rows, [["a", "0.500", "∞"], ["b, c", "–", "1.00e-9"]]);
-        assert!(
-            table("problem,optimizer\n")
-                .unwrap_err()
-                .contains("loss_median")
-        );
+        let part = table(csv, "b").unwrap();
+        assert_eq!(part.headers, ["problem", "lbfgs"]);
+        assert_eq!(part.rows, [["b, c", "1.00e-9"]]);
+        let wrong = |csv, part| table(csv, part).unwrap_err();
+        assert_eq!(wrong(csv, "c/"), "no problem's label begins with `c/`");
+        assert!(wrong("problem,optimizer\n", "").contains("loss_median"));
     }
 }

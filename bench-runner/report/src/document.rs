@@ -30,6 +30,7 @@ const WIDTH: usize = 80;
 /// | `overview SUITE` | the optimizers over all problems of a suite |
 /// | `summary SUITE` | the same, of a suite of which the summary is kept and no results |
 /// | `methods SUITE` | of such a suite: the methods on each problem, each by its best trial |
+/// | `methods SUITE PART` | the same for the problems whose label begins with `PART/` |
 /// | `problem SUITE LABEL` | the optimizers on one problem, with its target and budget |
 /// | `terminal SUITE LABEL` | the same as the program prints it |
 /// | `claims` | the verdicts on all claims |
@@ -104,8 +105,11 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
             let table: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
             Ok(table.join("\n"))
         }
-        ["methods", suite] => {
-            let table = by_method::table(&committed(&format!("{suite}/summary.csv"))?);
+        ["methods", suite] | ["methods", suite, _] => {
+            let part = parts
+                .get(2)
+                .map_or(String::new(), |part| format!("{part}/"));
+            let table = by_method::table(&committed(&format!("{suite}/summary.csv"))?, &part);
             Ok(table.map_err(wrong)?.markdown())
         }
         ["problem", suite, label] => {
