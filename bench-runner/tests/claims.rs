@@ -793,6 +793,14 @@ fn claims_files_that_cannot_be_judged_are_refused() {
             "{ kind = \"final-ratio\", suite = \"pinn\", quantity = \"loss\", method = \"a\", others = [] }",
             "`others`",
         ),
+        (
+            "{ kind = \"against-all\", suite = \"auto\", method = \"a\", others = [], relation = \"ahead\" }",
+            "`others`",
+        ),
+        (
+            "{ kind = \"against-all\", suite = \"auto\", method = \"a\", others = [\"b\"], relation = \"first\" }",
+            "`not-behind`",
+        ),
     ] {
         let error = Claims::parse(&text(evidence), Path::new("mine.toml")).unwrap_err();
         assert!(matches!(

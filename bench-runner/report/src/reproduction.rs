@@ -20,10 +20,7 @@ const ARMS: [&str; 3] = ["as-shipped", "paper", "corrected"];
 /// When a manifest cannot be read.
 pub(crate) fn table(references: &Path) -> Result<Table> {
     let reports = reports(references)?;
-    let pairs = Suite::find(ARMS[0])?
-        .experiment()
-        .map_err(bench_experiment::Error::from)?
-        .problems;
+    let pairs = Suite::find(ARMS[0])?.experiment()?.problems;
     let mut headers = ["pair", "network and data"].map(str::to_owned).to_vec();
     headers.extend(ARMS.map(str::to_owned));
     let rows = pairs.iter().map(|pair| {

@@ -146,8 +146,7 @@ fn measure(
 fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
     let [fitted_on, judged_on] = SUITES;
     let results = |suite: &str| -> Result<Results> {
-        let experiment = Suite::find(suite)?.experiment();
-        let experiment = experiment.map_err(bench_experiment::Error::from)?;
+        let experiment = Suite::find(suite)?.experiment()?;
         Ok(session.suite(experiment)?.results)
     };
     let table = DecisionTable::fit(&results(fitted_on)?, &METHODS.map(str::to_owned));

@@ -265,7 +265,7 @@ fn computed(entry: &FigureEntry, scale: Scale, session: &Session<'_>) -> Result<
     let experiment = || -> Result<Experiment> {
         let suite = entry.suites.first().map_or("", String::as_str);
         let suite = Suite::find(suite)?;
-        let experiment = suite.experiment().map_err(bench_experiment::Error::from)?;
+        let experiment = suite.experiment()?;
         Ok(experiment.scaled(scale))
     };
     match &entry.draw {

@@ -22,9 +22,7 @@ pub fn as_written(name: &str) -> Result<Experiment> {
     Ok(if is_toml || path.is_file() {
         Experiment::read(path)?
     } else {
-        Suite::find(name)?
-            .experiment()
-            .map_err(bench_experiment::Error::from)?
+        Suite::find(name)?.experiment()?
     })
 }
 

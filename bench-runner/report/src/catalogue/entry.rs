@@ -51,6 +51,8 @@ pub struct Part {
     pub suite: String,
     /// Patterns for its problems.
     pub problems: Vec<String>,
+    /// How many of its seeds, from the first on; all by default.
+    pub seeds: Option<usize>,
 }
 
 impl Part {
@@ -59,7 +61,8 @@ impl Part {
     /// # Errors
     /// When there is no such suite or problem.
     pub fn experiment(&self) -> bench_experiment::Result<Experiment> {
-        let suite = Suite::find(&self.suite)?.experiment()?;
+        let mut suite = Suite::find(&self.suite)?.experiment()?;
+        suite.seeds.truncate(self.seeds.unwrap_or(usize::MAX));
         suite.selected(&Selection::new(&self.problems, &[])?)
     }
 }
@@ -347,7 +350,7 @@ impl FigureEntry {
         let suites: Vec<Experiment> = self
             .suites
             .iter()
-            .map(|name| Ok(Suite::find(name)?.experiment()?))
+            .map(|name| Suite::find(name)?.experiment())
             .collect::<bench_experiment::Result<_>>()
             .map_err(|error| Invalid::new("suites", error))?;
         let wanted = match self.draw {
