@@ -12,7 +12,7 @@ use bench_stats::{
 use serde::Serialize;
 
 use crate::counted;
-use crate::pairs::{Paired, Standing, Tally, best_trial, paired};
+use crate::pairs::{Standing, Tally, best_trial, paired};
 use crate::quantity::Quantity;
 use crate::stability::are_stable;
 
@@ -261,26 +261,22 @@ fn compared(tally: Tally, level: f64) -> stats::Result<ClaimValue> {
     })
 }
 
-/// The best trials of two methods on each of these problems.
-fn best_against<'a>(
-    results: &'a Results,
-    problems: impl IntoIterator<Item = &'a ProblemInfo>,
-    [method, other]: [&str; 2],
-) -> Vec<Paired> {
-    let best = |method: &str| {
-        let method = method.to_owned();
-        move |problem: &ProblemInfo| best_trial(results, problem, &method)
-    };
-    paired(results, problems, &best(method), &best(other))
-}
-
 fn wins(
     results: &Results,
     [method, other]: [&str; 2],
     within: &[String],
     level: f64,
 ) -> stats::Result<ClaimValue> {
-    let pairs = best_against(results, problems(results, within), [method, other]);
+    let best = |method: &'_ str| {
+        let method = method.to_owned();
+        move |problem: &ProblemInfo| best_trial(results, problem, &method)
+    };
+    let pairs = paired(
+        results,
+        problems(results, within),
+        &best(method),
+        &best(other),
+    );
     let tally = Tally::of(&pairs);
     if pairs.is_empty() {
         return Ok(ClaimValue::Nothing(format!(
@@ -311,9 +307,11 @@ fn against_all(
     };
     let (mut counted, mut holding) = (0, 0);
     for problem in problems(results, within) {
-        let pairs = others
-            .iter()
-            .flat_map(|other| best_against(results, [problem], [method, other]));
+        let own = best_trial(results, problem, method);
+        let pairs = others.iter().flat_map(|other| {
+            let others = |problem: &ProblemInfo| best_trial(results, problem, other);
+            paired(results, [problem], &|_| own.clone(), &others)
+        });
         let standings: Vec<Standing> = pairs.map(|pair| pair.standing).collect();
         if standings.len() == others.len() {
             counted += 1;
