@@ -4,6 +4,7 @@ use bench_experiment::store::{PerturbedRuns, ProblemInfo, Results};
 use bench_stats::quantile;
 
 use crate::counted;
+use crate::pairs::EQUIVALENCE;
 
 /// How the spread over perturbations of rounding size compares with the spread over seeds, for an optimizer
 /// on a problem.
@@ -38,9 +39,11 @@ impl CellStability {
         }
     }
 
-    /// Whether rounding carries runs further apart than seeds do, so that no verdict may rest on them.
+    /// Whether rounding carries runs further apart than seeds do, so that no verdict may rest on them. Losses
+    /// within a [tie](EQUIVALENCE) of each other decide nothing, also where seeds change nothing or there is
+    /// one only.
     pub fn is_unstable(&self) -> bool {
-        self.ratio() > 1.0
+        self.spread_over_perturbations > self.spread_over_seeds.max(EQUIVALENCE.log10())
     }
 }
 
@@ -218,8 +221,16 @@ mod tests {
         assert_eq!(cell.ratio(), 0.0);
         let cell = only(&[0.5, 0.4, 0.3], &[Some(0.5), Some(0.2)]);
         assert!(cell.is_unstable());
-        let cell = only(&[0.5], &[Some(0.5), Some(0.2)]);
-        assert!(cell.ratio().is_nan() && !cell.is_unstable());
+    }
+
+    #[test]
+    fn what_seeds_do_not_change_may_vary_by_a_tie() {
+        for seeds in [&[0.5][..], &[0.5; 3]] {
+            let cell = only(seeds, &[Some(0.5), Some(0.2)]);
+            assert!(cell.is_unstable(), "{cell:?}");
+            let cell = only(seeds, &[Some(0.501), Some(0.52)]);
+            assert!(!cell.is_unstable(), "{cell:?}");
+        }
     }
 
     #[test]

@@ -57,8 +57,9 @@ fn seed_of(seed: u64, number: u64) -> u64 {
 /// The size of a perturbation, in unit roundoffs.
 const ROUNDOFFS: f64 = 4.0;
 
-/// Multiplies every parameter by 1 + 4εu, where ε is the unit roundoff of the parameters' format and u is
-/// drawn from [-1, 1) for each, by the seed and the perturbation's number. Zeros stay.
+/// Moves every parameter x by 4εu|x|, where ε is the unit roundoff of the parameters' format and u is drawn
+/// from [-1, 1) for each, by the seed and the perturbation's number. A zero is moved by 4εu: else runs that
+/// start at 0 would never come apart. It assumes that what the parameter is multiplied by is of the size 1.
 fn perturb(parameters: &Parameters, seed: u64, perturbation: u64) -> Result<()> {
     let size = ROUNDOFFS * unit_roundoff(parameters.dtype());
     let mut draws = stream(seed, Stream::Perturbation, perturbation);
@@ -66,7 +67,8 @@ fn perturb(parameters: &Parameters, seed: u64, perturbation: u64) -> Result<()> 
         let start = var.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
         let mut values = start.flatten_all()?.to_vec1::<f64>()?;
         for value in &mut values {
-            *value *= 1.0 + size * (2.0 * unit(&mut draws) - 1.0);
+            let scale = if *value == 0.0 { 1.0 } else { value.abs() };
+            *value += size * scale * (2.0 * unit(&mut draws) - 1.0);
         }
         let perturbed = Tensor::from_vec(values, var.shape(), &Device::Cpu)?;
         var.set(&perturbed.to_dtype(var.dtype())?.to_device(var.device())?)?;
@@ -120,7 +122,8 @@ mod tests {
                     let values = var.to_dtype(DType::F64).unwrap();
                     values.to_vec1::<f64>().unwrap()
                 };
-                assert_eq!(values(&zero), [0.0, 0.0]);
+                let moved = values(&zero);
+                assert!(moved.iter().all(|x| *x != 0.0 && x.abs() <= 2.0 * epsilon));
                 values(&var)
             };
             let first = perturbed(0, 1);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::experiment::Experiment;
 use super::scale::{Cut, Scale};
+use super::stability::Stability;
 
 impl Experiment {
     /// The experiment at a smaller scale: its name and its caveats say what was cut.
@@ -26,6 +27,17 @@ impl Experiment {
         if let Some(seeds) = cut.seeds.filter(|seeds| *seeds < self.seeds.len()) {
             note("seeds", &self.seeds.len(), &seeds);
             self.seeds.truncate(seeds);
+        }
+        if let Some(stability) = &mut self.stability
+            && scale == Scale::Tiny
+            && stability.perturbations > Stability::FEWEST
+        {
+            note(
+                "perturbations",
+                &stability.perturbations,
+                &Stability::FEWEST,
+            );
+            stability.perturbations = Stability::FEWEST;
         }
         if !cut.problems.is_empty() && cut.problems.len() < self.problems.len() {
             note("problems", &self.problems.len(), &cut.problems.len());

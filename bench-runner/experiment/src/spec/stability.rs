@@ -17,17 +17,20 @@ pub struct Stability {
 const MOST_PERTURBATIONS: u64 = 1_000;
 
 impl Stability {
+    /// Repetitions, at least: of one there is no spread.
+    pub(super) const FEWEST: u64 = 2;
+
     /// So many perturbations.
     ///
     /// # Errors
     /// In words, when there are none or too many.
     pub fn new(perturbations: u64) -> Result<Self, String> {
-        // Of one there is no spread.
-        if (2..=MOST_PERTURBATIONS).contains(&perturbations) {
+        if (Self::FEWEST..=MOST_PERTURBATIONS).contains(&perturbations) {
             return Ok(Self { perturbations });
         }
         Err(format!(
-            "2 to {MOST_PERTURBATIONS} perturbations are possible"
+            "{} to {MOST_PERTURBATIONS} perturbations are possible",
+            Self::FEWEST
         ))
     }
 }
