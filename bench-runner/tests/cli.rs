@@ -127,6 +127,44 @@ fn results_do_not_depend_on_threads_jobs_or_repetition() {
 }
 
 #[test]
+fn repetitions_from_perturbed_starts_are_told_of_by_the_runs_that_they_repeat() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), every_kind()).unwrap();
+    let call = |more: &[&str]| {
+        let part = [
+            "ablation",
+            "tiny.toml",
+            "--problems",
+            "mlp",
+            "--perturbations",
+            "3",
+        ];
+        let output = bench_runner(&[&part[..], more].concat(), folder.path());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // A line for the three of each optimizer.
+    let plan = call(&["--dry-run"]);
+    assert!(
+        plan.contains("   3 runs ") && !plan.contains("perturbation="),
+        "{plan}"
+    );
+    call(&[]);
+    let report = folder.path().join("reports/tiny-part");
+    assert!(!report.join("stability").exists());
+    let summary = std::fs::read_to_string(report.join("summary.csv")).unwrap();
+    let mut lines = summary
+        .lines()
+        .map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let unstable = header.iter().position(|name| *name == "unstable").unwrap();
+    assert!(
+        lines.all(|row| ["true", "false"].contains(&row[unstable])),
+        "{summary}"
+    );
+}
+
+#[test]
 fn a_part_of_an_experiment_is_planned_and_run() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("tiny.toml"), every_kind()).unwrap();
@@ -149,7 +187,7 @@ fn a_part_of_an_experiment_is_planned_and_run() {
         panic!("{plan}");
     };
     assert!(
-        rosenbrock.contains("rosenbrock") && rosenbrock.contains("2 seeds"),
+        rosenbrock.contains("rosenbrock") && rosenbrock.contains("2 runs"),
         "{plan}"
     );
     assert!(mlp.contains("mlp") && mlp.contains("fuse-pv"), "{plan}");

@@ -15,7 +15,7 @@ use indicatif::HumanBytes;
 
 use super::complete;
 use super::executor::ExecutorFlags;
-use super::local::{Counts, Local, stage_folder};
+use super::local::{Counts, Local, is_reported, stage_folder};
 use super::progress::{Monitor, announcement};
 use super::publish::{publish, writable};
 use super::terminal::{interruptible, open, print};
@@ -40,7 +40,7 @@ pub struct Ablation {
 
 /// Runs what the store lacks, or has others run it, and writes the report. Where settings are chosen,
 /// their trials come first, with a report of their own in the folder `tuning`; repetitions from perturbed
-/// starts follow, with theirs in `stability`.
+/// starts follow.
 ///
 /// # Errors
 /// Whatever ends the command.
@@ -148,10 +148,13 @@ impl Elsewhere<'_> {
                 .session
                 .prepare_distributed(experiment, &stage, &folder)?;
             if sweep.missing.is_empty() {
+                let reported = is_reported(&stage);
                 let made: Made = self.session.run(sweep, stage)?;
                 let records = made.results.records.clone();
                 counts.take_note(&folder, &made);
-                publish(&folder, made, started, self.replace, self.quiet, out)?;
+                if reported {
+                    publish(&folder, made, started, self.replace, self.quiet, out)?;
+                }
                 return Ok(Some(records));
             }
             let then = match stage {
@@ -234,30 +237,29 @@ fn executor(options: &Ablation, experiment: &Experiment) -> Result<ExecutorConfi
     }
 }
 
-/// What is to be run, a line for all seeds of an optimizer on a problem.
+/// What is to be run, a line for all seeds or all perturbed starts of an optimizer on a problem.
 fn plan_table(sweep: &Sweep<'_>) -> String {
     let estimate = &sweep.estimate;
     let cells = sweep.missing_cells();
-    // The seeds of a cell follow each other in a plan.
+    // They follow each other in a plan.
     let same = |a: &Cell<'_>, b: &Cell<'_>| {
-        a.problem.label == b.problem.label && a.optimizer.label == b.optimizer.label
+        a.problem.label == b.problem.label && a.optimizer.own_label() == b.optimizer.own_label()
     };
     let widest = |length: fn(&Cell<'_>) -> usize| cells.iter().map(length).max();
     let problems = widest(|cell| cell.problem.label.chars().count()).unwrap_or_default();
-    let optimizers = widest(|cell| cell.optimizer.label.chars().count()).unwrap_or_default();
-    let rows = cells.chunk_by(same).map(|seeds| {
-        let bytes = seeds.iter().map(|cell| estimate.demand(cell).bytes).max();
+    let optimizers = widest(|cell| cell.optimizer.own_label().chars().count()).unwrap_or_default();
+    let rows = cells.chunk_by(same).map(|runs| {
+        let bytes = runs.iter().map(|cell| estimate.demand(cell).bytes).max();
         format!(
-            "  {:<problems$}  {:<optimizers$}  {:>3} seeds {:>9} evaluations {:>9.2} s {:>12}\n",
-            seeds[0].problem.label,
-            seeds[0].optimizer.label,
-            seeds.len(),
-            seeds
-                .iter()
+            "  {:<problems$}  {:<optimizers$}  {:>4} {} {:>9} evaluations {:>9.2} s {:>12}\n",
+            runs[0].problem.label,
+            runs[0].optimizer.own_label(),
+            runs.len(),
+            if runs.len() == 1 { "run " } else { "runs" },
+            runs.iter()
                 .map(|cell| estimate.evaluations_of(cell))
                 .sum::<u64>(),
-            seeds
-                .iter()
+            runs.iter()
                 .map(|cell| estimate.seconds_of(cell))
                 .sum::<f64>(),
             match bytes {

@@ -146,7 +146,8 @@ impl Local {
         })
     }
 
-    /// Makes what the store lacks of all stages, with a report of each; `published` is told the folder of each.
+    /// Makes what the store lacks of all stages, with a report of each that [has one](is_reported); `published` is
+    /// told the folder of each.
     ///
     /// # Errors
     /// Whatever ends the sweep, runs that failed included, and as `published`.
@@ -165,6 +166,9 @@ impl Local {
         session.complete(experiment, &mut |stage, made| -> Result<()> {
             let folder = stage_folder(folder, stage);
             counts.take_note(&folder, &made);
+            if !is_reported(stage) {
+                return Ok(());
+            }
             let folder = publish(&folder, made, started, self.replace, self.quiet, out)?;
             started = Instant::now();
             published(&folder)
@@ -222,7 +226,13 @@ impl Counts {
     }
 }
 
-/// The folder of a stage's report.
+/// Whether a stage has a report of its own. Repetitions have none: what they say is in that of the runs which they
+/// repeat, and to compare them with each other would take far longer than to make them.
+pub fn is_reported(stage: &Stage) -> bool {
+    !matches!(stage, Stage::Perturbations(_))
+}
+
+/// The folder of a stage's report, and of its plan.
 pub fn stage_folder(folder: &Path, stage: &Stage) -> PathBuf {
     match stage {
         Stage::Trials => folder.join("tuning"),
