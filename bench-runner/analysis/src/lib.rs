@@ -11,6 +11,7 @@ pub mod effects;
 mod error;
 pub mod ladder;
 pub mod leaderboard;
+pub mod list_ends;
 pub mod overall;
 pub mod pairs;
 pub mod profile;

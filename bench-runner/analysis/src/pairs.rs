@@ -203,23 +203,42 @@ pub(crate) fn best_of<'a>(
     trials: &[&'a OptimizerInfo],
     targets: &[f64],
 ) -> Option<&'a str> {
-    let mut best: Option<(f64, f64, &str)> = None;
+    let mut best: Option<(TrialCost, &str)> = None;
     for optimizer in trials {
-        let costs: Vec<f64> = ladder::costs(results, &problem.label, &optimizer.label, targets)
-            .into_iter()
-            .flat_map(|(_, costs)| costs)
-            .collect();
-        if costs.is_empty() {
+        let Some(cost) = trial_cost(results, problem, &optimizer.label, targets) else {
             continue;
-        }
-        // Where half of the targets are missed, the share that is reached decides.
-        let missed = costs.iter().filter(|cost| cost.is_infinite()).count() as f64;
-        let cost = median(&costs);
-        if best.is_none_or(|(least, fewest, _)| (cost, missed) < (least, fewest)) {
-            best = Some((cost, missed, &optimizer.label));
+        };
+        if best.is_none_or(|(least, _)| cost < least) {
+            best = Some((cost, &optimizer.label));
         }
     }
-    best.map(|(_, _, label)| label)
+    best.map(|(_, label)| label)
+}
+
+/// What a trial costs on a problem: the lower, the better.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(crate) struct TrialCost {
+    /// The median over seeds and targets.
+    pub(crate) median: f64,
+    /// Targets that are missed, over all seeds: where half of them are, this decides.
+    pub(crate) missed: f64,
+}
+
+/// What a trial costs on a problem; `None` without runs.
+pub(crate) fn trial_cost(
+    results: &Results,
+    problem: &ProblemInfo,
+    trial: &str,
+    targets: &[f64],
+) -> Option<TrialCost> {
+    let costs: Vec<f64> = ladder::costs(results, &problem.label, trial, targets)
+        .into_iter()
+        .flat_map(|(_, costs)| costs)
+        .collect();
+    (!costs.is_empty()).then(|| TrialCost {
+        median: median(&costs),
+        missed: costs.iter().filter(|cost| cost.is_infinite()).count() as f64,
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a report answers first: who is ahead, by how much, whether that is sure, and at what cost.
 
 use bench_analysis::leaderboard::leaderboard;
+use bench_analysis::list_ends::{ListEnds, list_ends};
 use bench_analysis::overall::{Against, Lead, reference};
 use bench_analysis::pairs::{Standing, Tally};
 use bench_analysis::summary::{Overview, Row, overview};
@@ -23,6 +24,8 @@ pub(crate) struct Headline<'a> {
     pub(crate) overview: Vec<Overview>,
     /// The optimizers that can switch.
     pub(crate) switching: Vec<Switching>,
+    /// The methods whose lists of trials are short.
+    short: Vec<ListEnds>,
     /// The numbers in `overview` of the places of the leaderboard, whose choice of trials reads all runs.
     places: Vec<usize>,
 }
@@ -44,6 +47,10 @@ impl<'a> Headline<'a> {
             results,
             reference,
             switching: switching(results, reference),
+            short: list_ends(results)
+                .into_iter()
+                .filter(ListEnds::is_short)
+                .collect(),
             places,
             overview,
         }
@@ -81,8 +88,8 @@ impl<'a> Headline<'a> {
         )
     }
 
-    /// The answer in plain words: a sentence or two on who is ahead, and one on the switch. Nothing is claimed where
-    /// the problems are too few, or the interval leaves it open.
+    /// The answer in plain words: a sentence or two on who is ahead, one on the switch, and one on lists of trials that
+    /// are short. Nothing is claimed where the problems are too few, or the interval leaves it open.
     pub(crate) fn sentences(&self) -> Vec<String> {
         let places = self.places();
         let mut sentences = match self.reference {
@@ -94,7 +101,29 @@ impl<'a> Headline<'a> {
             all.find(|switching| switching.optimizer == own.optimizer)
         });
         sentences.extend(placed.take(1).map(|first| self.on_switch(first)));
+        sentences.extend(self.on_lists());
         sentences
+    }
+
+    /// The sentence on lists of trials that are short, if problems are enough to compare methods.
+    fn on_lists(&self) -> Option<String> {
+        if self.short.is_empty() || self.results.problems.len() < ENOUGH {
+            return None;
+        }
+        let share = |own: &ListEnds| {
+            let ends = [(own.lowest, "lowest"), (own.highest, "highest")];
+            let ends = ends.into_iter().filter(|(count, _)| *count > 0);
+            let ends: Vec<String> = ends
+                .map(|(count, end)| format!("{end} on {count}"))
+                .collect();
+            format!("{} ({} of {})", own.method, ends.join(", "), own.problems)
+        };
+        let shares: Vec<String> = self.short.iter().map(share).collect();
+        Some(format!(
+            "The best trial is an end of its list, and more than 10 % cheaper than its neighbour, on a quarter of the \
+             problems or more: {}. Better settings may lie beyond.",
+            shares.join("; ")
+        ))
     }
 
     /// Whether there are problems enough to claim anything.

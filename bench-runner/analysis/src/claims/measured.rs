@@ -155,7 +155,8 @@ impl ClaimValue {
     /// The value, for people, or why there is none.
     pub fn value_text(&self) -> String {
         match self {
-            Self::Exact(value) => format!("{value}, counted"),
+            Self::Exact(value) if value.fract() == 0.0 => format!("{value}, counted"),
+            Self::Exact(value) => format!("{value:.3}, counted"),
             Self::Estimated { estimate, .. } => thousandths(estimate.value),
             Self::Undecided(reason) | Self::Nothing(reason) => reason.clone(),
         }
