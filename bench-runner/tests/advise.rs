@@ -1,10 +1,12 @@
 //! The decision table on made-up results of known costs, and what `advise` answers.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Situation};
+use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Group, Kind, Situation};
 use bench_experiment::problem::ProblemConfig;
 use bench_experiment::run::CurvePoint;
+use bench_experiment::spec::Suite;
 use bench_experiment::store::{ProblemInfo, Results};
 use bench_report::Advice;
 
@@ -37,7 +39,12 @@ fn results(batches: &[(usize, [u64; 2])]) -> Results {
                     let mut run = synthetic::run(&label, method, seed, 1);
                     let loss = |evaluations: u64| 10f64.powf(-(evaluations as f64) / *speed as f64);
                     let points = (0..=4000).step_by(10);
-                    run.curve = points.map(|at| CurvePoint::of_loss(at, loss(at))).collect();
+                    let point = |at| CurvePoint {
+                        step: at,
+                        epoch: at as f64 * *batch as f64 / 1000.0,
+                        ..CurvePoint::of_loss(at, loss(at))
+                    };
+                    run.curve = points.map(point).collect();
                     results.records.push(run);
                 }
             }
@@ -49,11 +56,16 @@ fn results(batches: &[(usize, [u64; 2])]) -> Results {
 #[test]
 fn the_table_takes_the_cheapest_and_is_judged_elsewhere() {
     let methods = ["adam", "lbfgs"].map(str::to_owned);
-    let table = DecisionTable::fit(&results(&[(10, [100, 200]), (1000, [400, 100])]), &methods);
+    let table = DecisionTable::fit(
+        &[results(&[(10, [100, 200]), (1000, [400, 100])])],
+        &methods,
+    );
     let situation = |batch, accuracy| Situation {
+        kind: Kind::Sum {
+            interpolating: false,
+            ill_conditioned: true,
+        },
         batch,
-        interpolating: false,
-        ill_conditioned: true,
         accuracy,
     };
     for accuracy in Accuracy::ALL {
@@ -74,7 +86,8 @@ fn the_table_takes_the_cheapest_and_is_judged_elsewhere() {
 
     // Elsewhere Adam is the cheaper one on full batches too; batches of 500 the table does not know.
     let elsewhere = results(&[(10, [100, 200]), (1000, [100, 400]), (500, [100, 200])]);
-    let judged = table.judge(&elsewhere, &[]).unwrap();
+    let judged = table.judge(&[elsewhere]).unwrap();
+    assert!(judged.iter().all(|judged| judged.group == Group::Sums));
     let found: Vec<(&str, usize, f64)> = judged
         .iter()
         .map(|judged| (judged.policy.as_str(), judged.problems, judged.right[0]))
@@ -88,10 +101,28 @@ fn the_table_takes_the_cheapest_and_is_judged_elsewhere() {
 }
 
 #[test]
+fn what_is_trained_is_told_by_a_problem_s_settings() {
+    let kinds = |suite: &str| -> BTreeSet<&str> {
+        let experiment = Suite::find(suite).unwrap().experiment().unwrap();
+        let problems = experiment.problems.iter();
+        let kinds = problems.filter_map(|problem| Kind::of(&problem.config));
+        kinds.map(Kind::name).collect()
+    };
+    for (suite, expected) in [
+        ("map", &["sum"][..]),
+        ("batch", &["classifier", "linear-classifier"]),
+        ("smooth", &["physics", "regression"]),
+        ("functions", &[]),
+    ] {
+        assert_eq!(kinds(suite), BTreeSet::from_iter(expected.iter().copied()));
+    }
+}
+
+#[test]
 fn a_run_that_misses_counts_as_two_budgets() {
     // Adam comes down by 4 digits of 8 within the budget, L-BFGS by all in an eighth of it.
     let results = results(&[(1000, [1000, 50])]);
-    let table = DecisionTable::fit(&results, &["adam", "lbfgs"].map(str::to_owned));
+    let table = DecisionTable::fit(&[results], &["adam", "lbfgs"].map(str::to_owned));
     let fine = table
         .decisions
         .iter()
@@ -152,9 +183,14 @@ fn advice_names_a_method_what_it_depends_on_and_how_far_to_trust_it() {
     );
     assert!(!told.contains("It depends"), "{told}");
     assert!(
-        told.contains("on which nothing was fitted, it is within 10 %"),
+        told.contains("on which nothing was fitted, the table is within 10 %"),
         "{told}"
     );
+    // What is known of sums only leaves no other kind.
+    assert!(!answer(&["--condition", "1e4"]).contains("network"));
+    let network = answer(&["--kind", "classifier", "--batch-share", "0.05"]);
+    assert!(!network.contains("sum"), "{network}");
+    assert!(network.contains(" networks"), "{network}");
     let untold = answer(&[]);
     assert!(
         untold.contains("It depends on what you did not say."),

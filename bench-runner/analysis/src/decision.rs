@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bench_experiment::problem::ProblemConfig;
 use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::{mean, student_t};
 use serde::{Deserialize, Serialize};
@@ -90,16 +91,109 @@ impl fmt::Display for Accuracy {
     }
 }
 
+/// What is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Kind {
+    /// A convex loss, the mean over samples, of which this is known.
+    Sum {
+        /// Whether one point fits all samples, so that the gradient's noise ends at the minimum.
+        interpolating: bool,
+        /// Whether the condition number is above 100.
+        ill_conditioned: bool,
+    },
+    /// A linear classifier.
+    LinearClassifier,
+    /// A network that classifies.
+    Classifier,
+    /// A smooth network on a least-squares loss, without mini-batches.
+    Regression,
+    /// A physics-informed network, on all its points.
+    Physics,
+}
+
+impl Kind {
+    /// The names that [`name`](Self::name) gives.
+    pub const NAMES: [&str; 5] = [
+        "sum",
+        "linear-classifier",
+        "classifier",
+        "regression",
+        "physics",
+    ];
+
+    /// What is trained, in a word.
+    pub fn name(self) -> &'static str {
+        let index = match self {
+            Self::Sum { .. } => 0,
+            Self::LinearClassifier => 1,
+            Self::Classifier => 2,
+            Self::Regression => 3,
+            Self::Physics => 4,
+        };
+        Self::NAMES[index]
+    }
+
+    /// What is trained in a problem of these settings; `None` where the table has no such problems.
+    pub fn of(problem: &ProblemConfig) -> Option<Self> {
+        let settings = serde_json::to_value(problem).ok()?;
+        let text = |at: &str| settings.pointer(at).and_then(serde_json::Value::as_str);
+        match text("/kind")? {
+            "finite-sum" => Some(Self::Sum {
+                interpolating: settings["interpolating"].as_bool().unwrap_or(false),
+                ill_conditioned: settings["condition"].as_f64()? > 100.0,
+            }),
+            "classification" if text("/model/kind") == Some("linear") => {
+                Some(Self::LinearClassifier)
+            }
+            "classification" => Some(Self::Classifier),
+            "least-squares" => Some(Self::Regression),
+            "pinn" => Some(Self::Physics),
+            _ => None,
+        }
+    }
+
+    /// The group of kinds that are judged together.
+    pub fn group(self) -> Group {
+        match self {
+            Self::Sum { .. } => Group::Sums,
+            _ => Group::Networks,
+        }
+    }
+}
+
+/// Kinds that are judged together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// Convex sums.
+    Sums,
+    /// All others: networks, the linear ones included.
+    Networks,
+}
+
+impl Group {
+    /// All.
+    pub const ALL: [Self; 2] = [Self::Sums, Self::Networks];
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sums => "convex sums",
+            Self::Networks => "networks",
+        })
+    }
+}
+
 /// What is known before the first run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Situation {
+    /// What is trained.
+    pub kind: Kind,
     /// Which part of the samples a step sees.
     pub batch: Batch,
-    /// Whether one point fits all samples, so that the gradient's noise ends at the minimum.
-    pub interpolating: bool,
-    /// Whether the condition number is above 100.
-    pub ill_conditioned: bool,
     /// How far the loss is to come down.
     pub accuracy: Accuracy,
 }
@@ -149,6 +243,8 @@ pub struct DecisionTable {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judged {
+    /// The kinds of problem.
+    pub group: Group,
     /// The way: `table`, or a method that is always taken.
     pub policy: String,
     /// The problems it was judged on.
@@ -161,10 +257,10 @@ pub struct Judged {
 }
 
 impl DecisionTable {
-    /// Fits the table between these methods on all problems whose situation is known. Each method is represented on a
-    /// problem by the trial that is best over the problem's targets.
-    pub fn fit(results: &Results, methods: &[String]) -> Self {
-        let cases = cases(results, methods);
+    /// Fits the table between these methods on all problems of some suites whose situation is known. Each method is
+    /// represented on a problem by the trial that is best over the problem's targets.
+    pub fn fit(suites: &[Results], methods: &[String]) -> Self {
+        let cases = cases(suites, methods);
         let mut situations: Vec<Situation> = cases.iter().map(|case| case.situation).collect();
         situations.sort();
         situations.dedup();
@@ -196,33 +292,49 @@ impl DecisionTable {
         self.decision(situation)?.choice()
     }
 
-    /// Judges the table on other problems, beside always taking one of its methods or of `others`. The cheapest method is
-    /// that of all these.
+    /// Judges the table on the problems of other suites, for each group of kinds, beside always taking one of its
+    /// methods.
     ///
     /// # Errors
-    /// With fewer than two problems whose situation the table knows.
-    pub fn judge(&self, results: &Results, others: &[String]) -> Result<Vec<Judged>> {
-        let all: Vec<String> = self.methods.iter().chain(others).cloned().collect();
-        let mut cases = cases(results, &all);
+    /// With a single problem of a group whose situation the table knows.
+    pub fn judge(&self, suites: &[Results]) -> Result<Vec<Judged>> {
+        let mut cases = cases(suites, &self.methods);
         cases.retain(|case| self.choice(case.situation).is_some());
         let table = |case: &Case| {
             self.choice(case.situation)
                 .map_or(f64::NAN, |method| case.regrets[method])
         };
-        let mut policies = vec![judged("table", &cases, &table)?];
-        for (method, name) in all.iter().enumerate() {
-            policies.push(judged(name, &cases, &|case| case.regrets[method])?);
+        let mut policies = Vec::new();
+        for group in Group::ALL {
+            let own = cases.iter().filter(|c| c.situation.kind.group() == group);
+            let own: Vec<Case> = own.cloned().collect();
+            if own.is_empty() {
+                continue;
+            }
+            policies.push(judged(group, "table", &own, &table)?);
+            for (method, name) in self.methods.iter().enumerate() {
+                policies.push(judged(group, name, &own, &|case| case.regrets[method])?);
+            }
         }
         Ok(policies)
     }
 }
 
+/// The cases of some suites.
+fn cases(suites: &[Results], wanted: &[String]) -> Vec<Case> {
+    suites
+        .iter()
+        .flat_map(|results| of_suite(results, wanted))
+        .collect()
+}
+
 /// The situations of the problems of a suite and what these methods cost there; targets that none reaches are left out.
-fn cases(results: &Results, wanted: &[String]) -> Vec<Case> {
+fn of_suite(results: &Results, wanted: &[String]) -> Vec<Case> {
     let methods = methods(results);
     let mut cases = Vec::new();
     for problem in &results.problems {
-        let Some((known, targets)) = known(problem).zip(ladder(results, &problem.label)) else {
+        let known = Kind::of(&problem.config).zip(batch(results, problem));
+        let Some(((kind, batch), targets)) = known.zip(ladder(results, &problem.label)) else {
             continue;
         };
         let penalised: Option<Vec<Vec<f64>>> = wanted
@@ -247,8 +359,12 @@ fn cases(results: &Results, wanted: &[String]) -> Vec<Case> {
                 continue;
             }
             cases.push(Case {
-                problem: problem.label.clone(),
-                situation: known(Accuracy::of_digits(ladder::digits(rung))),
+                problem: format!("{}/{}", problem.suite, problem.label),
+                situation: Situation {
+                    kind,
+                    batch,
+                    accuracy: Accuracy::of_digits(ladder::digits(rung)),
+                },
                 regrets: costs.into_iter().map(|cost| (cost / least).ln()).collect(),
             });
         }
@@ -265,25 +381,21 @@ fn penalty(cost: f64, problem: &ProblemInfo) -> f64 {
     }
 }
 
-/// The situations of a problem of drawn samples, by the accuracy that is wanted; `None` for other problems.
-fn known(problem: &ProblemInfo) -> Option<impl Fn(Accuracy) -> Situation> {
-    let settings = serde_json::to_value(&problem.config).ok()?;
-    let number = |key: &str| settings.get(key).and_then(serde_json::Value::as_f64);
-    let (samples, condition) = (number("samples")?, number("condition")?);
-    let share = number("batch_size").map_or(1.0, |batch| batch / samples);
-    let interpolating = settings
-        .get("interpolating")
-        .and_then(serde_json::Value::as_bool);
-    Some(move |accuracy| Situation {
-        batch: Batch::of_share(share),
-        interpolating: interpolating.unwrap_or(false),
-        ill_conditioned: condition > 100.0,
-        accuracy,
-    })
+/// Which part of the samples a step sees, as a run tells: the epochs that a step makes.
+fn batch(results: &Results, problem: &ProblemInfo) -> Option<Batch> {
+    let runs = results.records.iter();
+    let mut own = runs.filter(|run| run.cell.problem == problem.label);
+    let last = own.find_map(|run| run.curve.last().filter(|last| last.step > 0))?;
+    Some(Batch::of_share(last.epoch / last.step as f64))
 }
 
 /// Judges a choice, given as its regret in a case.
-fn judged(policy: &str, cases: &[Case], regret: &dyn Fn(&Case) -> f64) -> Result<Judged> {
+fn judged(
+    group: Group,
+    policy: &str,
+    cases: &[Case],
+    regret: &dyn Fn(&Case) -> f64,
+) -> Result<Judged> {
     let of_problem = |cases: &[Case]| -> (f64, f64) {
         let regrets: Vec<f64> = cases.iter().map(regret).collect();
         let right = regrets.iter().filter(|regret| **regret <= EQUIVALENCE.ln());
@@ -302,6 +414,7 @@ fn judged(policy: &str, cases: &[Case], regret: &dyn Fn(&Case) -> f64) -> Result
         ])
     };
     Ok(Judged {
+        group,
         policy: policy.to_owned(),
         problems: shares.len(),
         right: interval(&shares)?.map(|share| share.clamp(0.0, 1.0)),
@@ -331,9 +444,8 @@ mod tests {
 
     fn case(problem: &str, batch: Batch, regrets: [f64; 2]) -> Case {
         let situation = Situation {
+            kind: Kind::Classifier,
             batch,
-            interpolating: false,
-            ill_conditioned: true,
             accuracy: Accuracy::Rough,
         };
         Case {
@@ -352,7 +464,7 @@ mod tests {
             case("b", Batch::Small, [1.0, 3.0]),
             case("b", Batch::Full, [1.05, 1.0]),
         ];
-        let judged = judged("first", &cases, &|case| case.regrets[0]).unwrap();
+        let judged = judged(Group::Networks, "first", &cases, &|case| case.regrets[0]).unwrap();
         assert_eq!((judged.problems, judged.right[0]), (2, 0.75));
         let factor = (0.25 * (4f64.ln() + 1.05f64.ln())).exp();
         assert!((judged.factor[0] - factor).abs() < 1e-12, "{judged:?}");

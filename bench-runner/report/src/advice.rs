@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use bench_analysis::decision::{Accuracy, Batch, Decision, DecisionTable, Judged, Situation};
+use bench_analysis::decision::{
+    Accuracy, Batch, Decision, DecisionTable, Group, Judged, Kind, Situation,
+};
 use bench_experiment::probe::Geometry;
 use serde::{Deserialize, Serialize};
 
@@ -15,19 +17,24 @@ use crate::table::Table;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Advice {
-    /// The suite whose problems it was fitted on.
-    pub fitted_on: String,
-    /// The suite whose problems it was judged on.
-    pub judged_on: String,
+    /// The suites whose problems it was fitted on.
+    pub fitted_on: Vec<String>,
+    /// The suites whose problems it was judged on.
+    pub judged_on: Vec<String>,
     /// The table.
     pub table: DecisionTable,
     /// How it did there, and what always taking one method would have done.
     pub judged: Vec<Judged>,
 }
 
+/// What the table cannot tell.
+const LIMITS: &str = "The problems are small, and each method had the best of three to five rates.";
+
 /// What someone knows of a problem; what is left out is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Known {
+    /// What is trained: one of [`Kind::NAMES`].
+    pub kind: Option<&'static str>,
     /// Which part of the samples a step sees.
     pub batch: Option<Batch>,
     /// Whether one point fits all samples.
@@ -81,7 +88,7 @@ pub fn geometry(found: &Geometry) -> String {
     ));
     if found.lowest < 0.0 {
         lines.push(format!(
-            "The loss is not convex here: its lowest curvature is {} × the highest. The table below is of convex sums.",
+            "The loss is not convex here: its lowest curvature is {} × the highest.",
             short(found.lowest)
         ));
     }
@@ -90,13 +97,17 @@ pub fn geometry(found: &Geometry) -> String {
 
 impl Known {
     fn fits(&self, situation: &Situation) -> bool {
-        self.batch.is_none_or(|known| known == situation.batch)
-            && self
-                .interpolating
-                .is_none_or(|known| known == situation.interpolating)
-            && self
-                .ill_conditioned
-                .is_none_or(|known| known == situation.ill_conditioned)
+        let (interpolating, ill_conditioned) = match situation.kind {
+            Kind::Sum {
+                interpolating,
+                ill_conditioned,
+            } => (Some(interpolating), Some(ill_conditioned)),
+            _ => (None, None),
+        };
+        self.kind.is_none_or(|known| known == situation.kind.name())
+            && self.batch.is_none_or(|known| known == situation.batch)
+            && (self.interpolating.is_none() || self.interpolating == interpolating)
+            && (self.ill_conditioned.is_none() || self.ill_conditioned == ill_conditioned)
             && self
                 .accuracy
                 .is_none_or(|known| known == situation.accuracy)
@@ -139,7 +150,9 @@ impl Advice {
             .filter(|decision| known.fits(&decision.situation))
             .collect();
         if fitting.is_empty() {
-            return "Nothing is known of such problems.\n".to_owned();
+            return "The table has no such problems. What was measured of others is in reports/findings.md, and of \
+                    physics-informed networks in docs/pinn.md.\n"
+                .to_owned();
         }
         let weight = |decision: &Decision| decision.problems as f64;
         let total: f64 = fitting.iter().copied().map(weight).sum();
@@ -170,18 +183,23 @@ impl Advice {
             .iter()
             .filter_map(|decision| Some((decision, self.choice(decision)?)))
             .filter(|(_, choice)| *choice != factors[0].1)
-            .map(|(decision, choice)| format!("  {}: {choice}\n", words(&decision.situation)))
+            .map(|(decision, choice)| format!("  {}: {choice}\n", described(&decision.situation)))
             .collect();
         if !elsewhere.is_empty() {
             text += "\nIt depends on what you did not say. Another method is cheaper here:\n";
             text += &elsewhere;
         }
-        text += &format!("\n{}\n", self.trust());
-        text
+        for group in Group::ALL {
+            if fitting.iter().any(|d| d.situation.kind.group() == group) {
+                text += &format!("\n{}\n", self.trust(group));
+            }
+        }
+        text + "\n" + LIMITS + "\n"
     }
 
-    /// How far the table can be trusted, in words.
-    fn trust(&self) -> String {
+    /// How far the table can be trusted on a group of problems, in words.
+    fn trust(&self, group: Group) -> String {
+        let judged: Vec<&Judged> = self.judged.iter().filter(|it| it.group == group).collect();
         let says = |judged: &Judged| {
             format!(
                 "within 10 % of the cheapest method in {} of the cases, at {} × its cost",
@@ -189,23 +207,27 @@ impl Advice {
                 ranged(judged.factor)
             )
         };
-        let mut text = format!("The table was fitted on the suite `{}`.", self.fitted_on);
-        for judged in &self.judged {
-            if judged.policy == "table" {
-                text += &format!(
-                    " On {} problems of `{}`, on which nothing was fitted, it is {};",
-                    judged.problems,
-                    self.judged_on,
-                    says(judged)
-                );
-            }
+        if judged.is_empty() {
+            return format!("What it says of {group} has not been judged on other problems.");
         }
-        let constant = self.judged.iter().filter(|judged| judged.policy != "table");
-        if let Some(best) = constant.min_by(|a, b| a.factor[0].total_cmp(&b.factor[0])) {
+        let (table, constant): (Vec<&Judged>, Vec<&Judged>) =
+            judged.into_iter().partition(|it| it.policy == "table");
+        let mut text = String::new();
+        for table in table {
+            text += &format!(
+                "On {} {group} of {}, on which nothing was fitted, the table is {};",
+                table.problems,
+                suites(&self.judged_on),
+                says(table)
+            );
+        }
+        let best = constant
+            .into_iter()
+            .min_by(|a, b| a.factor[0].total_cmp(&b.factor[0]));
+        if let Some(best) = best {
             text += &format!(" always taking {} is {}.", best.policy, says(best));
         }
-        text + " All are convex sums over drawn samples, and every method had its best rate of three: networks and \
-                physics-informed networks may differ (reports/findings.md, docs/pinn.md)."
+        text
     }
 
     fn choice(&self, decision: &Decision) -> Option<&str> {
@@ -220,7 +242,7 @@ impl Advice {
         let rows = self.table.decisions.iter().map(|decision| {
             let choice = self.choice(decision).unwrap_or("–");
             let mut row = vec![
-                words(&decision.situation),
+                described(&decision.situation),
                 decision.problems.to_string(),
                 choice.to_owned(),
             ];
@@ -240,6 +262,7 @@ impl Advice {
                 method => format!("always {method}"),
             };
             vec![
+                judged.group.to_string(),
                 policy,
                 judged.problems.to_string(),
                 share(judged.right),
@@ -248,6 +271,7 @@ impl Advice {
         });
         Table {
             headers: [
+                "kind",
                 "choice",
                 "problems",
                 "within 10 % of the cheapest",
@@ -260,97 +284,140 @@ impl Advice {
     }
 
     /// The picture: what to take by batch and accuracy, a panel for each kind of problem; the darker, the dearer Adam
-    /// would be.
+    /// would be. Kinds without mini-batches share a panel; panels of which nothing is known are left out.
     fn chart(&self) -> Chart {
-        let adam = self
-            .table
-            .methods
-            .iter()
-            .position(|method| method == "adam");
-        let gain = |decision: &Decision| {
-            let own = decision.factors[decision.choice()?];
-            Some((decision.factors[adam?] / own).log10())
+        let sums = [(false, false), (false, true), (true, false), (true, true)];
+        let mut kinds: Vec<Kind> = sums
+            .map(|(interpolating, ill_conditioned)| Kind::Sum {
+                interpolating,
+                ill_conditioned,
+            })
+            .to_vec();
+        kinds.extend([Kind::LinearClassifier, Kind::Classifier]);
+        let mut panels: Vec<Option<Panel>> = kinds
+            .into_iter()
+            .map(|kind| {
+                let columns = Batch::ALL.map(|batch| (batch.to_string(), kind, batch));
+                self.panel(&words(kind), "share of the samples in a batch", &columns)
+            })
+            .collect();
+        let whole = [Kind::Regression, Kind::Physics];
+        let columns = whole.map(|kind| (words(kind), kind, Batch::Full));
+        panels.push(self.panel("all samples in each step", "what is trained", &columns));
+        let panels: Vec<Panel> = panels.into_iter().flatten().collect();
+        Chart {
+            name: "decisions".to_owned(),
+            title: "Which method to take".to_owned(),
+            caption: format!(
+                "The method of least cost in evaluations, fitted on the problems of {}; the darker, the dearer Adam with a \
+                 constant rate would be. Accuracy is the digits by which the loss comes down from the start towards the lowest \
+                 loss; an ill-conditioned sum has a condition number above 100. Dashes: nothing is known. {} {LIMITS}",
+                suites(&self.fitted_on),
+                Group::ALL.map(|group| self.trust(group)).join(" ")
+            ),
+            alt: format!(
+                "Tables of the method to take by batch and accuracy, in {} panels by what is trained.",
+                panels.len()
+            ),
+            panels,
+            size: None,
+        }
+    }
+
+    /// A panel whose columns are a kind and a batch each, unless nothing is known of any of them.
+    fn panel(
+        &self,
+        title: &str,
+        x_label: &str,
+        columns: &[(String, Kind, Batch)],
+    ) -> Option<Panel> {
+        let mut decisions = self.table.decisions.iter();
+        let known = |it: &Decision, (_, kind, batch): &(String, Kind, Batch)| {
+            (it.situation.kind, it.situation.batch) == (*kind, *batch)
         };
-        let largest = self
-            .table
-            .decisions
-            .iter()
-            .filter_map(gain)
-            .fold(0.0, f64::max);
-        let cell = |situation: Situation| {
+        if !decisions.any(|it| columns.iter().any(|column| known(it, column))) {
+            return None;
+        }
+        let cell = |kind, batch, accuracy| {
+            let situation = Situation {
+                kind,
+                batch,
+                accuracy,
+            };
             let decision = self.table.decision(situation);
             HeatCell {
-                value: decision.and_then(gain),
+                value: decision.and_then(|decision| self.gain(decision)),
                 text: decision
-                    .and_then(|d| self.choice(d))
+                    .and_then(|decision| self.choice(decision))
                     .unwrap_or("–")
                     .to_owned(),
             }
         };
-        let kinds = [(false, false), (false, true), (true, false), (true, true)];
-        let panels = kinds.map(|(interpolating, ill_conditioned)| {
-            Panel::Heat(Heat {
-                title: kind(interpolating, ill_conditioned),
-                x_label: "share of the samples in a batch".to_owned(),
-                y_label: "accuracy".to_owned(),
-                columns: Batch::ALL.map(|batch| batch.to_string()).to_vec(),
-                rows: Accuracy::ALL.map(|accuracy| accuracy.to_string()).to_vec(),
-                cells: Accuracy::ALL
-                    .map(|accuracy| {
-                        let row = Batch::ALL.map(|batch| {
-                            cell(Situation {
-                                batch,
-                                interpolating,
-                                ill_conditioned,
-                                accuracy,
-                            })
-                        });
-                        row.to_vec()
-                    })
-                    .to_vec(),
-                value_label: "log₁₀(Adam's cost / its)".to_owned(),
-                bounds: [0.0, largest.max(0.1)],
-            })
-        });
-        Chart {
-            name: "decisions".to_owned(),
-            title: "Which method to take on a convex sum".to_owned(),
-            caption: format!(
-                "The method of least cost in evaluations, fitted on the problems of `{}`; the darker, the dearer Adam with a \
-                 constant rate would be. Accuracy is the digits by which the loss comes down from the start towards the lowest \
-                 loss; an ill-conditioned problem has a condition number above 100. {}",
-                self.fitted_on,
-                self.trust()
-            ),
-            alt: format!(
-                "Tables of the method to take by batch and accuracy, for {} kinds of problem.",
-                kinds.len()
-            ),
-            panels: panels.to_vec(),
-            size: None,
-        }
+        let row = |accuracy: Accuracy| {
+            let cells = columns.iter();
+            cells
+                .map(|(_, kind, batch)| cell(*kind, *batch, accuracy))
+                .collect()
+        };
+        let gains = self.table.decisions.iter();
+        let largest = gains.filter_map(|it| self.gain(it)).fold(0.1, f64::max);
+        Some(Panel::Heat(Heat {
+            title: title.to_owned(),
+            x_label: x_label.to_owned(),
+            y_label: "accuracy".to_owned(),
+            columns: columns.iter().map(|(name, ..)| name.clone()).collect(),
+            rows: Accuracy::ALL.map(|accuracy| accuracy.to_string()).to_vec(),
+            cells: Accuracy::ALL.map(row).to_vec(),
+            value_label: "log₁₀(Adam's cost / its)".to_owned(),
+            bounds: [0.0, largest],
+        }))
+    }
+
+    /// log₁₀ of how many times the cost of the choice Adam takes.
+    fn gain(&self, decision: &Decision) -> Option<f64> {
+        let mut methods = self.table.methods.iter();
+        let adam = methods.position(|method| method == "adam")?;
+        Some((decision.factors[adam] / decision.factors[decision.choice()?]).log10())
     }
 }
 
-fn kind(interpolating: bool, ill_conditioned: bool) -> String {
-    let noise = if interpolating {
-        "all samples fit"
-    } else {
-        "noise remains"
-    };
-    let shape = if ill_conditioned {
-        "ill-conditioned"
-    } else {
-        "well-conditioned"
-    };
-    format!("{shape}, {noise}")
+/// The names of suites, as text.
+fn suites(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
-fn words(situation: &Situation) -> String {
+/// What is trained, in words.
+fn words(kind: Kind) -> String {
+    match kind {
+        Kind::Sum {
+            interpolating,
+            ill_conditioned,
+        } => {
+            let shape = if ill_conditioned { "ill" } else { "well" };
+            let fit = if interpolating {
+                "a point fits all samples"
+            } else {
+                "no point fits all samples"
+            };
+            format!("convex sum, {shape}-conditioned, {fit}")
+        }
+        Kind::LinearClassifier => "linear classifier".to_owned(),
+        Kind::Classifier => "network that classifies".to_owned(),
+        Kind::Regression => "smooth regression network".to_owned(),
+        Kind::Physics => "physics-informed network".to_owned(),
+    }
+}
+
+fn described(situation: &Situation) -> String {
     format!(
-        "batch {}; {}; {}",
+        "{}; batch {}; {}",
+        words(situation.kind),
         situation.batch,
-        kind(situation.interpolating, situation.ill_conditioned),
         situation.accuracy
     )
 }

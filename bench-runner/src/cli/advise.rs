@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use bench_analysis::decision::{Accuracy, Batch, DecisionTable};
+use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Kind};
 use bench_data::Library;
 use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
@@ -22,20 +22,21 @@ use crate::error::Result;
 /// The advice of this build, as `--renew` wrote it.
 const BUILT_IN: &str = include_str!("../../../reports/reference/advice/advice.json");
 
-/// The suite that the table is fitted on, and the one that it is judged on.
-const SUITES: [&str; 2] = ["map", "contest"];
+/// The suites that the table is fitted on.
+const FITTED_ON: [&str; 2] = ["map", "auto"];
 
-/// The methods that it decides between: those that both suites have.
-const METHODS: [&str; 5] = [
+/// The suites that it is judged on: they share no problem with the others.
+const JUDGED_ON: [&str; 1] = ["contest"];
+
+/// The methods that it decides between: those that all of them have.
+const METHODS: [&str; 6] = [
     "adam",
     "adam/cut at 10 %",
     "adam/cosine",
     "fuse-pv/at 10 %",
     "lbfgs",
+    "fuse-contest",
 ];
-
-/// A method that only the second suite has; it is judged beside the table.
-const OTHERS: [&str; 1] = ["fuse-contest"];
 
 #[derive(Debug, Parser)]
 pub struct Advise {
@@ -60,20 +61,23 @@ pub struct Advise {
         value_parser = clap::value_parser!(u64).range(Geometry::EVALUATIONS..)
     )]
     evaluations: u64,
+    /// What is trained
+    #[arg(long, value_name = "KIND", value_parser = Kind::NAMES)]
+    kind: Option<String>,
     /// The share of all samples that a step sees, above 0; 1 for all of them
     #[arg(long, value_name = "SHARE", value_parser = share)]
     batch_share: Option<f64>,
-    /// Whether the model can fit all samples
+    /// Of a convex sum: whether the model can fit all samples
     #[arg(long, value_name = "BOOL")]
     interpolating: Option<bool>,
-    /// The condition number of the loss near its minimum, at least 1
+    /// Of a convex sum: the condition number of the loss near its minimum, at least 1
     #[arg(long, value_name = "NUMBER", value_parser = condition)]
     condition: Option<f64>,
     /// How many digits the loss is to come down towards its lowest value, above 0
     #[arg(long, value_name = "DIGITS", value_parser = digits)]
     digits: Option<f64>,
-    /// Fit and judge the table again from the suites map and contest, and write it
-    #[arg(long, conflicts_with_all = ["batch_share", "interpolating", "condition", "digits"])]
+    /// Fit and judge the table again from its suites, which takes an hour or more, and write it
+    #[arg(long, conflicts_with_all = ["kind", "batch_share", "interpolating", "condition", "digits"])]
     renew: bool,
     /// Where --renew writes
     #[arg(long, value_name = "DIR", default_value = "reports/reference/advice")]
@@ -101,11 +105,18 @@ pub fn advise(options: &Advise, library: Library, out: &mut impl Write) -> Resul
         (Some(file), Some(problem)) => Some(measure(options, file, problem, library, out)?),
         _ => None,
     };
+    let found = measured.as_ref().map(|(found, _)| found);
+    let kind = options.kind.as_deref();
+    let kind = kind.or(measured.as_ref().and_then(|(_, kind)| kind.map(Kind::name)));
     let batch_share = options
         .batch_share
-        .or(measured.map(|found| 1.0 / found.steps_per_epoch as f64));
-    let condition = options.condition.or(measured.map(|found| found.condition));
+        .or(found.map(|found| 1.0 / found.steps_per_epoch as f64));
+    // The table asks for the condition number of sums only.
+    let condition = found.map(|found| found.condition);
+    let condition = condition.filter(|_| kind.is_none_or(|kind| kind == Kind::NAMES[0]));
+    let condition = options.condition.or(condition);
     let known = Known {
+        kind: Kind::NAMES.into_iter().find(|name| kind == Some(name)),
         batch: batch_share.map(Batch::of_share),
         interpolating: options.interpolating,
         ill_conditioned: condition.map(|condition| condition > 100.0),
@@ -121,7 +132,7 @@ fn measure(
     problem: &str,
     library: Library,
     out: &mut impl Write,
-) -> Result<Geometry> {
+) -> Result<(Geometry, Option<Kind>)> {
     let experiment = experiment(file, library.catalogue())?;
     let problem = experiment.problem(problem)?;
     let Some(optimizer) = experiment.optimizers_for(&problem.label).next() else {
@@ -136,24 +147,34 @@ fn measure(
         let environment = session.environment();
         Ok(Geometry::after(problem, optimizer, warm_up, environment)?)
     })?;
+    let kind = Kind::of(&problem.config);
     let (problem, optimizer) = (&problem.label, &optimizer.label);
     let place = format!("{problem}, after {warm_up} evaluations of {optimizer} (seed 0):");
-    print(out, &format!("{place}\n{}\n", geometry(&found)))?;
-    Ok(found)
+    let note = match (kind, &options.kind) {
+        (None, None) => "The table has no such problems. It is asked for a convex sum like it.\n",
+        _ => "",
+    };
+    print(out, &format!("{place}\n{}{note}\n", geometry(&found)))?;
+    Ok((found, kind))
 }
 
 /// Fits and judges the table, and writes it.
 fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
-    let [fitted_on, judged_on] = SUITES;
     let results = |suite: &str| -> Result<Results> {
         let experiment = Suite::find(suite)?.experiment()?;
         Ok(session.suite(experiment)?.results)
     };
-    let table = DecisionTable::fit(&results(fitted_on)?, &METHODS.map(str::to_owned));
-    let judged = table.judge(&results(judged_on)?, &OTHERS.map(str::to_owned))?;
+    let of = |suites: &[&str]| {
+        suites
+            .iter()
+            .map(|suite| results(suite))
+            .collect::<Result<Vec<_>>>()
+    };
+    let table = DecisionTable::fit(&of(&FITTED_ON)?, &METHODS.map(str::to_owned));
+    let judged = table.judge(&of(&JUDGED_ON)?)?;
     let advice = Advice {
-        fitted_on: fitted_on.to_owned(),
-        judged_on: judged_on.to_owned(),
+        fitted_on: FITTED_ON.map(str::to_owned).to_vec(),
+        judged_on: JUDGED_ON.map(str::to_owned).to_vec(),
         table,
         judged,
     };
