@@ -1,5 +1,5 @@
 //! `bench-runner` with a differential equation of one's own: a wave that travels and fades.
-//! `docs/pinn.md` goes through it.
+//! `docs/pinn.md` points to it.
 
 use std::f64::consts::PI;
 use std::process::ExitCode;
