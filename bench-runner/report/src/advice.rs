@@ -28,7 +28,7 @@ pub struct Advice {
 }
 
 /// What the table cannot tell.
-const LIMITS: &str = "The problems are small, and each method had the best of three to five rates.";
+const LIMITS: &str = "The problems are small, and each method had the best of five rates.";
 
 /// What someone knows of a problem; what is left out is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
