@@ -7,9 +7,10 @@ use bench_experiment::store::{ProblemInfo, Results};
 use bench_stats::{mean, student_t};
 use serde::{Deserialize, Serialize};
 
+use crate::equivalence::EQUIVALENCE;
 use crate::error::Result;
 use crate::ladder::{self, RUNGS, ladder};
-use crate::pairs::{EQUIVALENCE, best_of, methods};
+use crate::pairs::{best_of, methods};
 
 /// A run that misses a target costs this many times its budget, as in the penalised average runtime of algorithm
 /// selection (PAR2; Bischl et al. 2016, ASlib).

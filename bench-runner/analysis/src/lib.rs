@@ -8,6 +8,7 @@ pub mod counted;
 pub mod curve;
 pub mod decision;
 pub mod effects;
+pub mod equivalence;
 mod error;
 pub mod ladder;
 pub mod leaderboard;

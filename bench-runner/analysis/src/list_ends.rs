@@ -2,8 +2,9 @@
 
 use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 
+use crate::equivalence::EQUIVALENCE;
 use crate::ladder::ladder;
-use crate::pairs::{EQUIVALENCE, TrialCost, methods, trial_cost};
+use crate::pairs::{TrialCost, methods, trial_cost};
 
 /// From this share of the problems on a list is short.
 const SHORT: f64 = 0.25;

@@ -9,11 +9,9 @@ use bench_stats::median;
 use optim::Phase;
 
 use crate::counted;
+use crate::equivalence::EQUIVALENCE;
 use crate::ladder::{self, ladder};
 use crate::stability::are_stable;
-
-/// Costs whose ratio is within this factor are equal for all practical purposes: ±10 %.
-pub const EQUIVALENCE: f64 = 1.1;
 
 /// What a comparison came to, for the first of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use bench_experiment::store::{PerturbedRuns, ProblemInfo, Results};
 use bench_stats::quantile;
 
 use crate::counted;
-use crate::pairs::EQUIVALENCE;
+use crate::equivalence::EQUIVALENCE;
 
 /// How the spread over perturbations of rounding size compares with the spread over seeds, for an optimizer
 /// on a problem.
