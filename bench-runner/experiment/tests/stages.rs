@@ -153,13 +153,8 @@ fn an_experiment_passes_through_its_stages() {
             );
         }
     }
-    // A step may round a perturbation away, but not all of them.
-    let mut cells = stability.cells.iter();
-    assert!(
-        cells.any(|cell| cell.losses.iter().any(|loss| *loss != cell.losses[0])),
-        "{:?}",
-        stability.cells
-    );
+    let adam = &stability.cells[0].losses;
+    assert!(adam.iter().any(|loss| *loss != adam[0]), "{adam:?}");
 
     // Each is a run of its own in the store.
     let stored = CellStore::new(folder.path()).runs().unwrap().0.len();

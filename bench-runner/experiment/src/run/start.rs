@@ -67,8 +67,12 @@ fn perturb(parameters: &Parameters, seed: u64, perturbation: u64) -> Result<()> 
         let start = var.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
         let mut values = start.flatten_all()?.to_vec1::<f64>()?;
         for value in &mut values {
-            let scale = if *value == 0.0 { 1.0 } else { value.abs() };
-            *value += size * scale * (2.0 * unit(&mut draws) - 1.0);
+            let step = size * (2.0 * unit(&mut draws) - 1.0);
+            *value = if *value == 0.0 {
+                step
+            } else {
+                *value * (1.0 + step)
+            };
         }
         let perturbed = Tensor::from_vec(values, var.shape(), &Device::Cpu)?;
         var.set(&perturbed.to_dtype(var.dtype())?.to_device(var.device())?)?;
