@@ -96,6 +96,7 @@ fn the_catalogue_and_the_claims_are_valid_and_unknown_keys_are_not() {
         ("claims", "reports/claims-contest.toml", "\nstatement ="),
         ("claims", "reports/claims-auto.toml", "\nstatement ="),
         ("claims", "reports/claims-smooth.toml", "\nstatement ="),
+        ("claims", "reports/claims-batch.toml", "\nstatement ="),
     ] {
         let validator = validator(kind);
         let text = std::fs::read_to_string(root.join(name)).unwrap();

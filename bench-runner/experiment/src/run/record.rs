@@ -76,7 +76,7 @@ pub struct CurvePoint {
     pub step: u64,
     /// Epochs so far.
     pub epoch: f64,
-    /// Evaluations of loss and gradient so far.
+    /// Evaluations of loss and gradient so far. One of several batches together counts once for each.
     pub gradient_evaluations: u64,
     /// Evaluations of the loss alone so far.
     pub loss_evaluations: u64,

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use optim::{Meter, Optimizer, Oracle, PairCounts, Phase, Step, StopReason};
+use optim::{Counts, Meter, Optimizer, Oracle, PairCounts, Phase, Step, StopReason};
 
 use super::cell::CellId;
 use super::checkpoint::Checkpoint;
@@ -176,9 +176,10 @@ impl Training<'_> {
         self.state.record.seconds += started.elapsed().as_secs_f64();
         self.state.record.counts = self.meter.counts();
         let evaluations = self.meter.counts().evaluations() - counts.evaluations();
+        let joined = batches.end - batches.start;
         let samples: Option<u64> = batches.map(|batch| self.problem.samples(batch)).sum();
         if let (Some(spent), Some(samples)) = (&mut self.state.sample_gradients, samples) {
-            *spent += evaluations * samples;
+            *spent += evaluations / joined * samples;
         }
         let diagnostics = self.optimizer.diagnostics();
         self.state.record.pairs = PairCounts::from(&diagnostics.counters);
@@ -357,6 +358,9 @@ impl Training<'_> {
 /// One optimizer step from batch `first` (from 0) on: on this batch alone, or on so many together as hold
 /// the samples that the optimizer wants, or as are left in the epoch. Returns the batches too.
 ///
+/// An evaluation of several batches together counts once for each of them, so that a budget buys as many samples
+/// whatever their number. The last step may spend more than what is left, by fewer evaluations than it joins batches.
+///
 /// # Errors
 /// When the batches' data cannot be had, or an evaluation fails.
 pub fn advance(
@@ -378,9 +382,19 @@ pub fn advance(
             batches.end += 1;
         }
     }
+    let joined = batches.end - batches.start;
+    let before = meter.counts();
+    let affordable = meter.remaining().div_ceil(joined);
+    let mut own = Meter::with_budget(before.evaluations().saturating_add(affordable)).resume(before);
     let mut objective = problem.joined_objective(batches.clone())?;
-    let made = optimizer.step(&mut Oracle::new(objective.as_mut(), meter))?;
-    Ok((made, batches))
+    let made = optimizer.step(&mut Oracle::new(objective.as_mut(), &mut own));
+    let counted = |before, after| before + joined * (after - before);
+    let after = own.counts();
+    *meter = meter.resume(Counts {
+        loss_evaluations: counted(before.loss_evaluations, after.loss_evaluations),
+        gradient_evaluations: counted(before.gradient_evaluations, after.gradient_evaluations),
+    });
+    Ok((made?, batches))
 }
 
 /// Whether a run that began with the loss `start` has diverged once it sees `loss`.
