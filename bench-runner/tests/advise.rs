@@ -111,7 +111,8 @@ fn what_is_trained_is_told_by_a_problem_s_settings() {
     for (suite, expected) in [
         ("map", &["sum"][..]),
         ("batch", &["classifier", "linear-classifier"]),
-        ("smooth", &["physics", "regression"]),
+        ("smooth", &["regression"]),
+        ("pinn", &["physics"]),
         ("functions", &[]),
     ] {
         assert_eq!(kinds(suite), BTreeSet::from_iter(expected.iter().copied()));
@@ -190,7 +191,7 @@ fn advice_names_a_method_what_it_depends_on_and_how_far_to_trust_it() {
     assert!(!answer(&["--condition", "1e4"]).contains("network"));
     let network = answer(&["--kind", "classifier", "--batch-share", "0.05"]);
     assert!(!network.contains("sum"), "{network}");
-    assert!(network.contains(" networks"), "{network}");
+    assert!(network.contains(" classifiers"), "{network}");
     let untold = answer(&[]);
     assert!(
         untold.contains("It depends on what you did not say."),
@@ -249,4 +250,90 @@ fn a_problem_of_ones_own_is_measured() {
     let output = { missing }.output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("unknown problem `sum`"), "{error}");
+}
+
+/// Two sums, and the methods of the table with one small budget.
+const SUMS: &str = r#"name = "sums"
+seeds = 2
+
+[[problem]]
+label = "sum"
+kind = "finite-sum"
+loss = "least-squares"
+samples = 256
+dimension = 4
+batch_size = 4
+budget = 40
+grid = { condition = [10.0, 20.0] }
+
+[[optimizer]]
+kind = "adam"
+
+[[optimizer]]
+label = "adam/cut at 10 %"
+kind = "adam"
+schedule = { kind = "multi-step", at = [{ budget = 0.1 }], factor = 0.1 }
+
+[[optimizer]]
+label = "adam/cosine"
+kind = "adam"
+schedule = { kind = "cosine", steps = { budget = 1.0 } }
+
+[[optimizer]]
+label = "fuse-pv/at 10 %"
+kind = "fuse-pv"
+criterion = { budget = 0.1 }
+
+[[optimizer]]
+kind = "lbfgs"
+lr = 0.1
+
+[[optimizer]]
+kind = "fuse-contest"
+"#;
+
+#[test]
+fn a_judgement_on_other_problems_takes_the_place_of_that_on_the_same_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("sums.toml"), SUMS).unwrap();
+    let (out, store) = (path("advice"), path("store"));
+    let arguments = [
+        "advise",
+        "--judge",
+        "sums.toml",
+        "--out",
+        &out,
+        "--store",
+        &store,
+    ];
+    let ran = bench_runner(folder.path(), &arguments).output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        told.contains("| convex sums | `sums` | the table | 2 |"),
+        "{told}"
+    );
+    let json = std::fs::read_to_string(path("advice/advice.json")).unwrap();
+    let advice = Advice::read(&json).unwrap();
+    let committed = include_str!("../../reports/reference/advice/advice.json");
+    let committed = Advice::read(committed).unwrap();
+    assert_eq!(advice.table, committed.table);
+    let (sums, others): (Vec<_>, Vec<_>) = advice
+        .judged
+        .iter()
+        .partition(|judged| judged.group == Group::Sums);
+    // The table and six methods.
+    assert_eq!(sums.len(), 7);
+    for judged in sums {
+        assert_eq!(
+            (judged.problems, judged.suites.as_slice()),
+            (2, &["sums".to_owned()][..])
+        );
+    }
+    assert!(
+        others
+            .into_iter()
+            .eq(committed.judged.iter().filter(|it| it.group != Group::Sums))
+    );
 }

@@ -11,7 +11,7 @@ use bench_experiment::probe;
 use bench_experiment::problem::Environment;
 use bench_experiment::run::{Outcome, run};
 use bench_experiment::spec::{Experiment, Suite};
-use bench_experiment::store::{Circumstances, Manifest, Results, read, write};
+use bench_experiment::store::{Circumstances, Manifest, Records, Results, read, write};
 use bench_report::Report;
 use bench_report::catalogue::{FigureCatalogue, Reference};
 use candle_core::Device;
@@ -118,7 +118,7 @@ fn wrong_use_and_missing_data_are_named() {
     )
     .unwrap();
     let empty = Results {
-        records: Vec::new(),
+        records: Records::default(),
         ..quick()
     };
     folder_of(&empty, &path.join("empty"));
@@ -175,7 +175,7 @@ fn unusual_result_files_give_a_page_or_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let none = Results {
-        records: Vec::new(),
+        records: Records::default(),
         ..synthetic::results(1)
     };
     let mut diverged = synthetic::results(2);

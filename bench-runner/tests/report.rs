@@ -9,7 +9,7 @@ use bench_analysis::{Quantity, curve};
 use bench_experiment::run::{Outcome, RunRecord};
 use bench_experiment::spec::JudgedBy;
 use bench_experiment::store::{Choice, TuningSummary};
-use bench_experiment::store::{Manifest, OptimizerInfo, Results};
+use bench_experiment::store::{Manifest, OptimizerInfo, Records, Results};
 use bench_report::figure::{
     self, AxisScale, Chart, Curve, Effect, Format, Grid, Panel, Point, Series,
 };
@@ -404,7 +404,7 @@ fn values_between_measurements_lie_on_a_straight_line_in_the_logarithm() {
 #[test]
 fn unusual_results_are_drawn_too() {
     let none = Results {
-        records: Vec::new(),
+        records: Records::default(),
         ..synthetic::results(1)
     };
     let one_seed = synthetic::results(1);
@@ -445,7 +445,7 @@ fn unusual_results_are_drawn_too() {
     let nothing = Results {
         problems: Vec::new(),
         optimizers: Vec::new(),
-        records: Vec::new(),
+        records: Records::default(),
         ..synthetic::results(1)
     };
     for (name, results) in [

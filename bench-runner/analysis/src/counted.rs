@@ -91,8 +91,6 @@ pub fn with_targets(results: &Results) -> Vec<(&ProblemInfo, f64)> {
 /// Whether any run on a problem measured a quantity.
 pub fn is_measured(results: &Results, problem: &str, quantity: Quantity) -> bool {
     results
-        .records
-        .iter()
-        .filter(|run| run.cell.problem == problem)
+        .runs_on(problem)
         .any(|run| run.curve.iter().any(|point| quantity.of(point).is_some()))
 }

@@ -158,7 +158,9 @@ impl Kind {
     pub fn group(self) -> Group {
         match self {
             Self::Sum { .. } => Group::Sums,
-            _ => Group::Networks,
+            Self::LinearClassifier | Self::Classifier => Group::Classifiers,
+            Self::Regression => Group::Regression,
+            Self::Physics => Group::Physics,
         }
     }
 }
@@ -169,20 +171,31 @@ impl Kind {
 pub enum Group {
     /// Convex sums.
     Sums,
-    /// All others: networks, the linear ones included.
-    Networks,
+    /// Classifiers, the linear ones included.
+    Classifiers,
+    /// Smooth networks on a least-squares loss.
+    Regression,
+    /// Physics-informed networks.
+    Physics,
 }
 
 impl Group {
     /// All.
-    pub const ALL: [Self; 2] = [Self::Sums, Self::Networks];
+    pub const ALL: [Self; 4] = [
+        Self::Sums,
+        Self::Classifiers,
+        Self::Regression,
+        Self::Physics,
+    ];
 }
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sums => "convex sums",
-            Self::Networks => "networks",
+            Self::Classifiers => "classifiers",
+            Self::Regression => "regression networks",
+            Self::Physics => "physics-informed networks",
         })
     }
 }
@@ -202,6 +215,7 @@ pub struct Situation {
 /// One problem and one target of its ladder: what the methods cost there.
 #[derive(Debug, Clone)]
 struct Case {
+    suite: String,
     problem: String,
     situation: Situation,
     /// For each method ln(its cost / the lowest cost of any), with the cost a mean over seeds in which a miss counts as
@@ -246,6 +260,8 @@ pub struct DecisionTable {
 pub struct Judged {
     /// The kinds of problem.
     pub group: Group,
+    /// The suites that the problems are from.
+    pub suites: Vec<String>,
     /// The way: `table`, or a method that is always taken.
     pub policy: String,
     /// The problems it was judged on.
@@ -360,6 +376,7 @@ fn of_suite(results: &Results, wanted: &[String]) -> Vec<Case> {
                 continue;
             }
             cases.push(Case {
+                suite: problem.suite.clone(),
                 problem: format!("{}/{}", problem.suite, problem.label),
                 situation: Situation {
                     kind,
@@ -384,9 +401,8 @@ fn penalty(cost: f64, problem: &ProblemInfo) -> f64 {
 
 /// Which part of the samples a step sees, as a run tells: the epochs that a step makes.
 fn batch(results: &Results, problem: &ProblemInfo) -> Option<Batch> {
-    let runs = results.records.iter();
-    let mut own = runs.filter(|run| run.cell.problem == problem.label);
-    let last = own.find_map(|run| run.curve.last().filter(|last| last.step > 0))?;
+    let mut runs = results.runs_on(&problem.label);
+    let last = runs.find_map(|run| run.curve.last().filter(|last| last.step > 0))?;
     Some(Batch::of_share(last.epoch / last.step as f64))
 }
 
@@ -414,8 +430,11 @@ fn judged(
             estimate.interval.high,
         ])
     };
+    let mut suites: Vec<String> = cases.iter().map(|case| case.suite.clone()).collect();
+    suites.dedup();
     Ok(Judged {
         group,
+        suites,
         policy: policy.to_owned(),
         problems: shares.len(),
         right: interval(&shares)?.map(|share| share.clamp(0.0, 1.0)),
@@ -450,6 +469,7 @@ mod tests {
             accuracy: Accuracy::Rough,
         };
         Case {
+            suite: "demo".into(),
             problem: problem.into(),
             situation,
             regrets: regrets.map(f64::ln).to_vec(),
@@ -465,7 +485,7 @@ mod tests {
             case("b", Batch::Small, [1.0, 3.0]),
             case("b", Batch::Full, [1.05, 1.0]),
         ];
-        let judged = judged(Group::Networks, "first", &cases, &|case| case.regrets[0]).unwrap();
+        let judged = judged(Group::Classifiers, "first", &cases, &|case| case.regrets[0]).unwrap();
         assert_eq!((judged.problems, judged.right[0]), (2, 0.75));
         let factor = (0.25 * (4f64.ln() + 1.05f64.ln())).exp();
         assert!((judged.factor[0] - factor).abs() < 1e-12, "{judged:?}");

@@ -117,11 +117,8 @@ impl<'a> Compared<'a> {
     }
 
     fn run(&self, problem: &ProblemInfo, optimizer: &str, seed: u64) -> Option<&'a RunRecord> {
-        self.results.records.iter().find(|run| {
-            run.cell.problem == problem.label
-                && run.cell.optimizer == optimizer
-                && run.cell.seed == seed
-        })
+        let mut runs = self.results.runs(&problem.label, optimizer);
+        runs.find(|run| run.cell.seed == seed)
     }
 
     /// log₁₀ of the ratio of final losses.

@@ -17,7 +17,7 @@ const EXPONENTS: [f64; 2] = [-1.0, -8.0];
 /// as minima are not known in general (Moré and Wild 2009): the ladder depends on the set of methods, and the method
 /// that found f_L reaches all targets. `None` where no run improved on its start.
 pub fn ladder(results: &Results, problem: &str) -> Option<[f64; RUNGS]> {
-    let runs = || results.records.iter().filter(|r| r.cell.problem == problem);
+    let runs = || results.runs_on(problem);
     let start = runs()
         .filter_map(|run| run.curve.first())
         .map(|point| point.loss)

@@ -3,7 +3,7 @@
 use bench_experiment::store::{OptimizerInfo, ProblemInfo, Results};
 
 use crate::equivalence::EQUIVALENCE;
-use crate::ladder::ladder;
+use crate::ladder::{RUNGS, ladder};
 use crate::pairs::{TrialCost, methods, trial_cost};
 
 /// From this share of the problems on a list is short.
@@ -32,13 +32,17 @@ impl ListEnds {
 
 /// The methods that have a list of three values or more.
 pub fn list_ends(results: &Results) -> Vec<ListEnds> {
+    let problems = results.problems.iter();
+    let problems: Vec<(&ProblemInfo, [f64; RUNGS])> = problems
+        .filter_map(|problem| Some((problem, ladder(results, &problem.label)?)))
+        .collect();
     methods(results)
         .into_iter()
         .filter_map(|(method, trials)| Some((method, ascending(&trials)?)))
         .map(|(method, trials)| {
-            let problems = results.problems.iter();
             let ends: Vec<Option<End>> = problems
-                .filter_map(|problem| end(results, problem, &trials))
+                .iter()
+                .filter_map(|(problem, targets)| end(results, problem, targets, &trials))
                 .collect();
             let count = |wanted: End| ends.iter().filter(|end| **end == Some(wanted)).count();
             ListEnds {
@@ -71,11 +75,15 @@ enum End {
 }
 
 /// The end of the list that is best on a problem, if one is; `None` where no trial reaches any target.
-fn end(results: &Results, problem: &ProblemInfo, trials: &[&str]) -> Option<Option<End>> {
-    let targets = ladder(results, &problem.label)?;
+fn end(
+    results: &Results,
+    problem: &ProblemInfo,
+    targets: &[f64],
+    trials: &[&str],
+) -> Option<Option<End>> {
     let costs = trials
         .iter()
-        .map(|trial| trial_cost(results, problem, trial, &targets));
+        .map(|trial| trial_cost(results, problem, trial, targets));
     let costs: Vec<TrialCost> = costs.collect::<Option<_>>()?;
     if costs.iter().all(|cost| cost.median.is_infinite()) {
         return None;

@@ -95,9 +95,8 @@ fn of_cell(results: &Results, problem: &ProblemInfo, cell: &PerturbedRuns) -> Ce
 /// The loss below which the losses of a problem are rounding by itself: that of the start, the greatest of
 /// all runs, times the spacing of numbers at 1.
 fn floor(results: &Results, problem: &ProblemInfo) -> f64 {
-    let runs = results.records.iter();
-    let starts = runs
-        .filter(|run| run.cell.problem == problem.label)
+    let starts = results
+        .runs_on(&problem.label)
         .filter_map(|run| Some(run.curve.first()?.loss))
         .filter(|loss| loss.is_finite());
     (starts.fold(0.0, f64::max) * f64::EPSILON).max(f64::MIN_POSITIVE)

@@ -145,7 +145,10 @@ fn assert_counted(record: &RunRecord, steps: &[(u64, u64, u64)]) {
     let mut seen = 0;
     for point in &record.curve[1..] {
         let (evaluations, _, next) = steps[usize::try_from(point.step).unwrap() - 1];
-        assert_eq!(point.gradient_evaluations + point.loss_evaluations, evaluations);
+        assert_eq!(
+            point.gradient_evaluations + point.loss_evaluations,
+            evaluations
+        );
         // An evaluation counts once for each batch of 20.
         assert_eq!(point.sample_gradients, Some(20 * evaluations));
         assert_eq!(point.epoch, next as f64 / 32.0);

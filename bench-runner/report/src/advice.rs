@@ -19,11 +19,9 @@ use crate::table::Table;
 pub struct Advice {
     /// The suites whose problems it was fitted on.
     pub fitted_on: Vec<String>,
-    /// The suites whose problems it was judged on.
-    pub judged_on: Vec<String>,
     /// The table.
     pub table: DecisionTable,
-    /// How it did there, and what always taking one method would have done.
+    /// How it did on the problems of other suites, and what always taking one method would have done.
     pub judged: Vec<Judged>,
 }
 
@@ -123,6 +121,15 @@ impl Advice {
         Ok(serde_json::from_str(json)?)
     }
 
+    /// Puts these judgements in the place of those on the same kinds of problem.
+    pub fn extend(&mut self, judged: Vec<Judged>) {
+        let renewed = |group: Group| judged.iter().any(|new| new.group == group);
+        self.judged.retain(|old| !renewed(old.group));
+        self.judged.extend(judged);
+        let place = |judged: &Judged| Group::ALL.iter().position(|group| *group == judged.group);
+        self.judged.sort_by_key(place);
+    }
+
     /// The files that keep it: `advice.json`, from which it can be read again, the tables `decisions.md` and `judged.md`,
     /// and the picture as `decisions.svg`.
     ///
@@ -217,7 +224,7 @@ impl Advice {
             text += &format!(
                 "On {} {group} of {}, on which nothing was fitted, the table is {};",
                 table.problems,
-                suites(&self.judged_on),
+                suites(&table.suites),
                 says(table)
             );
         }
@@ -255,7 +262,8 @@ impl Advice {
         }
     }
 
-    fn judgement(&self) -> Table {
+    /// How the table did on problems on which it was not fitted, beside always taking one method.
+    pub fn judgement(&self) -> Table {
         let rows = self.judged.iter().map(|judged| {
             let policy = match judged.policy.as_str() {
                 "table" => "the table".to_owned(),
@@ -263,6 +271,7 @@ impl Advice {
             };
             vec![
                 judged.group.to_string(),
+                suites(&judged.suites),
                 policy,
                 judged.problems.to_string(),
                 share(judged.right),
@@ -272,6 +281,7 @@ impl Advice {
         Table {
             headers: [
                 "kind",
+                "suites",
                 "choice",
                 "problems",
                 "within 10 % of the cheapest",

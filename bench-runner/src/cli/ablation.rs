@@ -150,7 +150,7 @@ impl Elsewhere<'_> {
             if sweep.missing.is_empty() {
                 let reported = is_reported(&stage);
                 let made: Made = self.session.run(sweep, stage)?;
-                let records = made.results.records.clone();
+                let records = made.results.records.to_vec();
                 counts.take_note(&folder, &made);
                 if reported {
                     publish(&folder, made, started, self.replace, self.quiet, out)?;

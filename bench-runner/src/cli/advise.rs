@@ -7,7 +7,6 @@ use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Kind};
 use bench_data::Library;
 use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
-use bench_experiment::spec::Suite;
 use bench_experiment::store::Results;
 use bench_report::{Advice, Known, geometry, write_files};
 use clap::Parser;
@@ -25,8 +24,8 @@ const BUILT_IN: &str = include_str!("../../../reports/reference/advice/advice.js
 /// The suites that the table is fitted on.
 const FITTED_ON: [&str; 2] = ["map", "auto"];
 
-/// The suites that it is judged on: they share no problem with the others.
-const JUDGED_ON: [&str; 1] = ["contest"];
+/// The suites that it is judged on: they share no problem with the others, but `batch` has the data of some.
+const JUDGED_ON: [&str; 3] = ["contest", "batch", "smooth"];
 
 /// The methods that it decides between: those that all of them have.
 const METHODS: [&str; 6] = [
@@ -79,13 +78,21 @@ pub struct Advise {
     /// Fit and judge the table again from its suites, which takes an hour or more, and write it
     #[arg(long, conflicts_with_all = ["kind", "batch_share", "interpolating", "condition", "digits"])]
     renew: bool,
-    /// Where --renew writes
+    /// Judge the table on these suites or experiment files, and write that; what they do not have stays as it was judged
+    #[arg(
+        long,
+        value_name = "SUITE|FILE.toml",
+        num_args = 1..,
+        conflicts_with_all = ["renew", "measure", "kind", "batch_share", "interpolating", "condition", "digits"]
+    )]
+    judge: Vec<String>,
+    /// Where --renew and --judge write
     #[arg(long, value_name = "DIR", default_value = "reports/reference/advice")]
     out: PathBuf,
     /// Where runs are kept, so that none is made twice
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
     store: PathBuf,
-    /// Threads in all, for --renew [default: one per core]
+    /// Threads in all, for --renew and --judge [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub threads: Option<u16>,
 }
@@ -100,7 +107,15 @@ pub fn advise(options: &Advise, library: Library, out: &mut impl Write) -> Resul
             renew(options, session)
         });
     }
-    let advice = Advice::read(BUILT_IN)?;
+    let mut advice = Advice::read(BUILT_IN)?;
+    if !options.judge.is_empty() {
+        return with_session(&options.store, options.threads, library, |session| {
+            let judged = advice.table.judge(&results(session, &options.judge)?)?;
+            advice.extend(judged);
+            write_files(&options.out, advice.files()?)?;
+            print(out, &advice.judgement().markdown())
+        });
+    }
     let measured = match (&options.measure, &options.problem) {
         (Some(file), Some(problem)) => Some(measure(options, file, problem, library, out)?),
         _ => None,
@@ -160,26 +175,25 @@ fn measure(
 
 /// Fits and judges the table, and writes it.
 fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
-    let results = |suite: &str| -> Result<Results> {
-        let experiment = Suite::find(suite)?.experiment()?;
-        Ok(session.suite(experiment)?.results)
-    };
-    let of = |suites: &[&str]| {
-        suites
-            .iter()
-            .map(|suite| results(suite))
-            .collect::<Result<Vec<_>>>()
-    };
-    let table = DecisionTable::fit(&of(&FITTED_ON)?, &METHODS.map(str::to_owned));
-    let judged = table.judge(&of(&JUDGED_ON)?)?;
+    let fitted_on = FITTED_ON.map(str::to_owned);
+    let table = DecisionTable::fit(&results(session, &fitted_on)?, &METHODS.map(str::to_owned));
+    let judged = table.judge(&results(session, &JUDGED_ON.map(str::to_owned))?)?;
     let advice = Advice {
-        fitted_on: FITTED_ON.map(str::to_owned).to_vec(),
-        judged_on: JUDGED_ON.map(str::to_owned).to_vec(),
+        fitted_on: fitted_on.to_vec(),
         table,
         judged,
     };
     write_files(&options.out, advice.files()?)?;
     Ok(())
+}
+
+/// The results of these suites or experiment files.
+fn results(session: &Session<'_>, suites: &[String]) -> Result<Vec<Results>> {
+    let catalogue = session.environment().library.catalogue();
+    suites
+        .iter()
+        .map(|suite| Ok(session.suite(experiment(suite, catalogue)?)?.results))
+        .collect()
 }
 
 fn share(text: &str) -> std::result::Result<f64, String> {

@@ -385,7 +385,8 @@ pub fn advance(
     let joined = batches.end - batches.start;
     let before = meter.counts();
     let affordable = meter.remaining().div_ceil(joined);
-    let mut own = Meter::with_budget(before.evaluations().saturating_add(affordable)).resume(before);
+    let mut own =
+        Meter::with_budget(before.evaluations().saturating_add(affordable)).resume(before);
     let mut objective = problem.joined_objective(batches.clone())?;
     let made = optimizer.step(&mut Oracle::new(objective.as_mut(), &mut own));
     let counted = |before, after| before + joined * (after - before);

@@ -250,7 +250,7 @@ impl<'a> Session<'a> {
         in_stages(experiment, &mut |experiment, stage| {
             let came = self.run(self.prepare(experiment)?, stage.clone())?;
             let (done, total) = (came.done(), came.planned);
-            let records = came.results.records.clone();
+            let records = came.results.records.to_vec();
             made(&stage, came)?;
             if done < total {
                 return Err(Error::Interrupted { done, total }.into());

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::records::Records;
 use super::stability::StabilitySummary;
 use super::tuning::TuningSummary;
 use crate::optimizer::OptimizerConfig;
@@ -30,7 +31,7 @@ pub struct Results {
     /// The optimizers, in the experiment file's order.
     pub optimizers: Vec<OptimizerInfo>,
     /// The runs, ordered by problem, optimizer and seed.
-    pub records: Vec<RunRecord>,
+    pub records: Records,
 }
 
 /// What a reader needs to know of a problem.
@@ -165,19 +166,22 @@ impl Results {
                     imported: Vec::new(),
                 })
                 .collect(),
-            records,
+            records: records.into(),
         }
     }
 
+    /// The runs on one problem.
+    pub fn runs_on(&self, problem: &str) -> impl Iterator<Item = &RunRecord> + use<'_> {
+        self.records.on(problem)
+    }
+
     /// The runs of one optimizer on one problem, in order of seeds.
-    pub fn runs<'a>(
-        &'a self,
-        problem: &'a str,
-        optimizer: &'a str,
-    ) -> impl Iterator<Item = &'a RunRecord> {
-        self.records.iter().filter(move |record| {
-            record.cell.problem == problem && record.cell.optimizer == optimizer
-        })
+    pub fn runs(
+        &self,
+        problem: &str,
+        optimizer: &str,
+    ) -> impl Iterator<Item = &RunRecord> + use<'_> {
+        self.records.of(problem, optimizer)
     }
 
     /// Whether another program made a run of these.

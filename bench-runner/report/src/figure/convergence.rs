@@ -219,11 +219,7 @@ fn cap(y: &mut Coordinate, series: &[Series], references: &[Reference], start: f
 
 /// How to read the curves, and what is not visible in them.
 fn reading(results: &Results, problem: &ProblemInfo) -> String {
-    let runs: Vec<&RunRecord> = results
-        .records
-        .iter()
-        .filter(|run| run.cell.problem == problem.label)
-        .collect();
+    let runs: Vec<&RunRecord> = results.runs_on(&problem.label).collect();
     let mut seeds: Vec<u64> = runs.iter().map(|run| run.cell.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
