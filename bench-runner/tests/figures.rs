@@ -574,7 +574,7 @@ fn what_the_criterion_saw_is_kept_and_comes_back_from_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut results = synthetic::results(1);
     results.problems[0].label = "beale".into();
-    results.records = vec![record];
+    results.records = vec![record].into();
     let file = folder.path().join("results.parquet");
     write(&file, &results).unwrap();
     assert_eq!(read(&file).unwrap(), results);

@@ -171,7 +171,8 @@ fn reports_say_when_targets_were_reached_in_which_phase_and_whether_they_held() 
         measured(label, 2, &[4.0, 0.25, 3.0, 0.25], 2),
         // Never reached.
         measured(label, 3, &[4.0, 3.0, 2.0, 1.0], 2),
-    ];
+    ]
+    .into();
     let rows = bench_analysis::summary::summarize(&results);
     let row = &rows[0];
     assert_eq!((row.runs, row.reached, row.held), (4, 3, 2));

@@ -98,7 +98,7 @@ pub fn results(seeds: u64) -> Results {
         stability: None,
         problems,
         optimizers,
-        records,
+        records: records.into(),
     }
 }
 
