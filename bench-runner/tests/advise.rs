@@ -336,4 +336,15 @@ fn a_judgement_on_other_problems_takes_the_place_of_that_on_the_same_kind() {
             .into_iter()
             .eq(committed.judged.iter().filter(|it| it.group != Group::Sums))
     );
+    // A table that knows none of the problems says so, and what it needs.
+    let lacking = SUMS.replace("kind = \"fuse-contest\"", "kind = \"sgd\"");
+    std::fs::write(path("lacking.toml"), lacking).unwrap();
+    let arguments = ["advise", "--judge", "lacking.toml", "--store", &store];
+    let refused = bench_runner(folder.path(), &arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("--judge lacking.toml: no problem is in"),
+        "{error}"
+    );
 }

@@ -1,7 +1,7 @@
 //! `advise`: which method to take, by what is known of a problem.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Kind};
 use bench_data::Library;
@@ -16,10 +16,13 @@ use super::options::MOST_THREADS;
 use super::session::with_session;
 use super::store::DEFAULT as DEFAULT_STORE;
 use super::terminal::print;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The advice of this build, as `--renew` wrote it.
 const BUILT_IN: &str = include_str!("../../../reports/reference/advice/advice.json");
+
+/// Where it is committed.
+const WRITTEN_TO: &str = "reports/reference/advice";
 
 /// The suites that the table is fitted on.
 const FITTED_ON: [&str; 2] = ["map", "auto"];
@@ -78,7 +81,8 @@ pub struct Advise {
     /// Fit and judge the table again from its suites, which takes an hour or more, and write it
     #[arg(long, conflicts_with_all = ["kind", "batch_share", "interpolating", "condition", "digits"])]
     renew: bool,
-    /// Judge the table on these suites or experiment files, and write that; what they do not have stays as it was judged
+    /// Judge the table on the problems of these suites or experiment files; kinds of problem that they do not have stay as
+    /// they were judged
     #[arg(
         long,
         value_name = "SUITE|FILE.toml",
@@ -86,9 +90,9 @@ pub struct Advise {
         conflicts_with_all = ["renew", "measure", "kind", "batch_share", "interpolating", "condition", "digits"]
     )]
     judge: Vec<String>,
-    /// Where --renew and --judge write
-    #[arg(long, value_name = "DIR", default_value = "reports/reference/advice")]
-    out: PathBuf,
+    /// Where --renew and --judge write [default: reports/reference/advice, and nowhere]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Where runs are kept, so that none is made twice
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
     store: PathBuf,
@@ -107,13 +111,10 @@ pub fn advise(options: &Advise, library: Library, out: &mut impl Write) -> Resul
             renew(options, session)
         });
     }
-    let mut advice = Advice::read(BUILT_IN)?;
+    let advice = Advice::read(BUILT_IN)?;
     if !options.judge.is_empty() {
         return with_session(&options.store, options.threads, library, |session| {
-            let judged = advice.table.judge(&results(session, &options.judge)?)?;
-            advice.extend(judged);
-            write_files(&options.out, advice.files()?)?;
-            print(out, &advice.judgement().markdown())
+            judge(options, advice, session, out)
         });
     }
     let measured = match (&options.measure, &options.problem) {
@@ -183,8 +184,34 @@ fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
         table,
         judged,
     };
-    write_files(&options.out, advice.files()?)?;
+    let out = options.out.as_deref();
+    write_files(out.unwrap_or(Path::new(WRITTEN_TO)), advice.files()?)?;
     Ok(())
+}
+
+/// Judges the table on other problems, says how it did, and writes that where it is asked to.
+fn judge(
+    options: &Advise,
+    mut advice: Advice,
+    session: &Session<'_>,
+    out: &mut impl Write,
+) -> Result<()> {
+    let judged = advice.table.judge(&results(session, &options.judge)?)?;
+    if judged.is_empty() {
+        return Err(Error::Flag {
+            flag: "judge".to_owned(),
+            value: options.judge.join(" "),
+            reason: format!(
+                "no problem is in a situation that the table knows and has runs of all its methods, {}",
+                METHODS.join(", ")
+            ),
+        });
+    }
+    advice.extend(judged);
+    if let Some(folder) = &options.out {
+        write_files(folder, advice.files()?)?;
+    }
+    print(out, &advice.judgement().markdown())
 }
 
 /// The results of these suites or experiment files.
