@@ -336,10 +336,11 @@ fn a_judgement_on_other_problems_takes_the_place_of_that_on_the_same_kind() {
             .into_iter()
             .eq(committed.judged.iter().filter(|it| it.group != Group::Sums))
     );
-    // A table that knows none of the problems says so, and what it needs.
+    // A table that knows none of the problems says so, and what it needs, before any run.
     let lacking = SUMS.replace("kind = \"fuse-contest\"", "kind = \"sgd\"");
     std::fs::write(path("lacking.toml"), lacking).unwrap();
-    let arguments = ["advise", "--judge", "lacking.toml", "--store", &store];
+    let unused = path("unused");
+    let arguments = ["advise", "--judge", "lacking.toml", "--store", &unused];
     let refused = bench_runner(folder.path(), &arguments).output().unwrap();
     let error = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{error}");
@@ -347,4 +348,5 @@ fn a_judgement_on_other_problems_takes_the_place_of_that_on_the_same_kind() {
         error.contains("--judge lacking.toml: no problem is in"),
         "{error}"
     );
+    assert!(!Path::new(&unused).exists());
 }

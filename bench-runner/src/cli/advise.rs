@@ -7,7 +7,7 @@ use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Kind};
 use bench_data::Library;
 use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
-use bench_experiment::store::Results;
+use bench_experiment::store::{Results, method};
 use bench_report::{Advice, Known, geometry, write_files};
 use clap::Parser;
 
@@ -196,16 +196,32 @@ fn judge(
     session: &Session<'_>,
     out: &mut impl Write,
 ) -> Result<()> {
+    let unfit = |value: &str| Error::Flag {
+        flag: "judge".to_owned(),
+        value: value.to_owned(),
+        reason: format!(
+            "no problem is in a situation that the table knows and has runs of all its methods, {}",
+            advice.table.methods.join(", ")
+        ),
+    };
+    let catalogue = session.environment().library.catalogue();
+    for name in &options.judge {
+        let experiment = experiment(name, catalogue)?;
+        let labels = experiment.optimizer_labels();
+        let own: Vec<String> = labels.into_iter().map(method).collect();
+        // Before any run.
+        if !advice
+            .table
+            .methods
+            .iter()
+            .all(|wanted| own.contains(wanted))
+        {
+            return Err(unfit(name));
+        }
+    }
     let judged = advice.table.judge(&results(session, &options.judge)?)?;
     if judged.is_empty() {
-        return Err(Error::Flag {
-            flag: "judge".to_owned(),
-            value: options.judge.join(" "),
-            reason: format!(
-                "no problem is in a situation that the table knows and has runs of all its methods, {}",
-                METHODS.join(", ")
-            ),
-        });
+        return Err(unfit(&options.judge.join(" ")));
     }
     advice.extend(judged);
     if let Some(folder) = &options.out {
