@@ -1,10 +1,17 @@
 //! Whether rounding alone carries runs as far apart as seeds do.
 
 use bench_experiment::store::{PerturbedRuns, ProblemInfo, Results};
-use bench_stats::quantile;
+use bench_stats::{Alternative, quantile, spread_test};
 
 use crate::counted;
 use crate::equivalence::EQUIVALENCE;
+
+/// The level of the test that a cell is held unstable by.
+const LEVEL: f64 = 0.05;
+
+/// Powers of ten above the start's loss that a run which diverged or failed is counted at in the test, which needs finite
+/// numbers: where a run is stopped for divergence.
+const DIVERGED: f64 = 30.0;
 
 /// How the spread over perturbations of rounding size compares with the spread over seeds, for an optimizer
 /// on a problem.
@@ -12,6 +19,10 @@ use crate::equivalence::EQUIVALENCE;
 /// A spread is the interquartile range of log₁₀ of the final loss. Losses below 2.2e-16 of the loss at the
 /// start count as that: what is left there is rounding by itself. Runs that diverged or failed count as
 /// infinite.
+///
+/// Seeds differ by more than rounding, so that what rounding does is a part of what they do. Where a run is chaotic both
+/// spreads are about equal, and either may come out larger: a comparison of the two numbers would mark half of such
+/// cells. So a test decides whether one is larger beyond chance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellStability {
     /// The problem's label.
@@ -26,6 +37,9 @@ pub struct CellStability {
     pub spread_over_perturbations: f64,
     /// The spread over seeds, in powers of ten.
     pub spread_over_seeds: f64,
+    /// The probability of perturbations this much more spread than seeds, were both spread alike
+    /// ([`spread_test`]); NaN from fewer than two seeds.
+    pub p_value: f64,
 }
 
 impl CellStability {
@@ -39,11 +53,13 @@ impl CellStability {
         }
     }
 
-    /// Whether rounding carries runs further apart than seeds do, so that no verdict may rest on them. Losses
-    /// within a [tie](EQUIVALENCE) of each other decide nothing, also where seeds change nothing or there is
-    /// one only.
+    /// Whether rounding carries runs further apart than seeds do, beyond chance, so that no verdict may rest on them.
+    /// Losses within a [tie](EQUIVALENCE) of each other decide nothing, also where seeds change nothing. With one seed
+    /// there is nothing to compare with: what is beyond a tie is unstable.
     pub fn is_unstable(&self) -> bool {
-        self.spread_over_perturbations > self.spread_over_seeds.max(EQUIVALENCE.log10())
+        let larger =
+            self.spread_over_perturbations > self.spread_over_seeds.max(EQUIVALENCE.log10());
+        larger && (self.p_value.is_nan() || self.p_value < LEVEL)
     }
 }
 
@@ -78,34 +94,45 @@ pub fn are_stable<'a>(
 
 fn of_cell(results: &Results, problem: &ProblemInfo, cell: &PerturbedRuns) -> CellStability {
     let by_seed = counted::losses_by_seed(results, &problem.label, &cell.optimizer);
-    let floor = floor(results, problem);
+    let start = start(results, problem);
     let mut perturbed: Vec<f64> = by_seed.get(&cell.seed).copied().into_iter().collect();
     perturbed.extend(cell.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)));
     let seeds: Vec<f64> = by_seed.into_values().collect();
+    let (perturbed, seeds) = (logarithms(&perturbed, start), logarithms(&seeds, start));
+    let finite = |logs: &[f64]| -> Vec<f64> {
+        let highest = start.log10() + DIVERGED;
+        logs.iter().map(|log| log.min(highest)).collect()
+    };
+    let test = spread_test(&finite(&perturbed), &finite(&seeds), Alternative::Greater);
     CellStability {
         problem: problem.label.clone(),
         optimizer: cell.optimizer.clone(),
         perturbed: perturbed.len(),
         seeds: seeds.len(),
-        spread_over_perturbations: spread(&perturbed, floor),
-        spread_over_seeds: spread(&seeds, floor),
+        spread_over_perturbations: spread(&perturbed),
+        spread_over_seeds: spread(&seeds),
+        p_value: test.map_or(f64::NAN, |test| test.p_value),
     }
 }
 
-/// The loss below which the losses of a problem are rounding by itself: that of the start, the greatest of
-/// all runs, times the spacing of numbers at 1.
-fn floor(results: &Results, problem: &ProblemInfo) -> f64 {
+/// The loss at the start, the greatest of all runs of a problem.
+fn start(results: &Results, problem: &ProblemInfo) -> f64 {
     let starts = results
         .runs_on(&problem.label)
         .filter_map(|run| Some(run.curve.first()?.loss))
         .filter(|loss| loss.is_finite());
-    (starts.fold(0.0, f64::max) * f64::EPSILON).max(f64::MIN_POSITIVE)
+    starts.fold(f64::MIN_POSITIVE / f64::EPSILON, f64::max)
 }
 
-/// The interquartile range of log₁₀ of some losses; NaN for fewer than two.
-fn spread(losses: &[f64], floor: f64) -> f64 {
-    let logs: Vec<f64> = losses.iter().map(|loss| loss.max(floor).log10()).collect();
-    let [lower, upper] = [0.25, 0.75].map(|q| quantile(&logs, q));
+/// log₁₀ of some losses; those that are rounding by itself count as the spacing of numbers at the start's loss.
+fn logarithms(losses: &[f64], start: f64) -> Vec<f64> {
+    let floor = start * f64::EPSILON;
+    losses.iter().map(|loss| loss.max(floor).log10()).collect()
+}
+
+/// The interquartile range; NaN for fewer than two numbers.
+fn spread(logs: &[f64]) -> f64 {
+    let [lower, upper] = [0.25, 0.75].map(|q| quantile(logs, q));
     match logs.len() {
         0 | 1 => f64::NAN,
         // Also where both are infinite.
@@ -212,20 +239,29 @@ mod tests {
 
     #[test]
     fn what_diverges_under_some_perturbations_only_is_unstable() {
-        let cell = only(&[0.5, 0.4, 0.3], &[Some(0.5), None, None, None]);
+        let half = [Some(0.5), None].repeat(6);
+        let cell = only(&[0.5, 0.4, 0.3, 0.5, 0.4, 0.3], &half);
         assert_eq!(cell.ratio(), f64::INFINITY);
-        assert!(cell.is_unstable());
+        assert!(cell.is_unstable(), "{cell:?}");
         // Where all diverge, whatever the seed and the perturbation, nothing differs.
         let cell = only(&[f64::INFINITY; 3], &[None; 4]);
         assert_eq!(cell.ratio(), 0.0);
-        let cell = only(&[0.5, 0.4, 0.3], &[Some(0.5), Some(0.2)]);
-        assert!(cell.is_unstable());
+    }
+
+    #[test]
+    fn what_is_further_apart_by_chance_is_stable() {
+        // The same losses over both, and further ones on either side: chaotic runs.
+        let seeds = [0.5, 0.05, 0.3, 0.02, 0.1];
+        let cell = only(&seeds, &[0.05, 0.3, 0.02, 0.1, 0.9, 0.01].map(Some));
+        assert!(cell.ratio() > 1.0 && !cell.is_unstable(), "{cell:?}");
+        let cell = only(&seeds, &[1e-4, 1e3, 1e-3, 1e2, 1e-5, 1e4].map(Some));
+        assert!(cell.is_unstable(), "{cell:?}");
     }
 
     #[test]
     fn what_seeds_do_not_change_may_vary_by_a_tie() {
         for seeds in [&[0.5][..], &[0.5; 3]] {
-            let cell = only(seeds, &[Some(0.5), Some(0.2)]);
+            let cell = only(seeds, &[0.2, 0.4, 0.1, 0.3, 0.2, 0.6, 0.1, 0.3].map(Some));
             assert!(cell.is_unstable(), "{cell:?}");
             let cell = only(seeds, &[Some(0.501), Some(0.52)]);
             assert!(!cell.is_unstable(), "{cell:?}");
@@ -243,7 +279,8 @@ mod tests {
             (pairs(&stable), summarize(&stable)[0].unstable),
             (1, Some(false))
         );
-        let unstable = results(&[0.5, 0.4, 0.3], &[Some(0.5), Some(1e-3), Some(1e-6)]);
+        let spread = [0.5, 1e-3, 1e-6, 1e-2, 1e-5, 1e-1, 1e-4, 1e-6].map(Some);
+        let unstable = results(&[0.5, 0.4, 0.3], &spread);
         assert_eq!(
             (pairs(&unstable), summarize(&unstable)[0].unstable),
             (0, Some(true))

@@ -5,7 +5,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{check, check_finite, check_length, check_numbers};
-use crate::interval::fair_coin_cdf;
+use crate::interval::{fair_coin_cdf, t_probability};
+use crate::location::{mean, median, sample_variance};
 use crate::random::{Stream, stream};
 use crate::rank::average_ranks;
 use crate::{Bootstrap, Error, Estimate, Result};
@@ -121,6 +122,44 @@ pub fn signed_rank_test(differences: &[f64], alternative: Alternative) -> Result
             probability[..=observed].iter().sum(),
             probability[observed..].iter().sum(),
         ),
+    })
+}
+
+/// The Brown–Forsythe test (1974) of whether `x` is spread as `y` is: Student's test of the mean distance from the median
+/// in `x` less that in `y`, whose t is the statistic (`scipy.stats.levene(center="median")` has its square). It keeps its
+/// level for skewed and heavy-tailed values.
+///
+/// ```
+/// use bench_stats::{Alternative, spread_test};
+///
+/// let (wide, narrow) = ([1.0, 5.0, 9.0, 14.0, 16.0, 21.0], [9.0, 9.5, 10.0, 10.5, 11.0]);
+/// assert!(spread_test(&wide, &narrow, Alternative::Greater)?.p_value < 0.05);
+/// # Ok::<(), bench_stats::Error>(())
+/// ```
+///
+/// # Errors
+/// For fewer than two values of either, or one that is not finite.
+pub fn spread_test(x: &[f64], y: &[f64], alternative: Alternative) -> Result<Test> {
+    check_finite("x", x, 2)?;
+    check_finite("y", y, 2)?;
+    let distances = |values: &[f64]| -> Vec<f64> {
+        let centre = median(values);
+        values.iter().map(|value| (value - centre).abs()).collect()
+    };
+    let (x, y) = (distances(x), distances(y));
+    let (n, m) = (x.len() as f64, y.len() as f64);
+    let degrees = n + m - 2.0;
+    let pooled = ((n - 1.0) * sample_variance(&x) + (m - 1.0) * sample_variance(&y)) / degrees;
+    let difference = mean(&x) - mean(&y);
+    let statistic = match difference {
+        // Also where all distances are the same.
+        0.0 => 0.0,
+        _ => difference / (pooled * (1.0 / n + 1.0 / m)).sqrt(),
+    };
+    let at_most = t_probability(degrees, statistic)?;
+    Ok(Test {
+        statistic,
+        p_value: alternative.p_value(at_most, t_probability(degrees, -statistic)?),
     })
 }
 

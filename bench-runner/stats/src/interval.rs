@@ -183,14 +183,20 @@ pub(super) fn fair_coin_cdf(k: usize, n: usize) -> f64 {
 
 /// The quantile of Student's t distribution.
 pub(super) fn t_quantile(degrees_of_freedom: f64, probability: f64) -> Result<f64> {
-    match StudentsT::new(0.0, 1.0, degrees_of_freedom) {
-        Ok(t) => Ok(t.inverse_cdf(probability)),
-        Err(_) => Err(Error::Setting {
-            name: "degrees of freedom",
-            value: degrees_of_freedom,
-            expected: "a positive number",
-        }),
-    }
+    Ok(t_distribution(degrees_of_freedom)?.inverse_cdf(probability))
+}
+
+/// The probability that Student's t is at most `t`.
+pub(super) fn t_probability(degrees_of_freedom: f64, t: f64) -> Result<f64> {
+    Ok(t_distribution(degrees_of_freedom)?.cdf(t))
+}
+
+fn t_distribution(degrees_of_freedom: f64) -> Result<StudentsT> {
+    StudentsT::new(0.0, 1.0, degrees_of_freedom).map_err(|_| Error::Setting {
+        name: "degrees of freedom",
+        value: degrees_of_freedom,
+        expected: "a positive number",
+    })
 }
 
 /// Φ, the distribution function of the standard normal distribution.

@@ -24,7 +24,7 @@ mod rank;
 pub use bootstrap::Bootstrap;
 pub use comparison::{
     Alternative, Test, paired_differences, probability_of_improvement,
-    probability_of_improvement_interval, sign_flip_test, sign_test, signed_rank_test,
+    probability_of_improvement_interval, sign_flip_test, sign_test, signed_rank_test, spread_test,
 };
 pub use correction::{benjamini_hochberg, holm};
 pub use error::{Error, Result};

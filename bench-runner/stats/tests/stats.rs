@@ -183,6 +183,16 @@ mod golden {
     }
 
     #[test]
+    fn spread_tests() {
+        each("spreads", |case| {
+            let (x, y) = (numbers(&case["x"]), numbers(&case["y"]));
+            let test = spread_test(&x, &y, alternative(case)).unwrap();
+            assert_close(test.statistic, number(&case["statistic"]), case);
+            assert_close(test.p_value, number(&case["p_value"]), case);
+        });
+    }
+
+    #[test]
     fn adjusted_p_values() {
         each("corrections", |case| {
             let p_values = numbers(&case["p_values"]);

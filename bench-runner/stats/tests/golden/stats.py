@@ -302,6 +302,24 @@ def exponents():
     yield dict(sizes=sizes.tolist(), costs=costs, value=slope(costs), low=low, high=high)
 
 
+def spreads():
+    """scipy.stats.levene's deviations from the medians, compared by the t-test: the square of its statistic is levene's."""
+    for x, y in (
+        ([1.0, 2.0, 4.0], [3.0, 3.5]),
+        ([0.0, 0.0, 1.0, 8.0, 9.0], [5.0, 5.0, 5.0]),
+        (list(rng.normal(size=9)), list(3 * rng.normal(size=5))),
+        (list(rng.normal(size=9)), list(rng.normal(size=20))),
+        (list(100 * rng.standard_cauchy(size=9)), list(rng.normal(size=5))),
+    ):
+        deviations = [abs(np.array(values) - np.median(values)) for values in (x, y)]
+        levene = stats.levene(x, y, center="median")
+        for side in SIDES:
+            test = stats.ttest_ind(*deviations, alternative=side)
+            assert np.isclose(test.statistic**2, levene.statistic, rtol=1e-12)
+            assert side != "two-sided" or np.isclose(test.pvalue, levene.pvalue, rtol=1e-9)
+            yield dict(x=x, y=y, alternative=side, statistic=test.statistic, p_value=test.pvalue)
+
+
 def encode(value):
     if isinstance(value, dict):
         return {key: encode(item) for key, item in value.items()}
@@ -316,7 +334,7 @@ def encode(value):
 
 SECTIONS = (
     location, student_t, clopper_pearson, median_interval, bootstrap, stratified, probability_of_improvement, tests,
-    corrections, power, ecdf, profiles, lines, exponents,
+    corrections, power, ecdf, profiles, lines, exponents, spreads,
 )
 golden = dict(
     versions=dict(
