@@ -53,6 +53,7 @@
 //! | stochastic gradient descent | [`SgdConfig`] | Robbins and Monro 1951; momentum as in PyTorch |
 //! | Adam, AdamW, AMSGrad | [`AdamConfig`] | Kingma, Ba 2015; Loshchilov, Hutter 2019; Reddi et al. 2018 |
 //! | Adam, then SGD | [`AdamSgdConfig`] | the FUSE authors' baseline |
+//! | Adam on batches that grow | [`GrowingAdamConfig`] | Smith et al. 2018 |
 //! | SWATS, Adam, then SGD | [`SwatsConfig`] | Keskar and Socher 2017 |
 //! | NadamW | [`NadamwConfig`] | Dozat 2016; Dahl et al. 2023 |
 //! | Lion | [`LionConfig`] | Chen et al. 2023 |
@@ -95,10 +96,10 @@ pub use candle::{BackwardStep, Build, running_statistics};
 pub use clip::{Clip, Clipped};
 pub use error::{Error, Result};
 pub use first_order::{
-    Adam, AdamConfig, AdamSgd, AdamSgdConfig, Elementwise, EpsilonPlacement, Lion, LionConfig,
-    LookAhead, Nadamw, NadamwConfig, ParameterGroup, Prodigy, ProdigyConfig, ScheduleFreeAdamw,
-    ScheduleFreeAdamwConfig, Sgd, SgdConfig, Sls, SlsConfig, StepReset, Swats, SwatsConfig,
-    SwitchAt, WeightDecay,
+    Adam, AdamConfig, AdamSgd, AdamSgdConfig, Elementwise, EpsilonPlacement, GrowingAdam,
+    GrowingAdamConfig, Lion, LionConfig, LookAhead, Nadamw, NadamwConfig, ParameterGroup, Prodigy,
+    ProdigyConfig, ScheduleFreeAdamw, ScheduleFreeAdamwConfig, Sgd, SgdConfig, Sls, SlsConfig,
+    StepReset, Swats, SwatsConfig, SwitchAt, WeightDecay,
 };
 pub use fuse::{
     Criterion, Fuse, FuseConfig, FuseContest, FuseContestConfig, FusePv, FusePvConfig, Handover,

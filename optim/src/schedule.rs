@@ -54,7 +54,7 @@ impl fmt::Display for Length {
 impl Length {
     /// The number of steps within a budget of `evaluations`. A share out of range stays, for
     /// `check` to refuse.
-    fn with_budget(self, evaluations: u64) -> Self {
+    pub(crate) fn with_budget(self, evaluations: u64) -> Self {
         match self {
             Self::Share { budget } if is_share(budget) => {
                 Self::Steps(share_of(evaluations, budget).max(1))
@@ -64,14 +64,14 @@ impl Length {
     }
 
     /// The number of steps; without end while it is a share.
-    fn steps(self) -> u64 {
+    pub(crate) fn steps(self) -> u64 {
         match self {
             Self::Steps(steps) => steps,
             Self::Share { .. } => u64::MAX,
         }
     }
 
-    fn check(self, name: &'static str) -> Result<()> {
+    pub(crate) fn check(self, name: &'static str) -> Result<()> {
         let expected = match self {
             Self::Steps(1..) => return Ok(()),
             Self::Share { budget } if is_share(budget) => {

@@ -10,9 +10,10 @@ use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::state::State;
 use optim::{
     AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, FuseContestConfig, Gradient,
-    LbfgsConfig, LineSearch, LionConfig, Meter, MuonConfig, NadamwConfig, Objective, Optimizer,
-    Oracle, PairSource, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, Scheduled,
-    SgdConfig, SlsConfig, SoapConfig, SwatsConfig, SwitchAt, Theta,
+    GrowingAdamConfig, LbfgsConfig, LineSearch, LionConfig, Meter, MuonConfig, NadamwConfig,
+    Objective, Optimizer, Oracle, PairSource, Parameters, ProdigyConfig, Schedule,
+    ScheduleFreeAdamwConfig, Scheduled, SgdConfig, SlsConfig, SoapConfig, SwatsConfig, SwitchAt,
+    Theta,
 };
 
 const STEPS: u64 = 10;
@@ -52,6 +53,14 @@ fn optimizers() -> Vec<(&'static str, fn(&Parameters) -> Box<dyn Optimizer>)> {
                 learning_rate: 1e-4,
                 momentum: 0.9,
                 ..Default::default()
+            };
+            Box::new(config.build(parameters).unwrap())
+        }),
+        ("growing-adam", |parameters| {
+            let config = GrowingAdamConfig {
+                at: 3.into(),
+                samples: 512,
+                adam: AdamConfig::default(),
             };
             Box::new(config.build(parameters).unwrap())
         }),

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use bench_data::schema;
 use bench_data::suggestion::suggestion;
 use optim::{
-    AdamConfig, AdamSgdConfig, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
-    LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig, ProdigyConfig,
+    AdamConfig, AdamSgdConfig, FuseConfig, FuseContestConfig, FusePvConfig, GrowingAdamConfig,
+    LbfgsConfig, LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig, ProdigyConfig,
     ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SlsConfig, SoapConfig, SwatsConfig,
 };
 use serde::de::Error as _;
@@ -101,6 +101,7 @@ impl Registry {
         registry.optimizer::<SwatsConfig>();
         registry.optimizer::<SlsConfig>();
         registry.optimizer::<AdamSgdConfig>();
+        registry.optimizer::<GrowingAdamConfig>();
         registry.optimizer::<LbfgsConfig>();
         registry.optimizer::<MomentumLbfgsConfig>();
         registry.optimizer::<FuseConfig>();

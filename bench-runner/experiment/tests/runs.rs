@@ -213,6 +213,25 @@ fn batches_grow_at_the_switch_and_their_samples_are_counted() {
 }
 
 #[test]
+fn adam_s_batches_grow_at_a_fixed_point() {
+    let growing = "kind = 'growing-adam'\nat = 7\nsamples = 70";
+    let steps = steps(growing);
+    let sizes: Vec<u64> = steps.iter().map(|step| step.1).collect();
+    assert_eq!(sizes[..9], [20, 20, 20, 20, 20, 20, 20, 80, 80]);
+    let record = only(SUM, growing);
+    assert_counted(&record, &steps);
+    // Until then the steps are Adam's.
+    let losses =
+        |record: &RunRecord| -> Vec<f64> { record.curve.iter().map(|point| point.loss).collect() };
+    let (grown, adam) = (losses(&record), losses(&only(SUM, "kind = 'adam'")));
+    assert_eq!(grown[..8], adam[..8]);
+    assert!(grown[8] != adam[8]);
+    // A share of the budget, as of a switch.
+    let steps = self::steps("kind = 'growing-adam'\nat = { budget = 0.1 }\nsamples = 70");
+    assert_eq!(steps.iter().position(|step| step.1 > 20), Some(200));
+}
+
+#[test]
 fn batches_shrink_again_with_adam() {
     // A loss that half of the batches are below.
     let made = |optimizer: &str, count: usize| {

@@ -1,10 +1,10 @@
 //! The optimizers of the `optim` crate as kinds.
 
 use optim::{
-    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FuseContestConfig, FusePvConfig, LbfgsConfig,
-    LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig, Optimizer, PairSource, Parameters,
-    ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig, ShampooConfig, SlsConfig, SoapConfig,
-    SwatsConfig, SwitchAt,
+    AdamConfig, AdamSgdConfig, Criterion, FuseConfig, FuseContestConfig, FusePvConfig,
+    GrowingAdamConfig, LbfgsConfig, LionConfig, MomentumLbfgsConfig, MuonConfig, NadamwConfig,
+    Optimizer, PairSource, Parameters, ProdigyConfig, ScheduleFreeAdamwConfig, SgdConfig,
+    ShampooConfig, SlsConfig, SoapConfig, SwatsConfig, SwitchAt,
 };
 
 use super::traits::{OptimizerConfig, OptimizerSettings};
@@ -211,6 +211,33 @@ impl OptimizerSettings for AdamSgdConfig {
         let mut scaled = self.clone();
         scaled.switch_at = SwitchAt::Epoch((epoch as f64 * share).round() as u64);
         Some(scaled.into())
+    }
+}
+
+impl Kind for GrowingAdamConfig {
+    const NAME: &'static str = "growing-adam";
+    const ABOUT: &'static str = "Adam on batches that grow at a fixed point";
+}
+
+impl OptimizerSettings for GrowingAdamConfig {
+    fn build(&self, parameters: &Parameters) -> optim::Result<Box<dyn Optimizer>> {
+        Ok(Box::new(self.clone().build(parameters)?))
+    }
+
+    fn with_budget(&self, evaluations: u64) -> Option<OptimizerConfig> {
+        Some(self.clone().with_budget(evaluations).into())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate
+    }
+
+    fn vectors(&self) -> u64 {
+        self.adam.vectors()
+    }
+
+    fn chooses_batches(&self) -> bool {
+        true
     }
 }
 
