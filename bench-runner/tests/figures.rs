@@ -13,7 +13,7 @@ use bench_experiment::run::{Outcome, run};
 use bench_experiment::spec::{Experiment, Suite};
 use bench_experiment::store::{Circumstances, Manifest, Records, Results, read, write};
 use bench_report::Report;
-use bench_report::catalogue::{FigureCatalogue, Reference};
+use bench_report::catalogue::FigureCatalogue;
 use candle_core::Device;
 use polars::prelude::{KeyValueMetadata, ParquetReader, ParquetWriter, SerReader};
 
@@ -328,10 +328,8 @@ fn check_finds_a_changed_drawing_and_a_changed_result() {
 fn committed_reports_name_the_command_that_makes_them_anywhere() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/reference");
     let catalogue = FigureCatalogue::built_in().unwrap();
-    let Reference {
-        suites, summaries, ..
-    } = &catalogue.reference;
-    for suite in suites.iter().chain(summaries) {
+    let reference = &catalogue.reference;
+    for suite in reference.with_results().chain(&reference.summaries) {
         let manifest = Manifest::read(&folder.join(suite).join("manifest.json")).unwrap();
         assert_eq!(
             manifest.command,
@@ -341,11 +339,33 @@ fn committed_reports_name_the_command_that_makes_them_anywhere() {
 }
 
 #[test]
+fn experiment_files_of_committed_reports_are_read_by_the_report_s_name() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut reference = FigureCatalogue::built_in().unwrap().reference;
+    assert!(!reference.files.is_empty());
+    for file in &mut reference.files {
+        file.path = project.join(&file.path);
+    }
+    for file in &reference.files {
+        assert_eq!(reference.experiment(&file.name).unwrap().name, file.name);
+    }
+    // The scale is a part of the name.
+    reference.files[0].name = "paper-convolutional-large".into();
+    let said = reference.experiment("paper-convolutional-large");
+    let said = said.unwrap_err().to_string();
+    assert!(said.contains("paper-convolutional"), "{said}");
+    reference.files[0].path = project.join("reports/none.toml");
+    let said = reference.experiment("paper-convolutional-large");
+    let said = said.unwrap_err().to_string();
+    assert!(said.contains("none.toml"), "{said}");
+}
+
+#[test]
 fn the_committed_reports_are_small_and_what_their_results_give() {
     let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/reference");
     let mut total = 0;
     let catalogue = FigureCatalogue::built_in().unwrap();
-    for suite in &catalogue.reference.suites {
+    for suite in catalogue.reference.with_results() {
         let folder = reference.join(suite);
         let results = read(&folder.join("results.parquet")).unwrap();
         let manifest = Manifest::read(&folder.join("manifest.json")).unwrap();

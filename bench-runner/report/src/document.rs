@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use bench_analysis::summary::summarize;
-use bench_experiment::spec::Scale;
+use bench_experiment::spec::{Scale, Suite};
 use bench_experiment::store::{self, Results};
 
 use crate::error::{Error, Result};
@@ -38,7 +38,7 @@ const WIDTH: usize = 80;
 /// | `advice decisions` | which method to take, by situation |
 /// | `advice judged` | how the choices did on other problems |
 /// | `pairs` | which of the paper's pairs have been run, on what |
-/// | `arms COLUMN` | a column of the summaries of those that have been run whole, arm by arm |
+/// | `arms REPORTS COLUMN` | a column of the summaries of the reports `as-shipped-REPORTS`, `paper-REPORTS` and `corrected-REPORTS`, as far as they exist |
 /// | `machine` | the machine of the speed measurements |
 /// | `performance BENCHMARK MEASURE` | the speed measurements of a benchmark, ours beside PyTorch's |
 ///
@@ -88,7 +88,9 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         }
         ["advice", table @ ("decisions" | "judged")] => committed(&format!("advice/{table}.md")),
         ["pairs"] => Ok(reproduction::table(references)?.markdown()),
-        ["arms", column] => Ok(reproduction::medians(references, column, wrong)?.markdown()),
+        ["arms", reports, column] => {
+            Ok(reproduction::medians(references, reports, column, wrong)?.markdown())
+        }
         ["machine"] => performance::machine(&references.join("performance")),
         ["performance", benchmark, measure] => {
             let table = performance::table(&references.join("performance"), benchmark, measure)?;
@@ -115,12 +117,14 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         ["problem", suite, label] => {
             let (results, index) = of_problem(suite, label)?;
             let problem = &results.problems[index];
-            let command = match Scale::of_name(suite) {
-                Scale::Full => suite.to_owned(),
-                scale => format!("{} --scale {scale}", Scale::suite_of(suite)),
+            let command = match (Suite::find(Scale::suite_of(suite)), Scale::of_name(suite)) {
+                // Of an experiment file.
+                (Err(_), _) => format!("figures {suite} --reference"),
+                (_, Scale::Full) => format!("ablation {suite}"),
+                (_, scale) => format!("ablation {} --scale {scale}", Scale::suite_of(suite)),
             };
             Ok(format!(
-                "{}. {} Runs: `bench-runner ablation {command}`.\n\n{}",
+                "{}. {} Runs: `bench-runner {command}`.\n\n{}",
                 markdown_text(&problem.title),
                 summary::goal(problem),
                 summary::table(&summarize(&results), problem).markdown()

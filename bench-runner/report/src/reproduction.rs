@@ -56,17 +56,17 @@ const METHODS: [(&str, &str); 3] = [
     ("FUSE-PV", "fuse-pv"),
 ];
 
-/// A row for each pair that has been run whole, with a column of the summaries for each arm of which there is one and each
-/// method.
+/// A row for each pair, with a column of the summaries for each method and each arm that has a report `ARM-reports`.
 ///
 /// # Errors
 /// When a summary cannot be read, with `wrong`'s line.
 pub(crate) fn medians(
     references: &Path,
+    reports: &str,
     column: &str,
     wrong: &dyn Fn(String) -> Error,
 ) -> Result<Table> {
-    let summary_of = |arm: &str| references.join(format!("{arm}-part/summary.csv"));
+    let summary_of = |arm: &str| references.join(format!("{arm}-{reports}/summary.csv"));
     let arms: Vec<&str> = ARMS
         .into_iter()
         .filter(|arm| summary_of(arm).is_file())

@@ -12,7 +12,7 @@ use bench_experiment::session::Session;
 use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::store::{self, Manifest};
 use bench_report::catalogue::{
-    CostAxis, Drawing, FigureCatalogue, FigureEntry, FigureSource, Need, Reference, StepCosts,
+    CostAxis, Drawing, FigureCatalogue, FigureEntry, FigureSource, Need, StepCosts,
 };
 use bench_report::figure::Format;
 use bench_report::{Drawn, Report, check_text, gallery, write_files};
@@ -387,14 +387,10 @@ fn reference(
     session: &Session<'_>,
     out: &mut impl Write,
 ) -> Result<()> {
-    let Reference {
-        suites: kept,
-        summaries,
-        ..
-    } = &catalogue.reference;
+    let reference = &catalogue.reference;
     // Without results there is nothing to compare.
-    let made = summaries.iter().filter(|_| !options.check);
-    let known: Vec<&String> = kept.iter().chain(made).collect();
+    let summaries = reference.summaries.iter().filter(|_| !options.check);
+    let known: Vec<&String> = reference.with_results().chain(summaries).collect();
     if let Some(name) = options.ids.iter().find(|id| !known.contains(id)) {
         return Err(
             bench_experiment::Error::unknown("reference report", name, known.into_iter()).into(),
@@ -415,11 +411,11 @@ fn reference(
             }
         } else {
             let started = Instant::now();
-            let made = session.suite(catalogue.reference.experiment(suite)?)?;
+            let made = session.suite(reference.experiment(suite)?)?;
             let (results, mut manifest) = (made.results, made.manifest);
             let report = folder;
             let folder = destination(&report, &results, made.planned, options.replace);
-            let is_summary = summaries.contains(suite);
+            let is_summary = reference.summaries.contains(suite);
             if is_summary && !manifest.complete {
                 let text = format!("{suite}: runs are missing, so that nothing is written\n");
                 print(out, &text)?;

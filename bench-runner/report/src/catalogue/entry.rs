@@ -1,7 +1,7 @@
 //! The catalogue's entries, read and checked.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bench_analysis::Quantity;
 use bench_analysis::reference::{Comparison, Tolerances, Unstable};
@@ -36,6 +36,9 @@ pub struct Reference {
     /// Parts of suites that have one.
     #[serde(default, rename = "part")]
     pub parts: Vec<Part>,
+    /// Experiment files that have one.
+    #[serde(default, rename = "file")]
+    pub files: Vec<OfFile>,
     /// Per column of `results.parquet`.
     pub tolerance: Tolerances,
     /// What is compared by its cost only.
@@ -67,12 +70,45 @@ impl Part {
     }
 }
 
-impl Reference {
-    /// The experiment of a committed report: a part of a suite, or a suite at the scale that the name tells.
+/// An experiment file of which there is a committed report: its data are not in the built-in catalogue, so that it is
+/// no suite.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfFile {
+    /// The name of the report: the experiment's at this scale.
+    pub name: String,
+    /// The file, from the folder of the project.
+    pub path: PathBuf,
+}
+
+impl OfFile {
+    /// What is run: the experiment at the scale that the name tells.
     ///
     /// # Errors
-    /// When there is no such suite or part.
+    /// When the file cannot be read, is not valid or has another name.
+    fn experiment(&self) -> bench_experiment::Result<Experiment> {
+        let experiment = Experiment::read(&self.path)?.scaled(Scale::of_name(&self.name));
+        match experiment.name == self.name {
+            true => Ok(experiment),
+            false => Err(bench_experiment::Error::unknown(
+                "reference report",
+                &self.name,
+                [&experiment.name].into_iter(),
+            )),
+        }
+    }
+}
+
+impl Reference {
+    /// The experiment of a committed report: a part of a suite, an experiment file, or a suite at the scale that the name
+    /// tells.
+    ///
+    /// # Errors
+    /// When there is no such suite, part or file.
     pub fn experiment(&self, name: &str) -> bench_experiment::Result<Experiment> {
+        if let Some(file) = self.files.iter().find(|file| file.name == name) {
+            return file.experiment();
+        }
         for part in &self.parts {
             let experiment = part.experiment()?;
             if experiment.name == name {
@@ -81,6 +117,13 @@ impl Reference {
         }
         let suite = Suite::find(Scale::suite_of(name))?;
         Ok(suite.experiment()?.scaled(Scale::of_name(name)))
+    }
+
+    /// The names of the committed reports whose results are kept: those of suites, and those of experiment files.
+    pub fn with_results(&self) -> impl Iterator<Item = &String> {
+        self.suites
+            .iter()
+            .chain(self.files.iter().map(|file| &file.name))
     }
 
     /// Compares recomputed results with committed ones.
@@ -272,6 +315,7 @@ impl FigureCatalogue {
         let Reference {
             suites, summaries, ..
         } = &catalogue.reference;
+        // Experiment files are read when they are needed: they are in the project only.
         for suite in suites.iter().chain(summaries) {
             catalogue
                 .reference
