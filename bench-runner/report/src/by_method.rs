@@ -5,20 +5,47 @@ use bench_experiment::store::method;
 use crate::number::short;
 use crate::table::Table;
 
-/// The columns of `summary.csv` that are read.
-const COLUMNS: [&str; 3] = ["problem", "optimizer", "loss_median"];
+/// What is shown of each method.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shown {
+    /// The median final loss over seeds, of the trial whose loss is lowest.
+    Loss,
+    /// How many runs reached the target, of the trial of which most did.
+    Reached,
+}
 
-/// The median final loss over seeds of each method's trial of the lowest one, from the text of a `summary.csv`, on the
-/// problems whose label begins with `part`; in words what is wrong with the text.
-pub(crate) fn table(csv: &str, part: &str) -> Result<Table, String> {
+impl Shown {
+    /// The column of `summary.csv` that is shown.
+    fn column(self) -> &'static str {
+        match self {
+            Self::Loss => "loss_median",
+            Self::Reached => "reached_target",
+        }
+    }
+
+    /// What a trial is chosen by, the lowest, and what is shown of it.
+    fn of(self, value: &str, runs: &str) -> (f64, String) {
+        // A cell without runs has no median.
+        let number = value.parse().unwrap_or(f64::NAN);
+        match self {
+            Self::Loss => (number, short(number)),
+            Self::Reached => (-number, format!("{value}/{runs}")),
+        }
+    }
+}
+
+/// What is shown of each method, from the text of a `summary.csv`, on the problems whose label begins with `part`; in words
+/// what is wrong with the text.
+pub(crate) fn table(csv: &str, part: &str, shown: Shown) -> Result<Table, String> {
+    let columns = ["problem", "optimizer", "runs", shown.column()];
     let mut reader = ::csv::Reader::from_reader(csv.as_bytes());
     let headers = reader.headers().map_err(|error| error.to_string())?;
-    let places = COLUMNS.map(|column| headers.iter().position(|header| header == column));
-    let [Some(problem), Some(optimizer), Some(loss)] = places else {
-        return Err(format!("a column is missing: {}", COLUMNS.join(", ")));
+    let places = columns.map(|column| headers.iter().position(|header| header == column));
+    let [Some(problem), Some(optimizer), Some(runs), Some(value)] = places else {
+        return Err(format!("a column is missing: {}", columns.join(", ")));
     };
     let (mut problems, mut methods) = (Vec::<String>::new(), Vec::<String>::new());
-    let mut lowest: Vec<Vec<f64>> = Vec::new();
+    let mut best: Vec<Vec<Option<(f64, String)>>> = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| error.to_string())?;
         let cell = |column: usize| record.get(column).unwrap_or_default();
@@ -27,21 +54,24 @@ pub(crate) fn table(csv: &str, part: &str) -> Result<Table, String> {
         }
         let row = place(&mut problems, cell(problem));
         let column = place(&mut methods, &method(cell(optimizer)));
-        lowest.resize_with(problems.len(), Vec::new);
-        let losses = &mut lowest[row];
-        losses.resize(methods.len().max(losses.len()), f64::NAN);
-        // A cell without runs has no median.
-        let value = cell(loss).parse().unwrap_or(f64::NAN);
-        // `min` takes the other where one is NaN.
-        losses[column] = losses[column].min(value);
+        best.resize_with(problems.len(), Vec::new);
+        let of_methods = &mut best[row];
+        of_methods.resize(methods.len().max(of_methods.len()), None);
+        let trial = shown.of(cell(value), cell(runs));
+        let is_better = |known: &(f64, String)| trial.0 < known.0 || known.0.is_nan();
+        if of_methods[column].as_ref().is_none_or(is_better) {
+            of_methods[column] = Some(trial);
+        }
     }
     if problems.is_empty() {
         return Err(format!("no problem's label begins with `{part}`"));
     }
-    let rows = problems.into_iter().zip(&lowest).map(|(problem, losses)| {
-        let loss = |column: usize| short(losses.get(column).copied().unwrap_or(f64::NAN));
-        let losses = (0..methods.len()).map(loss);
-        std::iter::once(problem).chain(losses).collect()
+    let rows = problems.into_iter().zip(best).map(|(problem, mut best)| {
+        best.resize(methods.len(), None);
+        let text = |trial: Option<(f64, String)>| trial.map_or_else(|| "–".into(), |it| it.1);
+        std::iter::once(problem)
+            .chain(best.into_iter().map(text))
+            .collect()
     });
     let rows = rows.collect();
     let headers = std::iter::once("problem".to_owned())
@@ -68,16 +98,18 @@ mod tests {
 
     #[test]
     fn each_method_is_shown_by_its_best_trial() {
-        let csv = "problem,optimizer,runs,loss_median\n\
-                   a,adam/learning_rate=0.1,5,2.0\na,adam/learning_rate=0.01,5,0.5\na,lbfgs,5,inf\n\
-                   \"b, c\",lbfgs,5,1e-9\n";
-        let found = table(csv, "").unwrap();
+        let csv = "problem,optimizer,runs,loss_median,reached_target\n\
+                   a,adam/learning_rate=0.1,5,2.0,4\na,adam/learning_rate=0.01,5,0.5,3\na,lbfgs,5,inf,0\n\
+                   \"b, c\",lbfgs,5,1e-9,5\n";
+        let found = table(csv, "", Shown::Loss).unwrap();
         assert_eq!(found.headers, ["problem", "adam", "lbfgs"]);
         assert_eq!(found.rows, [["a", "0.500", "∞"], ["b, c", "–", "1.00e-9"]]);
-        let part = table(csv, "b").unwrap();
+        let reached = table(csv, "", Shown::Reached).unwrap();
+        assert_eq!(reached.rows, [["a", "4/5", "0/5"], ["b, c", "–", "5/5"]]);
+        let part = table(csv, "b", Shown::Loss).unwrap();
         assert_eq!(part.headers, ["problem", "lbfgs"]);
         assert_eq!(part.rows, [["b, c", "1.00e-9"]]);
-        let wrong = |csv, part| table(csv, part).unwrap_err();
+        let wrong = |csv, part| table(csv, part, Shown::Loss).unwrap_err();
         assert_eq!(wrong(csv, "c/"), "no problem's label begins with `c/`");
         assert!(wrong("problem,optimizer\n", "").contains("loss_median"));
     }

@@ -9,11 +9,12 @@ use bench_analysis::summary::summarize;
 use bench_experiment::spec::{Scale, Suite};
 use bench_experiment::store::{self, Results};
 
+use crate::by_method::{self, Shown};
 use crate::error::{Error, Result};
 use crate::headline::Headline;
 use crate::table::markdown_text;
 use crate::terminal::problem_text;
-use crate::{by_method, discrepancy, performance, reproduction, summary};
+use crate::{discrepancy, performance, reproduction, summary};
 
 const BEGIN: &str = "<!-- generated: ";
 const BEGUN: &str = " -->\n";
@@ -31,6 +32,7 @@ const WIDTH: usize = 80;
 /// | `summary SUITE` | the same, of a suite of which the summary is kept and no results |
 /// | `methods SUITE` | of such a suite: the methods on each problem, each by its best trial |
 /// | `methods SUITE PART` | the same for the problems whose label begins with `PART/` |
+/// | `reached SUITE` | how many runs of each method reached the target of each problem, by its best trial |
 /// | `problem SUITE LABEL` | the optimizers on one problem, with its target and budget |
 /// | `terminal SUITE LABEL` | the same as the program prints it |
 /// | `claims` | the verdicts on all claims |
@@ -107,11 +109,16 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
             let table: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
             Ok(table.join("\n"))
         }
-        ["methods", suite] | ["methods", suite, _] => {
+        [kind @ ("methods" | "reached"), suite] | [kind @ "methods", suite, _] => {
+            let shown = match kind {
+                "methods" => Shown::Loss,
+                _ => Shown::Reached,
+            };
             let part = parts
                 .get(2)
                 .map_or(String::new(), |part| format!("{part}/"));
-            let table = by_method::table(&committed(&format!("{suite}/summary.csv"))?, &part);
+            let table =
+                by_method::table(&committed(&format!("{suite}/summary.csv"))?, &part, shown);
             Ok(table.map_err(wrong)?.markdown())
         }
         ["problem", suite, label] => {
