@@ -350,13 +350,22 @@ fn experiment_files_of_committed_reports_are_read_by_the_report_s_name() {
         assert_eq!(reference.experiment(&file.name).unwrap().name, file.name);
     }
     // The scale is a part of the name.
-    reference.files[0].name = "paper-convolutional-large".into();
-    let said = reference.experiment("paper-convolutional-large");
-    let said = said.unwrap_err().to_string();
-    assert!(said.contains("paper-convolutional"), "{said}");
+    let experiment = reference.files[0]
+        .name
+        .trim_end_matches("-medium")
+        .to_owned();
+    reference.files[0].name = "demo-small".into();
+    let said = reference.experiment("demo-small").unwrap_err().to_string();
+    assert!(
+        said.contains("`reference.file.name` = demo-small"),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("has `{experiment}-small`")),
+        "{said}"
+    );
     reference.files[0].path = project.join("reports/none.toml");
-    let said = reference.experiment("paper-convolutional-large");
-    let said = said.unwrap_err().to_string();
+    let said = reference.experiment("demo-small").unwrap_err().to_string();
     assert!(said.contains("none.toml"), "{said}");
 }
 

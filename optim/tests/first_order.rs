@@ -7,10 +7,10 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::{Analytic, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
-    AdamConfig, AdamSgdConfig, Clip, Counts, Error, Gradient, Length, LionConfig, LookAhead, Loss,
-    Meter, NadamwConfig, Objective, Optimizer, Oracle, ParameterGroup, Parameters, Phase,
-    ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, Scheduled, SgdConfig, StopReason,
-    SwatsConfig, SwitchAt, VectorPasses, WeightDecay,
+    AdamConfig, AdamSgdConfig, Clip, Counts, Error, Gradient, GrowingAdamConfig, Length,
+    LionConfig, LookAhead, Loss, Meter, NadamwConfig, Objective, Optimizer, Oracle, ParameterGroup,
+    Parameters, Phase, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, Scheduled, SgdConfig,
+    StopReason, SwatsConfig, SwitchAt, VectorPasses, WeightDecay,
 };
 use proptest::prelude::*;
 
@@ -124,6 +124,15 @@ fn settings_out_of_range_are_named() {
         change(&mut config);
         message(config.build(&set))
     };
+    let growing = |change: fn(&mut GrowingAdamConfig)| {
+        let mut config = GrowingAdamConfig {
+            at: 3.into(),
+            samples: 64,
+            adam: AdamConfig::default(),
+        };
+        change(&mut config);
+        message(config.build(&set))
+    };
     let schedule_free = |change: fn(&mut ScheduleFreeAdamwConfig)| {
         let mut config = ScheduleFreeAdamwConfig::default();
         change(&mut config);
@@ -137,6 +146,22 @@ fn settings_out_of_range_are_named() {
         (
             sgd(|c| c.learning_rate = -1.0),
             "learning_rate = -1 is out of range: expected a finite number >= 0",
+        ),
+        (
+            growing(|c| c.samples = 0),
+            "samples = 0 is out of range: expected at least 1",
+        ),
+        (
+            growing(|c| c.at = 0.into()),
+            "at = 0 is out of range: expected at least 1 step, or a share of the budget above 0 and at most 1",
+        ),
+        (
+            growing(|c| c.at = Length::Share { budget: 0.5 }),
+            "at = { budget = 0.5 } is out of range: expected a number of steps, which `with_budget` makes of a share",
+        ),
+        (
+            growing(|c| c.adam.schedule = Schedule::warm_up_cosine(1.into(), 2.into())),
+            "adam.schedule = a schedule is out of range: expected none",
         ),
         (
             sgd(|c| c.momentum = 1.0),

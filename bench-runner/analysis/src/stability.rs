@@ -1,17 +1,13 @@
 //! Whether rounding alone carries runs as far apart as seeds do.
 
 use bench_experiment::store::{PerturbedRuns, ProblemInfo, Results};
-use bench_stats::{Alternative, quantile, spread_test};
+use bench_stats::{Alternative, fisher_exact_test, quantile, spread_test};
 
 use crate::counted;
 use crate::equivalence::EQUIVALENCE;
 
-/// The level of the test that a cell is held unstable by.
+/// The level of each of the tests by which a cell is held unstable.
 const LEVEL: f64 = 0.05;
-
-/// Powers of ten above the start's loss that a run which diverged or failed is counted at in the test, which needs finite
-/// numbers: where a run is stopped for divergence.
-const DIVERGED: f64 = 30.0;
 
 /// How the spread over perturbations of rounding size compares with the spread over seeds, for an optimizer
 /// on a problem.
@@ -20,9 +16,9 @@ const DIVERGED: f64 = 30.0;
 /// start count as that: what is left there is rounding by itself. Runs that diverged or failed count as
 /// infinite.
 ///
-/// Seeds differ by more than rounding, so that what rounding does is a part of what they do. Where a run is chaotic both
-/// spreads are about equal, and either may come out larger: a comparison of the two numbers would mark half of such
-/// cells. So a test decides whether one is larger beyond chance.
+/// Where runs are chaotic, rounding changes them as much as another seed does. Then both spreads are about equal, and
+/// either may come out larger by chance. So tests decide whether rounding does more: of the spread of the runs that
+/// ended with a loss, and of how many did not. The first seed's unperturbed run is in both groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellStability {
     /// The problem's label.
@@ -37,9 +33,11 @@ pub struct CellStability {
     pub spread_over_perturbations: f64,
     /// The spread over seeds, in powers of ten.
     pub spread_over_seeds: f64,
-    /// The probability of perturbations this much more spread than seeds, were both spread alike
-    /// ([`spread_test`]); NaN from fewer than two seeds.
-    pub p_value: f64,
+    /// The probability that losses over perturbations are this much more spread than those over seeds by chance
+    /// ([`spread_test`]); NaN for fewer than three finite losses of either.
+    pub p_of_spread: f64,
+    /// The probability that so many of the runs over perturbations diverge or fail by chance ([`fisher_exact_test`]).
+    pub p_of_failures: f64,
 }
 
 impl CellStability {
@@ -54,12 +52,13 @@ impl CellStability {
     }
 
     /// Whether rounding carries runs further apart than seeds do, beyond chance, so that no verdict may rest on them.
-    /// Losses within a [tie](EQUIVALENCE) of each other decide nothing, also where seeds change nothing. With one seed
-    /// there is nothing to compare with: what is beyond a tie is unstable.
+    /// Losses within a [tie](EQUIVALENCE) of each other decide nothing, also where seeds change nothing. Where there are
+    /// too few runs for the test, the measured spreads decide.
     pub fn is_unstable(&self) -> bool {
         let larger =
             self.spread_over_perturbations > self.spread_over_seeds.max(EQUIVALENCE.log10());
-        larger && (self.p_value.is_nan() || self.p_value < LEVEL)
+        let by_chance = self.p_of_spread >= LEVEL;
+        (larger && !by_chance) || self.p_of_failures < LEVEL
     }
 }
 
@@ -94,16 +93,24 @@ pub fn are_stable<'a>(
 
 fn of_cell(results: &Results, problem: &ProblemInfo, cell: &PerturbedRuns) -> CellStability {
     let by_seed = counted::losses_by_seed(results, &problem.label, &cell.optimizer);
-    let start = start(results, problem);
+    let floor = floor(results, problem);
     let mut perturbed: Vec<f64> = by_seed.get(&cell.seed).copied().into_iter().collect();
     perturbed.extend(cell.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)));
     let seeds: Vec<f64> = by_seed.into_values().collect();
-    let (perturbed, seeds) = (logarithms(&perturbed, start), logarithms(&seeds, start));
+    let (perturbed, seeds) = (logarithms(&perturbed, floor), logarithms(&seeds, floor));
     let finite = |logs: &[f64]| -> Vec<f64> {
-        let highest = start.log10() + DIVERGED;
-        logs.iter().map(|log| log.min(highest)).collect()
+        let logs = logs.iter().copied();
+        logs.filter(|log| log.is_finite()).collect()
     };
-    let test = spread_test(&finite(&perturbed), &finite(&seeds), Alternative::Greater);
+    let (ended, ended_of_seeds) = (finite(&perturbed), finite(&seeds));
+    let spread_alike = spread_test(&ended, &ended_of_seeds, Alternative::Greater);
+    let failures = |logs: &[f64], ended: &[f64]| {
+        [logs.len() - ended.len(), logs.len()].map(|count| count as u64)
+    };
+    let fail_alike = fisher_exact_test(
+        failures(&perturbed, &ended),
+        failures(&seeds, &ended_of_seeds),
+    );
     CellStability {
         problem: problem.label.clone(),
         optimizer: cell.optimizer.clone(),
@@ -111,22 +118,23 @@ fn of_cell(results: &Results, problem: &ProblemInfo, cell: &PerturbedRuns) -> Ce
         seeds: seeds.len(),
         spread_over_perturbations: spread(&perturbed),
         spread_over_seeds: spread(&seeds),
-        p_value: test.map_or(f64::NAN, |test| test.p_value),
+        p_of_spread: spread_alike.map_or(f64::NAN, |test| test.p_value),
+        p_of_failures: fail_alike.map_or(f64::NAN, |test| test.p_value),
     }
 }
 
-/// The loss at the start, the greatest of all runs of a problem.
-fn start(results: &Results, problem: &ProblemInfo) -> f64 {
+/// The loss below which the losses of a problem are rounding by itself: that of the start, the greatest of
+/// all runs, times the spacing of numbers at 1.
+fn floor(results: &Results, problem: &ProblemInfo) -> f64 {
     let starts = results
         .runs_on(&problem.label)
         .filter_map(|run| Some(run.curve.first()?.loss))
         .filter(|loss| loss.is_finite());
-    starts.fold(f64::MIN_POSITIVE / f64::EPSILON, f64::max)
+    (starts.fold(0.0, f64::max) * f64::EPSILON).max(f64::MIN_POSITIVE)
 }
 
-/// log₁₀ of some losses; those that are rounding by itself count as the spacing of numbers at the start's loss.
-fn logarithms(losses: &[f64], start: f64) -> Vec<f64> {
-    let floor = start * f64::EPSILON;
+/// log₁₀ of some losses, none below `floor`.
+fn logarithms(losses: &[f64], floor: f64) -> Vec<f64> {
     losses.iter().map(|loss| loss.max(floor).log10()).collect()
 }
 
@@ -239,9 +247,19 @@ mod tests {
 
     #[test]
     fn what_diverges_under_some_perturbations_only_is_unstable() {
-        let half = [Some(0.5), None].repeat(6);
-        let cell = only(&[0.5, 0.4, 0.3, 0.5, 0.4, 0.3], &half);
+        let perturbed = |diverged: usize| {
+            let mut losses = vec![Some(0.5); 8 - diverged];
+            losses.resize(8, None);
+            only(&[0.5, 0.4, 0.3, 0.5, 0.4], &losses)
+        };
+        // By hand: C(9, 6)/C(14, 6) = 0.028, and C(9, 3)/C(14, 3) = 0.23, which chance may give.
+        let cell = perturbed(6);
         assert_eq!(cell.ratio(), f64::INFINITY);
+        assert!((cell.p_of_failures - 84.0 / 3003.0).abs() < 1e-12);
+        assert!(cell.is_unstable() && perturbed(8).is_unstable(), "{cell:?}");
+        assert!(!perturbed(3).is_unstable());
+        // Too few runs for a test.
+        let cell = only(&[0.5, 0.4], &[Some(0.5), None, None, None]);
         assert!(cell.is_unstable(), "{cell:?}");
         // Where all diverge, whatever the seed and the perturbation, nothing differs.
         let cell = only(&[f64::INFINITY; 3], &[None; 4]);

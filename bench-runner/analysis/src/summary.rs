@@ -74,7 +74,7 @@ pub struct Row {
     pub switched: Option<usize>,
     /// The optimizer that all its runs equal in every measured loss, as none of them switched.
     pub unswitched_of: Option<String>,
-    /// Whether rounding carries its runs further apart than seeds do; `None` where that was not tried.
+    /// Whether rounding carries its runs further apart than seeds do, beyond chance; `None` where that was not tried.
     pub unstable: Option<bool>,
     /// Gradient evaluations in all.
     pub evaluations: Option<Spread>,

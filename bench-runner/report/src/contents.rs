@@ -84,5 +84,5 @@ allows (50 % at 2, 75 % at 3, 94 % at 5 seeds). Runs that diverged or failed cou
 every other; interrupted runs do not count. A target that was not reached costs ∞. The lowest loss is the \
 best that was measured on the way to the final one. Of the runs that reached the target, “by phase” counts \
 those that did so in their first-order + in their second-order phase, and “held” those that were still there \
-at the end. “Stable” says, where it was tried, whether runs from starts that differ by rounding end closer together \
-than runs of different seeds; no comparison rests on those that do not.";
+at the end. “Stable” says, where it was tried, whether runs from starts that differ by rounding end no further apart, \
+beyond chance, than runs of different seeds; no comparison rests on those that end further apart.";

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use bench_analysis::summary::summarize;
-use bench_experiment::spec::{Scale, Suite};
+use bench_experiment::spec::Scale;
 use bench_experiment::store::{self, Results};
 
 use crate::by_method::{self, Shown};
@@ -32,7 +32,7 @@ const WIDTH: usize = 80;
 /// | `summary SUITE` | the same, of a suite of which the summary is kept and no results |
 /// | `methods SUITE` | of such a suite: the methods on each problem, each by its best trial |
 /// | `methods SUITE PART` | the same for the problems whose label begins with `PART/` |
-/// | `reached SUITE` | how many runs of each method reached the target of each problem, by its best trial |
+/// | `reached SUITE` | how many runs of each method reached the target of each problem, by the trial of which most did |
 /// | `problem SUITE LABEL` | the optimizers on one problem, with its target and budget |
 /// | `terminal SUITE LABEL` | the same as the program prints it |
 /// | `claims` | the verdicts on all claims |
@@ -124,14 +124,12 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         ["problem", suite, label] => {
             let (results, index) = of_problem(suite, label)?;
             let problem = &results.problems[index];
-            let command = match (Suite::find(Scale::suite_of(suite)), Scale::of_name(suite)) {
-                // Of an experiment file.
-                (Err(_), _) => format!("figures {suite} --reference"),
-                (_, Scale::Full) => format!("ablation {suite}"),
-                (_, scale) => format!("ablation {} --scale {scale}", Scale::suite_of(suite)),
+            let command = match Scale::of_name(suite) {
+                Scale::Full => suite.to_owned(),
+                scale => format!("{} --scale {scale}", Scale::suite_of(suite)),
             };
             Ok(format!(
-                "{}. {} Runs: `bench-runner {command}`.\n\n{}",
+                "{}. {} Runs: `bench-runner ablation {command}`.\n\n{}",
                 markdown_text(&problem.title),
                 summary::goal(problem),
                 summary::table(&summarize(&results), problem).markdown()

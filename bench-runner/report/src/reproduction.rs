@@ -71,8 +71,12 @@ pub(crate) fn medians(
         .into_iter()
         .filter(|arm| summary_of(arm).is_file())
         .collect();
+    if arms.is_empty() {
+        return Err(wrong(format!("no arm has a report `ARM-{reports}`")));
+    }
+    // A row's cells, arm by arm; an arm that lacks the pair has dashes.
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for arm in &arms {
+    for (place, arm) in arms.iter().enumerate() {
         let path = summary_of(arm);
         let unreadable = |error: ::csv::Error| wrong(format!("{}: {error}", path.display()));
         let mut reader = ::csv::Reader::from_path(&path).map_err(unreadable)?;
@@ -80,23 +84,35 @@ pub(crate) fn medians(
             .deserialize()
             .collect::<std::result::Result<_, _>>()
             .map_err(unreadable)?;
+        if summary.iter().any(|row| !row.contains_key(column)) {
+            return Err(wrong(format!(
+                "{} has no column `{column}`",
+                path.display()
+            )));
+        }
         let cell = |row: &BTreeMap<String, String>, column: &str| {
             row.get(column).cloned().unwrap_or_default()
         };
         let mut problems: Vec<String> = summary.iter().map(|row| cell(row, "problem")).collect();
         problems.dedup();
-        rows.resize_with(problems.len(), Vec::new);
-        for (problem, row) in problems.into_iter().zip(&mut rows) {
-            if row.is_empty() {
-                row.push(problem.clone());
-            }
-            for (_, method) in METHODS {
+        for problem in problems {
+            let row = match rows.iter().position(|row| row[0] == problem) {
+                Some(row) => row,
+                None => {
+                    let mut row = vec!["–".to_owned(); 1 + arms.len() * METHODS.len()];
+                    row[0] = problem.clone();
+                    rows.push(row);
+                    rows.len() - 1
+                }
+            };
+            let first = 1 + place * METHODS.len();
+            for (shown, (_, method)) in rows[row][first..].iter_mut().zip(METHODS) {
                 let found = summary.iter().find(|found| {
                     cell(found, "problem") == problem
                         && cell(found, "optimizer").starts_with(method)
                 });
                 let value = found.and_then(|found| cell(found, column).parse().ok());
-                row.push(short(value.unwrap_or(f64::NAN)));
+                *shown = short(value.unwrap_or(f64::NAN));
             }
         }
     }

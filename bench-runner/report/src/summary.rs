@@ -294,7 +294,7 @@ pub(super) fn has_stability(rows: &[Row], problem: &ProblemInfo) -> bool {
     own.any(|row| row.unstable.is_some())
 }
 
-/// Whether runs from starts that differ by rounding end closer together than those of different seeds.
+/// Whether runs from starts that differ by rounding end no further apart, beyond chance, than those of different seeds.
 pub(super) fn stable(row: &Row) -> String {
     match row.unstable {
         Some(true) => "no".into(),

@@ -411,7 +411,15 @@ fn reference(
             }
         } else {
             let started = Instant::now();
-            let made = session.suite(reference.experiment(suite)?)?;
+            let made = session.suite(reference.experiment(suite)?);
+            let made = match made.map_err(Error::from) {
+                // Of all reports those are made whose data are here.
+                Err(error) if error.is_missing_data() && options.ids.is_empty() => {
+                    print(out, &format!("{suite}: not made: {error}\n"))?;
+                    continue;
+                }
+                made => made?,
+            };
             let (results, mut manifest) = (made.results, made.manifest);
             let report = folder;
             let folder = destination(&report, &results, made.planned, options.replace);

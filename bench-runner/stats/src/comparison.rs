@@ -3,6 +3,7 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use statrs::distribution::{DiscreteCDF, Hypergeometric};
 
 use crate::error::{check, check_finite, check_length, check_numbers};
 use crate::interval::{fair_coin_cdf, t_probability};
@@ -126,8 +127,9 @@ pub fn signed_rank_test(differences: &[f64], alternative: Alternative) -> Result
 }
 
 /// The Brown–Forsythe test (1974) of whether `x` is spread as `y` is: Student's test of the mean distance from the median
-/// in `x` less that in `y`, whose t is the statistic (`scipy.stats.levene(center="median")` has its square). It keeps its
-/// level for skewed and heavy-tailed values.
+/// in `x` less that in `y`, whose t is the statistic (`scipy.stats.levene(center="median")` has its square). Skewed and
+/// heavy-tailed values do not raise its level. Of 9 against 5 normal values it finds a spread three times as large in
+/// less than half of the cases.
 ///
 /// ```
 /// use bench_stats::{Alternative, spread_test};
@@ -138,10 +140,10 @@ pub fn signed_rank_test(differences: &[f64], alternative: Alternative) -> Result
 /// ```
 ///
 /// # Errors
-/// For fewer than two values of either, or one that is not finite.
+/// For fewer than three values of either (two are always equally far from their median), or one that is not finite.
 pub fn spread_test(x: &[f64], y: &[f64], alternative: Alternative) -> Result<Test> {
-    check_finite("x", x, 2)?;
-    check_finite("y", y, 2)?;
+    check_finite("x", x, 3)?;
+    check_finite("y", y, 3)?;
     let distances = |values: &[f64]| -> Vec<f64> {
         let centre = median(values);
         values.iter().map(|value| (value - centre).abs()).collect()
@@ -160,6 +162,48 @@ pub fn spread_test(x: &[f64], y: &[f64], alternative: Alternative) -> Result<Tes
     Ok(Test {
         statistic,
         p_value: alternative.p_value(at_most, t_probability(degrees, -statistic)?),
+    })
+}
+
+/// Fisher's exact test of whether an event is more probable in a group in which it came `events` times of `trials` than in
+/// another, in which it came `other_events` times of `other_trials`: the probability of so many events in the first, or
+/// more, when all are spread over both at random (`scipy.stats.fisher_exact(alternative="greater")`). The statistic is
+/// `events`.
+///
+/// ```
+/// let test = bench_stats::fisher_exact_test([6, 9], [0, 5])?;
+/// assert!((test.p_value - 84.0 / 3003.0).abs() < 1e-12);
+/// # Ok::<(), bench_stats::Error>(())
+/// ```
+///
+/// # Errors
+/// For no trials of either, or more events than trials.
+pub fn fisher_exact_test(
+    [events, trials]: [u64; 2],
+    [other_events, other_trials]: [u64; 2],
+) -> Result<Test> {
+    for (name, events, trials) in [
+        ("events", events, trials),
+        ("other events", other_events, other_trials),
+    ] {
+        if trials == 0 || events > trials {
+            return Err(Error::Setting {
+                name,
+                value: events as f64,
+                expected: "at most as many as trials, of which there must be one",
+            });
+        }
+    }
+    let all = trials + other_trials;
+    let of_all = Hypergeometric::new(all, events + other_events, trials);
+    let at_least = match (of_all, events) {
+        (_, 0) => 1.0,
+        (Ok(distribution), events) => distribution.sf(events - 1),
+        (Err(_), _) => f64::NAN,
+    };
+    Ok(Test {
+        statistic: events as f64,
+        p_value: at_least,
     })
 }
 

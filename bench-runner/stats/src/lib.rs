@@ -23,7 +23,7 @@ mod rank;
 
 pub use bootstrap::Bootstrap;
 pub use comparison::{
-    Alternative, Test, paired_differences, probability_of_improvement,
+    Alternative, Test, fisher_exact_test, paired_differences, probability_of_improvement,
     probability_of_improvement_interval, sign_flip_test, sign_test, signed_rank_test, spread_test,
 };
 pub use correction::{benjamini_hochberg, holm};

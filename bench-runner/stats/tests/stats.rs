@@ -193,6 +193,18 @@ mod golden {
     }
 
     #[test]
+    fn fisher_exact_tests() {
+        each("fisher", |case| {
+            let count = |key: &str| {
+                let counts = case[key].as_array().unwrap();
+                [0, 1].map(|place: usize| counts[place].as_u64().unwrap())
+            };
+            let test = fisher_exact_test(count("first"), count("other")).unwrap();
+            assert_close(test.p_value, number(&case["p_value"]), case);
+        });
+    }
+
+    #[test]
     fn adjusted_p_values() {
         each("corrections", |case| {
             let p_values = numbers(&case["p_values"]);
@@ -890,4 +902,25 @@ proptest! {
         prop_assert!(design(pairs).t_power(effect + 0.1).unwrap() >= power - 1e-12);
         prop_assert!(design(pairs + 1).t_power(effect).unwrap() >= power - 1e-9);
     }
+}
+
+#[test]
+fn spreads_without_variance_are_equal_or_surely_different() {
+    let test = |x: &[f64], y: &[f64]| spread_test(x, y, Alternative::Greater).unwrap();
+    // All equal; and the same distances.
+    assert_eq!(test(&[1.0; 4], &[2.0; 3]).statistic, 0.0);
+    assert_eq!(test(&[1.0; 4], &[2.0; 3]).p_value, 0.5);
+    let equal = test(&[0.0, 1.0, 2.0], &[5.0, 6.0, 7.0]);
+    assert_eq!((equal.statistic, equal.p_value), (0.0, 0.5));
+    for (x, y, needle) in [
+        (&[1.0, 2.0][..], &[1.0, 2.0, 3.0][..], "x"),
+        (&[1.0, 2.0, 3.0], &[1.0, f64::INFINITY, 2.0], "y"),
+    ] {
+        let said = spread_test(x, y, Alternative::Greater)
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains(needle), "{said}");
+    }
+    assert!(fisher_exact_test([3, 2], [0, 5]).is_err());
+    assert!(fisher_exact_test([0, 0], [0, 5]).is_err());
 }

@@ -85,16 +85,15 @@ impl OfFile {
     /// What is run: the experiment at the scale that the name tells.
     ///
     /// # Errors
-    /// When the file cannot be read, is not valid or has another name.
+    /// When the file cannot be read, is not valid or its experiment has another name.
     fn experiment(&self) -> bench_experiment::Result<Experiment> {
         let experiment = Experiment::read(&self.path)?.scaled(Scale::of_name(&self.name));
         match experiment.name == self.name {
             true => Ok(experiment),
-            false => Err(bench_experiment::Error::unknown(
-                "reference report",
-                &self.name,
-                [&experiment.name].into_iter(),
-            )),
+            false => {
+                let reason = format!("{} has `{}`", self.path.display(), experiment.name);
+                Err(Invalid::value("reference.file.name", &self.name, reason).into())
+            }
         }
     }
 }
@@ -321,6 +320,13 @@ impl FigureCatalogue {
                 .reference
                 .experiment(suite)
                 .map_err(|error| wrong("reference".into(), error.to_string()))?;
+        }
+        let mut reports = BTreeSet::new();
+        for name in catalogue.reference.with_results().chain(summaries) {
+            if !reports.insert(name) {
+                let reason = format!("`{name}` is there twice");
+                return Err(wrong("reference".into(), reason));
+            }
         }
         Ok(catalogue)
     }
@@ -583,5 +589,7 @@ tolerance = { loss = { factor = 2.0, floor = 1e-6 } }
         }
         let twice = GOOD.replacen("[reference]", "[[figure]]\nid = \"curves\"\nabout = \"\"\ndraw = { kind = \"complexity-table\" }\n[reference]", 1);
         assert!(error(&twice).contains("used twice"));
+        let report = GOOD.replacen("[reference]", "[reference]\nsummaries = [\"quick\"]", 1);
+        assert!(error(&report).contains("`quick` is there twice"));
     }
 }

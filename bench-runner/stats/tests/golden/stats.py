@@ -305,7 +305,7 @@ def exponents():
 def spreads():
     """scipy.stats.levene's deviations from the medians, compared by the t-test: the square of its statistic is levene's."""
     for x, y in (
-        ([1.0, 2.0, 4.0], [3.0, 3.5]),
+        ([1.0, 2.0, 4.0], [3.0, 3.5, 3.75]),
         ([0.0, 0.0, 1.0, 8.0, 9.0], [5.0, 5.0, 5.0]),
         (list(rng.normal(size=9)), list(3 * rng.normal(size=5))),
         (list(rng.normal(size=9)), list(rng.normal(size=20))),
@@ -318,6 +318,15 @@ def spreads():
             assert np.isclose(test.statistic**2, levene.statistic, rtol=1e-12)
             assert side != "two-sided" or np.isclose(test.pvalue, levene.pvalue, rtol=1e-9)
             yield dict(x=x, y=y, alternative=side, statistic=test.statistic, p_value=test.pvalue)
+
+
+def fisher():
+    for events, trials, other_events, other_trials in ((6, 9, 0, 5), (3, 9, 0, 5), (5, 9, 5, 10), (0, 4, 3, 3), (4, 4, 4, 4), (9, 9, 1, 30)):
+        table = [[events, trials - events], [other_events, other_trials - other_events]]
+        yield dict(
+            first=[events, trials], other=[other_events, other_trials],
+            p_value=stats.fisher_exact(table, alternative="greater").pvalue,
+        )
 
 
 def encode(value):
@@ -335,6 +344,7 @@ def encode(value):
 SECTIONS = (
     location, student_t, clopper_pearson, median_interval, bootstrap, stratified, probability_of_improvement, tests,
     corrections, power, ecdf, profiles, lines, exponents, spreads,
+    fisher,
 )
 golden = dict(
     versions=dict(
