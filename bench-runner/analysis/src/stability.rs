@@ -259,8 +259,11 @@ mod tests {
         assert!(cell.is_unstable() && perturbed(8).is_unstable(), "{cell:?}");
         assert!(!perturbed(3).is_unstable());
         // Too few runs for a test.
-        let cell = only(&[0.5, 0.4], &[Some(0.5), None, None, None]);
-        assert!(cell.is_unstable(), "{cell:?}");
+        for seeds in [&[0.5, 0.4][..], &[0.5, 0.4, 0.3]] {
+            let cell = only(seeds, &[Some(0.5), None, None, None]);
+            assert_eq!(cell.ratio(), f64::INFINITY);
+            assert!(cell.is_unstable(), "{cell:?}");
+        }
         // Where all diverge, whatever the seed and the perturbation, nothing differs.
         let cell = only(&[f64::INFINITY; 3], &[None; 4]);
         assert_eq!(cell.ratio(), 0.0);
@@ -284,6 +287,7 @@ mod tests {
             let cell = only(seeds, &[Some(0.501), Some(0.52)]);
             assert!(!cell.is_unstable(), "{cell:?}");
         }
+        assert!(only(&[0.5], &[Some(0.5), Some(0.2)]).is_unstable());
     }
 
     #[test]
@@ -297,8 +301,7 @@ mod tests {
             (pairs(&stable), summarize(&stable)[0].unstable),
             (1, Some(false))
         );
-        let spread = [0.5, 1e-3, 1e-6, 1e-2, 1e-5, 1e-1, 1e-4, 1e-6].map(Some);
-        let unstable = results(&[0.5, 0.4, 0.3], &spread);
+        let unstable = results(&[0.5, 0.4, 0.3], &[Some(0.5), Some(1e-3), Some(1e-6)]);
         assert_eq!(
             (pairs(&unstable), summarize(&unstable)[0].unstable),
             (0, Some(true))
