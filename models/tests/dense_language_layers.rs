@@ -1,12 +1,8 @@
 //! Linear maps, activations, layer normalisation, embeddings, dropout, attention and the loss:
 //! gradients against finite differences over random shapes, and closed forms.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
+use crate::common::{assert_gradients, uniform, variable, weighted_sum};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{assert_gradients, uniform, variable, weighted_sum};
 use models::layer::{
     Activation, CausalAttention, Dropout, EmbeddingConfig, LayerNormConfig, LinearConfig,
     WeightLayout,

@@ -1,10 +1,7 @@
 //! Whole dense and language models against finite differences and published figures.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{assert_gradients, uniform, weighted_sum};
 use candle_core::{DType, Device, Tensor};
-use common::{assert_gradients, uniform, weighted_sum};
 use models::language::{GptConfig, GptPreset};
 use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass, Scope};

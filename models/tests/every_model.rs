@@ -1,12 +1,8 @@
 //! What holds for every model: each parameter gets a gradient, training and evaluation passes
 //! differ where they should, and bits do not depend on the number of threads.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
+use crate::common::{uniform, weighted_sum};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{uniform, weighted_sum};
 use models::{Model, ModelSpec, Pass};
 
 /// A model and the shape of its input; a vocabulary stands for tokens.

@@ -2,12 +2,8 @@
 //! losses and gradients, with the names and shapes of all tensors. `golden/dense_language.py`
 //! writes the values.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
+use crate::common::golden::{DOUBLE, SINGLE, assert_agrees, classification, integers};
 use candle_core::Tensor;
-use common::golden::{DOUBLE, SINGLE, assert_agrees, classification, integers};
 use models::ModelSpec;
 
 fn agrees(name: &str, spec: &str, data: impl Fn(&[usize]) -> (Tensor, Tensor)) {

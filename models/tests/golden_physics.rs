@@ -1,8 +1,6 @@
 //! Physics-informed networks against PyTorch's nested automatic differentiation, in double precision;
 //! `golden/physics.py` has the other half.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};

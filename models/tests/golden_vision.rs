@@ -1,11 +1,7 @@
 //! The image classifiers against PyTorch and torchvision: logits, losses, gradients and running
 //! statistics, with the names and shapes of all tensors. `golden/vision.py` writes the values.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::golden::{DOUBLE, SINGLE, assert_agrees, classification};
+use crate::common::golden::{DOUBLE, SINGLE, assert_agrees, classification};
 use models::vision::{DenseNetConfig, LeNetConfig, ResNetConfig};
 
 fn lenet(size: usize, in_channels: usize) -> LeNetConfig {

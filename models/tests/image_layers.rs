@@ -1,15 +1,11 @@
 //! The gradients of the image layers against finite differences, over random shapes and settings.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use candle_core::{DType, Device};
 use models::layer::{BatchNorm2dConfig, Conv2dConfig, ConvNorm, GroupNormConfig, Pool2d};
 use models::{Pass, Scope, Tensors};
 use proptest::prelude::*;
 
-use common::{assert_gradients, uniform, variable, weighted_sum};
+use crate::common::{assert_gradients, uniform, variable, weighted_sum};
 
 const TRAIN: Pass = Pass::Train { seed: 0 };
 

@@ -1,7 +1,5 @@
 //! The first values of every kind of parameter: mean and variance as published.
 
-#![allow(clippy::unwrap_used)]
-
 use candle_core::{DType, Device, Tensor};
 use models::{Init, ModelSpec, Scope};
 

@@ -1,10 +1,6 @@
 //! Physics-informed networks against finite differences in f64, closed forms and the equations' own
 //! solutions; bad input; the same bits for every number of threads.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::f64::consts::PI;
 use std::sync::Arc;
 

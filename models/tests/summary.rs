@@ -1,8 +1,6 @@
 //! The description of models: parameters and multiply-adds against PyTorch's own counts, which
 //! `golden/multiply_adds.py` writes, and against published figures; names and shapes.
 
-#![allow(clippy::unwrap_used)]
-
 use candle_core::{DType, Device, Tensor};
 use models::vision::ResNetConfig;
 use models::{ModelSpec, Scope, Summary};

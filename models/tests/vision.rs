@@ -1,14 +1,10 @@
 //! The image classifiers: parameter counts from the literature, and gradients end to end.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use candle_core::{DType, Device};
 use models::vision::{DenseNetConfig, LeNetConfig, ResNetConfig};
 use models::{Model, Pass, Scope};
 
-use common::{assert_gradients, uniform, weighted_sum};
+use crate::common::{assert_gradients, uniform, weighted_sum};
 
 fn scope(dtype: DType) -> Scope {
     Scope::new(5, dtype, &Device::Cpu)

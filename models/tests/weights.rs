@@ -1,15 +1,11 @@
 //! Weights files: those that torchvision and transformers write, round trips, and files that do not
 //! fit. `golden/weights.py` writes the files and logits.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::common::golden::{Summary, classification, integers};
 use candle_core::{DType, Device, Tensor, safetensors};
-use common::golden::{Summary, classification, integers};
 use models::language::GptConfig;
 use models::vision::ResNetConfig;
 use models::{Error, Model, Pass, Scope};

@@ -1,5 +1,5 @@
 //! The data crate from the outside. One binary, since each would link everything again: to run a part,
-//! name its module (`cargo test -p bench-data --test main hub::`).
+//! name its module (`cargo test -p bench-data --test integration hub::`).
 #![allow(clippy::unwrap_used)]
 
 /// A stand-in for the hub, and data files.

@@ -1,7 +1,5 @@
 //! Runs that are stopped and go on from their checkpoints end with the numbers of an undisturbed run.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

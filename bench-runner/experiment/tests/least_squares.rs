@@ -1,8 +1,6 @@
 //! Smooth least squares against PyTorch (`golden/least_squares.py`), finite differences and known
 //! minima.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

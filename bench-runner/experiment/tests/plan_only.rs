@@ -1,7 +1,5 @@
 //! Plans that are made without data: what the catalogue foresees is what building the problems tells.
 
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 
 use bench_data::Library;

@@ -1,7 +1,5 @@
 //! When a run ends, and what it counts.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,8 +1,6 @@
 //! What the stages of an experiment make: trials that go on until the best is between others, repetitions
 //! from perturbed starts, and a comparison with shares of its budget and a placebo.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 

@@ -71,11 +71,42 @@ pub(crate) fn map<const K: usize>(
     }
 }
 
+// The next four are compiled here, where they are optimised: crates that call them need not be.
+
 /// aᵀb.
 ///
 /// # Panics
 /// If `b` is shorter than `a`.
-#[inline]
+#[inline(never)]
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     sum([a, b], |[a, b]| a * b)
+}
+
+/// Adds `factor`·a to `total`, as far as both go.
+#[inline(never)]
+pub fn add_scaled(factor: f64, a: &[f64], total: &mut [f64]) {
+    for (total, a) in total.iter_mut().zip(a) {
+        *total += factor * a;
+    }
+}
+
+/// aᵀb, where a has the given `values` in the given `columns` and is zero elsewhere.
+///
+/// # Panics
+/// If `b` lacks one of the columns.
+#[inline(never)]
+pub fn sparse_dot(columns: &[u32], values: &[f32], b: &[f64]) -> f64 {
+    let entries = columns.iter().zip(values);
+    entries.map(|(&k, &a)| f64::from(a) * b[k as usize]).sum()
+}
+
+/// Adds `factor`·a to `total`, where a has the given `values` in the given `columns` and is zero elsewhere.
+///
+/// # Panics
+/// If `total` lacks one of the columns.
+#[inline(never)]
+pub fn add_sparse(factor: f64, columns: &[u32], values: &[f32], total: &mut [f64]) {
+    for (&k, &a) in columns.iter().zip(values) {
+        total[k as usize] += factor * f64::from(a);
+    }
 }

@@ -434,7 +434,7 @@ pub enum InitialScaling {
 ///
 /// Products are taken with the pairs as stored, after rounding. So the approximation stays positive
 /// definite with pairs in bf16. Evaluations to a loss of 1e-6 with f32 parameters and m = 10, as
-/// `cargo test -p optim --test lbfgs bf16 -- --nocapture` prints them:
+/// `cargo test -p optim --test optimizers bf16 -- --nocapture` prints them:
 ///
 /// | problem | f32 history | bf16 history |
 /// |---|---|---|

@@ -1,6 +1,3 @@
-//! Test problems in closed form, and a driver that steps until a target loss.
-#![allow(clippy::unwrap_used, dead_code)]
-
 pub(crate) mod dual;
 
 use std::sync::LazyLock;

@@ -1,6 +1,6 @@
 """Writes lbfgs.json: trajectories of torch.optim.LBFGS in f64 on problems given by formulas.
 
-The problems are repeated in tests/lbfgs_golden.rs. Rounding grows along a trajectory, by a factor
+The problems are repeated in tests/second_order/lbfgs_golden.rs. Rounding grows along a trajectory, by a factor
 that depends on the problem: so each run is made a second time with the coordinates in reverse
 order, which changes nothing but the order of sums, and the difference is recorded as "spread".
 Run from this folder:

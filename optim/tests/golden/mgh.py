@@ -1,6 +1,6 @@
 """Writes mgh.json: SciPy's L-BFGS-B on the 18 problems of Moré, Garbow & Hillstrom (1981).
 
-Gradients are complex-step derivatives of formulas transcribed apart from those in tests/mgh.rs,
+Gradients are complex-step derivatives of formulas transcribed apart from those in tests/second_order/mgh.rs,
 which the test compares with at one point each. Run from this folder:
     python mgh.py
 """

@@ -2,7 +2,7 @@
 
 The code is opt/lbfgs.py of github.com/yuehniu/mL-BFGS, commit 7aef5bef11c8f4fd310ee9c98db5768e14a79666;
 give its folder. It adds a constant, epsilon, to denominators, which the paper does not: it is set to
-0. The problem is repeated in tests/momentum_lbfgs.rs. Run from this folder:
+0. The problem is repeated in tests/second_order/momentum_lbfgs.rs. Run from this folder:
     python momentum_lbfgs.py FOLDER_OF_LBFGS
 """
 

@@ -2,7 +2,7 @@
 
 The code is ntqn.py of github.com/hjmshi/noise-tolerant-bfgs, commit
 ab4b2a6dfb89fc61889921b66278925855cb0e70; give its folder. The problems are repeated in
-tests/noise_tolerant.rs. Their gradients at the start are at most 1 in sum, so that a first step
+tests/second_order/noise_tolerant.rs. Their gradients at the start are at most 1 in sum, so that a first step
 length of 1 is that of both. Errors are smooth waves, so that rounding does not grow beyond use. Each
 run is made a second time with the coordinates in reverse order, and the difference is recorded as
 "spread". Run from this folder:

@@ -1,6 +1,6 @@
 """The problems of first_order.py and rivals.py, and the record of an optimizer's run on one, in f64.
 
-tests/first_order_golden.rs repeats each formula with Candle.
+tests/first_order/golden.rs repeats each formula with Candle.
 """
 
 import torch

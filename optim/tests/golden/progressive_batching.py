@@ -2,7 +2,7 @@
 
 Written from the formulas of Bollapragada et al., arXiv 1802.05374, section 2.1, with a dense inverse
 Hessian and the gradient of each sample, of which optim has neither. The samples are repeated in
-tests/progressive_batching.rs. A step is x - lr·Hg, the first one x - lr·min(1, 1/‖g‖₁)·g; pairs have both
+tests/second_order/progressive_batching.rs. A step is x - lr·Hg, the first one x - lr·min(1, 1/‖g‖₁)·g; pairs have both
 gradients from the new batch, which begins where the last one ended. A test that asks for
 more than all samples asks for all here. What every other one asks for is the same if the number that is
 rounded up changes by 2e-6 of itself. A run ends with the first batch of all samples. Run from this folder:

@@ -1,6 +1,6 @@
 //! Vectors of unit length that are orthogonal to each other.
 
-use bench_functions::lanes::dot;
+use bench_functions::lanes::{add_scaled, dot};
 
 /// Gram–Schmidt, each column twice, which leaves no more than rounding between them (Giraud, Langou
 /// and Rozložník 2005).
@@ -11,9 +11,7 @@ pub(super) fn orthonormal(mut columns: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
         for _ in 0..2 {
             for other in before.iter() {
                 let along = dot(column, other);
-                for (c, o) in column.iter_mut().zip(other) {
-                    *c -= along * o;
-                }
+                add_scaled(-along, other, column);
             }
             normalise(column);
         }

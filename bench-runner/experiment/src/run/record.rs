@@ -191,15 +191,28 @@ impl RunRecord {
         }
     }
 
+    /// All its times, in seconds.
+    fn times(&mut self) -> impl Iterator<Item = &mut f64> {
+        let switches = self.switches.iter_mut().map(|switch| &mut switch.seconds);
+        let points = self.curve.iter_mut().map(|point| &mut point.seconds);
+        std::iter::once(&mut self.seconds)
+            .chain(switches)
+            .chain(points)
+    }
+
+    /// Rounds its times to three significant digits. Times of repeated runs differ by more, and digits
+    /// without meaning are much of what stored results would weigh.
+    pub(crate) fn round_times(&mut self) {
+        for seconds in self.times() {
+            *seconds = format!("{seconds:.2e}").parse().unwrap_or(*seconds);
+        }
+    }
+
     /// The record without times: what must be equal when the run is repeated.
     pub fn without_times(&self) -> Self {
         let mut record = self.clone();
-        record.seconds = 0.0;
-        for point in &mut record.curve {
-            point.seconds = 0.0;
-        }
-        for switch in &mut record.switches {
-            switch.seconds = 0.0;
+        for seconds in record.times() {
+            *seconds = 0.0;
         }
         record
     }

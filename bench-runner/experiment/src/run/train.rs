@@ -63,6 +63,7 @@ pub fn run(
     state.record.outcome = outcome.unwrap_or_else(|error| Outcome::Failed {
         reason: reason(&error),
     });
+    state.record.round_times();
     state.record
 }
 

@@ -1,6 +1,6 @@
 //! The smallest value of a convex sum.
 
-use bench_functions::lanes::dot;
+use bench_functions::lanes::{add_scaled, dot};
 
 use super::sum::FiniteSum;
 
@@ -91,9 +91,7 @@ fn substitute(factor: &[f64], gradient: &[f64]) -> Vec<f64> {
     for i in (0..d).rev() {
         s[i] /= factor[i * d + i];
         let (before, at) = s.split_at_mut(i);
-        for (s, l) in before.iter_mut().zip(&factor[i * d..]) {
-            *s -= l * at[0];
-        }
+        add_scaled(-at[0], &factor[i * d..], before);
     }
     s
 }

@@ -1,7 +1,7 @@
 //! The samples' features.
 
 use bench_data::SparseSet;
-use bench_functions::lanes::dot;
+use bench_functions::lanes::{add_scaled, add_sparse, dot, sparse_dot};
 
 /// One row of features for each sample.
 #[derive(Debug)]
@@ -39,8 +39,7 @@ impl Rows {
             Self::Dense { values, dimension } => dot(Self::dense(values, *dimension, row), x),
             Self::Sparse(set) => {
                 let (columns, values) = set.row(row);
-                let entries = columns.iter().zip(values);
-                entries.map(|(&k, &a)| f64::from(a) * x[k as usize]).sum()
+                sparse_dot(columns, values, x)
             }
         }
     }
@@ -49,16 +48,11 @@ impl Rows {
     pub(super) fn add(&self, row: usize, factor: f64, sum: &mut [f64]) {
         match self {
             Self::Dense { values, dimension } => {
-                let row = Self::dense(values, *dimension, row);
-                for (sum, a) in sum.iter_mut().zip(row) {
-                    *sum += factor * a;
-                }
+                add_scaled(factor, Self::dense(values, *dimension, row), sum);
             }
             Self::Sparse(set) => {
                 let (columns, values) = set.row(row);
-                for (&k, &a) in columns.iter().zip(values) {
-                    sum[k as usize] += factor * f64::from(a);
-                }
+                add_sparse(factor, columns, values, sum);
             }
         }
     }
@@ -70,21 +64,15 @@ impl Rows {
             Self::Dense { values, .. } => {
                 let row = Self::dense(values, dimension, row);
                 for (j, target) in matrix.chunks_exact_mut(dimension).enumerate() {
-                    let factor = factor * row[j];
-                    for (sum, a) in target.iter_mut().zip(&row[..=j]) {
-                        *sum += factor * a;
-                    }
+                    add_scaled(factor * row[j], &row[..=j], target);
                 }
             }
             Self::Sparse(set) => {
                 let (columns, values) = set.row(row);
                 for (j, (&column, &a)) in columns.iter().zip(values).enumerate() {
-                    let start = column as usize * dimension;
-                    let factor = factor * f64::from(a);
+                    let target = &mut matrix[column as usize * dimension..];
                     // Columns ascend, so that these are the ones up to the diagonal.
-                    for (&k, &b) in columns[..=j].iter().zip(values) {
-                        matrix[start + k as usize] += factor * f64::from(b);
-                    }
+                    add_sparse(factor * f64::from(a), &columns[..=j], &values[..=j], target);
                 }
             }
         }

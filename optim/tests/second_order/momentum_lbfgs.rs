@@ -1,11 +1,8 @@
 //! L-BFGS with pairs from running means: the authors' trajectories, its costs, its state, and what
 //! it does with noisy gradients.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Analytic, Function};
 use candle_core::{Device, Var};
-use common::{Analytic, Function};
 use optim::{
     Criterion, CurvatureGuard, FusePvConfig, Gradient, Handover, Meter, MomentumLbfgs,
     MomentumLbfgsConfig, Objective, Optimizer, Oracle, PairCounts, Parameters, Phase, Policy,
@@ -61,7 +58,7 @@ impl Run {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/momentum_lbfgs.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/momentum_lbfgs.json")).unwrap()
 }
 
 fn problem() -> Analytic<impl Function> {

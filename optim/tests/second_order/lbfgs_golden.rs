@@ -1,5 +1,4 @@
 //! L-BFGS against trajectories of `torch.optim.LBFGS` (golden/lbfgs.py).
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{D, DType, Device, Tensor, Var};
 use optim::{EvaluationLimit, LbfgsConfig, LineSearch, Loss, Meter, Optimizer, Oracle, Parameters};
@@ -132,7 +131,7 @@ fn flat(parameters: &Parameters) -> Vec<f64> {
 
 #[test]
 fn trajectories_and_evaluation_counts_are_pytorchs() {
-    let golden: Golden = serde_json::from_str(include_str!("golden/lbfgs.json")).unwrap();
+    let golden: Golden = serde_json::from_str(include_str!("../golden/lbfgs.json")).unwrap();
     let mut exact = 0;
     for run in &golden.runs {
         let (parameters, loss) = problem(&run.problem);

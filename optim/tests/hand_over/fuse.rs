@@ -1,10 +1,7 @@
 //! FUSE and FUSE-PV: what they equal, when they switch, what they cost, and that they resume.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Analytic, Function, quadratic, rosenbrock, rosenbrock_start};
 use candle_core::DType;
-use common::{Analytic, Function, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
     AdamConfig, Criterion, FuseConfig, FusePv, FusePvConfig, Gradient, Handover, LbfgsConfig,
     LineSearch, Meter, Objective, Optimizer, Oracle, PairSource, Phase, Policy, Result, Step,

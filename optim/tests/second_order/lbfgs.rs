@@ -1,10 +1,7 @@
 //! L-BFGS on functions whose minima are known.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Analytic, Function, Run, minimize, quadratic, rosenbrock};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Analytic, Function, Run, minimize, quadratic, rosenbrock};
 use optim::{
     CurvatureGuard, EvaluationLimit, Gradient, HistoryPrecision, InitialScaling, Lbfgs,
     LbfgsConfig, LineSearch, Meter, Objective, Optimizer, Oracle, PairSource, Parameters, Result,
@@ -128,7 +125,7 @@ fn memory_is_two_vectors_a_pair_and_a_few() {
 }
 
 /// Evaluations to a loss, on f32 parameters; printed by
-/// `cargo test -p optim --test lbfgs bf16 -- --nocapture`.
+/// `cargo test -p optim --test optimizers bf16 -- --nocapture`.
 #[test]
 fn a_bf16_history_costs_few_evaluations_more() {
     let run = |f: &dyn Fn(&[f64]) -> (f64, Vec<f64>), start: &[f64], history_precision| -> Run {

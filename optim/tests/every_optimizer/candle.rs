@@ -1,6 +1,5 @@
 //! What Candle users rely on: which variables of a `VarMap` are trained, `backward_step`, and what
 //! trials leave in running statistics.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{AdamW, BatchNorm, ModuleT, Optimizer as _, ParamsAdamW, VarBuilder, VarMap};

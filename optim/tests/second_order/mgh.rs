@@ -1,11 +1,8 @@
 //! The 18 unconstrained minimization problems of Moré, Garbow & Hillstrom, "Testing Unconstrained
 //! Optimization Software" (ACM TOMS 7, 1981), from their standard starts to their published minima.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::dual::{Dual, sum_of_squares};
-use common::{Analytic, minimize};
+use crate::common::dual::{Dual, sum_of_squares};
+use crate::common::{Analytic, minimize};
 use optim::{LbfgsConfig, Tolerances};
 use serde::Deserialize;
 
@@ -242,7 +239,7 @@ struct Scipy {
 }
 
 fn golden() -> Vec<Scipy> {
-    let golden: Golden = serde_json::from_str(include_str!("golden/mgh.json")).unwrap();
+    let golden: Golden = serde_json::from_str(include_str!("../golden/mgh.json")).unwrap();
     golden.problems
 }
 

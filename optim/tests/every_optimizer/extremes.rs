@@ -1,11 +1,8 @@
 //! Values at the ends of each number format: none that is not finite gets into parameters or state,
 //! and norms, clipping and updates are right as far as the format reaches.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Analytic, device};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Analytic, device};
 use half::{bf16, f16};
 use optim::{
     AdamConfig, AdamSgdConfig, Clip, Criterion, EpsilonPlacement, FusePv, FusePvConfig, Gradient,
@@ -254,7 +251,7 @@ struct Run {
 
 #[test]
 fn updates_from_extreme_gradients_are_pytorchs() {
-    let golden: Golden = serde_json::from_str(include_str!("golden/extremes.json")).unwrap();
+    let golden: Golden = serde_json::from_str(include_str!("../golden/extremes.json")).unwrap();
     for run in golden.runs {
         let (dtype, tolerance) = match run.dtype.as_str() {
             "float32" => (DType::F32, 2e-6),

@@ -1,13 +1,10 @@
 //! First-order methods and schedules against PyTorch and the methods' own references, and what these
 //! do not have against its formula.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::collections::BTreeMap;
 
+use crate::common::{Analytic, rosenbrock, rosenbrock_start};
 use candle_core::{Device, Result, Tensor, Var};
-use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::{
     AdamConfig, EpsilonPlacement, LionConfig, LookAhead, Loss, Meter, MuonConfig, NadamwConfig,
     Optimizer, Oracle, Parameters, ProdigyConfig, Schedule, ScheduleFreeAdamwConfig, SgdConfig,
@@ -55,7 +52,7 @@ struct Factors {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/first_order.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/first_order.json")).unwrap()
 }
 
 /// sin(frequency·k + phase) for element k in row-major order.
@@ -282,17 +279,17 @@ fn repeat_all(golden: &str, runs: usize) {
 
 #[test]
 fn rivals_agree_with_their_references() {
-    repeat_all(include_str!("golden/rivals.json"), 59);
+    repeat_all(include_str!("../golden/rivals.json"), 59);
 }
 
 #[test]
 fn stochastic_line_searches_agree_with_the_authors() {
-    repeat_all(include_str!("golden/sls.json"), 32);
+    repeat_all(include_str!("../golden/sls.json"), 32);
 }
 
 #[test]
 fn methods_on_matrices_agree_with_their_references() {
-    repeat_all(include_str!("golden/matrix.json"), 16);
+    repeat_all(include_str!("../golden/matrix.json"), 16);
 }
 
 #[test]

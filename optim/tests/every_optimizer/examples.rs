@@ -1,17 +1,16 @@
 //! Runs every example; each checks itself what it claims.
-#![allow(clippy::unwrap_used, dead_code)]
 
-#[path = "../examples/candle_port.rs"]
+#[path = "../../examples/candle_port.rs"]
 mod candle_port;
-#[path = "../examples/fine_tuning.rs"]
+#[path = "../../examples/fine_tuning.rs"]
 mod fine_tuning;
-#[path = "../examples/logistic_regression.rs"]
+#[path = "../../examples/logistic_regression.rs"]
 mod logistic_regression;
-#[path = "../examples/mixed_precision.rs"]
+#[path = "../../examples/mixed_precision.rs"]
 mod mixed_precision;
-#[path = "../examples/rosenbrock.rs"]
+#[path = "../../examples/rosenbrock.rs"]
 mod rosenbrock;
-#[path = "../examples/training_recipe.rs"]
+#[path = "../../examples/training_recipe.rs"]
 mod training_recipe;
 
 #[test]
@@ -50,7 +49,7 @@ fn none_is_missing() {
     let examples = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap();
     for example in examples {
         let name = example.unwrap().file_name().into_string().unwrap();
-        let path = format!("#[path = \"../examples/{name}\"]");
+        let path = format!("#[path = \"../../examples/{name}\"]");
         assert!(include_str!("examples.rs").contains(&path), "{name}");
     }
 }

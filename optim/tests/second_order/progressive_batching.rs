@@ -1,6 +1,5 @@
 //! Progressive batching: how many samples the test asks for, what a growing batch brings, what the test
 //! costs, and that its state is complete.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{Device, Var};
 use optim::{
@@ -293,7 +292,7 @@ struct GoldenStep {
 #[test]
 fn batches_grow_as_by_the_formula_with_dense_matrices_and_the_gradients_of_samples() {
     let golden: Golden =
-        serde_json::from_str(include_str!("golden/progressive_batching.json")).unwrap();
+        serde_json::from_str(include_str!("../golden/progressive_batching.json")).unwrap();
     let (mut grown, mut steps) = (0, 0);
     for run in &golden.runs {
         let mut problem = Batch::new(run.first);

@@ -1,6 +1,5 @@
 //! Every optimizer makes the same bits on any number of threads, and with vector instructions of
 //! any width.
-#![allow(clippy::unwrap_used)]
 
 use std::process::Command;
 
@@ -165,7 +164,7 @@ fn bits_do_not_depend_on_vector_instructions() {
     let output = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "bits_do_not_depend_on_vector_instructions",
+            "every_optimizer::determinism::bits_do_not_depend_on_vector_instructions",
             "--nocapture",
         ])
         .env(PORTABLE, "1")

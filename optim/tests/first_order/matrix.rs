@@ -1,11 +1,8 @@
 //! What methods on matrices promise beyond their formulas: who takes which parameter, refusals, costs,
 //! continuation, threads, and numbers that are not finite.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::device;
 use candle_core::{DType, Device, Tensor, Var};
-use common::device;
 use optim::state::State;
 use optim::{
     AdamConfig, Gradient, Meter, Momentum, MuonConfig, Optimizer, Oracle, ParameterGroup,

@@ -1,12 +1,9 @@
 //! State on disk: bit-identical continuation, and what is refused.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::fs;
 
+use crate::common::{Analytic, rosenbrock, rosenbrock_start};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Analytic, rosenbrock, rosenbrock_start};
 use optim::state::State;
 use optim::{
     AdamConfig, AdamSgdConfig, CurvatureGuard, FuseConfig, FuseContestConfig, Gradient,

@@ -1,10 +1,7 @@
 //! A model of very many small tensors is optimized as the same numbers in one vector are.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::device;
 use candle_core::{Device, Tensor, Var};
-use common::device;
 use optim::{
     AdamConfig, Gradient, LbfgsConfig, Meter, Objective, Optimizer, Oracle, Parameters, Result,
 };

@@ -1,11 +1,8 @@
 //! What first-order optimizers promise beyond their formulas: refusals, costs, and what happens
 //! with numbers that are not finite.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Analytic, quadratic, rosenbrock, rosenbrock_start};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Analytic, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
     AdamConfig, AdamSgdConfig, Clip, Counts, Error, Gradient, GrowingAdamConfig, Length,
     LionConfig, LookAhead, Loss, Meter, NadamwConfig, Objective, Optimizer, Oracle, ParameterGroup,

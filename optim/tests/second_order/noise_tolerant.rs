@@ -1,10 +1,7 @@
 //! The noise-tolerant search of L-BFGS: the authors' trajectories, what it does under noise, and
 //! that its state is complete.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Analytic, Function, quadratic, rosenbrock, rosenbrock_start};
+use crate::common::{Analytic, Function, quadratic, rosenbrock, rosenbrock_start};
 use optim::{
     Criterion, CurvatureGuard, FusePvConfig, LbfgsConfig, LineSearch, Meter, Noise, Optimizer,
     Oracle, PairSource, Phase, StopReason,
@@ -96,7 +93,8 @@ fn problem(run: &Run) -> Analytic<Box<dyn Fn(&[f64]) -> (f64, Vec<f64>)>> {
 
 #[test]
 fn trajectories_are_the_authors() {
-    let golden: Golden = serde_json::from_str(include_str!("golden/noise_tolerant.json")).unwrap();
+    let golden: Golden =
+        serde_json::from_str(include_str!("../golden/noise_tolerant.json")).unwrap();
     let mut whole = 0;
     for run in &golden.runs {
         let mut problem = problem(run);

@@ -1,12 +1,8 @@
 //! Where the device lacks the memory for an optimizer, the error says how much was asked for, and
 //! work can go on.
-#![cfg(feature = "cuda")]
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::device;
 use candle_core::{DType, Tensor, Var};
-use common::device;
 use optim::{AdamConfig, Error, LbfgsConfig, Parameters};
 
 const ELEMENTS: usize = 8 << 20;

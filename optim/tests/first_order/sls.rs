@@ -1,10 +1,7 @@
 //! SGD with a stochastic line search: what bounds a search, and what a failed one leaves.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Analytic, Function};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Analytic, Function};
 use optim::{
     Loss, Meter, Optimizer, Oracle, Parameters, Sls, SlsConfig, Step, StepReset, StopReason,
     VectorPasses,
