@@ -152,7 +152,7 @@ fn attention_sees_no_later_position() {
         let start = input.narrow(1, 0, time).unwrap();
         let part = attention.forward(&start, Pass::Eval).unwrap();
         let expected = whole.narrow(1, 0, time).unwrap();
-        assert!(common::distance(&part, &expected) < 1e-12);
+        assert!(crate::common::distance(&part, &expected) < 1e-12);
     }
 }
 

@@ -124,12 +124,13 @@ fn gradient_checkpointing_changes_no_bit() {
             let model = config
                 .build(&Scope::new(1, DType::F32, &Device::Cpu))
                 .unwrap();
-            let tokens = common::golden::integers(7, 256, &[3, 32]);
+            let tokens = crate::common::golden::integers(7, 256, &[3, 32]);
             let logits = model.forward(&tokens, Pass::Train { seed: 4 }).unwrap();
-            let gradients = cross_entropy(&logits, &common::golden::integers(5, 256, &[3, 32]))
-                .unwrap()
-                .backward()
-                .unwrap();
+            let gradients =
+                cross_entropy(&logits, &crate::common::golden::integers(5, 256, &[3, 32]))
+                    .unwrap()
+                    .backward()
+                    .unwrap();
             let bits = |tensor: &Tensor| -> Vec<u32> {
                 let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
                 values.into_iter().map(f32::to_bits).collect()

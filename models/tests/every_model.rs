@@ -93,7 +93,7 @@ impl Case {
         let model = spec.build(5, DType::F32, &Device::Cpu).unwrap();
         let input = match self.vocabulary {
             None => uniform(1, self.shape).to_dtype(DType::F32).unwrap(),
-            Some(vocabulary) => common::golden::integers(7, vocabulary, self.shape),
+            Some(vocabulary) => crate::common::golden::integers(7, vocabulary, self.shape),
         };
         (model, input)
     }

@@ -45,7 +45,7 @@ fn build(config: &PinnConfig, equation: Arc<dyn Equation>, dtype: DType) -> Pinn
         .unwrap();
     // Biases that are not zero, so that every path is taken.
     for (stream, (_, var)) in pinn.tensors().parameters.iter().enumerate() {
-        let moved = (common::uniform(stream as u64, var.dims()) * 0.2).unwrap();
+        let moved = (crate::common::uniform(stream as u64, var.dims()) * 0.2).unwrap();
         let moved = (var.to_dtype(DType::F64).unwrap() + moved).unwrap();
         var.set(&moved.to_dtype(dtype).unwrap()).unwrap();
     }

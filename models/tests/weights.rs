@@ -130,7 +130,7 @@ fn saved_weights_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
     let saved = resnet18(1);
-    let images = common::uniform(2, &[2, 3, 40, 40])
+    let images = crate::common::uniform(2, &[2, 3, 40, 40])
         .to_dtype(DType::F32)
         .unwrap();
     // A training pass moves the running statistics, which are saved, too.

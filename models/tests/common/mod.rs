@@ -1,6 +1,6 @@
 //! What the tests share: seeded tensors and gradients from finite differences.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(unreachable_pub)]
 
 pub mod golden;
 
