@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 #[test]
 fn chained_rosenbrock_is_solved_to_high_accuracy() {
-    let mut problem = Analytic::new(rosenbrock, &common::rosenbrock_start(20));
+    let mut problem = Analytic::new(rosenbrock, &crate::common::rosenbrock_start(20));
     let config = LbfgsConfig {
         tolerance_grad: 1e-12,
         tolerance_change: 0.0,
@@ -148,7 +148,7 @@ fn a_bf16_history_costs_few_evaluations_more() {
         (
             "Rosenbrock, d = 20",
             &rosenbrock,
-            &common::rosenbrock_start(20),
+            &crate::common::rosenbrock_start(20),
         ),
     ];
     for (name, f, start) in problems {
@@ -168,7 +168,7 @@ fn a_bf16_history_costs_few_evaluations_more() {
 
 #[test]
 fn settings_out_of_range_are_named() {
-    let f64s = Analytic::new(rosenbrock, &common::rosenbrock_start(2));
+    let f64s = Analytic::new(rosenbrock, &crate::common::rosenbrock_start(2));
     let refused = |change: fn(&mut LbfgsConfig)| {
         let mut config = LbfgsConfig::default();
         change(&mut config);
