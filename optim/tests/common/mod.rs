@@ -73,7 +73,6 @@ pub(crate) struct Run {
     pub(crate) loss: f64,
     pub(crate) iterations: u64,
     pub(crate) evaluations: u64,
-    pub(crate) stop: StopReason,
 }
 
 /// Steps until the loss is at most `target`, the step's gradient tolerance is met, no better point
@@ -103,7 +102,6 @@ pub(crate) fn minimize<F: Function>(
                 loss,
                 iterations,
                 evaluations: meter.counts().evaluations(),
-                stop: step.stop,
             };
         }
     }
