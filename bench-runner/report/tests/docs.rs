@@ -35,6 +35,30 @@ fn passages_are_what_the_committed_results_give() {
     }
 }
 
+#[test]
+fn committed_verdicts_are_of_the_committed_claims() {
+    let reports = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reports");
+    let mut families = 0;
+    for entry in std::fs::read_dir(&reports).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if let Some(family) = name
+            .strip_suffix(".toml")
+            .filter(|n| n.starts_with("claims"))
+        {
+            let digest = bench_data::sha256(&std::fs::read(&path).unwrap());
+            let table = reports.join("reference").join(family).join("claims.md");
+            let table = std::fs::read_to_string(table).unwrap();
+            assert!(
+                table.contains(&format!("Claims file: SHA-256 {digest}.")),
+                "{name} has changed since its verdicts were written: judge it again"
+            );
+            families += 1;
+        }
+    }
+    assert!(families > 1, "{families}");
+}
+
 /// Adds the names of all tests in the sources of a folder.
 fn add_tests(folder: &Path, names: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -81,7 +81,7 @@ enum Command {
     Figures(Figures),
     /// Judge the claims of the paper and ours by counts and by results; run what they lack
     #[command(
-        after_help = "Examples:\n  bench-runner claims\n  bench-runner claims --explain headline-adam\n  bench-runner claims --check --fast\n  bench-runner claims --update headline-adam\n  bench-runner claims --replay 5d41402abc4b --from reports/quick"
+        after_help = "Examples:\n  bench-runner claims\n  bench-runner claims --explain headline-adam\n  bench-runner claims --check --fast\n  bench-runner claims --update headline-adam\n  bench-runner claims --replay 524ac1b9fd5c --from reports/reference/quick"
     )]
     Claims(ClaimsCommand),
     /// Say which method to take, by what is known of a problem

@@ -157,6 +157,12 @@ impl CurvePoint {
     }
 }
 
+/// A time to three significant digits. Times of repeated runs differ by more, and digits without meaning would be a
+/// third of what stored results weigh.
+pub(super) fn rounded(seconds: f64) -> f64 {
+    format!("{seconds:.2e}").parse().unwrap_or(seconds)
+}
+
 /// One run, complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,28 +197,15 @@ impl RunRecord {
         }
     }
 
-    /// All its times, in seconds.
-    fn times(&mut self) -> impl Iterator<Item = &mut f64> {
-        let switches = self.switches.iter_mut().map(|switch| &mut switch.seconds);
-        let points = self.curve.iter_mut().map(|point| &mut point.seconds);
-        std::iter::once(&mut self.seconds)
-            .chain(switches)
-            .chain(points)
-    }
-
-    /// Rounds its times to three significant digits. Times of repeated runs differ by more, and digits
-    /// without meaning are much of what stored results would weigh.
-    pub(crate) fn round_times(&mut self) {
-        for seconds in self.times() {
-            *seconds = format!("{seconds:.2e}").parse().unwrap_or(*seconds);
-        }
-    }
-
     /// The record without times: what must be equal when the run is repeated.
     pub fn without_times(&self) -> Self {
         let mut record = self.clone();
-        for seconds in record.times() {
-            *seconds = 0.0;
+        record.seconds = 0.0;
+        for point in &mut record.curve {
+            point.seconds = 0.0;
+        }
+        for switch in &mut record.switches {
+            switch.seconds = 0.0;
         }
         record
     }
@@ -276,5 +269,17 @@ impl RunRecord {
     pub fn cost_to(&self, target: f64) -> f64 {
         self.evaluations_to(target)
             .map_or(f64::INFINITY, |cost| cost as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn times_have_three_digits() {
+        let times = [0.0, 0.000_356_444, 1.0, 99.95, 12_345.0];
+        assert_eq!(times.map(rounded), [0.0, 0.000_356, 1.0, 100.0, 12_300.0]);
+        assert!(rounded(f64::NAN).is_nan());
     }
 }

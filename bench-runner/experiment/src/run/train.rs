@@ -8,7 +8,7 @@ use optim::{Counts, Meter, Optimizer, Oracle, PairCounts, Phase, Step, StopReaso
 
 use super::cell::CellId;
 use super::checkpoint::Checkpoint;
-use super::record::{CurvePoint, Outcome, RunRecord, SwitchPoint};
+use super::record::{CurvePoint, Outcome, RunRecord, SwitchPoint, rounded};
 use super::start::start;
 use super::state::{LastStep, RunState};
 use crate::error::{Error, Result, without_backtrace};
@@ -63,7 +63,7 @@ pub fn run(
     state.record.outcome = outcome.unwrap_or_else(|error| Outcome::Failed {
         reason: reason(&error),
     });
-    state.record.round_times();
+    state.record.seconds = rounded(state.record.seconds);
     state.record
 }
 
@@ -201,7 +201,7 @@ impl Training<'_> {
                 epoch: self.epochs(first),
                 gradient_evaluations: counts.gradient_evaluations,
                 sample_gradients,
-                seconds,
+                seconds: rounded(seconds),
                 to: made.phase,
             };
             (self.observe)(Event::Switched(&switch));
@@ -312,7 +312,7 @@ impl Training<'_> {
             gradient_evaluations: counts.gradient_evaluations,
             loss_evaluations: counts.loss_evaluations,
             sample_gradients: self.state.sample_gradients,
-            seconds: self.state.record.seconds,
+            seconds: rounded(self.state.record.seconds),
             loss: measurement.loss,
             running_loss: measurement.running_loss,
             test_loss: measurement.test_loss,
