@@ -8,7 +8,7 @@
 
   const hidden = { problem: new Set(), optimizer: new Set(), criterion: new Set(), arm: new Set() };
   const choices = new Map();
-  let run = null, place = "";
+  let run = null, place = "", written = "";
   const showsOptimizer = (i) => !hidden.optimizer.has(common.optimizers[i]) && !hidden.criterion.has(common.criteria[i]);
   const showsProblem = (i) => !hidden.problem.has(common.problems[i]) && !hidden.arm.has(common.arms[i]);
 
@@ -20,6 +20,7 @@
     if (view.size && place) view.set("at", place);
     const text = view.size ? String(view) : encodeURIComponent(place);
     history.replaceState(null, "", text ? `#${text}` : location.href.split("#")[0]);
+    written = location.hash;
   }
 
   // A figure's choices; of an address that was cut short, none.
@@ -349,6 +350,8 @@
       { title: label, log: values.every((v) => v === null || v > 0) && threshold > 0, xLabel: "gradient evaluations", yLabel: common.criteria[record.o], target: threshold, targetName: "threshold" });
   }
   dialog.addEventListener("close", () => {
+    // The event comes late: by then the reader may have gone on to another run.
+    if (dialog.open || location.hash !== written) return;
     run = null;
     remember();
   });
