@@ -186,9 +186,10 @@ pub struct Work {
     pub parameters: u64,
     /// Optimizer steps in an epoch, where the catalogue tells the number of samples.
     pub steps_per_epoch: Option<u64>,
-    /// Multiply-adds of an evaluation of loss and gradient: three times those of the loss alone.
+    /// Multiply-adds of an evaluation of loss and gradient, at the rate of a matrix product: three times those of the
+    /// loss alone.
     pub evaluation: u64,
-    /// Multiply-adds of a measurement.
+    /// Multiply-adds of a measurement, at the same rate.
     pub measurement: u64,
 }
 

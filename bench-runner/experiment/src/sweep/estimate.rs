@@ -26,8 +26,8 @@ pub struct Probing {
     pub brief: bool,
 }
 
-/// Multiply-adds per second and thread of training steps (an AMD EPYC of 2024: 28e9 in ResNet-20, 40e9 in an
-/// MLP), and what a step takes beside them.
+/// Multiply-adds per second and thread of training steps of networks of matrix products (an AMD EPYC of 2024: 40e9 in
+/// an MLP), and what a step takes beside them.
 const RATE: f64 = 35e9;
 /// Seconds.
 const STEP: f64 = 100e-6;
