@@ -252,7 +252,7 @@ fn runs_that_never_switched_are_their_first_phase() {
                 run.switches.push(SwitchPoint {
                     step: 4,
                     epoch: 0.0,
-                    gradient_evaluations: 500,
+                    gradient_evaluations: run.counts.gradient_evaluations / 4,
                     sample_gradients: None,
                     seconds: 0.0,
                     to: Phase::SecondOrder,
@@ -263,12 +263,12 @@ fn runs_that_never_switched_are_their_first_phase() {
     assert_eq!([is(&all, "problem-0"), is(&all, "problem-2")], [None, None]);
     let own = &switching(&all, Some("adam"))[0];
     assert_eq!((own.runs, own.switched, own.unswitched), (8, 6, 1));
-    // Of a budget of 2000.
+    // Of the evaluations that the runs made, which are far fewer than the budget.
     assert_eq!(own.at, 0.25);
     let effect = own.effect.as_ref().unwrap();
     assert_eq!(effect.problems, [6, 0, 0]);
     assert!((effect.ratio.unwrap().value - 0.5).abs() < 1e-12);
     assert!(said(&all).contains(
-        "switched in 6 of 8 runs, in the median after 25.0 % of the budget. Where it did"
+        "switched in 6 of 8 runs, in the median after 25.0 % of their evaluations. Where it did"
     ));
 }

@@ -19,7 +19,8 @@ pub struct Switching {
     pub switched: usize,
     /// Of the runs that did not, those that equal a run without a switch in every measured loss.
     pub unswitched: usize,
-    /// The share of the budget spent at the first switch, the median over runs; NaN without any.
+    /// The share of a run's gradient evaluations made before its first switch, the median over runs; NaN without any.
+    /// (Where epochs end a run its budget is only a bound.)
     pub at: f64,
     /// What runs that switched came to; `None` where there is no reference, or none switched.
     pub effect: Option<Effect>,
@@ -66,7 +67,8 @@ fn of_optimizer(results: &Results, label: &str, reference: Option<&str>) -> Swit
             let Some(first) = run.switches.first() else {
                 continue;
             };
-            shares.push(first.gradient_evaluations as f64 / problem.budget as f64);
+            let made = run.last().map_or(0, |last| last.gradient_evaluations);
+            shares.push(first.gradient_evaluations as f64 / made as f64);
             let other = losses.as_ref().and_then(|own| own.get(&run.cell.seed));
             of_problem.extend(other.map(|other| log_ratio(counted::final_loss(run), *other)));
         }

@@ -141,7 +141,7 @@ impl<'a> Headline<'a> {
             return format!("{name} switched in none of its {} runs.", own.runs);
         }
         let mut text = format!(
-            "{name} switched in {} of {} runs, in the median after {} % of the budget",
+            "{name} switched in {} of {} runs, in the median after {} % of their evaluations",
             own.switched,
             own.runs,
             number::short(100.0 * own.at)

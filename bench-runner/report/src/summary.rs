@@ -97,7 +97,7 @@ pub(super) fn switching(headline: &Headline<'_>) -> Option<Table> {
     let headers = [
         "optimizer".to_owned(),
         "runs that switched".to_owned(),
-        "at, % of the budget".to_owned(),
+        "at, % of the evaluations".to_owned(),
         format!("lower / equal / higher loss than {reference} where it did"),
         format!("final loss / {reference} where it did"),
         "runs equal to one without a switch".to_owned(),
