@@ -355,6 +355,9 @@ const LOGGED: &str = "logged losses";
 
 /// Samples in one forward pass of a measurement.
 const MEASURE_BATCH: usize = 512;
+/// Batches that statistics are estimated over, at most.
+const STATISTICS_BATCHES: usize = 16;
+
 /// The multiply-adds of a matrix product that takes as long as a layer. Convolutions run at about two thirds of its rate
 /// (per second and thread of an AMD EPYC of 2024: 18e9 in DenseNet-5, 20e9 in LeNet, 28e9 in ResNet-20, 40e9 in an MLP).
 fn matrix_multiply_adds(layer: &models::LayerSummary) -> u64 {
@@ -363,9 +366,6 @@ fn matrix_multiply_adds(layer: &models::LayerSummary) -> u64 {
         _ => layer.multiply_adds,
     }
 }
-
-/// Batches that statistics are estimated over, at most.
-const STATISTICS_BATCHES: usize = 16;
 
 impl ClassificationProblem {
     /// Loads the data and initialises the network.
