@@ -102,8 +102,8 @@ pub use first_order::{
     StepReset, Swats, SwatsConfig, SwitchAt, WeightDecay,
 };
 pub use fuse::{
-    Criterion, Fuse, FuseConfig, FuseContest, FuseContestConfig, FusePv, FusePvConfig, Handover,
-    Policy, Theta, WarmUp,
+    Challenge, Criterion, Early, Fuse, FuseConfig, FuseContest, FuseContestConfig, FusePv,
+    FusePvConfig, Handover, Policy, Theta, WarmUp,
 };
 pub use line_search::LineSearch;
 pub use matrix::{

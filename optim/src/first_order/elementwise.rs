@@ -159,6 +159,14 @@ impl<C: Method<N>, const N: usize> Elementwise<C, N> {
         Ok(norm)
     }
 
+    /// Updates the state from `gradient` as a step does, and leaves the parameters where they are.
+    pub(crate) fn observe(&mut self, gradient: &Gradient) -> Result<f64> {
+        let learning_rate = std::mem::take(&mut self.learning_rate);
+        let norm = self.update(gradient);
+        self.learning_rate = learning_rate;
+        norm
+    }
+
     /// A step that also gives the gradient it used.
     pub(crate) fn step_with_gradient(
         &mut self,

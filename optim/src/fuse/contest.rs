@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::confirmation::Confirmation;
+use super::noise::NoiseRatio;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::first_order::{Adam, AdamConfig};
@@ -15,6 +16,29 @@ use crate::record::{CriterionRecord, Diagnostics, Phase, Step, StopReason, Switc
 use crate::second_order::{Lbfgs, LbfgsConfig};
 use crate::state::State;
 
+/// Which contests come early: before it is time, since L-BFGS acts and its decreases do not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Early {
+    /// None.
+    Never,
+    /// The first one.
+    First,
+    /// All.
+    Every,
+}
+
+/// When L-BFGS may challenge Adam.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Challenge {
+    /// Whenever it is time.
+    Always,
+    /// Not before the noise to signal ratio of the gradients that Adam sees, as in
+    /// [`Criterion::NoiseScale`](crate::Criterion::NoiseScale), is below this.
+    NoiseBelow(f64),
+}
+
 /// Settings of [`FuseContest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,7 +47,10 @@ pub struct FuseContestConfig {
     pub begin: Phase,
     /// Evaluations before the first contest.
     pub first: u64,
-    /// Evaluations before a first contest that comes earlier, since L-BFGS acts and its decreases do not hold.
+    /// Which contests come early: before it is time, since L-BFGS acts and its decreases do not hold.
+    pub early: Early,
+    /// Evaluations before a contest that comes early, counted from the last one. Each contest that L-BFGS has won
+    /// since it began to act multiplies them by `growth`.
     pub earliest: u64,
     /// The share of L-BFGS's decreases that the next batch confirms, from 0 to 1, below which they do not hold.
     pub confirmed: f64,
@@ -33,6 +60,11 @@ pub struct FuseContestConfig {
     pub shortest: u64,
     /// The next contest comes when the evaluations have grown by this factor, above 1.
     pub growth: f64,
+    /// Whether Adam's moments follow the gradients that L-BFGS sees, one a step, so that Adam enters a contest with a
+    /// memory of them.
+    pub follow: bool,
+    /// When L-BFGS may challenge Adam.
+    pub challenge: Challenge,
     /// Settings of the first method.
     pub adam: AdamConfig,
     /// Settings of the second method.
@@ -44,11 +76,14 @@ impl Default for FuseContestConfig {
         Self {
             begin: Phase::SecondOrder,
             first: 50,
+            early: Early::Every,
             earliest: 10,
             confirmed: 0.25,
             share: 0.03,
             shortest: 5,
             growth: 3.0,
+            follow: true,
+            challenge: Challenge::NoiseBelow(1.0),
             adam: AdamConfig::default(),
             lbfgs: LbfgsConfig::default(),
         }
@@ -80,6 +115,15 @@ impl FuseContestConfig {
         check::that(self.shortest > 0, "shortest", self.shortest, "at least 1")?;
         let growth = self.growth > 1.0 && self.growth.is_finite();
         check::that(growth, "growth", self.growth, "a finite number > 1")?;
+        if let Challenge::NoiseBelow(ratio) = self.challenge {
+            let ratio_is_valid = ratio > 0.0 && ratio.is_finite();
+            check::that(
+                ratio_is_valid,
+                "challenge.noise-below",
+                ratio,
+                "a finite number > 0",
+            )?;
+        }
         check::that(
             self.lbfgs.sample_test.is_none(),
             "lbfgs.sample_test",
@@ -99,7 +143,9 @@ impl FuseContestConfig {
             passes: VectorPasses::default(),
             records: Vec::new(),
             switches: Vec::new(),
+            ended: 0,
             confirmation: Confirmation::default(),
+            noise: NoiseRatio::default(),
             config: self,
         })
     }
@@ -117,7 +163,13 @@ impl FuseContestConfig {
 /// Under strong noise L-BFGS soon does harm. What it gains on a batch is then lost on the next one, which can
 /// be seen without any evaluation: the loss before a step less the loss before the next one is what was
 /// achieved, and the decrease on the step's own batch is what was claimed. Once the mean share of the last
-/// four steps is below `confirmed`, the first contest comes at once, though not before `earliest` evaluations.
+/// four steps is below `confirmed`, a contest comes at once, though not before `earliest` evaluations.
+///
+/// Contests look ahead a few steps only, and two things would mislead them. Adam without a memory of gradients begins
+/// with steps of the full learning rate in every component, which are too long near a good point: so its moments
+/// follow the gradients of L-BFGS while that one acts. And under noise a few steps of L-BFGS gain what a smaller
+/// learning rate would gain, and no more after that: so L-BFGS does not challenge while the noise to signal ratio of the
+/// gradients is 1 or more. On networks in mini-batches Adam should begin.
 ///
 /// With N evaluations so far a contest wastes `share`·N and at most 6 more, so that of a long run about
 /// `share`·`growth`/(`growth` − 1) is wasted: 4.5 % by default. L-BFGS acts first by default, since where it is
@@ -165,8 +217,12 @@ pub struct FuseContest {
     passes: VectorPasses,
     records: Vec<CriterionRecord>,
     switches: Vec<Switch>,
-    /// Followed until the first contest.
+    /// The evaluations at which the last contest ended; 0 before the first.
+    ended: u64,
+    /// Of L-BFGS's steps since the last contest.
     confirmation: Confirmation,
+    /// Of the gradients that Adam's moments hold.
+    noise: NoiseRatio,
 }
 
 /// Where in a contest the optimizer is.
@@ -225,14 +281,63 @@ impl FuseContest {
 
     /// Whether the next contest is due.
     fn is_due(&self) -> bool {
-        let doubtful = self.records.is_empty()
-            && self.acting == Phase::SecondOrder
-            && self.evaluations >= self.config.earliest
+        let in_time = self.evaluations >= self.next;
+        match self.acting {
+            Phase::SecondOrder => in_time || self.is_doubtful(),
+            Phase::FirstOrder => in_time && self.may_challenge(),
+        }
+    }
+
+    /// Whether L-BFGS, which acts, makes decreases that do not hold, and a contest may come early.
+    fn is_doubtful(&self) -> bool {
+        let is_early = match self.config.early {
+            Early::Never => false,
+            Early::First => self.records.is_empty(),
+            Early::Every => true,
+        };
+        let survived = self.records.iter().rev().take_while(|record| !record.fired);
+        let wait = self.config.earliest as f64 * self.config.growth.powf(survived.count() as f64);
+        is_early
+            && (self.evaluations - self.ended) as f64 >= wait
             && self
                 .confirmation
                 .mean()
-                .is_some_and(|share| share < self.config.confirmed);
-        doubtful || self.evaluations >= self.next
+                .is_some_and(|share| share < self.config.confirmed)
+    }
+
+    /// Whether L-BFGS may challenge Adam.
+    fn may_challenge(&self) -> bool {
+        match self.config.challenge {
+            Challenge::Always => true,
+            Challenge::NoiseBelow(ratio) => self.noise.value.is_some_and(|noise| noise < ratio),
+        }
+    }
+
+    /// Takes note of a gradient that Adam's moments hold now, by its norm.
+    fn observe_noise(&mut self, norm: f64) -> Result<()> {
+        if let Challenge::NoiseBelow(_) = self.config.challenge {
+            let moment = self.adam.first_moment_norm()?;
+            self.noise.observe(norm, moment, self.config.adam.beta1);
+        }
+        Ok(())
+    }
+
+    /// A step of the acting method, in no contest.
+    fn act(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
+        let step = self.method(self.acting).step(oracle)?;
+        match self.acting {
+            Phase::FirstOrder => self.observe_noise(step.gradient_norm)?,
+            Phase::SecondOrder => {
+                self.confirmation.observe(&step);
+                if self.config.follow
+                    && let Some(gradient) = self.lbfgs.last_gradient()?
+                {
+                    let norm = self.adam.observe(&gradient)?;
+                    self.observe_noise(norm)?;
+                }
+            }
+        }
+        Ok(step)
     }
 
     fn snapshot(&mut self) -> Result<Vec<Tensor>> {
@@ -369,6 +474,8 @@ impl FuseContest {
         }
         let reached = self.evaluations as f64 * self.config.growth;
         self.next = reached as u64;
+        self.ended = self.evaluations;
+        self.confirmation = Confirmation::default();
         Ok(step)
     }
 }
@@ -379,13 +486,7 @@ impl Optimizer for FuseContest {
         let before = oracle.counts().evaluations();
         let step = match &self.stage {
             Stage::Compared { .. } => self.compare(oracle)?,
-            Stage::Alone => {
-                let step = self.method(self.acting).step(oracle)?;
-                if self.records.is_empty() && self.acting == Phase::SecondOrder {
-                    self.confirmation.observe(&step);
-                }
-                step
-            }
+            Stage::Alone => self.act(oracle)?,
             trial => {
                 let phase = match trial {
                     Stage::Other { .. } => opposite(self.acting),
@@ -468,6 +569,12 @@ impl Optimizer for FuseContest {
         state.set("passes", self.passes)?;
         state.set("records", &self.records)?;
         state.set("switches", &self.switches)?;
+        state.set("ended", self.ended)?;
+        state.set("noise_gradients", self.noise.gradients)?;
+        state.set_float("noise_squares", self.noise.squares);
+        if let Some(ratio) = self.noise.value {
+            state.set_float("noise", ratio);
+        }
         self.confirmation.save(&mut state)?;
         state.nest("adam", self.adam.state()?);
         state.nest("lbfgs", self.lbfgs.state()?);
@@ -523,6 +630,15 @@ impl Optimizer for FuseContest {
         restored.passes = state.get("passes")?;
         restored.records = state.get("records")?;
         restored.switches = state.get("switches")?;
+        restored.ended = state.get("ended")?;
+        restored.noise = NoiseRatio {
+            gradients: state.get("noise_gradients")?,
+            squares: state.float("noise_squares")?,
+            value: match state.metadata.get("noise") {
+                Some(_) => Some(state.float("noise")?),
+                None => None,
+            },
+        };
         restored.confirmation = Confirmation::load(state)?;
         restored.adam.restore(&state.nested("adam")?)?;
         restored.lbfgs.restore(&state.nested("lbfgs")?)?;
@@ -730,6 +846,110 @@ mod tests {
         assert!((10..15).contains(&first_contest(3.0)));
     }
 
+    /// The evaluations at which contests ended in 600 of them, on a bowl whose every batch tilts it another way. Adam is
+    /// expected to win none.
+    fn ends(settings: FuseContestConfig) -> Vec<u64> {
+        let mut bowl = Bowl::new(&[1.0, 100.0]);
+        let mut contest = settings.build(&bowl.parameters.clone()).unwrap();
+        let mut meter = Meter::with_budget(600);
+        let mut ends = vec![0];
+        for step in 0u32.. {
+            if meter.remaining() == 0 {
+                break;
+            }
+            let sign = if step.is_multiple_of(2) { 1.0 } else { -1.0 };
+            bowl.tilt = vec![3.0 * sign, -30.0 * sign];
+            contest
+                .step(&mut Oracle::new(&mut bowl, &mut meter))
+                .unwrap();
+            if contest.ended != ends[ends.len() - 1] {
+                ends.push(contest.ended);
+            }
+        }
+        assert!(contest.switches.is_empty());
+        ends
+    }
+
+    #[test]
+    fn the_wait_for_an_early_contest_grows_with_each_that_l_bfgs_wins() {
+        let settings = |early| FuseContestConfig {
+            early,
+            begin: Phase::SecondOrder,
+            first: 10_000,
+            earliest: 10,
+            growth: 4.0,
+            adam: AdamConfig {
+                learning_rate: 1e3,
+                ..AdamConfig::default()
+            },
+            lbfgs: LbfgsConfig {
+                max_iter: 2,
+                max_eval: Some(3),
+                ..LbfgsConfig::default()
+            },
+            ..FuseContestConfig::default()
+        };
+        assert_eq!(ends(settings(Early::Never)).len(), 1);
+        let (first, every) = (ends(settings(Early::First)), ends(settings(Early::Every)));
+        assert_eq!(first[1], every[1]);
+        // The second one in time, and one that comes early.
+        assert!(first[2] >= 4 * first[1], "{first:?}");
+        assert!(every[2] - every[1] >= 40, "{every:?}");
+        assert!(every[2] < first[2], "{every:?}");
+    }
+
+    #[test]
+    fn moments_follow_the_gradients_of_l_bfgs_while_it_acts() {
+        let mut bowl = Bowl::new(&[1.0, 100.0]);
+        let [mut followed, mut kept] = [true, false].map(|follow| {
+            let settings = FuseContestConfig {
+                begin: Phase::SecondOrder,
+                follow,
+                ..FuseContestConfig::default()
+            };
+            settings.build(&bowl.parameters.clone()).unwrap()
+        });
+        let mut meter = Meter::new();
+        let step = kept.step(&mut Oracle::new(&mut bowl, &mut meter)).unwrap();
+        assert!(step.gradient_norm > 0.0);
+        assert_eq!(kept.adam.first_moment_norm().unwrap(), 0.0);
+        bowl.parameters.vars()[0]
+            .set(&Tensor::new(&[1f64, 1.0], &Device::Cpu).unwrap())
+            .unwrap();
+        followed
+            .step(&mut Oracle::new(&mut bowl, &mut meter))
+            .unwrap();
+        let seen = followed.lbfgs.last_gradient().unwrap().unwrap();
+        let moment = followed.adam.first_moment_norm().unwrap();
+        // One gradient, of weight 1 − β1.
+        assert!((moment / seen.norm().unwrap() - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn l_bfgs_does_not_challenge_under_noise() {
+        let contests = |tilt: f64| {
+            let mut bowl = Bowl::new(&[1.0, 2.0]);
+            let mut settings = config();
+            settings.adam.learning_rate = 0.01;
+            let mut contest = settings.build(&bowl.parameters.clone()).unwrap();
+            let mut meter = Meter::with_budget(80);
+            for step in 0u32.. {
+                if meter.remaining() == 0 {
+                    break;
+                }
+                let sign = if step.is_multiple_of(2) { 1.0 } else { -1.0 };
+                bowl.tilt = vec![tilt * sign, -tilt * sign];
+                contest
+                    .step(&mut Oracle::new(&mut bowl, &mut meter))
+                    .unwrap();
+            }
+            contest.records.len()
+        };
+        // The gradient is (1, 2) at the start: noise of ten times its length hides it.
+        assert!(contests(0.0) > 0);
+        assert_eq!(contests(20.0), 0);
+    }
+
     #[test]
     fn settings_out_of_range_are_named() {
         let bowl = Bowl::new(&[1.0]);
@@ -761,6 +981,13 @@ mod tests {
                     ..config()
                 },
                 "growth = 1",
+            ),
+            (
+                FuseContestConfig {
+                    challenge: Challenge::NoiseBelow(0.0),
+                    ..config()
+                },
+                "challenge.noise-below = 0",
             ),
             (
                 FuseContestConfig {

@@ -313,7 +313,7 @@ impl Criterion {
                 };
                 Some((decrease, *min_relative_decrease))
             }
-            Self::NoiseScale { threshold } => Some((statistics.noise?, *threshold)),
+            Self::NoiseScale { threshold } => Some((statistics.noise.value?, *threshold)),
             Self::Progress { window, share } => {
                 let (earlier, later) = statistics.means(*window)?;
                 let largest = statistics.largest_decrease(*window)?;

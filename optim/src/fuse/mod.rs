@@ -7,10 +7,11 @@ mod blend;
 mod confirmation;
 mod contest;
 mod criterion;
+mod noise;
 mod pv;
 mod statistics;
 
 pub use blend::{Fuse, FuseConfig, Theta};
-pub use contest::{FuseContest, FuseContestConfig};
+pub use contest::{Challenge, Early, FuseContest, FuseContestConfig};
 pub use criterion::Criterion;
 pub use pv::{FusePv, FusePvConfig, Handover, Policy, WarmUp};

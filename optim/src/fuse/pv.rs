@@ -511,7 +511,8 @@ impl Optimizer for FusePv {
             let moment = adam.first_moment_norm()?;
             let beta1 = self.config.adam.beta1;
             self.statistics
-                .observe_moment(step.gradient_norm, moment, beta1);
+                .noise
+                .observe(step.gradient_norm, moment, beta1);
         }
         self.statistics
             .observe(&step, oracle.counts().evaluations() - before);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::noise::NoiseRatio;
 use crate::error::{Error, Result};
 use crate::record::Step;
 use crate::state::State;
@@ -23,11 +24,7 @@ pub(super) struct Statistics {
     /// The latest losses, as many as the criterion needs.
     pub(super) losses: VecDeque<f64>,
     losses_needed: usize,
-    /// The running mean of ‖g‖², uncorrected, and the steps in it.
-    squares: f64,
-    squares_steps: u64,
-    /// The noise to signal ratio: finite or infinite, never NaN.
-    pub(super) noise: Option<f64>,
+    pub(super) noise: NoiseRatio,
     /// The largest decrease of the loss over each of the windows asked for.
     decreases: Vec<(usize, f64)>,
     /// The running mean λ of SGD's projected rate, uncorrected, and the steps in it.
@@ -106,35 +103,11 @@ impl Statistics {
         }
     }
 
-    /// Takes note of Adam's first moment, uncorrected, after a step whose gradient had norm `norm`.
-    /// A norm without a finite square would spoil the running mean for good, and is left out.
-    pub(super) fn observe_moment(&mut self, norm: f64, moment_norm: f64, beta1: f64) {
-        if !(norm * norm).is_finite() {
-            return;
-        }
-        self.squares = beta1 * self.squares + (1.0 - beta1) * norm * norm;
-        self.squares_steps += 1;
-        let decayed = beta1.powf(self.squares_steps as f64);
-        let c = (1.0 - beta1) * (1.0 + decayed) / ((1.0 + beta1) * (1.0 - decayed));
-        let square = self.squares / (1.0 - decayed);
-        let moment = (moment_norm / (1.0 - decayed)).powi(2);
-        // At the first step c = 1: one gradient does not tell signal from noise.
-        if self.squares_steps > 1 {
-            let noise = (square - moment).max(0.0);
-            let signal = moment - c * square;
-            self.noise = Some(if signal > 0.0 {
-                noise / signal
-            } else {
-                f64::INFINITY
-            });
-        }
-    }
-
     pub(super) fn save(&self, state: &mut State) -> Result<()> {
         state.set("epoch", self.epoch)?;
         state.set("steps", self.steps)?;
         state.set("evaluations", self.evaluations)?;
-        state.set("squares_steps", self.squares_steps)?;
+        state.set("squares_steps", self.noise.gradients)?;
         for (i, (_, largest)) in self.decreases.iter().enumerate() {
             state.set_float(&format!("largest_decrease_{i}"), *largest);
         }
@@ -147,8 +120,8 @@ impl Statistics {
         let mut numbers = vec![
             option(self.norm),
             option(self.first_norm),
-            option(self.noise),
-            self.squares,
+            option(self.noise.value),
+            self.noise.squares,
         ];
         numbers.extend(&self.losses);
         let numbers = Tensor::new(numbers, &Device::Cpu)?;
@@ -190,9 +163,11 @@ impl Statistics {
             first_norm: option(first_norm),
             losses: losses.iter().copied().collect(),
             losses_needed: self.losses_needed,
-            squares: *squares,
-            squares_steps: state.get("squares_steps")?,
-            noise: option(noise),
+            noise: NoiseRatio {
+                squares: *squares,
+                gradients: state.get("squares_steps")?,
+                value: option(noise),
+            },
         };
         Ok(())
     }

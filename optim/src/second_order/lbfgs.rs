@@ -256,6 +256,23 @@ impl Lbfgs {
         Ok(())
     }
 
+    /// The gradient of the latest step: where its last move ended, or began if the end was not evaluated.
+    pub(crate) fn last_gradient(&self) -> Result<Option<Gradient>> {
+        let Some(last) = &self.last_move else {
+            return Ok(None);
+        };
+        let gradient = last.after.as_ref().unwrap_or(&last.before);
+        let mut begin = 0;
+        let parts = self.parameters.vars().iter().map(|var| {
+            let count = var.elem_count();
+            let part = gradient.narrow(0, begin, count)?.reshape(var.shape())?;
+            begin += count;
+            part.to_dtype(var.dtype())
+        });
+        let parts = parts.collect::<candle_core::Result<Vec<_>>>()?;
+        Ok(Some(Gradient::of_state(parts)))
+    }
+
     /// Marks where a move of another method begins, for [`finish_pair`](Self::finish_pair).
     pub(crate) fn begin_pair(&mut self) -> Result<()> {
         kernels::flatten_into(self.parameters.vars(), &self.base, &mut self.passes)
