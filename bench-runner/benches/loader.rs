@@ -1,5 +1,6 @@
 //! Images per second of the loader, alone and beside the training step that it feeds:
-//! `cargo bench -p bench-runner --bench loader -- CATALOGUE NAME [BATCH]`.
+//! `cargo bench -p bench-runner --bench loader -- CATALOGUE NAME [BATCH [crops]]`. With `crops` only streams are measured, as for
+//! photographs: read alone, of the centre, and of random crops.
 //!
 //! `scripts/loader_baseline.py` measures PyTorch's DataLoader on the same files.
 
@@ -7,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bench_data::{BatchOrder, ImageSet, Library, Silent, StreamOptions};
+use bench_data::{Augmentation, BatchOrder, ImageSet, Library, Silent, StreamOptions};
 use candle_core::{DType, Device, Tensor};
 use candle_datasets::Batcher;
 use models::loss::cross_entropy;
@@ -26,16 +27,22 @@ fn main() -> Result<()> {
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
-    let (catalogue, name, batch) = match &arguments[..] {
-        [catalogue, name] => (catalogue, name, 128),
-        [catalogue, name, batch] => (catalogue, name, batch.parse()?),
+    let (catalogue, name, batch, crops) = match &arguments[..] {
+        [catalogue, name] => (catalogue, name, 128, false),
+        [catalogue, name, batch] => (catalogue, name, batch.parse()?, false),
+        [catalogue, name, batch, mode] if mode == "crops" => {
+            (catalogue, name, batch.parse()?, true)
+        }
         _ => {
-            eprintln!("usage: loader CATALOGUE NAME [BATCH]");
+            eprintln!("usage: loader CATALOGUE NAME [BATCH [crops]]");
             return Ok(());
         }
     };
     let library = Library::from_env(Some(Path::new(catalogue)), Arc::new(Silent))?;
     library.fetch(name)?;
+    if crops {
+        return measure_crops(&library, name, batch);
+    }
     let start = Instant::now();
     let train = library.images(name)?.train;
     println!(
@@ -100,6 +107,44 @@ fn main() -> Result<()> {
         Ok(batches * batch)
     })?;
     fed("fed by the stream", rate);
+    Ok(())
+}
+
+/// Streams of images that differ in size, and what each stage of them takes.
+fn measure_crops(library: &Library, name: &str, batch: usize) -> Result<()> {
+    let images_of = |options: StreamOptions| -> Result<usize> {
+        let mut images = 0;
+        for item in library.stream(name, "train", options, &Device::Cpu)? {
+            images += item?.0.dim(0)?;
+        }
+        Ok(images)
+    };
+    let whole = StreamOptions::new(0, 0, batch);
+    let count = images_of(whole.clone())?;
+    let read = measure("read and shuffled, not decoded", || {
+        images_of(StreamOptions {
+            skip: usize::MAX,
+            ..whole.clone()
+        })?;
+        Ok(count)
+    })?;
+    let centre = measure("the centre", || images_of(whole.clone()))?;
+    let random = measure("random crops", || {
+        images_of(StreamOptions {
+            augmentation: Augmentation {
+                random_resized_crop: true,
+                ..Augmentation::default()
+            },
+            ..whole.clone()
+        })
+    })?;
+    for (what, rate) in [
+        ("reading", read),
+        ("centre", centre),
+        ("random crops", random),
+    ] {
+        println!("{what}: {:.3} ms an image", 1e3 / rate);
+    }
     Ok(())
 }
 

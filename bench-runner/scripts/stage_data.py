@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stages real datasets in the hub's layout, for machines that cannot reach the hub.
 
-usage: stage_data.py OUTPUT_FOLDER [SOURCE...]
+usage: stage_data.py OUTPUT_FOLDER [--photos COUNT] [SOURCE...]
 
 Each SOURCE is a file or folder; what is in it is recognised by its name, and what is missing is left out:
 
@@ -14,6 +14,9 @@ Each SOURCE is a file or folder; what is in it is recognised by its name, and wh
                                      trains on the validation part and is not WikiText-2
   a9a.xz, a9a.t.xz                   LIBSVM text: staged as `a9a`
   tinyshakespeare.txt                staged as `tiny-shakespeare`, 90 % to train, 5 % to validate, 5 % to test
+
+With --photos, so many synthetic images of the shape of ImageNet's photographs, JPEG of 500 x 375, are staged as
+`photos`: to measure loaders, and for nothing else.
 
 Then serve the folder with any web server and name the catalogue that was written:
 
@@ -149,6 +152,33 @@ def stage_cifar10_jpeg(stage, archive):
               "Lossy: results on it are not results on CIFAR-10.")
 
 
+def photo(generator):
+    """Noise whose amplitude falls with the frequency, as in photographs, in colours that go together."""
+    height, width = 375, 500
+    frequency = numpy.hypot(numpy.fft.fftfreq(height)[:, None], numpy.fft.rfftfreq(width)[None, :])
+    amplitude = 1 / numpy.maximum(frequency, 1 / width) ** 1.2
+    def plane():
+        noise = numpy.fft.irfft2(amplitude * numpy.exp(2j * numpy.pi * generator.random(amplitude.shape)), (height, width))
+        return noise / noise.std()
+    luminance = plane()
+    channels = [128 + 50 * (luminance + 0.3 * plane()) for _ in range(3)]
+    pixels = numpy.clip(numpy.stack(channels, axis=2), 0, 255).astype(numpy.uint8)
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, "JPEG", quality=90)
+    return sink.getvalue()
+
+
+def stage_photos(stage, count):
+    generator = numpy.random.default_rng(0)
+    parts = {}
+    for part, rows in (("train", count), ("test", 1)):
+        columns = image_columns([photo(generator) for _ in range(rows)], [row % 2 for row in range(rows)])
+        parts[part] = (f"data/{part}-00000-of-00001.parquet", parquet(columns))
+    keys = image_keys([3, 224, 224], ["even", "odd"], (count, 1), [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    stage.add("photos", "Synthetic images of the shape of photographs", "image-parquet", parts, [*keys, "resize = 256"],
+              "CC0-1.0", "none: drawn by stage_data.py", "Synthetic: to measure loaders.")
+
+
 def stage_wikitext2(stage, valid, test):
     def part(name, path):
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -180,8 +210,14 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     stage = Stage(pathlib.Path(sys.argv[1]))
+    sources = sys.argv[2:]
+    if sources[0] == "--photos":
+        if len(sources) < 2 or not sources[1].isdigit() or int(sources[1]) == 0:
+            sys.exit("--photos: the number of images, at least 1")
+        stage_photos(stage, int(sources[1]))
+        sources = sources[2:]
     found = {}
-    for source in map(pathlib.Path, sys.argv[2:]):
+    for source in map(pathlib.Path, sources):
         files = sorted(source.iterdir()) if source.is_dir() else [source]
         for file in files:
             if file.name.startswith("train-images-idx3-ubyte"):
