@@ -1,11 +1,11 @@
 //! Random flips and crops, seeded per sample: a pure function of seed, epoch and sample.
 
 use image::DynamicImage;
-use image::imageops::FilterType;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::decode::Shape;
+use crate::decode::{Decoded, Shape};
+use crate::scale::{Window, scaled};
 use crate::{Error, Result};
 use bench_stats::random::{Stream, below, stream, unit};
 
@@ -111,7 +111,7 @@ impl Augmentation {
         image: &DynamicImage,
         height: u32,
         width: u32,
-    ) -> DynamicImage {
+    ) -> Decoded<DynamicImage> {
         let (full_width, full_height) = (f64::from(image.width()), f64::from(image.height()));
         let log_ratio = (4.0f64 / 3.0).ln();
         // As torchvision: ten draws, then the whole image.
@@ -126,8 +126,12 @@ impl Augmentation {
         let (w, h) = window.unwrap_or((image.width(), image.height()));
         let left = below(&mut draws.0, (image.width() - w + 1) as usize) as u32;
         let top = below(&mut draws.0, (image.height() - h + 1) as usize) as u32;
-        image
-            .crop_imm(left, top, w, h)
-            .resize_exact(width, height, FilterType::Triangle)
+        let part = Window {
+            left,
+            top,
+            width: w,
+            height: h,
+        };
+        scaled(image, part, width, height)
     }
 }

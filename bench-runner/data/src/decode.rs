@@ -3,17 +3,17 @@
 use std::fmt::Display;
 use std::io::Cursor;
 
-use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, GenericImageView, GrayImage, ImageDecoder, ImageReader, RgbImage};
 
 use crate::guarded;
+use crate::scale::{Window, scaled};
 
 /// Channels, height and width.
 pub(crate) type Shape = (usize, usize, usize);
 
 /// Why an image could not be used, without its place.
-type Decoded<T> = std::result::Result<T, String>;
+pub(crate) type Decoded<T> = std::result::Result<T, String>;
 
 /// Larger images are refused before they are decoded: a few kilobytes can claim gigabytes. The number is the
 /// one from which Pillow warns of a "decompression bomb"; ImageNet's largest image has 61 million pixels.
@@ -172,7 +172,7 @@ pub(crate) fn decode_into(
     }
     let image = pixels(header, bytes, channels)?;
     let image = match resize {
-        Some(side) => centre(&image, side as u32, wanted.1, wanted.0),
+        Some(side) => centre(&image, side as u32, wanted.1, wanted.0)?,
         None => image,
     };
     planes(&image, target);
@@ -180,12 +180,18 @@ pub(crate) fn decode_into(
 }
 
 /// Scales the shorter side to `side` and takes the centre.
-fn centre(image: &DynamicImage, side: u32, height: u32, width: u32) -> DynamicImage {
+fn centre(image: &DynamicImage, side: u32, height: u32, width: u32) -> Decoded<DynamicImage> {
     let (w, h) = image.dimensions();
     let scale = |length: u32| (u64::from(length) * u64::from(side) / u64::from(w.min(h))) as u32;
-    let image = image.resize_exact(scale(w).max(side), scale(h).max(side), FilterType::Triangle);
+    let whole = Window {
+        left: 0,
+        top: 0,
+        width: w,
+        height: h,
+    };
+    let image = scaled(image, whole, scale(w).max(side), scale(h).max(side))?;
     let (w, h) = image.dimensions();
-    image.crop_imm((w - width) / 2, (h - height) / 2, width, height)
+    Ok(image.crop_imm((w - width) / 2, (h - height) / 2, width, height))
 }
 
 /// Copies pixels into one plane per channel.

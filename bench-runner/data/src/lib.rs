@@ -16,6 +16,7 @@ mod lock;
 mod order;
 mod parquet;
 mod progress;
+mod scale;
 pub mod schema;
 pub mod sealed;
 mod sparse;

@@ -311,7 +311,8 @@ impl BatchMaker<'_> {
         let mut draws = Draws::new(self.options.seed, self.options.epoch, sample.number);
         if augmentation.random_resized_crop {
             let image = decode(&sample.encoded, channels)?;
-            let image = Augmentation::resized_crop(&mut draws, &image, height as u32, width as u32);
+            let image =
+                Augmentation::resized_crop(&mut draws, &image, height as u32, width as u32)?;
             planes(&image, target);
         } else {
             decode_into(
