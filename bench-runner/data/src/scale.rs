@@ -4,8 +4,6 @@ use fast_image_resize::images::CroppedImage;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::DynamicImage;
 
-use crate::decode::Decoded;
-
 /// A part of an image, in pixels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
@@ -25,7 +23,7 @@ pub(crate) fn scaled(
     part: Window,
     width: u32,
     height: u32,
-) -> Decoded<DynamicImage> {
+) -> Result<DynamicImage, String> {
     let mut target = DynamicImage::new(width, height, image.color());
     let part = CroppedImage::new(image, part.left, part.top, part.width, part.height)
         .map_err(|error| error.to_string())?;
