@@ -30,7 +30,7 @@ pub struct FigureCatalogue {
 pub struct Reference {
     /// The suites that have one; `pinn-small` is the suite `pinn` at the small scale.
     pub suites: Vec<String>,
-    /// The suites of which the summary over all problems is kept, and no results.
+    /// The suites and experiment files of which the summary over all problems is kept, and no results.
     #[serde(default)]
     pub summaries: Vec<String>,
     /// Parts of suites that have one.
@@ -120,9 +120,10 @@ impl Reference {
 
     /// The names of the committed reports whose results are kept: those of suites, and those of experiment files.
     pub fn with_results(&self) -> impl Iterator<Item = &String> {
+        let files = self.files.iter().map(|file| &file.name);
         self.suites
             .iter()
-            .chain(self.files.iter().map(|file| &file.name))
+            .chain(files.filter(|name| !self.summaries.contains(name)))
     }
 
     /// Compares recomputed results with committed ones.
@@ -315,7 +316,15 @@ impl FigureCatalogue {
             suites, summaries, ..
         } = &catalogue.reference;
         // Experiment files are read when they are needed: they are in the project only.
-        for suite in suites.iter().chain(summaries) {
+        let is_file = |name: &&String| {
+            catalogue
+                .reference
+                .files
+                .iter()
+                .any(|file| file.name == **name)
+        };
+        let suites = suites.iter().chain(summaries);
+        for suite in suites.filter(|name| !is_file(name)) {
             catalogue
                 .reference
                 .experiment(suite)
