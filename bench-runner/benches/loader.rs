@@ -54,29 +54,13 @@ fn main() -> Result<()> {
     let loaded = |index| train.batch(&order.batch(index), &Device::Cpu, DType::F32);
     let streamed = || library.stream(name, "train", StreamOptions::new(0, 0, batch), &Device::Cpu);
 
-    measure("in memory", || {
-        let mut images = 0;
-        for index in 0..order.len() {
-            images += loaded(index)?.0.dim(0)?;
-        }
-        Ok(images)
-    })?;
+    measure("in memory", || count((0..order.len()).map(loaded)))?;
     measure("in memory, candle-datasets' Batcher", || {
         let samples = (0..order.len()).flat_map(|index| order.batch(index));
         let samples = samples.map(|index| sample(&train, index));
-        let mut images = 0;
-        for batch in Batcher::new_r2(samples).batch_size(batch) {
-            images += batch?.0.dim(0)?;
-        }
-        Ok(images)
+        count(Batcher::new_r2(samples).batch_size(batch))
     })?;
-    measure("streamed", || {
-        let mut images = 0;
-        for item in streamed()? {
-            images += item?.0.dim(0)?;
-        }
-        Ok(images)
-    })?;
+    measure("streamed", || count(streamed()?))?;
 
     let network = Network::new(&train)?;
     let first = loaded(0)?;
@@ -112,21 +96,15 @@ fn main() -> Result<()> {
 
 /// Streams of images that differ in size, and what each stage of them takes.
 fn measure_crops(library: &Library, name: &str, batch: usize) -> Result<()> {
-    let images_of = |options: StreamOptions| -> Result<usize> {
-        let mut images = 0;
-        for item in library.stream(name, "train", options, &Device::Cpu)? {
-            images += item?.0.dim(0)?;
-        }
-        Ok(images)
-    };
+    let images_of = |options| count(library.stream(name, "train", options, &Device::Cpu)?);
     let whole = StreamOptions::new(0, 0, batch);
-    let count = images_of(whole.clone())?;
+    let images = images_of(whole.clone())?;
     let read = measure("read and shuffled, not decoded", || {
         images_of(StreamOptions {
             skip: usize::MAX,
             ..whole.clone()
         })?;
-        Ok(count)
+        Ok(images)
     })?;
     let centre = measure("the centre", || images_of(whole.clone()))?;
     let random = measure("random crops", || {
@@ -146,6 +124,20 @@ fn measure_crops(library: &Library, name: &str, batch: usize) -> Result<()> {
         println!("{what}: {:.3} ms an image", 1e3 / rate);
     }
     Ok(())
+}
+
+/// The images of all batches.
+fn count<E>(
+    batches: impl Iterator<Item = std::result::Result<(Tensor, Tensor), E>>,
+) -> Result<usize>
+where
+    E: std::error::Error + 'static,
+{
+    let mut images = 0;
+    for batch in batches {
+        images += batch?.0.dim(0)?;
+    }
+    Ok(images)
 }
 
 /// One image and its label as `Batcher` takes them.

@@ -183,6 +183,15 @@ impl State {
         })
     }
 
+    /// A number set by [`set_float`](Self::set_float), if it was.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when it is not a number.
+    pub(crate) fn optional_float(&self, key: &str) -> Result<Option<f64>> {
+        let is_set = self.metadata.get(key).is_some();
+        is_set.then(|| self.float(key)).transpose()
+    }
+
     /// Stores a vector of parameter space, one tensor per parameter, as `{name}.{parameter}`.
     pub fn set_vector(&mut self, name: &str, parameters: &Parameters, tensors: Vec<Tensor>) {
         for (parameter, tensor) in parameters.names().iter().zip(tensors) {

@@ -221,7 +221,7 @@ pub struct FuseContest {
     ended: u64,
     /// Of L-BFGS's steps since the last contest.
     confirmation: Confirmation,
-    /// Of the gradients that Adam's moments hold.
+    /// Of the gradients that Adam's moments took up outside contests.
     noise: NoiseRatio,
 }
 
@@ -634,10 +634,7 @@ impl Optimizer for FuseContest {
         restored.noise = NoiseRatio {
             gradients: state.get("noise_gradients")?,
             squares: state.float("noise_squares")?,
-            value: match state.metadata.get("noise") {
-                Some(_) => Some(state.float("noise")?),
-                None => None,
-            },
+            value: state.optional_float("noise")?,
         };
         restored.confirmation = Confirmation::load(state)?;
         restored.adam.restore(&state.nested("adam")?)?;

@@ -985,10 +985,7 @@ impl Optimizer for Lbfgs {
         let (device, dtype) = (self.parameters.device().clone(), self.base.dtype());
         let vector = |name: &str| history::var(history::tensor(state, name, &[d])?, dtype, &device);
         let (lr, fresh) = (state.float("lr")?, state.get("fresh")?);
-        let first_gradient = match state.metadata.get("first_gradient") {
-            Some(_) => Some(state.float("first_gradient")?),
-            None => None,
-        };
+        let first_gradient = state.optional_float("first_gradient")?;
         let (counts, passes) = (state.get("counts")?, state.get("passes")?);
         let last = if state.tensors.contains_key("before") {
             let after = state.tensors.contains_key("after");
