@@ -1,6 +1,6 @@
 //! A suite's methods side by side, read from its summary: one row for each problem, each method by its best trial.
 
-use bench_experiment::store::method;
+use bench_experiment::spec::method;
 
 use crate::number::short;
 use crate::table::Table;

@@ -7,7 +7,8 @@ use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Kind};
 use bench_data::Library;
 use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
-use bench_experiment::store::{Results, method};
+use bench_experiment::spec::method;
+use bench_experiment::store::Results;
 use bench_report::{Advice, Known, geometry, write_files};
 use clap::Parser;
 

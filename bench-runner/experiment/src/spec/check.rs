@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::experiment::{Experiment, OptimizerEntry, ProblemEntry};
+use super::experiment::{Experiment, OptimizerEntry, ProblemEntry, method};
 use super::locate::{SpecError, Table};
 
 /// Runs of an experiment, at most.
@@ -80,24 +80,41 @@ pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), Spe
     Ok(())
 }
 
-/// Whether no two entries have the same runs on a problem, which would tie whatever they are.
+/// Whether no method has the same run on a problem twice, and no two methods have the same runs, which would tie whatever
+/// they are. They may share some: the trials of one are then a choice from those of others.
 fn twice(experiment: &Experiment, problem: &ProblemEntry) -> Result<(), String> {
     // There the label makes a difference.
     if problem.config.depends_on_optimizer() {
         return Ok(());
     }
-    let entries: Vec<&OptimizerEntry> = experiment.optimizers_for(&problem.label).collect();
-    for (index, entry) in entries.iter().enumerate() {
-        let same = |other: &&&OptimizerEntry| {
-            (other.stream, other.perturbation) == (entry.stream, entry.perturbation)
-                && other.config == entry.config
-                && other.trials == entry.trials
-        };
-        if let Some(other) = entries[..index].iter().find(same) {
-            return Err(format!(
-                "`{}` and `{}` are the same runs of `{}`: give one of them a `stream` of its own",
-                other.label, entry.label, problem.label
-            ));
+    let same = |one: &OptimizerEntry, other: &OptimizerEntry| {
+        (one.stream, one.perturbation) == (other.stream, other.perturbation)
+            && one.config == other.config
+            && one.trials == other.trials
+    };
+    let within = |one: &[&OptimizerEntry], other: &[&OptimizerEntry]| {
+        let has = |entry: &&OptimizerEntry| other.iter().any(|other| same(entry, other));
+        one.iter().all(has)
+    };
+    let refused = |one: &OptimizerEntry, other: &OptimizerEntry| {
+        Err(format!(
+            "`{}` and `{}` are the same runs of `{}`: give one of them a `stream` of its own",
+            one.label, other.label, problem.label
+        ))
+    };
+    let mut methods: BTreeMap<String, Vec<&OptimizerEntry>> = BTreeMap::new();
+    for entry in experiment.optimizers_for(&problem.label) {
+        let trials = methods.entry(method(&entry.label)).or_default();
+        if let Some(other) = trials.iter().find(|other| same(entry, other)) {
+            return refused(other, entry);
+        }
+        trials.push(entry);
+    }
+    let methods: Vec<Vec<&OptimizerEntry>> = methods.into_values().collect();
+    for (index, one) in methods.iter().enumerate() {
+        let mut others = methods[..index].iter();
+        if let Some(other) = others.find(|other| within(one, other) && within(other, one)) {
+            return refused(other[0], one[0]);
         }
     }
     Ok(())

@@ -158,6 +158,12 @@ impl OptimizerEntry {
     }
 }
 
+/// The method that an optimizer of this label is a trial of: the label without the parts that a grid of settings added.
+pub fn method(label: &str) -> String {
+    let own = label.split('/').filter(|part| !part.contains('='));
+    own.collect::<Vec<_>>().join("/")
+}
+
 /// Whether what is for some problems, all when none is named, is for this one.
 pub fn applies(problems: &[String], problem: &str) -> bool {
     problems.is_empty() || problems.iter().any(|label| label == problem)

@@ -16,7 +16,7 @@ mod tuning;
 
 pub use executor::{ExecutorConfig, ExecutorKind};
 pub(crate) use experiment::is_zero;
-pub use experiment::{Experiment, OptimizerEntry, ProblemEntry, applies};
+pub use experiment::{Experiment, OptimizerEntry, ProblemEntry, applies, method};
 pub use locate::SpecError;
 pub use parse::IMPORTED;
 pub(crate) use parse::{check_settings, check_text};

@@ -597,6 +597,31 @@ learning_rate = 0.01
     }
 
     #[test]
+    fn methods_may_share_trials_but_not_all_of_them() {
+        let adam = |method: &str, rate: f64| {
+            format!(
+                "[[optimizer]]\nlabel = \"{method}/rate={rate}\"\nkind = \"adam\"\nlearning_rate = {rate}\n"
+            )
+        };
+        let start = GOOD.find("[[optimizer]]").unwrap();
+        let read = |entries: &[(&str, f64)]| {
+            let entries = entries.iter().map(|(method, rate)| adam(method, *rate));
+            Experiment::parse(
+                &format!("{}{}", &GOOD[..start], entries.collect::<String>()),
+                Path::new("shared.toml"),
+            )
+        };
+        assert!(read(&[("a", 0.1), ("a", 0.2), ("b", 0.1)]).is_ok());
+        for entries in [
+            &[("a", 0.1), ("a", 0.2), ("b", 0.2), ("b", 0.1)][..],
+            &[("a", 0.1), ("b", 0.1)],
+        ] {
+            let error = read(entries).unwrap_err().to_string();
+            assert!(error.contains("are the same runs"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_too_many_or_too_long_is_refused_before_it_is_made() {
         let long = "x".repeat(300);
         let text = GOOD.replace("label = \"rosenbrock\"", &format!("label = \"{long}\""));

@@ -38,6 +38,7 @@ pub const SUITES: &[Suite] = &[
     suite!("batch"),
     suite!("contest"),
     suite!("auto"),
+    suite!("held-out"),
     suite!("smooth"),
     suite!("moby-dick"),
     suite!("language"),

@@ -18,6 +18,6 @@ pub use origin::{CODE, CODE_SOURCES, Origin};
 pub use parquet::{SCHEMA_VERSION, read, write};
 pub use processor::instruction_sets;
 pub use records::Records;
-pub use results::{ImportedFrom, OptimizerInfo, OptimizerVariant, ProblemInfo, Results, method};
+pub use results::{ImportedFrom, OptimizerInfo, OptimizerVariant, ProblemInfo, Results};
 pub use stability::{PerturbedRuns, StabilitySummary};
 pub use tuning::{Choice, TuningSummary};

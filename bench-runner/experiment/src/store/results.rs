@@ -8,7 +8,7 @@ use super::tuning::TuningSummary;
 use crate::optimizer::OptimizerConfig;
 use crate::problem::ProblemConfig;
 use crate::run::RunRecord;
-use crate::spec::{Experiment, OptimizerEntry, applies};
+use crate::spec::{Experiment, OptimizerEntry, applies, method};
 
 /// All runs of a suite, with what a reader needs to know of its problems and optimizers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,12 +114,6 @@ impl OptimizerInfo {
     pub fn method(&self) -> String {
         method(&self.label)
     }
-}
-
-/// The method that an optimizer of this label is a trial of, see [`OptimizerInfo::method`].
-pub fn method(label: &str) -> String {
-    let own = label.split('/').filter(|part| !part.contains('='));
-    own.collect::<Vec<_>>().join("/")
 }
 
 impl Results {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bench_experiment::store::method;
+use bench_experiment::spec::method;
 use plotters::style::{Color, FontStyle, IntoFont, RGBAColor, RGBColor, ShapeStyle, TextStyle};
 use plotters::style::{register_font, text_anchor::Pos};
 
