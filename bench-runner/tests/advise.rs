@@ -336,6 +336,21 @@ fn a_judgement_on_other_problems_takes_the_place_of_that_on_the_same_kind() {
             .into_iter()
             .eq(committed.judged.iter().filter(|it| it.group != Group::Sums))
     );
+    // From a report the same, without a run.
+    let report = path("report");
+    let arguments = ["ablation", "sums.toml", "--out", &report, "--store", &store];
+    let ran = bench_runner(folder.path(), &arguments).output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let arguments = ["advise", "--judge", "sums.toml", "--from", &report];
+    let ran = bench_runner(folder.path(), &arguments).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), told, "{ran:?}");
+    let arguments = ["advise", "--judge", "map", "--from", &report];
+    let refused = bench_runner(folder.path(), &arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        error.contains("these are results of `sums`, expected some of map"),
+        "{error}"
+    );
     // A table that knows none of the problems says so, and what it needs, before any run.
     let lacking = SUMS.replace("kind = \"fuse-contest\"", "kind = \"sgd\"");
     std::fs::write(path("lacking.toml"), lacking).unwrap();

@@ -1,5 +1,6 @@
 //! `advise`: which method to take, by what is known of a problem.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -8,11 +9,11 @@ use bench_data::Library;
 use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
 use bench_experiment::spec::method;
-use bench_experiment::store::Results;
+use bench_experiment::store::{self, Results};
 use bench_report::{Advice, Known, geometry, write_files};
 use clap::Parser;
 
-use super::input::experiment;
+use super::input::{experiment, results_file};
 use super::options::MOST_THREADS;
 use super::session::with_session;
 use super::store::DEFAULT as DEFAULT_STORE;
@@ -29,7 +30,7 @@ const WRITTEN_TO: &str = "reports/reference/advice";
 const FITTED_ON: [&str; 2] = ["map", "auto"];
 
 /// The suites that it is judged on: they share no problem with the others, but `batch` has the data of some.
-const JUDGED_ON: [&str; 3] = ["contest", "batch", "smooth"];
+const JUDGED_ON: [&str; 4] = ["contest", "batch", "smooth", "held-out"];
 
 /// The methods that it decides between: those that all of them have.
 const METHODS: [&str; 6] = [
@@ -80,7 +81,11 @@ pub struct Advise {
     #[arg(long, value_name = "DIGITS", value_parser = digits)]
     digits: Option<f64>,
     /// Fit and judge the table again from its suites, which takes an hour or more, and write it
-    #[arg(long, conflicts_with_all = ["kind", "batch_share", "interpolating", "condition", "digits"])]
+    #[arg(
+        long,
+        group = "judging",
+        conflicts_with_all = ["kind", "batch_share", "interpolating", "condition", "digits"]
+    )]
     renew: bool,
     /// Judge the table on the problems of these suites or experiment files; kinds of problem that they do not have stay as
     /// they were judged
@@ -88,9 +93,13 @@ pub struct Advise {
         long,
         value_name = "SUITE|FILE.toml",
         num_args = 1..,
+        group = "judging",
         conflicts_with_all = ["renew", "measure", "kind", "batch_share", "interpolating", "condition", "digits"]
     )]
     judge: Vec<String>,
+    /// With --renew and --judge, take suites from these results, reports' folders or results.parquet, and run the others
+    #[arg(long, value_name = "RESULTS", requires = "judging")]
+    from: Vec<PathBuf>,
     /// Where --renew and --judge write [default: reports/reference/advice, and nowhere]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -177,11 +186,17 @@ fn measure(
 
 /// Fits and judges the table, and writes it.
 fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
-    let fitted_on = FITTED_ON.map(str::to_owned);
-    let table = DecisionTable::fit(&results(session, &fitted_on)?, &METHODS.map(str::to_owned));
-    let judged = table.judge(&results(session, &JUDGED_ON.map(str::to_owned))?)?;
+    let suites: Vec<String> = [&FITTED_ON[..], &JUDGED_ON[..]]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mut fitted_on = results(options, session, &suites)?;
+    let judged_on = fitted_on.split_off(FITTED_ON.len());
+    let table = DecisionTable::fit(&fitted_on, &METHODS.map(str::to_owned));
+    let judged = table.judge(&judged_on)?;
     let advice = Advice {
-        fitted_on: fitted_on.to_vec(),
+        fitted_on: FITTED_ON.map(str::to_owned).to_vec(),
         table,
         judged,
     };
@@ -220,7 +235,9 @@ fn judge(
             return Err(unfit(name));
         }
     }
-    let judged = advice.table.judge(&results(session, &options.judge)?)?;
+    let judged = advice
+        .table
+        .judge(&results(options, session, &options.judge)?)?;
     if judged.is_empty() {
         return Err(unfit(&options.judge.join(" ")));
     }
@@ -231,13 +248,34 @@ fn judge(
     print(out, &advice.judgement().markdown())
 }
 
-/// The results of these suites or experiment files.
-fn results(session: &Session<'_>, suites: &[String]) -> Result<Vec<Results>> {
+/// The results of these suites or experiment files: those that `--from` names, or else completed ones.
+fn results(options: &Advise, session: &Session<'_>, suites: &[String]) -> Result<Vec<Results>> {
     let catalogue = session.environment().library.catalogue();
-    suites
-        .iter()
-        .map(|suite| Ok(session.suite(experiment(suite, catalogue)?)?.results))
-        .collect()
+    let experiments = suites.iter().map(|suite| experiment(suite, catalogue));
+    let experiments = experiments.collect::<Result<Vec<_>>>()?;
+    let mut known = BTreeMap::new();
+    for path in &options.from {
+        let results = store::read(&results_file(path))?;
+        if !experiments.iter().any(|own| own.name == results.suite) {
+            return Err(Error::Flag {
+                flag: "from".to_owned(),
+                value: path.display().to_string(),
+                reason: format!(
+                    "these are results of `{}`, expected some of {}",
+                    results.suite,
+                    suites.join(", ")
+                ),
+            });
+        }
+        known.insert(results.suite.clone(), results);
+    }
+    let results = experiments
+        .into_iter()
+        .map(|own| match known.remove(&own.name) {
+            Some(results) => Ok(results),
+            None => Ok(session.suite(own)?.results),
+        });
+    results.collect()
 }
 
 fn share(text: &str) -> std::result::Result<f64, String> {
