@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bench_data::suggestion::suggestion;
+
 use super::experiment::{Experiment, OptimizerEntry, ProblemEntry, method};
 use super::locate::{SpecError, Table};
 
@@ -75,6 +77,26 @@ pub(super) fn check(experiment: &Experiment, root: &Table<'_>) -> Result<(), Spe
                 "two `{label}` optimizers apply to `{}`: labels must be unique per problem",
                 problem.label
             )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether all problems that the optimizers of a file are for are in it.
+pub(super) fn named(experiment: &Experiment, mut root: Table<'_>) -> Result<(), SpecError> {
+    let labels = experiment.problems.iter().map(|it| it.label.clone());
+    let labels: Vec<String> = labels.collect();
+    for mut table in root.tables("optimizer")? {
+        let here = table.error_at("problems", "");
+        let named: Vec<String> = table.optional("problems")?.unwrap_or_default();
+        if let Some(label) = named.iter().find(|label| !labels.contains(label)) {
+            return Err(SpecError {
+                message: format!(
+                    "`problems`: no problem is called `{label}`{}",
+                    suggestion(&labels, label)
+                ),
+                ..here
+            });
         }
     }
     Ok(())

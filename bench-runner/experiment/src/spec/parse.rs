@@ -24,7 +24,14 @@ impl Experiment {
     /// When the file cannot be read or is not valid, with file, line, column and key.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        Ok(Self::parse(&text, path)?)
+        let experiment = Self::parse(&text, path)?;
+        // Not in `parse`: manifests of experiments that were cut may name problems that went.
+        let source = Source {
+            file: path,
+            text: &text,
+        };
+        check::named(&experiment, source.parse()?)?;
+        Ok(experiment)
     }
 
     /// Parses and checks the text of an experiment file; `file` is for messages.
@@ -594,6 +601,25 @@ learning_rate = 0.01
             })
             .collect();
         insta::assert_snapshot!(messages.join("\n"));
+    }
+
+    #[test]
+    fn a_file_s_optimizers_are_for_problems_that_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.toml");
+        let read = |problem: &str| {
+            let text = format!("{GOOD}problems = [\"rosenbrock\", \"{problem}\"]\n");
+            std::fs::write(&path, text).unwrap();
+            Experiment::read(&path)
+        };
+        assert!(read("rosenbrock").is_ok());
+        let error = read("rosenbrok").unwrap_err().to_string();
+        let says = "own.toml:14:12: `problems`: no problem is called `rosenbrok`; did you mean `rosenbrock`?";
+        assert!(error.ends_with(says), "{error}");
+        for suite in SUITES {
+            std::fs::write(&path, suite.text).unwrap();
+            assert_eq!(Experiment::read(&path).unwrap().name, suite.name);
+        }
     }
 
     #[test]
