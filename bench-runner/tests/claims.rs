@@ -556,6 +556,28 @@ fn a_planted_standing_against_all_others_is_counted() {
 }
 
 #[test]
+fn a_trial_s_whole_label_names_it_alone() {
+    let mut gate = claim("headline-adam");
+    let trials = winning(0).optimizers.into_iter().map(|own| own.label);
+    let dear: Vec<String> = trials
+        .filter(|label| label.starts_with("fuse-pv"))
+        .collect();
+    // One trial of the method is cheap, and the others are dear.
+    let results = planted("noise", |cell| match cell.optimizer.as_str() {
+        label if label == dear[0] => (50, 0.0),
+        label if dear.iter().any(|own| own == label) => (200, 0.0),
+        _ => (100, 0.0),
+    });
+    for (label, share) in [(None, 1.0), (Some(&dear[0]), 1.0), (Some(&dear[1]), 0.0)] {
+        if let (Some(label), Evidence::Wins { method, .. }) = (label, &mut gate.evidence) {
+            method.clone_from(label);
+        }
+        let value = judged(&gate, &shipped, Some(&results)).value;
+        assert_eq!(value, Some(share), "{label:?}");
+    }
+}
+
+#[test]
 fn only_problems_within_count() {
     let mut gate = claim("headline-adam");
     let Evidence::Wins { within, .. } = &mut gate.evidence else {

@@ -186,11 +186,11 @@ pub fn methods(results: &Results) -> Vec<(String, Vec<&OptimizerInfo>)> {
 }
 
 /// The trial of a method (see [`OptimizerInfo::method`](bench_experiment::store::OptimizerInfo::method)) with the
-/// lowest median cost on a problem, over seeds and targets; `None` without runs.
+/// lowest median cost on a problem, over seeds and targets; `None` without runs. The whole label of a trial names that one alone.
 pub fn best_trial(results: &Results, problem: &ProblemInfo, method: &str) -> Option<String> {
     let targets = ladder(results, &problem.label)?;
-    let trials = results.optimizers.iter().filter(|o| o.method() == method);
-    let trials: Vec<&OptimizerInfo> = trials.collect();
+    let named = |own: &&OptimizerInfo| own.method() == method || own.label == method;
+    let trials: Vec<&OptimizerInfo> = results.optimizers.iter().filter(named).collect();
     best_of(results, problem, &trials, &targets).map(ToOwned::to_owned)
 }
 

@@ -119,7 +119,8 @@ pub enum Evidence {
     Wins {
         /// The built-in suite.
         suite: String,
-        /// The method that is claimed to win: its label without what a grid of settings added.
+        /// The method that is claimed to win: its label without what a grid of settings added; or the whole label of a
+        /// trial, for that one alone.
         method: String,
         /// The method that it is compared with.
         other: String,
@@ -133,7 +134,7 @@ pub enum Evidence {
     AgainstAll {
         /// The built-in suite.
         suite: String,
-        /// The method: its label without what a grid of settings added.
+        /// The method: its label without what a grid of settings added, or the whole label of a trial, for that one alone.
         method: String,
         /// The methods that it is compared with, one or more.
         others: Vec<String>,
