@@ -82,7 +82,7 @@ pub(crate) struct Source {
 
 /// The batches of one epoch: normalised f32 images `[b, c, h, w]` and labels `[b]` (u32).
 ///
-/// A thread reads and decodes ahead of use; dropping the stream ends it.
+/// A thread decodes ahead of use, and another one reads ahead of that; dropping the stream ends both.
 pub struct ImageStream {
     receiver: Option<Receiver<Result<HostBatch>>>,
     worker: Option<JoinHandle<()>>,
@@ -204,34 +204,57 @@ fn produce(
     if options.shuffle_window > 0 {
         shuffle(&mut generator, &mut shards);
     }
-    let mut window: Vec<Sample> = Vec::new();
-    let mut held = 0;
-    let mut batch: Vec<Sample> = Vec::new();
-    let mut made = 0;
-    let mut push = |sample: Sample, batch: &mut Vec<Sample>| -> Result<bool> {
-        batch.push(sample);
-        if batch.len() < options.batch_size {
-            return Ok(true);
-        }
-        made += 1;
-        let full = std::mem::take(batch);
-        Ok(made <= options.skip || send(maker.make(&full)?))
-    };
-    for (shard, offset) in shards {
+    let read_group = |shard: usize, offset: usize, first, count| -> Result<Vec<Sample>> {
         let file = &files[shard];
         let (image, label) = &columns[shard];
-        for (first, count) in file.row_groups() {
-            let frame = file.read(&[image, label], first, count)?;
-            let mut labels = Vec::with_capacity(count);
-            read_labels(file, &frame, label, first, source.classes, &mut labels)?;
-            let bytes = file.bytes(&frame, image)?;
-            for (row, (encoded, label)) in bytes.iter().zip(labels).enumerate() {
-                let sample = Sample {
-                    encoded: encoded.unwrap_or_default().to_vec(),
-                    label,
-                    number: (offset + first + row) as u32,
-                    place: (shard, (first + row) as u64),
-                };
+        let frame = file.read(&[image, label], first, count)?;
+        let mut labels = Vec::with_capacity(count);
+        read_labels(file, &frame, label, first, source.classes, &mut labels)?;
+        let bytes = file.bytes(&frame, image)?;
+        let samples = bytes.iter().zip(labels).enumerate();
+        let samples = samples.map(|(row, (encoded, label))| Sample {
+            encoded: encoded.unwrap_or_default().to_vec(),
+            label,
+            number: (offset + first + row) as u32,
+            place: (shard, (first + row) as u64),
+        });
+        Ok(samples.collect())
+    };
+    std::thread::scope(|scope| {
+        // A row group is handed over without being kept: the next one is read meanwhile, and no more of them.
+        let (sender, groups) = sync_channel(0);
+        let (files, read_group) = (&files, &read_group);
+        let read_all = move || {
+            for (shard, offset) in shards {
+                for (first, count) in files[shard].row_groups() {
+                    if sender
+                        .send(read_group(shard, offset, first, count))
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("image-reader".into())
+            .spawn_scoped(scope, read_all)
+            .map_err(Error::io("start a thread for", "image stream"))?;
+        let mut window: Vec<Sample> = Vec::new();
+        let mut held = 0;
+        let mut batch: Vec<Sample> = Vec::new();
+        let mut made = 0;
+        let mut push = |sample: Sample, batch: &mut Vec<Sample>| -> Result<bool> {
+            batch.push(sample);
+            if batch.len() < options.batch_size {
+                return Ok(true);
+            }
+            made += 1;
+            let full = std::mem::take(batch);
+            Ok(made <= options.skip || send(maker.make(&full)?))
+        };
+        for group in groups {
+            for sample in group? {
                 held += sample.encoded.len();
                 window.push(sample);
                 while window.len() > options.shuffle_window || held > WINDOW_BYTES {
@@ -244,17 +267,17 @@ fn produce(
                 }
             }
         }
-    }
-    shuffle(&mut generator, &mut window);
-    for sample in window {
-        if !push(sample, &mut batch)? {
-            return Ok(());
+        shuffle(&mut generator, &mut window);
+        for sample in window {
+            if !push(sample, &mut batch)? {
+                return Ok(());
+            }
         }
-    }
-    if !batch.is_empty() && !options.drop_last {
-        send(maker.make(&batch)?);
-    }
-    Ok(())
+        if !batch.is_empty() && !options.drop_last {
+            send(maker.make(&batch)?);
+        }
+        Ok(())
+    })
 }
 
 struct BatchMaker<'a> {
