@@ -780,6 +780,14 @@ fn claims_files_that_cannot_be_judged_are_refused() {
             "noise",
         ),
         (
+            "{ kind = \"wins\", suite = \"noise\", method = \"fuse-pvv\", other = \"adam\" }",
+            "unknown method `fuse-pvv`; did you mean `fuse-pv`?",
+        ),
+        (
+            "{ kind = \"against-all\", suite = \"auto\", method = \"adam\", others = [\"lbgfs\"], relation = \"ahead\" }",
+            "unknown method `lbgfs`",
+        ),
+        (
             "{ kind = \"log-linearity\", conditions = [10.0, nan] }",
             "condition",
         ),

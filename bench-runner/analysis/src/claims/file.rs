@@ -97,6 +97,9 @@ impl Claims {
                 Ok(Some(reason)) => return wrong(&reason),
                 Err(error) => return wrong(&error),
             }
+            if let Err(unknown) = claim.evidence.check_methods() {
+                return wrong(&unknown);
+            }
         }
         Ok(claims)
     }

@@ -1,5 +1,7 @@
 //! Evidence for claims: what is observed, and how.
 
+use std::collections::BTreeSet;
+
 use candle_core::Device;
 use optim::Criterion;
 use serde::Deserialize;
@@ -10,11 +12,11 @@ use super::cost::over_run;
 use super::descents::{self, Descents};
 use super::observed::Observed;
 use super::steps;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::optimizer::OptimizerConfig;
 use crate::problem::{Environment, Problem, ProblemSettings};
 use crate::settings::Invalid;
-use crate::spec::{ProblemEntry, Suite};
+use crate::spec::{ProblemEntry, Scale, Suite, method as method_of};
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -254,6 +256,51 @@ impl Evidence {
                 ))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that the methods which are compared are in their suite, by the label of a method or of one of its trials.
+    ///
+    /// # Errors
+    /// Naming the key, and the nearest name; or the suite that is not there.
+    pub fn check_methods(&self) -> Result<()> {
+        let (suite, method, others) = match self {
+            Self::Wins {
+                suite,
+                method,
+                other,
+                ..
+            }
+            | Self::ProbabilityOfLowerLoss {
+                suite,
+                method,
+                other,
+                ..
+            } => (suite, method, std::slice::from_ref(other)),
+            Self::AgainstAll {
+                suite,
+                method,
+                others,
+                ..
+            }
+            | Self::FinalRatio {
+                suite,
+                method,
+                others,
+                ..
+            } => (suite, method, others.as_slice()),
+            _ => return Ok(()),
+        };
+        let experiment = Suite::find(Scale::suite_of(suite))?.experiment()?;
+        let labels = experiment.optimizer_labels();
+        let known: BTreeSet<String> = labels
+            .into_iter()
+            .flat_map(|label| [label.to_owned(), method_of(label)])
+            .collect();
+        let mut named = std::iter::once(method).chain(others);
+        match named.find(|name| !known.contains(*name)) {
+            Some(name) => Err(Error::unknown("method", name, known.iter())),
+            None => Ok(()),
         }
     }
 
