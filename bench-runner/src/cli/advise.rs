@@ -29,7 +29,7 @@ const WRITTEN_TO: &str = "reports/reference/advice";
 /// The suites that the table is fitted on.
 const FITTED_ON: [&str; 2] = ["map", "auto"];
 
-/// The suites that it is judged on: they share no problem with the others, but `batch` has the data of some.
+/// The suites that it is judged on: they share no problem with the others, but `batch` and `held-out` have the data of some.
 const JUDGED_ON: [&str; 4] = ["contest", "batch", "smooth", "held-out"];
 
 /// The methods that it decides between: those that all of them have.
