@@ -59,10 +59,9 @@ schedule = { kind = "multi-step", at = [{ budget = 0.25 }], factor = 0.0 }
 search = { learning_rate = [1e-6, 1e-5, 1e-4] }
 "#;
 
-/// Runs the experiment with a store in `folder`; each stage with what came of it.
-fn stages(folder: &Path) -> Vec<(Stage, Made)> {
-    let experiment = Experiment::parse(EXPERIMENT, Path::new("stages.toml")).unwrap();
-    let options = Options {
+/// One thread, and a store in `folder`.
+fn options(folder: &Path) -> Options {
+    Options {
         command: Vec::new(),
         device: "cpu".parse().unwrap(),
         threads: 1,
@@ -72,10 +71,18 @@ fn stages(folder: &Path) -> Vec<(Stage, Made)> {
         checkpoint: None,
         fresh: false,
         plan_only: false,
-    };
-    let library = Library::from_env(None, std::sync::Arc::new(bench_data::Silent)).unwrap();
+    }
+}
+
+fn library() -> Library {
+    Library::from_env(None, std::sync::Arc::new(bench_data::Silent)).unwrap()
+}
+
+/// Runs the experiment with a store in `folder`; each stage with what came of it.
+fn stages(folder: &Path) -> Vec<(Stage, Made)> {
+    let experiment = Experiment::parse(EXPERIMENT, Path::new("stages.toml")).unwrap();
     let interrupted = AtomicBool::new(false);
-    let session = Session::open(options, library, &|_| {}, &interrupted).unwrap();
+    let session = Session::open(options(folder), library(), &|_| {}, &interrupted).unwrap();
     let mut stages = Vec::new();
     session
         .complete(&experiment, &mut |stage,
@@ -159,4 +166,34 @@ fn an_experiment_passes_through_its_stages() {
     let trials = stages.iter().rfind(|it| it.0 == Stage::Trials).unwrap();
     let trials = trials.1.planned;
     assert_eq!(stored, trials + 24 + 16);
+}
+
+#[test]
+fn sizes_that_an_experiment_leaves_out_are_those_of_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"
+name = "sizes"
+seeds = 1
+
+[[problem]]
+label = "digits"
+kind = "classification"
+data = "digits"
+batch_size = 64
+budget = 2
+points = 1
+model = { kind = "linear" }
+
+[[optimizer]]
+kind = "adam"
+"#;
+    let experiment = Experiment::parse(text, Path::new("sizes.toml")).unwrap();
+    let interrupted = AtomicBool::new(false);
+    let session = Session::open(options(folder.path()), library(), &|_| {}, &interrupted).unwrap();
+    let made = session.suite(experiment).unwrap();
+    // 64 pixels and 10 classes.
+    assert_eq!(
+        (made.failed(), made.results.problems[0].dimension),
+        (0, 650)
+    );
 }

@@ -259,12 +259,14 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The results of a built-in suite, or a part of one. Problems whose data are missing are left out.
+    /// The results of an experiment, for instance a built-in suite or a part of one. Sizes of networks that it leaves out are
+    /// those of the data; problems whose data are missing are left out.
     ///
     /// # Errors
     /// As [`complete`](Self::complete), and missing data where no problem has its own. Runs that failed
     /// are in the results.
-    pub fn suite(&self, mut experiment: Experiment) -> Result<Made> {
+    pub fn suite(&self, experiment: Experiment) -> Result<Made> {
+        let mut experiment = experiment.with_sizes_of_data(self.environment().library.catalogue());
         let suite = &experiment.name.clone();
         let mut kept = Vec::new();
         let mut missing = None;
