@@ -186,11 +186,8 @@ fn measure(
 
 /// Fits and judges the table, and writes it.
 fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
-    let suites: Vec<String> = [&FITTED_ON[..], &JUDGED_ON[..]]
-        .concat()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let suites = FITTED_ON.iter().chain(&JUDGED_ON);
+    let suites: Vec<String> = suites.map(ToString::to_string).collect();
     let mut fitted_on = results(options, session, &suites)?;
     let judged_on = fitted_on.split_off(FITTED_ON.len());
     let table = DecisionTable::fit(&fitted_on, &METHODS.map(str::to_owned));

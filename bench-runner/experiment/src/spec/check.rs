@@ -114,9 +114,10 @@ fn twice(experiment: &Experiment, problem: &ProblemEntry) -> Result<(), String> 
             && one.config == other.config
             && one.trials == other.trials
     };
-    let within = |one: &[&OptimizerEntry], other: &[&OptimizerEntry]| {
+    // Neither has a run twice.
+    let equal = |one: &[&OptimizerEntry], other: &[&OptimizerEntry]| {
         let has = |entry: &&OptimizerEntry| other.iter().any(|other| same(entry, other));
-        one.iter().all(has)
+        one.len() == other.len() && one.iter().all(has)
     };
     let refused = |one: &OptimizerEntry, other: &OptimizerEntry| {
         Err(format!(
@@ -135,7 +136,7 @@ fn twice(experiment: &Experiment, problem: &ProblemEntry) -> Result<(), String> 
     let methods: Vec<Vec<&OptimizerEntry>> = methods.into_values().collect();
     for (index, one) in methods.iter().enumerate() {
         let mut others = methods[..index].iter();
-        if let Some(other) = others.find(|other| within(one, other) && within(other, one)) {
+        if let Some(other) = others.find(|other| equal(one, other)) {
             return refused(other[0], one[0]);
         }
     }
