@@ -13,6 +13,7 @@ use crate::objective::Oracle;
 use crate::optimizer::Optimizer;
 use crate::params::Parameters;
 use crate::record::{CriterionRecord, Diagnostics, Phase, Step, StopReason, Switch, VectorPasses};
+use crate::schedule::Schedule;
 use crate::second_order::{Lbfgs, LbfgsConfig};
 use crate::state::State;
 
@@ -65,7 +66,7 @@ pub struct FuseContestConfig {
     pub follow: bool,
     /// When L-BFGS may challenge Adam.
     pub challenge: Challenge,
-    /// Settings of the first method.
+    /// Settings of the first method. Its schedule counts the evaluations of both methods.
     pub adam: AdamConfig,
     /// Settings of the second method.
     pub lbfgs: LbfgsConfig,
@@ -91,7 +92,7 @@ impl Default for FuseContestConfig {
 }
 
 impl FuseContestConfig {
-    /// The settings for a run with a budget of `evaluations`, shares of which become numbers of steps.
+    /// The settings for a run with a budget of `evaluations`, shares of which become numbers of them.
     #[must_use]
     pub fn with_budget(mut self, evaluations: u64) -> Self {
         self.adam = self.adam.with_budget(evaluations);
@@ -130,9 +131,15 @@ impl FuseContestConfig {
             self.lbfgs.sample_test.unwrap_or_default(),
             "left out: contests compare on batches of one size",
         )?;
+        self.adam.schedule.check()?;
+        let adam = AdamConfig {
+            schedule: Schedule::default(),
+            ..self.adam.clone()
+        };
         Ok(FuseContest {
             parameters: parameters.clone(),
-            adam: self.adam.clone().build(parameters)?,
+            learning_rate: self.adam.learning_rate,
+            adam: adam.build(parameters)?,
             lbfgs: self.lbfgs.clone().build(parameters)?,
             acting: self.begin,
             stage: Stage::Alone,
@@ -203,6 +210,9 @@ impl FuseContestConfig {
 pub struct FuseContest {
     config: FuseContestConfig,
     parameters: Parameters,
+    /// The rate that the factors of Adam's schedule multiply.
+    learning_rate: f64,
+    /// Adam, told the rate of each step: its own steps are not all that a schedule counts.
     adam: Adam,
     lbfgs: Lbfgs,
     /// The method that goes on if no contest says otherwise.
@@ -279,6 +289,12 @@ impl FuseContest {
         }
     }
 
+    /// A step of one of the methods.
+    fn step_of(&mut self, phase: Phase, oracle: &mut Oracle<'_>) -> Result<Step> {
+        self.adam.set_learning_rate(self.learning_rate())?;
+        self.method(phase).step(oracle)
+    }
+
     /// Whether the next contest is due.
     fn is_due(&self) -> bool {
         let in_time = self.evaluations >= self.next;
@@ -324,7 +340,7 @@ impl FuseContest {
 
     /// A step of the acting method, in no contest.
     fn act(&mut self, oracle: &mut Oracle<'_>) -> Result<Step> {
-        let step = self.method(self.acting).step(oracle)?;
+        let step = self.step_of(self.acting, oracle)?;
         match self.acting {
             Phase::FirstOrder => self.observe_noise(step.gradient_norm)?,
             Phase::SecondOrder => {
@@ -492,7 +508,7 @@ impl Optimizer for FuseContest {
                     Stage::Other { .. } => opposite(self.acting),
                     _ => self.acting,
                 };
-                let mut step = self.method(phase).step(oracle)?;
+                let mut step = self.step_of(phase, oracle)?;
                 // What ends a trial does not end the run.
                 step.stop = StopReason::Other("contest");
                 step
@@ -511,12 +527,16 @@ impl Optimizer for FuseContest {
         &self.parameters
     }
 
+    /// Adam's rate at the next step.
     fn learning_rate(&self) -> f64 {
-        self.adam.learning_rate()
+        self.learning_rate * self.config.adam.schedule.factor(self.evaluations)
     }
 
+    /// Sets the rate that the factors of Adam's schedule multiply.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        self.adam.set_learning_rate(learning_rate)
+        check::non_negative("learning_rate", learning_rate)?;
+        self.learning_rate = learning_rate;
+        Ok(())
     }
 
     fn phase(&self) -> Phase {
@@ -561,6 +581,7 @@ impl Optimizer for FuseContest {
     fn state(&self) -> Result<State> {
         let mut state = State::new(Self::KIND, &self.parameters);
         state.set_config(&self.config)?;
+        state.set_float("learning_rate", self.learning_rate);
         state.set("acting", self.acting)?;
         state.set("next", self.next)?;
         state.set("evaluations", self.evaluations)?;
@@ -622,6 +643,7 @@ impl Optimizer for FuseContest {
         state.check(Self::KIND, &self.parameters)?;
         state.check_config(&self.config)?;
         let mut restored = self.config.clone().build(&self.parameters)?;
+        restored.learning_rate = state.float("learning_rate")?;
         restored.acting = state.get("acting")?;
         restored.next = state.get("next")?;
         restored.evaluations = state.get("evaluations")?;
@@ -835,6 +857,29 @@ mod tests {
             }
         }
         unreachable!("a contest begins before the budget is spent");
+    }
+
+    #[test]
+    fn the_schedule_of_adam_counts_the_evaluations_of_both_methods() {
+        let mut bowl = Bowl::new(&[1.0, 100.0]);
+        let mut settings = config();
+        settings.begin = Phase::SecondOrder;
+        settings.adam.learning_rate = 0.5;
+        settings.adam.schedule = Schedule::Cosine {
+            steps: 60.into(),
+            final_factor: 0.0,
+        };
+        let schedule = settings.adam.schedule.clone();
+        let mut contest = settings.build(&bowl.parameters.clone()).unwrap();
+        let mut meter = Meter::with_budget(60);
+        while meter.remaining() > 0 {
+            let expected = 0.5 * schedule.factor(meter.counts().evaluations());
+            assert_eq!(contest.learning_rate(), expected);
+            contest
+                .step(&mut Oracle::new(&mut bowl, &mut meter))
+                .unwrap();
+        }
+        assert_eq!(contest.learning_rate(), 0.0);
     }
 
     #[test]
