@@ -15,6 +15,10 @@ use models::loss::cross_entropy;
 use models::{Model, ModelSpec, Pass};
 use optim::{Loss, Objective, Parameters};
 
+// As the program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Epochs that are measured, after one to warm up.

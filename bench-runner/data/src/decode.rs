@@ -5,9 +5,10 @@ use std::io::Cursor;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, GenericImageView, GrayImage, ImageDecoder, ImageReader, RgbImage};
+use memchr::memchr;
 
 use crate::guarded;
-use crate::scale::{Window, scaled};
+use crate::scale::{Window, part_of_scaled};
 
 /// Channels, height and width.
 pub(crate) type Shape = (usize, usize, usize);
@@ -116,16 +117,19 @@ const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
 /// their length, since thumbnails within them have ends of their own, and what follows the end is ignored.
 fn has_end(bytes: &[u8]) -> bool {
     let mut at = 2;
-    while let Some(&[mark, kind]) = bytes.get(at..at + 2) {
-        at += match (mark, kind) {
-            (0xff, 0xd9) => return true,
-            (0xff, 0xc0..=0xcf | 0xda..=0xfe) => match bytes.get(at + 2..at + 4) {
+    while let Some(next) = bytes.get(at..).and_then(|rest| memchr(0xff, rest)) {
+        at += next;
+        at += match bytes.get(at + 1) {
+            Some(0xd9) => return true,
+            Some(0xc0..=0xcf | 0xda..=0xfe) => match bytes.get(at + 2..at + 4) {
                 Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])),
                 _ => return false,
             },
+            // One of several that fill a gap before a marker.
+            Some(0xff) => 1,
             // A marker without a segment, or a byte of a scan that is no marker.
-            (0xff, 0x00..=0xfe) => 2,
-            _ => 1,
+            Some(_) => 2,
+            None => return false,
         };
     }
     false
@@ -183,15 +187,14 @@ pub(crate) fn decode_into(
 fn centre(image: &DynamicImage, side: u32, height: u32, width: u32) -> Decoded<DynamicImage> {
     let (w, h) = image.dimensions();
     let scale = |length: u32| (u64::from(length) * u64::from(side) / u64::from(w.min(h))) as u32;
-    let whole = Window {
-        left: 0,
-        top: 0,
-        width: w,
-        height: h,
+    let (w, h) = (scale(w).max(side), scale(h).max(side));
+    let part = Window {
+        left: (w - width) / 2,
+        top: (h - height) / 2,
+        width,
+        height,
     };
-    let image = scaled(image, whole, scale(w).max(side), scale(h).max(side))?;
-    let (w, h) = image.dimensions();
-    Ok(image.crop_imm((w - width) / 2, (h - height) / 2, width, height))
+    part_of_scaled(image, w, h, part)
 }
 
 /// Copies pixels into one plane per channel.
@@ -207,11 +210,11 @@ pub(crate) fn planes(image: &DynamicImage, target: &mut [u8]) {
                     &converted
                 }
             };
-            let plane = target.len() / 3;
-            for (at, pixel) in rgb.as_raw().chunks_exact(3).enumerate() {
-                for (channel, value) in pixel.iter().enumerate() {
-                    target[channel * plane + at] = *value;
-                }
+            let (red, rest) = target.split_at_mut(target.len() / 3);
+            let (green, blue) = rest.split_at_mut(rest.len() / 2);
+            let values = red.iter_mut().zip(green).zip(blue);
+            for (((red, green), blue), pixel) in values.zip(rgb.pixels()) {
+                [*red, *green, *blue] = pixel.0;
             }
         }
     }
