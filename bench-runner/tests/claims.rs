@@ -910,6 +910,47 @@ fn the_json_is_what_its_schema_says() {
     assert!(panics.is_err());
 }
 
+#[test]
+fn claims_can_be_told_which_of_their_runs_come_apart_by_rounding() {
+    let folder = tempfile::tempdir().unwrap();
+    let claim = r#"
+[[claim]]
+id = "ends-lower"
+statement = "L-BFGS ends lower than Adam on Rosenbrock's function."
+source = "ours"
+rule = "The mean of log₁₀ of the ratio of final losses is below 0."
+evidence = { kind = "final-ratio", suite = "quick-tiny", quantity = "loss", method = "lbfgs", others = ["adam"], within = ["rosenbrock-2d"] }
+band = [-40.0, 0.0]
+expected = "inconclusive"
+"#;
+    fs::write(folder.path().join("mine.toml"), claim).unwrap();
+    let run = |count: &str| {
+        let arguments = ["claims", "--file", "mine.toml", "--perturbations", count];
+        let output = program::bench_runner(folder.path(), &arguments).output();
+        let output = output.unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(said).unwrap(),
+        )
+    };
+    assert_eq!(run("1").0, 2);
+    let (code, said) = run("3");
+    assert_eq!(code, 0, "{said}");
+    let expected =
+        "Stability on `quick-tiny`: 2 pairs of problem and optimizer were repeated, each 3 times";
+    assert!(said.contains(expected), "{said}");
+    let path = folder.path().join("reports/claims/claims.json");
+    let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let stability = &json["stability"][0];
+    assert_eq!(
+        (&stability["suite"], &stability["cells"]),
+        (&"quick-tiny".into(), &2.into())
+    );
+    let page = fs::read_to_string(folder.path().join("reports/claims/index.html")).unwrap();
+    assert!(page.contains("Stability on"));
+}
+
 /// That a value has the type, the keys and the constants of a schema (the part of JSON Schema used here).
 fn conforms(value: &serde_json::Value, schema: &serde_json::Value, place: &str) {
     use serde_json::Value;

@@ -2,6 +2,7 @@
 
 use bench_experiment::store::{PerturbedRuns, ProblemInfo, Results};
 use bench_stats::{Alternative, fisher_exact_test, quantile, spread_test};
+use serde::Serialize;
 
 use crate::counted;
 use crate::equivalence::EQUIVALENCE;
@@ -59,6 +60,59 @@ impl CellStability {
             self.spread_over_perturbations > self.spread_over_seeds.max(EQUIVALENCE.log10());
         let by_chance = self.p_of_spread >= LEVEL;
         (larger && !by_chance) || self.p_of_failures < LEVEL
+    }
+}
+
+/// What repetitions from perturbed starts found on a suite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SuiteStability {
+    /// The suite.
+    pub suite: String,
+    /// Repetitions of each run.
+    pub perturbations: usize,
+    /// Pairs of problem and optimizer that were repeated.
+    pub cells: usize,
+    /// Those of them that are unstable, by the labels of problem and optimizer.
+    pub unstable: Vec<[String; 2]>,
+}
+
+impl SuiteStability {
+    /// What the repetitions of some results found; `None` where there are none.
+    pub fn of(results: &Results) -> Option<Self> {
+        let summary = results.stability.as_ref()?;
+        let unstable = stability(results)
+            .into_iter()
+            .filter(CellStability::is_unstable);
+        Some(Self {
+            suite: results.suite.clone(),
+            perturbations: summary.cells.first().map_or(0, |cell| cell.losses.len()),
+            cells: summary.cells.len(),
+            unstable: unstable
+                .map(|cell| [cell.problem, cell.optimizer])
+                .collect(),
+        })
+    }
+
+    /// What it comes to, in words.
+    pub fn reading(&self) -> String {
+        let Self {
+            suite,
+            perturbations,
+            cells,
+            unstable,
+        } = self;
+        let pairs = unstable
+            .iter()
+            .map(|cell| format!("`{}` on `{}`", cell[1], cell[0]));
+        let pairs = pairs.collect::<Vec<_>>().join(", ");
+        let found = match unstable.len() {
+            0 => "none is unstable".into(),
+            count => format!("{count} are unstable, and no verdict rests on them: {pairs}"),
+        };
+        format!(
+            "Stability on `{suite}`: {cells} pairs of problem and optimizer were repeated, each {perturbations} times from starts \
+             that differ by rounding; {found}."
+        )
     }
 }
 

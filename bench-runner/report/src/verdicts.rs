@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bench_analysis::claims::{Judgement, Source, Verdict};
+use bench_analysis::stability::SuiteStability;
 use serde::Serialize;
 
 use crate::contents::Finding;
@@ -13,7 +14,7 @@ use crate::table::Table;
 const TEMPLATE: &str = include_str!("../templates/claims.html");
 
 /// The version of the layout of `claims.json`; `reports/claims.schema.json` describes it.
-const SCHEMA_VERSION: u32 = 2;
+const SCHEMA_VERSION: u32 = 3;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -21,6 +22,7 @@ struct Document<'a> {
     claims_sha256: &'a str,
     moved: usize,
     claims: &'a [Judgement],
+    stability: &'a [SuiteStability],
 }
 
 #[derive(Serialize)]
@@ -51,18 +53,25 @@ impl From<&Judgement> for Finding {
     }
 }
 
-/// The files of some verdicts with their names, the page `index.html` first; `sha256` is the hash of the file of
-/// claims that they were judged by, so that nobody can move a rule after its runs unseen.
+/// The files of some verdicts with their names, the page `index.html` first. `stability` says which runs of their suites come apart
+/// by rounding alone. `sha256` is the hash of the file of claims that they were judged by, so that nobody can move a rule after its
+/// runs unseen.
 ///
 /// # Errors
 /// When the page or the JSON cannot be made.
-pub fn verdicts(judgements: &[Judgement], sha256: &str) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-    let reading = reading(sha256);
+pub fn verdicts(
+    judgements: &[Judgement],
+    stability: &[SuiteStability],
+    sha256: &str,
+) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let of_suites = stability.iter().map(|suite| suite.reading() + " ");
+    let reading = of_suites.chain([reading(sha256)]).collect::<String>();
     let document = Document {
         schema_version: SCHEMA_VERSION,
         claims_sha256: sha256,
         moved: judgements.iter().filter(|j| j.moved.is_some()).count(),
         claims: judgements,
+        stability,
     };
     let json = serde_json::to_string_pretty(&document)? + "\n";
     let markdown = format!("{}\n{reading}\n", table(judgements).markdown());

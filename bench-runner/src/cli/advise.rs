@@ -1,6 +1,5 @@
 //! `advise`: which method to take, by what is known of a problem.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -9,11 +8,11 @@ use bench_data::Library;
 use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
 use bench_experiment::spec::method;
-use bench_experiment::store::{self, Results};
+use bench_experiment::store::Results;
 use bench_report::{Advice, Known, geometry, write_files};
 use clap::Parser;
 
-use super::input::{experiment, results_file};
+use super::input::{experiment, reports};
 use super::options::MOST_THREADS;
 use super::session::with_session;
 use super::store::DEFAULT as DEFAULT_STORE;
@@ -250,22 +249,8 @@ fn results(options: &Advise, session: &Session<'_>, suites: &[String]) -> Result
     let catalogue = session.environment().library.catalogue();
     let experiments = suites.iter().map(|suite| experiment(suite, catalogue));
     let experiments = experiments.collect::<Result<Vec<_>>>()?;
-    let mut known = BTreeMap::new();
-    for path in &options.from {
-        let results = store::read(&results_file(path))?;
-        if !experiments.iter().any(|own| own.name == results.suite) {
-            return Err(Error::Flag {
-                flag: "from".to_owned(),
-                value: path.display().to_string(),
-                reason: format!(
-                    "these are results of `{}`, expected some of {}",
-                    results.suite,
-                    suites.join(", ")
-                ),
-            });
-        }
-        known.insert(results.suite.clone(), results);
-    }
+    let names: Vec<&str> = experiments.iter().map(|own| own.name.as_str()).collect();
+    let mut known = reports(&options.from, &names)?;
     let results = experiments
         .into_iter()
         .map(|own| match known.remove(&own.name) {

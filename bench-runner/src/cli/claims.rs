@@ -1,20 +1,23 @@
 //! `claims`: what is claimed, what was measured, and what that says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use bench_analysis::claims::{Claim, ClaimValue, Claims, Judgement, judge_together, updated};
+use bench_analysis::claims::{
+    Claim, ClaimValue, Claims, Judgement, cells, judge_together, updated,
+};
 use bench_data::{Library, atomic};
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::session::Session;
-use bench_experiment::spec::Scale;
+use bench_experiment::spec::{Scale, Stability};
 use bench_report::{verdicts, write_files};
 use clap::Parser;
 use optim::Parameters;
 
 use super::complete;
-use super::options::MOST_THREADS;
+use super::input::reports;
+use super::options::{MOST_THREADS, perturbations};
 use super::replay::replay;
 use super::session::with_session;
 use super::store::DEFAULT as DEFAULT_STORE;
@@ -39,6 +42,10 @@ pub struct ClaimsCommand {
     /// Leave out claims whose suites take minutes
     #[arg(long)]
     fast: bool,
+    /// Repeat the runs that verdicts on suites rest on, of the first seed, from N starts that differ by rounding only; none rests
+    /// on runs that come apart
+    #[arg(long, value_name = "N", conflicts_with_all = ["fast", "explain"])]
+    perturbations: Option<u64>,
     /// Say what a claim is, where it comes from and how it is judged, and measure nothing
     #[arg(long, conflicts_with_all = ["check", "update"])]
     explain: bool,
@@ -56,9 +63,9 @@ pub struct ClaimsCommand {
         conflicts_with_all = ["ids", "check", "update", "fast", "explain", "file"]
     )]
     replay: Option<String>,
-    /// The report's folder that has the run to replay [default: the store]
-    #[arg(long, value_name = "REPORT", requires = "replay")]
-    from: Option<PathBuf>,
+    /// Reports whose results are judged as they are, or the one that has the run to replay [default: the store]
+    #[arg(long, value_name = "REPORT", value_delimiter = ',', conflicts_with_all = ["fast", "explain"])]
+    from: Vec<PathBuf>,
     /// Where runs are kept, so that none is made twice
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
     store: PathBuf,
@@ -73,7 +80,18 @@ pub struct ClaimsCommand {
 /// When something cannot be measured or written, or, with `--check`, what moved; as [`replay`].
 pub fn claims(options: &ClaimsCommand, library: Library, out: &mut impl Write) -> Result<()> {
     if let Some(id) = &options.replay {
-        return replay(id, options.from.as_deref(), &options.store, library, out);
+        let report = match &options.from[..] {
+            [] => None,
+            [report] => Some(report.as_path()),
+            [_, second, ..] => {
+                return Err(Error::Flag {
+                    flag: "from".to_owned(),
+                    value: second.display().to_string(),
+                    reason: "a run is replayed from one report".to_owned(),
+                });
+            }
+        };
+        return replay(id, report, &options.store, library, out);
     }
     let file = match &options.file {
         None if options.update => Some(Path::new(FILE)),
@@ -93,8 +111,26 @@ pub fn claims(options: &ClaimsCommand, library: Library, out: &mut impl Write) -
     if options.fast {
         selected.retain(|claim| claim.evidence.suite().is_none());
     }
-    let values = with_session(&options.store, options.threads, library, |session| {
-        values(&claims, selected, session)
+    let stability = options.perturbations.map(perturbations).transpose()?;
+    let suites: BTreeSet<&str> = selected
+        .iter()
+        .filter_map(|claim| claim.evidence.suite())
+        .collect();
+    let known = reports(&options.from, &suites.into_iter().collect::<Vec<_>>())?;
+    let (values, stability) = with_session(&options.store, options.threads, library, |session| {
+        let known = known.into_iter();
+        let mut suites = Suites {
+            session: Some(session),
+            scale: Scale::Full,
+            known: known
+                .map(|(suite, results)| (suite, OfSuite::Known(Box::new(results))))
+                .collect(),
+        };
+        if let Some(stability) = stability {
+            perturb(&selected, stability, &mut suites)?;
+        }
+        let values = values(&claims, selected, session, &mut suites)?;
+        Ok((values, suites.stability()))
     })?;
     let judgements =
         judge_together(&values, claims.confirmatory()).map_err(bench_analysis::Error::from)?;
@@ -112,7 +148,13 @@ pub fn claims(options: &ClaimsCommand, library: Library, out: &mut impl Write) -
         );
         print(out, &format!("{}\n", line.trim_end()))?;
     }
-    write_files(&options.out, verdicts(&judgements, &claims.sha256)?)?;
+    for suite in &stability {
+        print(out, &format!("{}\n", suite.reading()))?;
+    }
+    write_files(
+        &options.out,
+        verdicts(&judgements, &stability, &claims.sha256)?,
+    )?;
     if let (true, Some(file)) = (options.update, file) {
         update(file, &judgements)?;
     }
@@ -128,23 +170,36 @@ fn values<'a>(
     claims: &Claims,
     selected: Vec<&'a Claim>,
     session: &Session<'_>,
+    suites: &mut Suites<'_>,
 ) -> Result<Vec<(&'a Claim, ClaimValue)>> {
-    let mut suites = Suites {
-        session: Some(session),
-        scale: Scale::Full,
-        known: BTreeMap::new(),
-    };
     let mut values = Vec::new();
     for claim in selected {
         // Suites show their own progress.
         let waiting = claim.evidence.suite().is_none().then(|| spinner(&claim.id));
-        let value = measured(claim, claims.level(claim), session, &mut suites);
+        let value = measured(claim, claims.level(claim), session, suites);
         if let Some(spinner) = waiting {
             spinner.finish_and_clear();
         }
         values.push((claim, value?));
     }
     Ok(values)
+}
+
+/// Repeats the runs that these claims rest on from perturbed starts.
+fn perturb(selected: &[&Claim], stability: Stability, suites: &mut Suites<'_>) -> Result<()> {
+    let mut of_suites: BTreeMap<&str, BTreeSet<(String, String)>> = BTreeMap::new();
+    for claim in selected {
+        if let Some(suite) = claim.evidence.suite()
+            && let OfSuite::Known(results) = suites.results(suite)?
+        {
+            let own = of_suites.entry(suite).or_default();
+            own.extend(cells(&claim.evidence, results));
+        }
+    }
+    for (suite, cells) in of_suites {
+        suites.perturb(suite, &cells, stability)?;
+    }
+    Ok(())
 }
 
 /// What is observed for a claim, or what its suite's results say.

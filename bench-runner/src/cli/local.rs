@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use bench_data::Catalogue;
 use bench_experiment::memory;
 use bench_experiment::session::{Made, Options, Session, Stage};
-use bench_experiment::spec::{Experiment, Scale, Selection, Stability};
+use bench_experiment::spec::{Experiment, Scale, Selection};
 use bench_experiment::store::read_imported;
 use clap::Args;
 
 use super::complete;
 use super::input::{experiment, scale};
-use super::options::{CHECKPOINT_SECONDS, MOST_THREADS};
+use super::options::{CHECKPOINT_SECONDS, MOST_THREADS, perturbations};
 use super::publish::{none_failed, publish};
 use super::store::DEFAULT as DEFAULT_STORE;
 use super::terminal::cores;
@@ -192,15 +192,6 @@ fn seeded(mut experiment: Experiment, seeds: Option<u64>) -> Result<Experiment> 
         }),
         None => Ok(experiment),
     }
-}
-
-/// The repetitions that the user asks for.
-fn perturbations(count: u64) -> Result<Stability> {
-    Stability::new(count).map_err(|reason| Error::Flag {
-        flag: "perturbations".into(),
-        value: count.to_string(),
-        reason,
-    })
 }
 
 /// Runs, and those of them that failed, of each stage by its folder. A round of trials has those of the

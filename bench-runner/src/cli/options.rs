@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bench_experiment::memory;
 use bench_experiment::session::Options;
+use bench_experiment::spec::Stability;
 use bench_experiment::sweep::DeviceSpec;
 
 use super::terminal::cores;
+use crate::error::{Error, Result};
 
 /// The most threads, and runs at the same time, that can be asked for.
 pub const MOST_THREADS: i64 = 1024;
@@ -28,4 +30,16 @@ pub fn options(store: &Path, threads: Option<u16>) -> Options {
         fresh: false,
         plan_only: false,
     }
+}
+
+/// The repetitions that the user asks for with `--perturbations`.
+///
+/// # Errors
+/// When so many are not possible.
+pub fn perturbations(count: u64) -> Result<Stability> {
+    Stability::new(count).map_err(|reason| Error::Flag {
+        flag: "perturbations".into(),
+        value: count.to_string(),
+        reason,
+    })
 }

@@ -1,9 +1,10 @@
 //! Results of built-in suites for commands that need several: each is made or read once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bench_analysis::stability::SuiteStability;
 use bench_experiment::session::Session;
-use bench_experiment::spec::{Experiment, Scale, Suite};
+use bench_experiment::spec::{Experiment, Scale, Stability, Suite};
 use bench_experiment::store::Results;
 
 use crate::error::{Error, Result};
@@ -34,14 +35,31 @@ impl Suites<'_> {
     /// # Errors
     /// Whatever ends the command; missing data do not.
     pub fn results(&mut self, suite: &str) -> Result<&OfSuite> {
-        let scale = match Scale::of_name(suite) {
-            Scale::Full => self.scale,
-            told => told,
-        };
-        self.results_of(suite, || {
-            let suite = Suite::find(Scale::suite_of(suite))?;
-            Ok(suite.experiment()?.scaled(scale))
-        })
+        let scale = self.scale;
+        self.results_of(suite, || experiment(suite, scale))
+    }
+
+    /// Repeats the runs of some pairs of problem and optimizer of a suite, by label, from perturbed starts, and keeps what comes of
+    /// it with the suite's results. Where these have repetitions already, nothing is done.
+    ///
+    /// # Errors
+    /// Whatever ends the command.
+    pub fn perturb(
+        &mut self,
+        suite: &str,
+        cells: &BTreeSet<(String, String)>,
+        stability: Stability,
+    ) -> Result<()> {
+        if let (Some(session), Some(OfSuite::Known(results))) =
+            (self.session, self.known.get_mut(suite))
+            && results.stability.is_none()
+            && !cells.is_empty()
+        {
+            let mut experiment = experiment(suite, self.scale)?.of_cells(cells);
+            experiment.stability = Some(stability);
+            results.stability = session.suite(experiment)?.results.stability;
+        }
+        Ok(())
     }
 
     /// The results that are known by a name, or else those of an experiment.
@@ -70,4 +88,24 @@ impl Suites<'_> {
         }
         Ok(&self.known[name])
     }
+
+    /// What repetitions from perturbed starts found, of the suites that have any.
+    pub fn stability(&self) -> Vec<SuiteStability> {
+        let known = self.known.values();
+        let stability = known.filter_map(|suite| match suite {
+            OfSuite::Known(results) => SuiteStability::of(results),
+            OfSuite::Missing(_) => None,
+        });
+        stability.collect()
+    }
+}
+
+/// A suite, at the scale that its name tells if it tells one.
+fn experiment(suite: &str, scale: Scale) -> bench_experiment::Result<Experiment> {
+    let scale = match Scale::of_name(suite) {
+        Scale::Full => scale,
+        told => told,
+    };
+    let suite = Suite::find(Scale::suite_of(suite))?;
+    Ok(suite.experiment()?.scaled(scale))
 }

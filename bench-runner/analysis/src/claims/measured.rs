@@ -1,7 +1,7 @@
 //! What was measured for a claim: from what was observed, or from a suite's results, to a value with its
 //! interval.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bench_experiment::probe::{Descent, Evidence, Observed, Relation};
 use bench_experiment::store::{ProblemInfo, Results};
@@ -70,6 +70,45 @@ pub struct Detectable {
     pub probability: Option<f64>,
     /// The probability of finding it.
     pub power: f64,
+}
+
+/// The pairs of problem and optimizer, by label, whose runs decide what the results of a suite say of evidence: on each problem the
+/// best trial of every method compared. None where the evidence does not rest on them.
+pub fn cells(evidence: &Evidence, results: &Results) -> BTreeSet<(String, String)> {
+    let (methods, within): (Vec<&String>, _) = match evidence {
+        Evidence::Wins {
+            method,
+            other,
+            within,
+            ..
+        }
+        | Evidence::ProbabilityOfLowerLoss {
+            method,
+            other,
+            within,
+            ..
+        } => (vec![method, other], within),
+        Evidence::AgainstAll {
+            method,
+            others,
+            within,
+            ..
+        }
+        | Evidence::FinalRatio {
+            method,
+            others,
+            within,
+            ..
+        } => (others.iter().chain([method]).collect(), within),
+        _ => return BTreeSet::new(),
+    };
+    let of_problem = |problem: &ProblemInfo| -> Vec<(String, String)> {
+        let trials = methods
+            .iter()
+            .filter_map(|method| best_trial(results, problem, method));
+        trials.map(|trial| (problem.label.clone(), trial)).collect()
+    };
+    problems(results, within).flat_map(of_problem).collect()
 }
 
 /// A number with three decimals, and no minus before zero.

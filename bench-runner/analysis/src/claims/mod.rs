@@ -9,5 +9,5 @@ mod record;
 pub use claim::{Claim, Source, Verdict};
 pub use file::Claims;
 pub use judgement::{Judgement, judge_together};
-pub use measured::{ClaimValue, Compared, Detectable};
+pub use measured::{ClaimValue, Compared, Detectable, cells};
 pub use record::updated;

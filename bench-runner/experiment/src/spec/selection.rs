@@ -1,5 +1,7 @@
 //! A part of an experiment: some of its problems and optimizers.
 
+use std::collections::BTreeSet;
+
 use glob::Pattern;
 
 use super::experiment::Experiment;
@@ -105,6 +107,28 @@ impl Experiment {
         }
         Ok(self)
     }
+
+    /// The part whose runs belong to these pairs of problem and optimizer, by label. Where settings are still to be chosen, all of
+    /// it: what is tried for one optimizer depends on the others.
+    #[must_use]
+    pub fn of_cells(mut self, cells: &BTreeSet<(String, String)>) -> Self {
+        if self.tuning.is_some() {
+            return self;
+        }
+        self.problems
+            .retain(|problem| cells.iter().any(|(label, _)| *label == problem.label));
+        for entry in &mut self.optimizers {
+            // Entries for different problems may share a label.
+            let own = cells
+                .iter()
+                .filter(|(problem, label)| *label == entry.label && entry.applies_to(problem));
+            entry.problems = own.map(|(problem, _)| problem.clone()).collect();
+        }
+        // To name no problem would mean all of them.
+        self.optimizers.retain(|entry| !entry.problems.is_empty());
+        self.scales.clear();
+        self
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +173,25 @@ mod tests {
         );
         let all = selected("quick", &["*"], &[]).unwrap();
         assert_eq!((all.name.as_str(), all.problems.len()), ("quick", 8));
+    }
+
+    #[test]
+    fn a_part_has_the_cells_that_are_asked_for_and_no_others() {
+        // Two of its optimizers share a label, each for problems of its own.
+        let suite = Suite::find("quick").unwrap().experiment().unwrap();
+        let pairs = |experiment: &Experiment| -> Vec<(String, String)> {
+            let cells = crate::run::plan(experiment).into_iter();
+            let label = |cell: crate::run::Cell<'_>| {
+                (cell.problem.label.clone(), cell.optimizer.label.clone())
+            };
+            cells.map(label).collect()
+        };
+        let all: BTreeSet<(String, String)> = pairs(&suite).into_iter().collect();
+        let cells: BTreeSet<(String, String)> = all.into_iter().step_by(3).collect();
+        let made = pairs(&suite.clone().of_cells(&cells));
+        assert_eq!(made.len(), cells.len() * suite.seeds.len());
+        assert_eq!(made.into_iter().collect::<BTreeSet<_>>(), cells);
+        assert!(suite.of_cells(&BTreeSet::new()).optimizers.is_empty());
     }
 
     #[test]
