@@ -96,6 +96,11 @@ fn the_catalogue_and_the_claims_are_valid_and_unknown_keys_are_not() {
         ("claims", "reports/claims-contest.toml", "\nstatement ="),
         ("claims", "reports/claims-auto.toml", "\nstatement ="),
         ("claims", "reports/claims-held-out.toml", "\nstatement ="),
+        (
+            "claims",
+            "reports/claims-held-out-falling.toml",
+            "\nstatement =",
+        ),
         ("claims", "reports/claims-smooth.toml", "\nstatement ="),
         ("claims", "reports/claims-batch.toml", "\nstatement ="),
     ] {

@@ -39,6 +39,7 @@ pub const SUITES: &[Suite] = &[
     suite!("contest"),
     suite!("auto"),
     suite!("held-out"),
+    suite!("held-out-falling"),
     suite!("smooth"),
     suite!("moby-dick"),
     suite!("language"),
