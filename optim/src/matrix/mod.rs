@@ -6,6 +6,7 @@ mod matrixwise;
 mod modes;
 mod muon;
 mod newton_schulz;
+mod product;
 mod shampoo;
 mod soap;
 

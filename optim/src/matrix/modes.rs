@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::product::product;
 use crate::kernels::number::square_limit;
 
 /// `gradient` within bounds of which sums of products, of as many as a dimension can have, are finite.
@@ -20,7 +21,7 @@ pub(super) fn multiplied<'a>(
     for matrix in matrices {
         let columns = unfolded(&tensor)?.t()?;
         let turned = match matrix {
-            Some(matrix) => columns.matmul(matrix)?,
+            Some(matrix) => product(&columns, matrix)?,
             None => columns.contiguous()?,
         };
         tensor = turned.reshape(rotated(&tensor))?;
@@ -38,7 +39,7 @@ pub(super) fn grams(
     let mut grams = Vec::new();
     for wanted in wanted {
         let rows = unfolded(&tensor)?;
-        let gram = wanted.then(|| rows.matmul(&rows.t()?)).transpose()?;
+        let gram = wanted.then(|| product(&rows, &rows.t()?)).transpose()?;
         grams.push(gram);
         tensor = rows.t()?.contiguous()?.reshape(rotated(&tensor))?;
     }

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::product::product;
 use crate::kernels;
 
 /// Makes the `iterations` of the quintic iteration with coefficients (a, b, c), from the matrix over
@@ -28,9 +29,9 @@ pub(super) fn orthogonalized(
     let mut x = if tall { matrix.t()? } else { matrix.clone() };
     x = (x.contiguous()? / norm)?;
     for _ in 0..iterations {
-        let gram = x.matmul(&x.t()?)?;
-        let polynomial = ((&gram * b)? + (gram.matmul(&gram)? * c)?)?;
-        x = ((&x * a)? + polynomial.matmul(&x)?)?;
+        let gram = product(&x, &x.t()?)?;
+        let polynomial = ((&gram * b)? + (product(&gram, &gram)? * c)?)?;
+        x = ((&x * a)? + product(&polynomial, &x)?)?;
     }
     if tall {
         return x.t()?.contiguous();

@@ -129,8 +129,7 @@ one_evaluation!(
     MuonConfig,
     "muon",
     "a momentum made orthogonal for matrices, Adam for the rest",
-    |_| 6,
-    true
+    |_| 6
 );
 // Moments, and for square matrices means and what is made of them; within a step some of its shape.
 one_evaluation!(

@@ -35,8 +35,8 @@ pub trait OptimizerSettings: Settings {
         false
     }
 
-    /// Whether its numbers depend on the width of the processor's vectors, as those of Muon, Shampoo and SOAP were seen
-    /// to do.
+    /// Whether its numbers depend on the width of the processor's vectors, as those of Shampoo and SOAP do: the library that
+    /// computes their eigenvectors and bases adds up in an order of its own.
     fn depends_on_vector_width(&self) -> bool {
         false
     }
