@@ -242,6 +242,27 @@ fn unusual_result_files_give_a_page_or_a_clear_error() {
 }
 
 #[test]
+fn a_committed_report_can_be_made_from_a_report_of_another_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let results = quick();
+    folder_of(&results, &path.join("made"));
+    let manifest = synthetic::manifest(3);
+    manifest.write(&path.join("made/manifest.json")).unwrap();
+    let arguments = ["figures", "quick", "--reference", "--from", "made"];
+    let output = bench_runner(path, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let committed = path.join("reports/reference/quick");
+    let (from, to) = (path.join("made"), &committed);
+    let bytes = [from.as_path(), to].map(|it| std::fs::read(it.join("results.parquet")).unwrap());
+    assert_eq!(bytes[0], bytes[1]);
+    let kept = Manifest::read(&committed.join("manifest.json")).unwrap();
+    assert_eq!(kept.git_revision, manifest.git_revision);
+    assert_eq!(kept.wall_seconds, manifest.wall_seconds);
+    assert!(committed.join("summary.md").is_file());
+}
+
+#[test]
 fn check_finds_a_changed_drawing_and_a_changed_result() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bench_data::Library;
 use bench_experiment::optimizer::OptimizerConfig;
 use bench_experiment::probe;
-use bench_experiment::session::Session;
+use bench_experiment::session::{Made, Session};
 use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::store::{self, Manifest};
 use bench_report::catalogue::{
@@ -46,7 +46,8 @@ pub struct Figures {
     /// Width and height of figures in CSS pixels [default: what each needs]
     #[arg(long, value_name = "WxH", value_parser = size)]
     size: Option<[u32; 2]>,
-    /// Draw from these results, reports' folders or results.parquet, and run nothing
+    /// Draw from these results, reports' folders or results.parquet, and run nothing; with --reference, folders of reports that are
+    /// taken as they are
     #[arg(long, value_name = "RESULTS")]
     from: Vec<PathBuf>,
     /// Where the files go, with index.html, or selection.html of figures that are named [default: reports/figures]
@@ -411,7 +412,12 @@ fn reference(
             }
         } else {
             let started = Instant::now();
-            let made = session.suite(reference.experiment(suite)?);
+            let given = report_of(suite, &options.from)?;
+            let is_new = given.is_none();
+            let made = match given {
+                Some(made) => Ok(made),
+                None => session.suite(reference.experiment(suite)?),
+            };
             let made = match made.map_err(Error::from) {
                 // Of all reports those are made whose data are here.
                 Err(error) if error.is_missing_data() && options.ids.is_empty() => {
@@ -420,16 +426,23 @@ fn reference(
                 }
                 made => made?,
             };
+            let failed = made.failed();
             let (results, mut manifest) = (made.results, made.manifest);
             let report = folder;
             let folder = destination(&report, &results, made.planned, options.replace);
             let is_summary = reference.summaries.contains(suite);
-            if is_summary && !manifest.complete {
-                let text = format!("{suite}: runs are missing, so that nothing is written\n");
+            if is_summary && (!manifest.complete || failed == made.planned) {
+                let reason = match manifest.complete {
+                    true => "all runs failed",
+                    false => "runs are missing",
+                };
+                let text = format!("{suite}: {reason}, so that nothing is written\n");
                 print(out, &text)?;
                 continue;
             }
-            manifest.wall_seconds = started.elapsed().as_secs_f64();
+            if is_new {
+                manifest.wall_seconds = started.elapsed().as_secs_f64();
+            }
             // What makes it anywhere: paths of this machine would tell others nothing.
             manifest.command = ["bench-runner", "figures", suite, "--reference"]
                 .map(str::to_owned)
@@ -450,6 +463,21 @@ fn reference(
         return Err(Error::ReferenceDiffers { differing, total });
     }
     Ok(())
+}
+
+/// The first of these folders whose report is of this suite.
+fn report_of(suite: &str, folders: &[PathBuf]) -> Result<Option<Made>> {
+    for folder in folders {
+        let results = store::read(&results_file(folder))?;
+        if results.suite == suite {
+            return Ok(Some(Made {
+                planned: results.records.len(),
+                results,
+                manifest: Manifest::read(&folder.join("manifest.json"))?,
+            }));
+        }
+    }
+    Ok(None)
 }
 
 /// Draws a committed report again from its own results, which must give the same bytes, and compares
