@@ -43,6 +43,17 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
+impl<T: Copy> Matrix<'_, T> {
+    /// The elements row by row.
+    fn by_rows(self) -> Vec<T> {
+        let row = |i: usize| {
+            let start = i * self.row_stride;
+            (0..self.columns).map(move |j| self.data[start + j * self.column_stride])
+        };
+        (0..self.rows).flat_map(row).collect()
+    }
+}
+
 /// Where a product goes: a row-major matrix, possibly with gaps between its rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<T> {
@@ -119,6 +130,20 @@ unsafe fn call<T: Float>(
         // SAFETY: promised by the caller.
         return unsafe { with_vector(a, b, scale, target, add) };
     }
+    if a.column_stride == 1 && b.row_stride == 1 && a.rows * b.columns <= PARTIAL_SUMS {
+        // SAFETY: promised by the caller.
+        return unsafe {
+            if a.rows < b.columns {
+                let elements = a.transposed().by_rows();
+                let a = Matrix::new(&elements, a.columns, a.rows).transposed();
+                call(a, b, scale, target, write, parallelism)
+            } else {
+                let elements = b.by_rows();
+                let b = Matrix::new(&elements, b.rows, b.columns);
+                call(a, b, scale, target, write, parallelism)
+            }
+        };
+    }
     let block = block(a.rows, a.columns, b.columns);
     for first in (0..a.columns.max(1)).step_by(block) {
         let terms = block.min(a.columns - first);
@@ -153,6 +178,10 @@ unsafe fn call<T: Float>(
 /// Terms that gemm adds up one after the other, at most, before it adds the sum to those before. Left to itself it
 /// takes this many or more, by the size of the first-level cache.
 const BLOCK: usize = 512;
+
+/// Elements of a product, at most, whose sums gemm adds up in as many parts as its vectors have elements, where the rows of
+/// the one factor and the columns of the other are without gaps. The smaller factor is then copied in the other order.
+const PARTIAL_SUMS: usize = 256;
 
 /// Into how many terms a sum is divided, so that its order is the same on every processor: in large products evenly.
 fn block(rows: usize, terms: usize, columns: usize) -> usize {
@@ -262,17 +291,28 @@ mod tests {
             [1, 784, 10],
             [16, 600, 1],
             [1, 600, 1],
+            [16, 32, 16],
+            [4, 64, 10],
+            [2, 700, 3],
+            [10, 16, 16],
+            [3, 64, 64],
         ] {
             let [m, k, n] = shape;
             let (a, b) = (drawn(m * k, 1), drawn(k * n, 5));
-            let mut found = vec![T::zero(); m * n];
-            matmul(
-                Matrix::new(&a, m, k),
-                Matrix::new(&b, k, n),
-                &mut found,
-                Write::Replace,
-            );
-            assert!(found == in_order(&a, &b, shape, fused), "{shape:?}");
+            let expected = in_order(&a, &b, shape, fused);
+            let (rows, columns) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+            // The same factors, column by column.
+            let turned = (rows.transposed().by_rows(), columns.transposed().by_rows());
+            let a_turned = Matrix::new(&turned.0, k, m).transposed();
+            let b_turned = Matrix::new(&turned.1, n, k).transposed();
+            for (a, b) in [rows, a_turned]
+                .into_iter()
+                .flat_map(|a| [columns, b_turned].map(|b| (a, b)))
+            {
+                let mut found = vec![T::zero(); m * n];
+                matmul(a, b, &mut found, Write::Replace);
+                assert!(found == expected, "{shape:?}");
+            }
         }
     }
 
