@@ -7,7 +7,7 @@ use bench_analysis::decision::{Accuracy, Batch, DecisionTable, Kind};
 use bench_data::Library;
 use bench_experiment::probe::Geometry;
 use bench_experiment::session::Session;
-use bench_experiment::spec::method;
+use bench_experiment::spec::{Experiment, method};
 use bench_experiment::store::Results;
 use bench_report::{Advice, Known, geometry, write_files};
 use clap::Parser;
@@ -187,7 +187,7 @@ fn measure(
 fn renew(options: &Advise, session: &Session<'_>) -> Result<()> {
     let suites = FITTED_ON.iter().chain(&JUDGED_ON);
     let suites: Vec<String> = suites.map(ToString::to_string).collect();
-    let mut fitted_on = results(options, session, &suites)?;
+    let mut fitted_on = results(options, session, experiments(session, &suites)?)?;
     let judged_on = fitted_on.split_off(FITTED_ON.len());
     let table = DecisionTable::fit(&fitted_on, &METHODS.map(str::to_owned));
     let judged = table.judge(&judged_on)?;
@@ -216,9 +216,8 @@ fn judge(
             advice.table.methods.join(", ")
         ),
     };
-    let catalogue = session.environment().library.catalogue();
-    for name in &options.judge {
-        let experiment = experiment(name, catalogue)?;
+    let experiments = experiments(session, &options.judge)?;
+    for (name, experiment) in options.judge.iter().zip(&experiments) {
         let labels = experiment.optimizer_labels();
         let own: Vec<String> = labels.into_iter().map(method).collect();
         // Before any run.
@@ -233,7 +232,7 @@ fn judge(
     }
     let judged = advice
         .table
-        .judge(&results(options, session, &options.judge)?)?;
+        .judge(&results(options, session, experiments)?)?;
     if judged.is_empty() {
         return Err(unfit(&options.judge.join(" ")));
     }
@@ -244,11 +243,19 @@ fn judge(
     print(out, &advice.judgement().markdown())
 }
 
-/// The results of these suites or experiment files: those that `--from` names, or else completed ones.
-fn results(options: &Advise, session: &Session<'_>, suites: &[String]) -> Result<Vec<Results>> {
+/// Suites by name, and experiment files.
+fn experiments(session: &Session<'_>, names: &[String]) -> Result<Vec<Experiment>> {
     let catalogue = session.environment().library.catalogue();
-    let experiments = suites.iter().map(|suite| experiment(suite, catalogue));
-    let experiments = experiments.collect::<Result<Vec<_>>>()?;
+    let experiments = names.iter().map(|name| experiment(name, catalogue));
+    experiments.collect()
+}
+
+/// The results of these experiments: those that `--from` names, or else completed ones.
+fn results(
+    options: &Advise,
+    session: &Session<'_>,
+    experiments: Vec<Experiment>,
+) -> Result<Vec<Results>> {
     let names: Vec<&str> = experiments.iter().map(|own| own.name.as_str()).collect();
     let mut known = reports(&options.from, &names)?;
     let results = experiments
