@@ -6,8 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [ "$(uname -m)" != x86_64 ]; then
-  echo "not run: it needs an x86-64 processor"
+if [ "$(uname -sm)" != "Linux x86_64" ]; then
+  echo "not run: it needs Linux on an x86-64 processor"
   exit 0
 fi
 [ $# -gt 0 ] || set -- quick criteria
