@@ -107,6 +107,7 @@ impl SuiteStability {
         let pairs = pairs.collect::<Vec<_>>().join(", ");
         let found = match unstable.len() {
             0 => "none is unstable".into(),
+            1 => format!("one is unstable, and no verdict rests on it: {pairs}"),
             count => format!("{count} are unstable, and no verdict rests on them: {pairs}"),
         };
         format!(

@@ -14,8 +14,8 @@ pub(super) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !a.device().is_cpu() {
         return a.matmul(b);
     }
-    // A factor that is a vector, or in columns, would be multiplied in another order, and so it gets a row of zeros, or becomes one
-    // in rows.
+    // Candle multiplies a factor that is a vector, or is laid out by columns, in another order: so a vector gets a second row or
+    // column, of zeros, and every factor is laid out by rows.
     let a = match rows {
         1 => a.pad_with_zeros(0, 0, 1)?,
         _ => a.clone(),
