@@ -260,6 +260,16 @@ fn a_committed_report_can_be_made_from_a_report_of_another_build() {
     assert_eq!(kept.git_revision, manifest.git_revision);
     assert_eq!(kept.wall_seconds, manifest.wall_seconds);
     assert!(committed.join("summary.md").is_file());
+
+    // A report that no committed one is made of.
+    let other = Results {
+        suite: "mine".into(),
+        ..results
+    };
+    folder_of(&other, &path.join("made"));
+    let output = bench_runner(path, &arguments);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("these are results of `mine`"));
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub struct ClaimsCommand {
     #[arg(
         long,
         value_name = "RUN_ID",
-        conflicts_with_all = ["ids", "check", "update", "fast", "explain", "file"]
+        conflicts_with_all = ["ids", "check", "update", "fast", "perturbations", "explain", "file"]
     )]
     replay: Option<String>,
     /// Reports whose results are judged as they are, or the one that has the run to replay [default: the store]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Instant;
 
 use bench_data::Library;
@@ -19,7 +20,7 @@ use bench_report::{Drawn, Report, check_text, gallery, write_files};
 use clap::{Parser, ValueEnum};
 
 use super::complete;
-use super::input::{results_file, scale};
+use super::input::{reports, results_file, scale};
 use super::options::MOST_THREADS;
 use super::publish::{destination, retire_partial};
 use super::session::with_session;
@@ -399,20 +400,28 @@ fn reference(
     }
     let wanted = |suite: &&String| options.ids.is_empty() || options.ids.contains(suite);
     let folder = options.out.clone().unwrap_or_else(|| REFERENCE.into());
-    let mut suites = suites(options, session)?;
+    let names: Vec<&str> = known.iter().map(|suite| suite.as_str()).collect();
+    let mut checked = options
+        .check
+        .then(|| suites(options, session))
+        .transpose()?;
+    let mut given = match &checked {
+        Some(_) => BTreeMap::new(),
+        None => made_elsewhere(&options.from, &names)?,
+    };
     let (mut total, mut differing) = (0, Vec::new());
     for suite in known.into_iter().filter(wanted) {
         total += 1;
         let folder = folder.join(suite);
-        if options.check {
-            let (same, text) = check(&mut suites, catalogue, suite, &folder)?;
+        if let Some(suites) = &mut checked {
+            let (same, text) = check(suites, catalogue, suite, &folder)?;
             print(out, &text)?;
             if !same {
                 differing.push(suite.clone());
             }
         } else {
             let started = Instant::now();
-            let given = report_of(suite, &options.from)?;
+            let given = given.remove(suite);
             let is_new = given.is_none();
             let made = match given {
                 Some(made) => Ok(made),
@@ -465,19 +474,20 @@ fn reference(
     Ok(())
 }
 
-/// The first of these folders whose report is of this suite.
-fn report_of(suite: &str, folders: &[PathBuf]) -> Result<Option<Made>> {
+/// What the reports in these folders hold, by suite; each must be of one of these `suites`.
+fn made_elsewhere(folders: &[PathBuf], suites: &[&str]) -> Result<BTreeMap<String, Made>> {
+    let mut given = BTreeMap::new();
     for folder in folders {
-        let results = store::read(&results_file(folder))?;
-        if results.suite == suite {
-            return Ok(Some(Made {
+        for (suite, results) in reports(slice::from_ref(folder), suites)? {
+            let made = Made {
                 planned: results.records.len(),
                 results,
                 manifest: Manifest::read(&folder.join("manifest.json"))?,
-            }));
+            };
+            given.insert(suite, made);
         }
     }
-    Ok(None)
+    Ok(given)
 }
 
 /// Draws a committed report again from its own results, which must give the same bytes, and compares
