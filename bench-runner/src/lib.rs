@@ -16,8 +16,19 @@ use clap_complete::CompleteEnv;
 #[global_allocator]
 static ALLOCATOR: Counted<mimalloc::MiMalloc> = Counted(mimalloc::MiMalloc);
 
+/// Tells the allocator to keep the memory that a training step frees for the next: given back to the system in
+/// between, its pages would have to be cleared anew in every step, a tenth of the time of convolutional networks. Less
+/// is shared between values of different sizes then, which is up to a quarter more memory.
+fn keep_freed_memory() {
+    /// The option `purge_delay` of mimalloc 3, in milliseconds, or -1 for never; the crate does not name it.
+    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+    // SAFETY: it sets a number in a table of options.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
+}
+
 /// Runs the command line with these kinds of problems and optimizers, and returns the process's exit code.
 pub fn main(registry: Registry) -> ExitCode {
+    keep_freed_memory();
     registry.install();
     // Ends the process where a shell asks for completions.
     CompleteEnv::with_factory(cli::Cli::command)

@@ -18,6 +18,9 @@ use timing::{Rows, integers, values};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The row of OpenAI's smallest GPT-2.
+const GPT_2: &str = "gpt-2 small, context 256, b1";
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scope = || Scope::new(0, DType::F32, &Device::Cpu);
     let rows = Rows::start();
@@ -88,6 +91,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &tokens,
             &targets,
         )?;
+    }
+    // 124 million parameters take seconds to draw.
+    if !rows.skips(GPT_2) {
+        let model = GptPreset::Small.config().build(&scope())?;
+        let tokens = integers(&[1, 256], 50_257)?;
+        rows.step(GPT_2, &model, &tokens, &integers(&[1, 256], 50_000)?)?;
     }
     let mlp = dense::MlpConfig::default().build(&scope())?;
     let (images, labels) = (values(&[512, 784])?, integers(&[512], 10)?);

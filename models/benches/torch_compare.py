@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests" / "golden"))
-from torch_vision import DenseNet, LeNet, cifar_resnet
+from torch_vision import DenseNet, LeNet, ResNet, cifar_resnet
 
 WARM_UP, RUNS = 3, 15
 FILTER = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -89,6 +89,20 @@ def step_row(name, way, model, input, labels, loss):
     row(name, way, forward=median(forward), backward=median(backward), step=median(steps), memory=memory)
 
 
+class ImageNetResNet(ResNet):
+    """torchvision's layout: a 7x7 stem with stride 2, then pooling, and 64 channels in the first stage."""
+
+    def __init__(self, blocks):
+        super().__init__(blocks, width=64, classes=1000, project=True)
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        for stage in range(self.stages):
+            x = getattr(self, f"layer{stage + 1}")(x)
+        return self.fc(x.mean((2, 3)))
+
+
 def vision():
     for inputs, outputs, size, stride in [
         (3, 16, 32, 1), (16, 16, 32, 1), (16, 32, 32, 2),
@@ -102,6 +116,7 @@ def vision():
             layer_row(name, layer, values(128, inputs, size, size).requires_grad_())
     for name, make, batch, channels, size in [
         ("resnet-20 3x32x32 b128", lambda: cifar_resnet(20), 128, 3, 32),
+        ("resnet-18 3x64x64 b32", lambda: ImageNetResNet([2, 2, 2, 2]), 32, 3, 64),
         ("densenet-10 3x32x32 b128", lambda: DenseNet(10), 128, 3, 32),
         ("lenet 1x28x28 b512", lambda: LeNet(28), 512, 1, 28),
     ]:
@@ -192,6 +207,11 @@ def language():
         targets = integers([16, 64], vocabulary - 1)
         name = f"gpt mini v{vocabulary} b16"
         step_rows(name, lambda v=vocabulary: Gpt(v), tokens, targets, flat_loss)
+    step_rows(
+        "gpt-2 small, context 256, b1",
+        lambda: Gpt(50257, context=1024, layers=12, heads=12, width=768),
+        integers([1, 256], 50257), integers([1, 256], 50000), flat_loss,
+    )
     images_, labels = values(512, 784), integers([512], 10)
     mlp = lambda: nn.Sequential(
         nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)

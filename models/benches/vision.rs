@@ -47,8 +47,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..LeNetConfig::default()
     };
     let lenet = lenet.build(&scope())?;
-    let steps: [(&str, [usize; 4], &dyn Model); 3] = [
+    let resnet18 = ResNetConfig::imagenet(18).build(&scope())?;
+    let steps: [(&str, [usize; 4], &dyn Model); 4] = [
         ("resnet-20 3x32x32 b128", [128, 3, 32, 32], &resnet),
+        ("resnet-18 3x64x64 b32", [32, 3, 64, 64], &resnet18),
         ("densenet-10 3x32x32 b128", [128, 3, 32, 32], &densenet),
         ("lenet 1x28x28 b512", [512, 1, 28, 28], &lenet),
     ];

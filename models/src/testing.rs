@@ -55,7 +55,11 @@ pub(crate) fn assert_same_paths(
         .iter()
         .map(|(name, var)| (name.as_str(), var));
     for (name, var) in parameters.chain([("input", input)]) {
-        assert_close(name, kernel.get(var).unwrap(), fallback.get(var).unwrap());
+        let gradients = [&kernel, &fallback].map(|gradients| gradients.get(var));
+        let [Some(kernel), Some(fallback)] = gradients else {
+            panic!("{name}: a gradient is missing: {gradients:?}");
+        };
+        assert_close(name, kernel, fallback);
     }
 }
 

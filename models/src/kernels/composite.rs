@@ -22,13 +22,16 @@ pub(crate) trait Composite: Send + Sync + 'static {
     /// The output.
     fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T>;
 
-    /// The gradients with respect to the input and to each parameter.
+    /// The gradients with respect to the input, which may be left out unless it is needed, and to
+    /// each parameter.
     fn backward<T: Float>(
         &self,
         input: &[T],
         parameters: &[&[T]],
+        output: &[T],
         gradient: &[T],
-    ) -> (Vec<T>, Vec<Vec<T>>);
+        input_needed: bool,
+    ) -> (Option<Vec<T>>, Vec<Vec<T>>);
 }
 
 /// The function's value, which Candle can differentiate through.
@@ -59,24 +62,32 @@ impl<F: Composite> Node<F> {
         Ok(T::to_cpu_storage_owned(output))
     }
 
-    fn backward<T: Float>(&self, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    fn backward<T: Float>(
+        &self,
+        input: &Tensor,
+        output: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
-        let (input_storage, input_layout) = input.storage_and_layout();
-        let (gradient_storage, gradient_layout) = gradient.storage_and_layout();
-        let [values, gradient] = slices::<T, 2>(
-            [
-                (on_cpu(&input_storage, F::NAME)?, input_layout),
-                (on_cpu(&gradient_storage, F::NAME)?, gradient_layout),
-            ],
-            F::NAME,
-        )?;
-        let (result, gradients) = self
-            .with_parameters(|parameters| self.function.backward(values, parameters, gradient))?;
+        let guards = [input, output, &gradient].map(Tensor::storage_and_layout);
+        let mut pairs = Vec::with_capacity(guards.len());
+        for (storage, layout) in &guards {
+            pairs.push((on_cpu(storage, F::NAME)?, *layout));
+        }
+        let [values, output, gradient] =
+            slices::<T, 3>(std::array::from_fn(|i| pairs[i]), F::NAME)?;
+        let (result, gradients) = self.with_parameters(|parameters| {
+            let needed = input.track_op();
+            self.function
+                .backward(values, parameters, output, gradient, needed)
+        })?;
         for (parameter, gradient) in self.parameters.iter().zip(gradients) {
             let gradient = Tensor::from_vec(gradient, parameter.shape(), &Device::Cpu)?;
             self.gradients.put(parameter, gradient);
         }
-        Tensor::from_vec(result, input.shape(), &Device::Cpu)
+        result
+            .map(|result| Tensor::from_vec(result, input.shape(), &Device::Cpu))
+            .transpose()
     }
 
     fn with_parameters<T: Float, R: Send>(
@@ -121,14 +132,14 @@ impl<F: Composite> CustomOp2 for Node<F> {
         &self,
         input: &Tensor,
         proxies: &Tensor,
-        _output: &Tensor,
+        output: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let input_gradient = match gradient.dtype() {
-            DType::F32 => self.backward::<f32>(input, gradient)?,
-            DType::F64 => self.backward::<f64>(input, gradient)?,
+            DType::F32 => self.backward::<f32>(input, output, gradient)?,
+            DType::F64 => self.backward::<f64>(input, output, gradient)?,
             other => return Err(Error::UnsupportedDTypeForOp(other, F::NAME).bt()),
         };
-        Ok((Some(input_gradient), Some(proxies.zeros_like()?)))
+        Ok((input_gradient, Some(proxies.zeros_like()?)))
     }
 }

@@ -3,8 +3,8 @@
 use candle_core::Shape;
 use rayon::prelude::*;
 
-use super::convolution::{Forward, Geometry, InputGradient, WeightGradient};
-use super::parallel::{combine, from_pieces, images_per_task, sum_of};
+use super::convolution::{self, Geometry};
+use super::parallel::{combine, from_pieces, sum_of};
 use super::{Float, Function, vectorized};
 
 /// The convolution of `[batch, in_channels, height, width]` with a weight and, as third input, a
@@ -20,21 +20,14 @@ impl Convolve {
 
     fn convolve<T: Float>(&self, input: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let Self(geometry) = self;
-        let forward = Forward::new(*geometry, weight);
-        let images = images_per_task(geometry.batch);
+        let forward = convolution::forward(*geometry, weight);
+        let images = convolution::images_per_task(geometry);
         let (in_size, out_size) = (geometry.in_size(), geometry.out_size());
-        from_pieces(
-            geometry.batch * out_size,
-            images * out_size,
-            |task, outputs| {
-                let mut scratch = forward.scratch();
-                let inputs = input[task * images * in_size..].chunks_exact(in_size);
-                for (output, input) in outputs.chunks_exact_mut(out_size).zip(inputs) {
-                    forward.image(input, bias, &mut scratch, output);
-                }
-            },
-        )
-        .0
+        let convolve = |task: usize, outputs: &mut [T]| {
+            let inputs = &input[task * images * in_size..][..outputs.len() / out_size * in_size];
+            forward.images(inputs, bias, &mut forward.scratch(), outputs);
+        };
+        from_pieces(geometry.batch * out_size, images * out_size, convolve).0
     }
 
     fn gradients<T: Float>(
@@ -44,49 +37,52 @@ impl Convolve {
         gradient: &[T],
         needed: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        let gradients = |task: usize, image: usize| {
-            let size = self.0.out_size();
-            let start = (task * images_per_task(self.0.batch) + image) * size;
-            &gradient[start..][..size]
-        };
-        convolution_gradients(self.0, input, weight, needed, |task, image, target| {
-            target.copy_from_slice(gradients(task, image));
+        let size = self.0.out_size();
+        convolution_gradients(self.0, input, weight, needed, |image, target| {
+            target.copy_from_slice(&gradient[image * size..][..size]);
         })
     }
 }
 
-/// The gradients with respect to a convolution's input and weight. `write_gradient` is given a
-/// task, an image within it, and where to write the gradient with respect to that image's output.
+/// The gradients with respect to a convolution's input and weight. `write_gradient` is given an
+/// image of the batch, and where to write the gradient with respect to its output.
 pub(crate) fn convolution_gradients<T: Float>(
     geometry: Geometry,
     input: &[T],
     weight: &[T],
     [input_needed, weight_needed]: [bool; 2],
-    write_gradient: impl Fn(usize, usize, &mut [T]) + Sync,
+    write_gradient: impl Fn(usize, &mut [T]) + Sync,
 ) -> [Option<Vec<T>>; 2] {
-    let images = images_per_task(geometry.batch);
+    let images = convolution::images_per_task(&geometry);
     let in_size = geometry.in_size();
-    let input_gradient = input_needed.then(|| InputGradient::new(geometry, weight));
-    let weight_gradient = weight_needed.then(|| WeightGradient::new(geometry));
+    let input_gradient = input_needed.then(|| convolution::input_gradient(geometry, weight));
+    let weight_gradient = weight_needed.then(|| convolution::weight_gradient::<T>(geometry));
+    let groups = [
+        input_gradient.as_ref().map(|step| step.group()),
+        weight_gradient.as_ref().map(|step| step.group()),
+    ];
+    let group = groups.into_iter().flatten().max().unwrap_or(1);
     let task = |task: usize, inputs: &[T], results: &mut [T]| {
-        let mut gradient = vec![T::zero(); geometry.out_size()];
-        let mut frames = input_gradient.as_ref().map(InputGradient::scratch);
-        let mut state = weight_gradient
+        let mut gradients = vec![T::zero(); group.min(images) * geometry.out_size()];
+        let mut input_state = input_gradient.as_ref().map(|step| (step, step.scratch()));
+        let mut weight_state = weight_gradient
             .as_ref()
-            .map(|weight| (weight.scratch(), weight.zeros()));
-        let mut results = results.chunks_exact_mut(in_size);
-        for (image, input) in inputs.chunks_exact(in_size).enumerate() {
-            write_gradient(task, image, &mut gradient);
-            if let (Some(step), Some(frames)) = (&input_gradient, &mut frames)
-                && let Some(result) = results.next()
-            {
-                step.image(&gradient, frames, result);
+            .map(|step| (step, step.scratch(), step.zeros()));
+        let mut results = results.chunks_mut(group * in_size);
+        for (first, inputs) in inputs.chunks(group * in_size).enumerate() {
+            let gradients = &mut gradients[..inputs.len() / in_size * geometry.out_size()];
+            let first = task * images + first * group;
+            let each = gradients.par_chunks_exact_mut(geometry.out_size());
+            each.enumerate()
+                .for_each(|(image, gradient)| write_gradient(first + image, gradient));
+            if let (Some((step, scratch)), Some(results)) = (&mut input_state, results.next()) {
+                step.images(gradients, None, scratch, results);
             }
-            if let (Some(step), Some((scratch, sum))) = (&weight_gradient, &mut state) {
-                step.image(input, &gradient, scratch, sum);
+            if let Some((step, scratch, sum)) = &mut weight_state {
+                step.images(inputs, gradients, scratch, sum);
             }
         }
-        state.map(|(_, sum)| sum)
+        weight_state.map(|(step, _, sum)| step.finish(sum))
     };
     let piece = images * in_size;
     let (result, sums) = if input_needed {

@@ -3,11 +3,12 @@
 use std::sync::OnceLock;
 
 use candle_core::{Shape, Storage};
+use rayon::prelude::*;
 
 use super::conv2d::convolution_gradients;
-use super::convolution::{Forward, Geometry};
+use super::convolution::{self, Geometry};
 use super::normalization::{Normalization, PlaneMoments, plane_moments};
-use super::parallel::{from_pieces, images_per_task};
+use super::parallel::from_pieces;
 use super::{Float, Function, vectorized};
 
 /// A convolution without bias and its normalisation. A node of Candle's graph has at most three
@@ -29,34 +30,53 @@ impl ConvolveNormalize {
         }
     }
 
+    /// What the layer's running statistics are moved by, once the kernel has run.
+    pub(crate) fn normalized(&self) -> Normalized {
+        Normalized {
+            normalization: self.normalization.clone(),
+            count: self.geometry.batch * self.geometry.out_plane(),
+        }
+    }
+
     pub(crate) fn output_shape(&self) -> Shape {
         let geometry = &self.geometry;
         let (height, width) = (geometry.out_height(), geometry.out_width());
         (geometry.batch, geometry.out_channels, height, width).into()
     }
 
+    /// The weight of the convolution, and the weight and bias of its normalisation.
     fn split<'a, T>(&self, parameters: &'a [T]) -> [&'a [T]; 3] {
         let (kernel, rest) = parameters.split_at(self.geometry.weight_size());
         let (weight, bias) = rest.split_at(self.geometry.out_channels);
         [kernel, weight, bias]
     }
 
-    fn values<T: Float>(&self, input: &[T], parameters: &[T], shortcut: Option<&[T]>) -> Vec<T> {
+    /// The output.
+    pub(super) fn values<T: Float>(
+        &self,
+        input: &[T],
+        [kernel, weight, bias]: [&[T]; 3],
+        shortcut: Option<&[T]>,
+    ) -> Vec<T> {
         let geometry = &self.geometry;
-        let [kernel, weight, bias] = self.split(parameters);
-        let forward = Forward::new(*geometry, kernel);
-        let images = images_per_task(geometry.batch);
+        let forward = convolution::forward(*geometry, kernel);
+        let images = convolution::images_per_task(geometry);
         let plane = geometry.out_plane();
         let (in_size, out_size) = (geometry.in_size(), geometry.out_size());
         let convolve = |task: usize, outputs: &mut [T]| -> Vec<PlaneMoments> {
             let mut scratch = forward.scratch();
             let mut moments = Vec::new();
-            let inputs = input[task * images * in_size..].chunks_exact(in_size);
-            for (output, input) in outputs.chunks_exact_mut(out_size).zip(inputs) {
-                forward.image(input, None, &mut scratch, output);
+            let inputs = &input[task * images * in_size..][..outputs.len() / out_size * in_size];
+            let inputs = inputs.chunks(forward.group() * in_size);
+            let outputs = outputs.chunks_mut(forward.group() * out_size);
+            for (inputs, outputs) in inputs.zip(outputs) {
+                forward.images(inputs, None, &mut scratch, outputs);
                 if self.normalization.running.is_none() {
-                    let planes = output.chunks_exact(plane);
-                    vectorized(|| moments.extend(planes.map(plane_moments)));
+                    let images = outputs.par_chunks_exact(out_size);
+                    moments.par_extend(images.flat_map_iter(|image| {
+                        let planes = image.chunks_exact(plane);
+                        vectorized(|| planes.map(plane_moments).collect::<Vec<_>>())
+                    }));
                 }
             }
             moments
@@ -74,18 +94,17 @@ impl ConvolveNormalize {
         output
     }
 
-    /// The gradients with respect to input, parameters and, if there is one, shortcut.
-    fn gradients<T: Float>(
+    /// The gradients, with that of the shortcut if there is one. The output is read if ReLU follows.
+    pub(super) fn gradients<T: Float>(
         &self,
         input: &[T],
-        parameters: &[T],
+        [kernel, weight, _]: [&[T]; 3],
         output: &[T],
         gradient: &[T],
         input_needed: bool,
         shortcut: bool,
-    ) -> [Option<Vec<T>>; 3] {
+    ) -> Gradients<T> {
         let geometry = &self.geometry;
-        let [kernel, weight, _] = self.split(parameters);
         let plane = geometry.out_plane();
         // Values of this type: the forward pass, which comes first, saved them.
         let convolved = match self.convolved.get() {
@@ -98,8 +117,8 @@ impl ConvolveNormalize {
         let relu = self.normalization.relu && gradients.masked.is_none();
         let behind = gradients.masked.as_deref().unwrap_or(gradient);
         let size = geometry.out_size();
-        let write = |task: usize, image: usize, target: &mut [T]| {
-            let start = (task * images_per_task(geometry.batch) + image) * size;
+        let write = |image: usize, target: &mut [T]| {
+            let start = image * size;
             for (c, target) in target.chunks_exact_mut(plane).enumerate() {
                 let range = start + c * plane..start + (c + 1) * plane;
                 let output = relu.then(|| &output[range.clone()]);
@@ -113,10 +132,30 @@ impl ConvolveNormalize {
             convolution_gradients(*geometry, input, kernel, needed, write);
         let shortcut_gradient =
             shortcut.then(|| gradients.masked.unwrap_or_else(|| gradient.to_vec()));
-        let parameters =
-            kernel_gradient.map(|kernel| [kernel, gradients.weight, gradients.bias].concat());
-        [input_gradient, parameters, shortcut_gradient]
+        Gradients {
+            input: input_gradient,
+            parameters: [
+                kernel_gradient.unwrap_or_default(),
+                gradients.weight,
+                gradients.bias,
+            ],
+            shortcut: shortcut_gradient,
+        }
     }
+}
+
+/// A normalisation, and how many values of each channel it has seen.
+pub(crate) struct Normalized {
+    pub(crate) normalization: Normalization,
+    pub(crate) count: usize,
+}
+
+/// The gradients of a normalised convolution.
+pub(super) struct Gradients<T> {
+    pub(super) input: Option<Vec<T>>,
+    /// Those of the convolution's weight, and of the normalisation's weight and bias.
+    pub(super) parameters: [Vec<T>; 3],
+    pub(super) shortcut: Option<Vec<T>>,
 }
 
 impl Function<2> for ConvolveNormalize {
@@ -127,7 +166,7 @@ impl Function<2> for ConvolveNormalize {
     }
 
     fn forward<T: Float>(&self, [input, parameters]: [&[T]; 2]) -> Vec<T> {
-        self.values(input, parameters, None)
+        self.values(input, self.split(parameters), None)
     }
 
     fn backward<T: Float>(
@@ -137,9 +176,9 @@ impl Function<2> for ConvolveNormalize {
         gradient: &[T],
         [input_needed, _]: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        let [input, parameters, _] =
-            self.gradients(input, parameters, output, gradient, input_needed, false);
-        [input, parameters]
+        let parameters = self.split(parameters);
+        let gradients = self.gradients(input, parameters, output, gradient, input_needed, false);
+        [gradients.input, Some(gradients.parameters.concat())]
     }
 }
 
@@ -151,7 +190,7 @@ impl Function<3> for ConvolveNormalize {
     }
 
     fn forward<T: Float>(&self, [input, parameters, shortcut]: [&[T]; 3]) -> Vec<T> {
-        self.values(input, parameters, Some(shortcut))
+        self.values(input, self.split(parameters), Some(shortcut))
     }
 
     fn backward<T: Float>(
@@ -161,6 +200,9 @@ impl Function<3> for ConvolveNormalize {
         gradient: &[T],
         [input_needed, ..]: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
-        self.gradients(input, parameters, output, gradient, input_needed, true)
+        let parameters = self.split(parameters);
+        let gradients = self.gradients(input, parameters, output, gradient, input_needed, true);
+        let parameters = gradients.parameters.concat();
+        [gradients.input, Some(parameters), gradients.shortcut]
     }
 }

@@ -7,7 +7,7 @@ use candle_core::Shape;
 use rayon::prelude::*;
 
 use super::conv2d::convolution_gradients;
-use super::convolution::{Forward, Geometry};
+use super::convolution::{self, Geometry};
 use super::parallel::{combine, images_per_task};
 use super::pool::ColumnMaxima;
 use super::{Float, Function, Saved, vectorized};
@@ -43,7 +43,7 @@ impl ConvolvePool {
 
     fn evaluate<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> (Vec<T>, Vec<u32>) {
         let geometry = &self.geometry;
-        let forward = Forward::new(*geometry, weight);
+        let forward = convolution::forward(*geometry, weight);
         let (images, size) = (images_per_task(geometry.batch), self.size());
         let mut output = vec![T::zero(); geometry.batch * size];
         let mut argmax = vec![NO_PIXEL; geometry.batch * size];
@@ -59,7 +59,7 @@ impl ConvolvePool {
                     .zip(argmax.chunks_exact_mut(size));
                 let inputs = inputs.chunks_exact(geometry.in_size());
                 for ((output, argmax), input) in results.zip(inputs) {
-                    forward.image(input, Some(bias), &mut scratch, &mut convolved);
+                    forward.images(input, Some(bias), &mut scratch, &mut convolved);
                     vectorized(|| self.pool(&convolved, output, argmax));
                 }
             });
@@ -148,14 +148,14 @@ impl Function<3> for ConvolvePool {
     ) -> [Option<Vec<T>>; 3] {
         let argmax = self.saved.take();
         let argmax = argmax.unwrap_or_else(|| self.evaluate(inputs).1);
-        let (images, size) = (images_per_task(self.geometry.batch), self.size());
+        let size = self.size();
         let [input_gradient, weight_gradient] = convolution_gradients(
             self.geometry,
             inputs[0],
             inputs[1],
             [input_needed, weight_needed],
-            |task, image, target| {
-                let start = (task * images + image) * size;
+            |image, target| {
+                let start = image * size;
                 let gradient = &gradient[start..][..size];
                 target.fill(T::zero());
                 for (gradient, argmax) in gradient.iter().zip(&argmax[start..][..size]) {

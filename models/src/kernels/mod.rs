@@ -32,6 +32,7 @@ mod normalization;
 mod parallel;
 mod pool;
 mod proxy;
+mod residual;
 mod saved;
 #[cfg(test)]
 mod tests;
@@ -42,7 +43,7 @@ pub(crate) use activation::Activate;
 pub(crate) use attention::Attend;
 pub(crate) use batch_norm::BatchNormalize;
 pub(crate) use composite::apply_composite;
-pub(crate) use conv_norm::ConvolveNormalize;
+pub(crate) use conv_norm::{ConvolveNormalize, Normalized};
 pub(crate) use conv_pool::ConvolvePool;
 pub(crate) use conv2d::Convolve;
 pub(crate) use convolution::Geometry;
@@ -58,6 +59,7 @@ pub(crate) use node::Apply;
 pub(crate) use normalization::{Moments, Normalization};
 pub(crate) use pool::Pool;
 pub(crate) use proxy::{ProxyGradients, proxies};
+pub(crate) use residual::{Pad, ResidualBlock, ResidualChain, Shortcut};
 pub(crate) use saved::Saved;
 pub(crate) use transformer::TransformerBlock;
 

@@ -112,7 +112,12 @@ impl Normalization {
             (0..channels)
                 .map(|c| {
                     let range = image * size + c * plane..image * size + (c + 1) * plane;
-                    let (values, output) = (&values[range.clone()], &output[range.clone()]);
+                    let values = &values[range.clone()];
+                    let output = if self.relu {
+                        &output[range.clone()]
+                    } else {
+                        &[]
+                    };
                     let gradient = &gradient[range];
                     let target = masked.as_mut().and_then(Iterator::next);
                     vectorized(|| match (self.relu, target) {

@@ -90,6 +90,11 @@ pub(crate) fn map_chunks<T: Float>(
         .for_each(|(output, input)| vectorized(|| work(input, output)));
 }
 
+/// Adds values to sums.
+pub(crate) fn add<T: Float>(values: &[T], sums: &mut [T]) {
+    map_chunks(values, sums, |values, sums| add_assign(sums, values));
+}
+
 /// Calls `work` with the index of the first row and the rows of each piece of `output`, whose rows
 /// have `width` elements.
 pub(crate) fn for_each_row_block<T: Float>(

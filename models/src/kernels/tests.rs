@@ -36,6 +36,16 @@ fn limited<R: Send>(set: InstructionSet, work: impl FnOnce() -> R + Send) -> R {
     pool.unwrap().install(|| set.limit(work))
 }
 
+/// Asserts that a function gives the same bits with AVX2 as with AVX-512.
+fn check_widths<const N: usize, F: Function<N>>(build: impl Fn() -> F + Sync, sizes: [usize; N]) {
+    if InstructionSet::largest() < InstructionSet::Avx512 {
+        return;
+    }
+    let [narrow, wide] = [InstructionSet::Avx2, InstructionSet::Avx512]
+        .map(|set| limited(set, || evaluate::<N, f32>(&build(), sizes)));
+    assert!(narrow == wide, "{}: bits", F::NAME);
+}
+
 /// Asserts that a function gives the same on all instruction sets, up to some times the rounding of
 /// the largest element; in all bits where `roundings` is 0.
 fn check<const N: usize, F: Function<N>>(
@@ -85,12 +95,31 @@ fn geometry(kernel: usize, stride: usize, padding: usize, dilation: usize) -> Ge
     }
 }
 
-fn geometries() -> [Geometry; 4] {
+/// A geometry that tiles serve.
+fn tiled(padding: usize, in_channels: usize, out_channels: usize, size: usize) -> Geometry {
+    Geometry {
+        batch: 3,
+        in_channels,
+        out_channels,
+        height: size + 1,
+        width: size,
+        groups: 1,
+        ..geometry(3, 1, padding, 1)
+    }
+}
+
+fn geometries() -> [Geometry; 10] {
     [
         geometry(3, 1, 1, 1),
         geometry(3, 2, 1, 1),
         geometry(1, 2, 0, 1),
         geometry(3, 3, 2, 2),
+        tiled(1, 16, 32, 19),
+        tiled(0, 10, 48, 13),
+        tiled(2, 17, 9, 12),
+        tiled(1, 64, 64, 4),
+        tiled(1, 128, 130, 4),
+        tiled(0, 160, 112, 4),
     ]
 }
 
@@ -112,6 +141,7 @@ fn convolutions_agree_up_to_fused_rounding() {
     for g in geometries() {
         let (input, weight) = (g.batch * g.in_size(), g.weight_size());
         check::<2, _>(|| Convolve(g), [input, weight], FUSED);
+        check_widths::<2, _>(|| Convolve(g), [input, weight]);
         check::<3, _>(|| Convolve(g), [input, weight, g.out_channels], FUSED);
         let (rows, columns) = (windows(g.out_height()), windows(g.out_width()));
         check(

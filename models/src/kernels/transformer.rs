@@ -7,7 +7,8 @@ use candle_core::{CpuStorage, Shape};
 
 use super::composite::Composite;
 use super::dropout::{DropOut, DropoutMask};
-use super::{Affine, Attend, Float, Function, LayerNormalize, Saved, map_chunks};
+use super::parallel::add;
+use super::{Affine, Attend, Float, Function, LayerNormalize, Saved};
 use crate::options::{Activation, WeightLayout};
 
 /// `m = x + drop(project(attend(expand(norm(x)))))`, then `y = m +
@@ -152,8 +153,10 @@ impl Composite for TransformerBlock {
         &self,
         input: &[T],
         parameters: &[&[T]],
+        _output: &[T],
         gradient: &[T],
-    ) -> (Vec<T>, Vec<Vec<T>>) {
+        _input_needed: bool,
+    ) -> (Option<Vec<T>>, Vec<Vec<T>>) {
         let inner = self.saved.take().and_then(Inner::from_storage);
         let inner = inner.unwrap_or_else(|| self.values(input, parameters).0);
         let mut gradients = ParameterGradients {
@@ -193,7 +196,7 @@ impl Composite for TransformerBlock {
         let mut result = gradients.through(&self.norm(), input, &normalized, 0);
         add(&middle, &mut result);
         gradients.from_last.reverse();
-        (result, gradients.from_last)
+        (Some(result), gradients.from_last)
     }
 }
 
@@ -218,12 +221,4 @@ impl<T: Float> ParameterGradients<'_, T> {
         self.from_last.push(weight.unwrap_or_default());
         input.unwrap_or_default()
     }
-}
-
-fn add<T: Float>(values: &[T], sums: &mut [T]) {
-    map_chunks(values, sums, |values, sums| {
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum += *value;
-        }
-    });
 }

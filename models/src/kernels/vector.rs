@@ -91,6 +91,46 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
+    /// `self - other`.
+    unsafe fn subtract(self, other: Self) -> Self;
+    /// Writes a square of [`BLOCK`] rows and columns with rows and columns exchanged, each in lines that are a pitch
+    /// apart.
+    unsafe fn transpose(
+        source: *const Self::Element,
+        source_pitch: usize,
+        target: *mut Self::Element,
+        target_pitch: usize,
+    ) {
+        // SAFETY: the caller promises the elements.
+        unsafe { transpose(source, source_pitch, target, target_pitch) }
+    }
+}
+
+/// Rows and columns of the squares that [`Vector::transpose`] works on.
+pub(crate) const BLOCK: usize = 8;
+
+/// [`Vector::transpose`] without special instructions.
+///
+/// # Safety
+/// The lines must be readable and writable.
+#[inline(always)]
+unsafe fn transpose<T: Copy>(
+    source: *const T,
+    source_pitch: usize,
+    target: *mut T,
+    target_pitch: usize,
+) {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let rows: [[T; BLOCK]; BLOCK] = std::array::from_fn(|i| {
+            let line = source.add(i * source_pitch);
+            line.cast::<[T; BLOCK]>().read_unaligned()
+        });
+        for j in 0..BLOCK {
+            let line = target.add(j * target_pitch).cast::<[T; BLOCK]>();
+            line.write_unaligned(rows.map(|row| row[j]));
+        }
+    }
 }
 
 /// A computation written for any vector type.
@@ -152,17 +192,23 @@ unsafe impl<T: WithDType, const N: usize> Vector for Portable<T, N> {
     unsafe fn add(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
     }
+
+    #[inline(always)]
+    unsafe fn subtract(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use crate::kernels::vector::{Kernel, Vector};
+    use crate::kernels::vector::{BLOCK, Kernel, Vector, transpose};
 
     macro_rules! vector {
         ($vector:ty, $element:ty, $lanes:literal, $runs:literal, $splat:ident, $load:ident,
-         $store:ident, $fma:ident, $add:ident, $load_runs:expr, $store_runs:expr) => {
+         $store:ident, $fma:ident, $add:ident, $subtract:ident, $transpose:ident, $load_runs:expr,
+         $store_runs:expr) => {
             // SAFETY: each function does what the trait says, with instructions of the vector's
             // set.
             unsafe impl Vector for $vector {
@@ -211,6 +257,23 @@ mod x86 {
                     // SAFETY: as above.
                     unsafe { $add(self, other) }
                 }
+
+                #[inline(always)]
+                unsafe fn subtract(self, other: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $subtract(self, other) }
+                }
+
+                #[inline(always)]
+                unsafe fn transpose(
+                    source: *const $element,
+                    source_pitch: usize,
+                    target: *mut $element,
+                    target_pitch: usize,
+                ) {
+                    // SAFETY: the caller promises the elements.
+                    unsafe { $transpose(source, source_pitch, target, target_pitch) }
+                }
             }
         };
     }
@@ -225,6 +288,8 @@ mod x86 {
         _mm256_storeu_ps,
         _mm256_fmadd_ps,
         _mm256_add_ps,
+        _mm256_sub_ps,
+        transpose_f32,
         |source: *const f32, offsets: *const usize| _mm256_loadu_ps(source.add(*offsets)),
         |vector, target: *mut f32, offsets: *const usize| {
             _mm256_storeu_ps(target.add(*offsets), vector)
@@ -240,6 +305,8 @@ mod x86 {
         _mm256_storeu_pd,
         _mm256_fmadd_pd,
         _mm256_add_pd,
+        _mm256_sub_pd,
+        transpose,
         |source: *const f64, offsets: *const usize| _mm256_loadu_pd(source.add(*offsets)),
         |vector, target: *mut f64, offsets: *const usize| {
             _mm256_storeu_pd(target.add(*offsets), vector)
@@ -255,6 +322,8 @@ mod x86 {
         _mm512_storeu_ps,
         _mm512_fmadd_ps,
         _mm512_add_ps,
+        _mm512_sub_ps,
+        transpose_f32,
         |source: *const f32, offsets: *const usize| {
             let first = _mm256_loadu_ps(source.add(*offsets));
             let second = _mm256_loadu_ps(source.add(*offsets.add(1)));
@@ -276,6 +345,8 @@ mod x86 {
         _mm512_storeu_pd,
         _mm512_fmadd_pd,
         _mm512_add_pd,
+        _mm512_sub_pd,
+        transpose,
         |source: *const f64, offsets: *const usize| {
             let first = _mm256_loadu_pd(source.add(*offsets));
             let second = _mm256_loadu_pd(source.add(*offsets.add(1)));
@@ -287,6 +358,45 @@ mod x86 {
             _mm256_storeu_pd(target.add(*offsets.add(1)), second);
         }
     );
+
+    /// [`Vector::transpose`] with the shuffles of AVX.
+    ///
+    /// # Safety
+    /// The CPU must have AVX, and the lines must be readable and writable.
+    #[inline(always)]
+    unsafe fn transpose_f32(
+        source: *const f32,
+        source_pitch: usize,
+        target: *mut f32,
+        target_pitch: usize,
+    ) {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            let rows: [__m256; BLOCK] =
+                std::array::from_fn(|i| _mm256_loadu_ps(source.add(i * source_pitch)));
+            // In each half of a vector, first pairs and then fours of neighbouring rows.
+            let pairs: [[__m256; 2]; 4] = std::array::from_fn(|i| {
+                let (a, b) = (rows[2 * i], rows[2 * i + 1]);
+                [_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)]
+            });
+            let fours = |first: usize| -> [__m256; 4] {
+                let ([a, b], [c, d]) = (pairs[first], pairs[first + 1]);
+                [
+                    _mm256_shuffle_ps::<0b01_00_01_00>(a, c),
+                    _mm256_shuffle_ps::<0b11_10_11_10>(a, c),
+                    _mm256_shuffle_ps::<0b01_00_01_00>(b, d),
+                    _mm256_shuffle_ps::<0b11_10_11_10>(b, d),
+                ]
+            };
+            let (above, below) = (fours(0), fours(2));
+            for (j, (above, below)) in above.into_iter().zip(below).enumerate() {
+                let low = _mm256_permute2f128_ps::<0x20>(above, below);
+                let high = _mm256_permute2f128_ps::<0x31>(above, below);
+                _mm256_storeu_ps(target.add(j * target_pitch), low);
+                _mm256_storeu_ps(target.add((j + 4) * target_pitch), high);
+            }
+        }
+    }
 
     /// Runs `kernel` with `V`.
     ///

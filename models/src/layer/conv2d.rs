@@ -1,6 +1,6 @@
 //! Two-dimensional convolution with stride, padding, dilation and groups.
 
-use candle_core::{Tensor, Var};
+use candle_core::{Shape, Tensor, Var};
 
 use super::{Pool2d, trace};
 use crate::kernels::{self, Apply, Convolve, ConvolvePool, Geometry};
@@ -126,7 +126,7 @@ impl Conv2d {
     /// # Errors
     /// When the input has another number of channels or is smaller than the kernel.
     pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
-        let geometry = self.geometry(input)?;
+        let geometry = self.geometry(input.shape())?;
         let output = if kernels::convolution_supported(input) {
             let convolve = Convolve(geometry);
             match &self.bias {
@@ -150,7 +150,7 @@ impl Conv2d {
             && !trace::is_active()
             && let Some(bias) = &self.bias
         {
-            let geometry = self.geometry(input)?;
+            let geometry = self.geometry(input.shape())?;
             let windows = pool.max_windows(geometry.out_height(), geometry.out_width())?;
             if let Some([rows, columns]) = windows {
                 let kernel = ConvolvePool::new(geometry, rows, columns);
@@ -175,7 +175,7 @@ impl Conv2d {
     }
 
     /// The sizes of the convolution of `input`; refuses an input that does not fit.
-    pub(crate) fn geometry(&self, input: &Tensor) -> candle_core::Result<Geometry> {
+    pub(crate) fn geometry(&self, input: &Shape) -> candle_core::Result<Geometry> {
         let config = &self.config;
         let (batch, in_channels, height, width) = input.dims4()?;
         if in_channels != config.in_channels {
@@ -218,7 +218,7 @@ impl Conv2d {
             groups,
             ..
         } = self.config;
-        let span = self.geometry(input)?.span();
+        let span = self.geometry(input.shape())?.span();
         let mut input = input.clone();
         for axis in [2, 3] {
             let padded = input.dim(axis)? + 2 * padding;
@@ -275,6 +275,33 @@ mod tests {
             let scope = scope();
             let conv = config.build(&scope).unwrap();
             let input = Var::from_tensor(&values(&[5, 3, 11, 14])).unwrap();
+            assert_same_paths(
+                &scope.into_tensors(),
+                &input,
+                || conv.forward(&input),
+                || conv.fallback(&input),
+            );
+        }
+    }
+
+    #[test]
+    fn tiles_agree_with_tensor_operations() {
+        for (inputs, outputs, padding, height, width) in [
+            (8, 16, 1, 8, 8),
+            (16, 8, 0, 7, 12),
+            (9, 24, 2, 12, 9),
+            (20, 33, 1, 32, 16),
+            // One task for all images.
+            (128, 128, 1, 2, 2),
+            (112, 150, 0, 8, 6),
+        ] {
+            let config = Conv2dConfig {
+                padding,
+                ..Conv2dConfig::new(inputs, outputs, 3)
+            };
+            let scope = scope();
+            let conv = config.build(&scope).unwrap();
+            let input = Var::from_tensor(&values(&[19, inputs, height, width])).unwrap();
             assert_same_paths(
                 &scope.into_tensors(),
                 &input,

@@ -1,9 +1,9 @@
 //! A convolution with batch normalisation, the unit that residual networks are built of.
 
-use candle_core::Tensor;
+use candle_core::{Shape, Tensor, Var};
 
 use super::{BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig};
-use crate::kernels::{self, Apply, ConvolveNormalize};
+use crate::kernels::{self, Apply, ConvolveNormalize, Normalized};
 use crate::options::Activation;
 use crate::{Pass, Result, Scope};
 
@@ -71,6 +71,30 @@ impl ConvNorm {
         Activation::Relu.forward(&(self.fallback(input, pass)? + shortcut)?)
     }
 
+    /// The kernel for an input of this shape.
+    pub(crate) fn kernel(
+        &self,
+        input: &Shape,
+        relu: bool,
+        pass: Pass,
+    ) -> candle_core::Result<ConvolveNormalize> {
+        let geometry = self.conv.geometry(input)?;
+        let normalization = self.norm.normalization(pass, relu)?;
+        Ok(ConvolveNormalize::new(geometry, normalization))
+    }
+
+    /// The convolution's weight, and the normalisation's weight and bias.
+    pub(crate) fn parameters(&self) -> [&Var; 3] {
+        let [weight, bias] = self.norm.parameters();
+        [self.conv.weight(), weight, bias]
+    }
+
+    /// Moves the running statistics towards those that the layer's kernel has found.
+    pub(crate) fn update(&self, normalized: &Normalized) -> candle_core::Result<()> {
+        self.norm
+            .update(&normalized.normalization, normalized.count)
+    }
+
     fn fallback(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         self.norm.forward(&self.conv.forward(input)?, pass)
     }
@@ -82,11 +106,10 @@ impl ConvNorm {
         relu: bool,
         pass: Pass,
     ) -> candle_core::Result<Tensor> {
-        let geometry = self.conv.geometry(input)?;
-        let normalization = self.norm.normalization(pass, relu)?;
-        let kernel = ConvolveNormalize::new(geometry, normalization.clone());
-        let [weight, bias] = self.norm.parameters();
-        let parameters = Tensor::cat(&[&self.conv.weight().flatten_all()?, weight, bias], 0)?;
+        let kernel = self.kernel(input.shape(), relu, pass)?;
+        let normalized = kernel.normalized();
+        let [kernel_weight, weight, bias] = self.parameters();
+        let parameters = Tensor::cat(&[&kernel_weight.flatten_all()?, weight, bias], 0)?;
         let output = match shortcut {
             None => kernel.apply([input, &parameters])?,
             Some(shortcut) => {
@@ -100,8 +123,7 @@ impl ConvNorm {
                 kernel.apply([input, &parameters, shortcut])?
             }
         };
-        self.norm
-            .update(&normalization, geometry.batch * geometry.out_plane())?;
+        self.update(&normalized)?;
         self.conv.record(&output);
         self.norm.record(&output);
         Ok(output)

@@ -1,10 +1,13 @@
 //! Residual networks (He et al., arXiv 1512.03385) for small images and for ImageNet, with the
 //! names of torchvision's parameters.
 
-use candle_core::Tensor;
+use candle_core::{Shape, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::layer::{Conv2dConfig, ConvNorm, Linear, LinearConfig, Pool2d};
+use crate::kernels::{
+    self, ConvolveNormalize, Geometry, Normalized, Pad, ResidualBlock, ResidualChain,
+};
+use crate::layer::{Conv2dConfig, ConvNorm, Linear, LinearConfig, Pool2d, trace};
 use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
 
 /// Which family of residual networks.
@@ -233,8 +236,9 @@ pub struct ResNet {
     tensors: Tensors,
 }
 
-impl Model for ResNet {
-    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+impl ResNet {
+    /// What the last block puts out.
+    fn layer_by_layer(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let mut hidden = self.stem.forward_relu(input, pass)?;
         if let Some(pool) = &self.stem_pool {
             hidden = pool.forward(&hidden)?;
@@ -242,6 +246,121 @@ impl Model for ResNet {
         for block in &self.blocks {
             hidden = block.forward(&hidden, pass)?;
         }
+        Ok(hidden)
+    }
+
+    /// The same with one kernel for all blocks, and for the stem where no pooling follows.
+    fn chained(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let mut chain = Chain::new(pass);
+        let pooled = match &self.stem_pool {
+            Some(pool) => Some(pool.forward(&self.stem.forward_relu(input, pass)?)?),
+            None => None,
+        };
+        let input = pooled.as_ref().unwrap_or(input);
+        let mut shape = input.shape().clone();
+        if pooled.is_none() {
+            let layer = chain.layer(&self.stem, &shape, true)?;
+            shape = layer.output_shape();
+            chain.blocks.push(ResidualBlock {
+                layers: vec![layer],
+                shortcut: kernels::Shortcut::Nothing,
+            });
+        }
+        for block in &self.blocks {
+            shape = chain.block(block, &shape)?;
+        }
+        chain.apply(input)
+    }
+}
+
+/// A chain of residual blocks that is being built for one pass.
+struct Chain<'a> {
+    pass: Pass,
+    blocks: Vec<ResidualBlock>,
+    parameters: Vec<Var>,
+    normalized: Vec<(&'a ConvNorm, Normalized)>,
+}
+
+impl<'a> Chain<'a> {
+    fn new(pass: Pass) -> Self {
+        Self {
+            pass,
+            blocks: Vec::new(),
+            parameters: Vec::new(),
+            normalized: Vec::new(),
+        }
+    }
+
+    /// The kernel of a layer, whose parameters become the next of the chain.
+    fn layer(
+        &mut self,
+        layer: &'a ConvNorm,
+        input: &Shape,
+        relu: bool,
+    ) -> candle_core::Result<ConvolveNormalize> {
+        let kernel = layer.kernel(input, relu, self.pass)?;
+        self.parameters.extend(layer.parameters().map(Var::clone));
+        self.normalized.push((layer, kernel.normalized()));
+        Ok(kernel)
+    }
+
+    /// Adds a block, and returns the shape of its output.
+    fn block(&mut self, block: &'a Block, input: &Shape) -> candle_core::Result<Shape> {
+        let projection = match &block.shortcut {
+            Shortcut::Project(projection) => Some(self.layer(projection, input, false)?),
+            Shortcut::Identity | Shortcut::Pad { .. } => None,
+        };
+        let mut shape = input.clone();
+        let mut layers = Vec::with_capacity(block.layers.len());
+        for layer in &block.layers {
+            let kernel = self.layer(layer, &shape, true)?;
+            shape = kernel.output_shape();
+            layers.push(kernel);
+        }
+        let shortcut = match (&block.shortcut, projection) {
+            (Shortcut::Pad { stride, before, .. }, _) => {
+                let (batch, in_channels, height, width) = input.dims4()?;
+                kernels::Shortcut::Pad(Pad {
+                    geometry: Geometry {
+                        batch,
+                        in_channels,
+                        out_channels: shape.dims4()?.1,
+                        height,
+                        width,
+                        kernel: 1,
+                        stride: *stride,
+                        padding: 0,
+                        dilation: 1,
+                        groups: 1,
+                    },
+                    before: *before,
+                })
+            }
+            (_, Some(projection)) => kernels::Shortcut::Project(projection),
+            (_, None) => kernels::Shortcut::Identity,
+        };
+        self.blocks.push(ResidualBlock { layers, shortcut });
+        Ok(shape)
+    }
+
+    /// The chain's output. Moves the layers' running statistics.
+    fn apply(self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let kernel = ResidualChain::new(self.blocks);
+        let output = kernels::apply_composite(kernel, input, &self.parameters)?;
+        for (layer, normalized) in &self.normalized {
+            layer.update(normalized)?;
+        }
+        Ok(output)
+    }
+}
+
+impl Model for ResNet {
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let hidden = if kernels::supported_on_cpu(input) && !trace::is_active() {
+            self.chained(input, pass)?
+        } else {
+            self.layer_by_layer(input, pass)?
+        };
         let pooled = self.pool.forward(&hidden)?.flatten_from(1)?;
         self.classifier.forward(&pooled)
     }
@@ -298,6 +417,7 @@ impl BlockSettings {
         let shortcut = match self.shortcut {
             _ if self.stride == 1 && inputs == outputs => Shortcut::Identity,
             ResNetVariant::Cifar => Shortcut::Pad {
+                stride: self.stride,
                 subsample: Pool2d::average(1, self.stride, 0)?,
                 before: (outputs - inputs) / 2,
                 after: (outputs - inputs).div_ceil(2),
@@ -324,6 +444,7 @@ enum Shortcut {
     Identity,
     /// Every `stride`-th pixel, with channels of zeros on either side (option A).
     Pad {
+        stride: usize,
         subsample: Pool2d,
         before: usize,
         after: usize,
@@ -340,6 +461,7 @@ impl Block {
                 subsample,
                 before,
                 after,
+                ..
             } => subsample
                 .forward(input)?
                 .pad_with_zeros(1, *before, *after)?,
@@ -364,5 +486,53 @@ fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> C
         padding: kernel / 2,
         init: Some(Init::kaiming_normal(outputs * kernel * kernel)),
         ..Conv2dConfig::new(inputs, outputs, kernel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::testing::{assert_close, assert_same_paths, scope, values};
+
+    #[test]
+    fn a_chain_agrees_with_its_layers() {
+        for config in [
+            ResNetConfig::cifar(8).width(8),
+            ResNetConfig::imagenet(18).width(4),
+            ResNetConfig::imagenet(50).width(2),
+        ] {
+            let model = config.build(&scope()).unwrap();
+            // The classifier comes after both.
+            let mut tensors = model.tensors().clone();
+            tensors
+                .parameters
+                .retain(|(name, _)| !name.starts_with("fc"));
+            let input = Var::from_tensor(&values(&[3, 3, 19, 16])).unwrap();
+            for pass in [Pass::Train { seed: 0 }, Pass::Eval] {
+                let layers = || model.layer_by_layer(&input, pass);
+                assert_same_paths(&tensors, &input, || model.chained(&input, pass), layers);
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_moves_running_statistics_and_can_be_differentiated_again() {
+        let [chained, layered] =
+            [(); 2].map(|()| ResNetConfig::cifar(8).width(8).build(&scope()).unwrap());
+        let (input, pass) = (values(&[4, 3, 12, 10]), Pass::Train { seed: 0 });
+        let output = chained.chained(&input, pass).unwrap();
+        layered.layer_by_layer(&input, pass).unwrap();
+        let pairs = chained.tensors.buffers.iter().zip(&layered.tensors.buffers);
+        for ((name, chained), (_, layered)) in pairs {
+            assert_close(name, chained, layered);
+        }
+        let [first, second] = [(); 2].map(|()| output.backward().unwrap());
+        for (name, var) in &chained.tensors.parameters {
+            if let (Some(first), Some(second)) = (first.get(var), second.get(var)) {
+                assert_close(name, first, second);
+            }
+        }
     }
 }

@@ -1,19 +1,81 @@
-//! Direct convolution, one image at a time.
+//! Convolution of images, by the method that is the fastest for its sizes.
 //!
-//! An image is copied into a frame of zeros, whose columns are sorted by their phase, the column
-//! modulo the stride. Then, for any stride and dilation, the pixels that a tap of the kernel needs
-//! for neighbouring outputs are consecutive, and one vector load reads them. A frame fits the
-//! second-level cache, no matrix of patches (im2col) is written, and the order of every sum is
-//! fixed.
+//! No matrix of patches (im2col) is written, what a group of images needs fits the second-level cache, and the order of
+//! every sum depends on the sizes alone.
 
-mod correlation;
-mod forward;
-mod frame;
+mod direct;
 mod geometry;
-mod input_gradient;
-mod weight_gradient;
+mod winograd;
 
-pub(super) use forward::Forward;
+use super::Float;
+use super::parallel;
 pub(crate) use geometry::Geometry;
-pub(super) use input_gradient::InputGradient;
-pub(super) use weight_gradient::WeightGradient;
+
+/// A map from images to images: a convolution, or the gradient with respect to its input.
+pub(crate) trait MapImages<T>: Sync {
+    /// How many images to hand over at once.
+    fn group(&self) -> usize;
+
+    /// Working memory for [`Self::images`].
+    fn scratch(&self) -> Vec<T>;
+
+    /// Maps images, adding `bias` where given.
+    fn images(&self, inputs: &[T], bias: Option<&[T]>, scratch: &mut [T], outputs: &mut [T]);
+}
+
+/// The gradient with respect to a convolution's weight, summed over images.
+pub(crate) trait SumImages<T>: Sync {
+    /// How many images to hand over at once.
+    fn group(&self) -> usize;
+
+    /// Working memory for [`Self::images`].
+    fn scratch(&self) -> Vec<T>;
+
+    /// Zeros for the sum.
+    fn zeros(&self) -> Vec<T>;
+
+    /// Adds the parts of some images, given the gradient with respect to their outputs.
+    fn images(&self, inputs: &[T], gradient: &[T], scratch: &mut [T], sum: &mut [T]);
+
+    /// Turns a sum over images into what can be added to those over others.
+    fn finish(&self, sum: Vec<T>) -> Vec<T>;
+
+    /// A total of these in the layout of the weight, `[output][input][tap]`.
+    fn unpack(&self, total: &[T]) -> Vec<T>;
+}
+
+/// How many images of a batch one task covers, where tasks run at the same time.
+pub(super) fn images_per_task(geometry: &Geometry) -> usize {
+    if winograd::suits(geometry) && winograd::is_wide(geometry) {
+        geometry.batch
+    } else {
+        parallel::images_per_task(geometry.batch)
+    }
+}
+
+/// The convolution with a weight.
+pub(super) fn forward<T: Float>(geometry: Geometry, weight: &[T]) -> Box<dyn MapImages<T>> {
+    if winograd::suits(&geometry) {
+        winograd::forward(&geometry, weight)
+    } else {
+        Box::new(direct::Forward::new(geometry, weight))
+    }
+}
+
+/// The gradient with respect to the input of the convolution with a weight.
+pub(super) fn input_gradient<T: Float>(geometry: Geometry, weight: &[T]) -> Box<dyn MapImages<T>> {
+    if winograd::suits(&geometry) {
+        winograd::input_gradient(&geometry, weight)
+    } else {
+        Box::new(direct::InputGradient::new(geometry, weight))
+    }
+}
+
+/// The gradient with respect to the weight.
+pub(super) fn weight_gradient<T: Float>(geometry: Geometry) -> Box<dyn SumImages<T>> {
+    if winograd::suits(&geometry) {
+        winograd::weight_gradient(&geometry)
+    } else {
+        Box::new(direct::WeightGradient::new(geometry))
+    }
+}

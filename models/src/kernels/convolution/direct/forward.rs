@@ -1,9 +1,9 @@
 //! The convolution itself.
 
-use super::Geometry;
 use super::correlation::{Correlation, Positions, pack};
 use super::frame::{Frame, fill_frames, input_frame, input_taps};
 use crate::kernels::Float;
+use crate::kernels::convolution::{Geometry, MapImages};
 
 /// The convolution of images, prepared for one weight.
 pub(crate) struct Forward<T> {
@@ -46,19 +46,8 @@ impl<T: Float> Forward<T> {
         }
     }
 
-    /// Working memory for [`Forward::image`].
-    pub(crate) fn scratch(&self) -> Vec<T> {
-        self.frame.buffer(self.geometry.in_channels)
-    }
-
-    /// Convolves one image, adding `bias` where given.
-    pub(crate) fn image(
-        &self,
-        input: &[T],
-        bias: Option<&[T]>,
-        scratch: &mut [T],
-        output: &mut [T],
-    ) {
+    /// Convolves one image.
+    fn image(&self, input: &[T], bias: Option<&[T]>, scratch: &mut [T], output: &mut [T]) {
         let geometry = &self.geometry;
         fill_frames(&self.frame, geometry.in_plane(), input, scratch);
         let (inputs, outputs) = (geometry.group_inputs(), geometry.group_outputs());
@@ -76,6 +65,24 @@ impl<T: Float> Forward<T> {
                 target_plane: geometry.out_plane(),
                 target: &mut output[group * outputs * geometry.out_plane()..],
             });
+        }
+    }
+}
+
+impl<T: Float> MapImages<T> for Forward<T> {
+    fn group(&self) -> usize {
+        1
+    }
+
+    fn scratch(&self) -> Vec<T> {
+        self.frame.buffer(self.geometry.in_channels)
+    }
+
+    fn images(&self, inputs: &[T], bias: Option<&[T]>, scratch: &mut [T], outputs: &mut [T]) {
+        let inputs = inputs.chunks_exact(self.geometry.in_size());
+        let outputs = outputs.chunks_exact_mut(self.geometry.out_size());
+        for (input, output) in inputs.zip(outputs) {
+            self.image(input, bias, scratch, output);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Planes in frames of zeros, from which vectors of neighbours are read.
 
-use super::Geometry;
 use crate::kernels::Float;
+use crate::kernels::convolution::Geometry;
 
 /// The most lanes of any run of elements. Frames have so many elements beyond their end, so that a
 /// run may start at any of theirs.
@@ -51,9 +51,14 @@ impl Frame {
         self.rows * self.pitch()
     }
 
+    /// The elements of a buffer for the frames of `channels` planes.
+    pub(super) fn size(&self, channels: usize) -> usize {
+        channels * self.plane() + SLACK
+    }
+
     /// A buffer of zeros for the frames of `channels` planes.
     pub(super) fn buffer<T: Float>(&self, channels: usize) -> Vec<T> {
-        vec![T::zero(); channels * self.plane() + SLACK]
+        vec![T::zero(); self.size(channels)]
     }
 
     /// The offset of a pixel, given by its row and column in the frame.

@@ -1,8 +1,8 @@
 //! The gradient with respect to the weight.
 
-use super::Geometry;
 use super::frame::{Frame, SLACK, fill_frames, input_frame, input_taps};
 use crate::kernels::Float;
+use crate::kernels::convolution::{Geometry, SumImages};
 use crate::kernels::vector::{Kernel, Vector};
 
 /// The gradient with respect to the weight, summed over images.
@@ -30,27 +30,10 @@ impl WeightGradient {
         }
     }
 
-    /// Working memory for [`WeightGradient::image`]: the input's frames, and the gradient as
-    /// `[pixel][output]`.
-    pub(crate) fn scratch<T: Float>(&self) -> (Vec<T>, Vec<T>) {
-        let pixels = vec![T::zero(); self.geometry.out_plane() * self.width];
-        (self.frame.buffer(self.geometry.in_channels), pixels)
-    }
-
-    /// Zeros for the sum: `[group][input][tap][output]`.
-    pub(crate) fn zeros<T: Float>(&self) -> Vec<T> {
-        vec![T::zero(); self.geometry.groups * self.rows.len() * self.width]
-    }
-
-    /// Adds one image's part.
-    pub(crate) fn image<T: Float>(
-        &self,
-        input: &[T],
-        gradient: &[T],
-        (frames, pixels): &mut (Vec<T>, Vec<T>),
-        sum: &mut [T],
-    ) {
+    /// Adds one image's part, in the layout `[group][input][tap][output]`.
+    fn image<T: Float>(&self, input: &[T], gradient: &[T], scratch: &mut [T], sum: &mut [T]) {
         let geometry = &self.geometry;
+        let (frames, pixels) = scratch.split_at_mut(self.frame.size(geometry.in_channels));
         fill_frames(&self.frame, geometry.in_plane(), input, frames);
         let outputs = geometry.group_outputs();
         let group_size = self.rows.len() * self.width;
@@ -70,12 +53,39 @@ impl WeightGradient {
             });
         }
     }
+}
 
-    /// The sum in the layout of the weight, `[output][input][tap]`.
-    pub(crate) fn unpack<T: Float>(&self, sum: &[T]) -> Vec<T> {
+impl<T: Float> SumImages<T> for WeightGradient {
+    fn group(&self) -> usize {
+        1
+    }
+
+    /// The input's frames, and the gradient as `[pixel][output]`.
+    fn scratch(&self) -> Vec<T> {
+        let pixels = self.geometry.out_plane() * self.width;
+        vec![T::zero(); self.frame.size(self.geometry.in_channels) + pixels]
+    }
+
+    fn zeros(&self) -> Vec<T> {
+        vec![T::zero(); self.geometry.groups * self.rows.len() * self.width]
+    }
+
+    fn images(&self, inputs: &[T], gradient: &[T], scratch: &mut [T], sum: &mut [T]) {
+        let inputs = inputs.chunks_exact(self.geometry.in_size());
+        let gradients = gradient.chunks_exact(self.geometry.out_size());
+        for (input, gradient) in inputs.zip(gradients) {
+            self.image(input, gradient, scratch, sum);
+        }
+    }
+
+    fn finish(&self, sum: Vec<T>) -> Vec<T> {
+        sum
+    }
+
+    fn unpack(&self, total: &[T]) -> Vec<T> {
         let outputs = self.geometry.group_outputs();
         let mut weight = Vec::with_capacity(self.geometry.weight_size());
-        for sum in sum.chunks_exact(self.rows.len() * self.width) {
+        for sum in total.chunks_exact(self.rows.len() * self.width) {
             for output in 0..outputs {
                 weight.extend((0..self.rows.len()).map(|row| sum[row * self.width + output]));
             }

@@ -1,9 +1,9 @@
 //! The gradient with respect to the input.
 
-use super::Geometry;
 use super::correlation::{Correlation, Positions, pack};
 use super::frame::{Frame, fill_frames};
 use crate::kernels::Float;
+use crate::kernels::convolution::{Geometry, MapImages};
 
 /// The gradient with respect to the input, prepared for one weight. With a stride, a pixel meets
 /// only some taps of the kernel: those of its phase, its row and column modulo the stride. For each
@@ -52,13 +52,8 @@ impl<T: Float> InputGradient<T> {
         }
     }
 
-    /// Working memory for [`InputGradient::image`].
-    pub(crate) fn scratch(&self) -> Vec<T> {
-        self.frame.buffer(self.geometry.out_channels)
-    }
-
     /// The gradient with respect to one input image, from that with respect to its output.
-    pub(crate) fn image(&self, gradient: &[T], scratch: &mut [T], result: &mut [T]) {
+    fn image(&self, gradient: &[T], scratch: &mut [T], result: &mut [T]) {
         let geometry = &self.geometry;
         fill_frames(&self.frame, geometry.out_plane(), gradient, scratch);
         let (inputs, outputs) = (geometry.group_inputs(), geometry.group_outputs());
@@ -78,6 +73,25 @@ impl<T: Float> InputGradient<T> {
                     target: &mut result[group * inputs * geometry.in_plane()..],
                 });
             }
+        }
+    }
+}
+
+impl<T: Float> MapImages<T> for InputGradient<T> {
+    fn group(&self) -> usize {
+        1
+    }
+
+    fn scratch(&self) -> Vec<T> {
+        self.frame.buffer(self.geometry.out_channels)
+    }
+
+    /// The gradient is linear, so there is no bias.
+    fn images(&self, gradients: &[T], _bias: Option<&[T]>, scratch: &mut [T], results: &mut [T]) {
+        let gradients = gradients.chunks_exact(self.geometry.out_size());
+        let results = results.chunks_exact_mut(self.geometry.in_size());
+        for (gradient, result) in gradients.zip(results) {
+            self.image(gradient, scratch, result);
         }
     }
 }
