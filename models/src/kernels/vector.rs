@@ -93,7 +93,7 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// `self - other`.
     unsafe fn subtract(self, other: Self) -> Self;
-    /// Writes a square of [`BLOCK`] rows and columns with rows and columns exchanged, each in lines that are a pitch
+    /// Writes a square of [`SQUARE`] rows and columns with rows and columns exchanged, each in lines that are a pitch
     /// apart.
     unsafe fn transpose(
         source: *const Self::Element,
@@ -107,7 +107,7 @@ pub(crate) unsafe trait Vector: Copy {
 }
 
 /// Rows and columns of the squares that [`Vector::transpose`] works on.
-pub(crate) const BLOCK: usize = 8;
+pub(crate) const SQUARE: usize = 8;
 
 /// [`Vector::transpose`] without special instructions.
 ///
@@ -122,12 +122,12 @@ unsafe fn transpose<T: Copy>(
 ) {
     // SAFETY: as promised by the caller.
     unsafe {
-        let rows: [[T; BLOCK]; BLOCK] = std::array::from_fn(|i| {
+        let rows: [[T; SQUARE]; SQUARE] = std::array::from_fn(|i| {
             let line = source.add(i * source_pitch);
-            line.cast::<[T; BLOCK]>().read_unaligned()
+            line.cast::<[T; SQUARE]>().read_unaligned()
         });
-        for j in 0..BLOCK {
-            let line = target.add(j * target_pitch).cast::<[T; BLOCK]>();
+        for j in 0..SQUARE {
+            let line = target.add(j * target_pitch).cast::<[T; SQUARE]>();
             line.write_unaligned(rows.map(|row| row[j]));
         }
     }
@@ -203,7 +203,7 @@ unsafe impl<T: WithDType, const N: usize> Vector for Portable<T, N> {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use crate::kernels::vector::{BLOCK, Kernel, Vector, transpose};
+    use crate::kernels::vector::{Kernel, SQUARE, Vector, transpose};
 
     macro_rules! vector {
         ($vector:ty, $element:ty, $lanes:literal, $runs:literal, $splat:ident, $load:ident,
@@ -372,7 +372,7 @@ mod x86 {
     ) {
         // SAFETY: as promised by the caller.
         unsafe {
-            let rows: [__m256; BLOCK] =
+            let rows: [__m256; SQUARE] =
                 std::array::from_fn(|i| _mm256_loadu_ps(source.add(i * source_pitch)));
             // In each half of a vector, first pairs and then fours of neighbouring rows.
             let pairs: [[__m256; 2]; 4] = std::array::from_fn(|i| {

@@ -6,7 +6,7 @@ use super::{POINTS, TAPS};
 use crate::kernels::Float;
 use crate::kernels::convolution::Geometry;
 use crate::kernels::parallel::from_pieces;
-use crate::kernels::vector::{BLOCK, Kernel, Vector};
+use crate::kernels::vector::{Kernel, SQUARE, Vector};
 
 /// The kernels of one weight at the points, as `[input][point][output]`.
 pub(super) struct Kernels<T> {
@@ -206,14 +206,14 @@ impl<T: Float> Kernel<T> for FromPoints<'_, T> {
 pub(super) fn to_weight<T: Float>(outputs: usize, lanes: usize, kernels: &[T]) -> Vec<T> {
     let rows = kernels.len() / lanes;
     let work = |block: usize, weight: &mut [T]| {
-        let kernels = Matrix::new(&kernels[block * BLOCK..], lanes, rows, weight.len() / rows);
+        let kernels = Matrix::new(&kernels[block * SQUARE..], lanes, rows, weight.len() / rows);
         T::dispatch(Transpose {
             source: kernels,
             target: weight,
             pitch: rows,
         });
     };
-    from_pieces(outputs * rows, BLOCK * rows, work).0
+    from_pieces(outputs * rows, SQUARE * rows, work).0
 }
 
 struct Transpose<'a, T> {

@@ -7,7 +7,7 @@ use super::product::Product;
 use super::tiling::{Scratch, Tiling};
 use crate::kernels::Float;
 use crate::kernels::convolution::{Geometry, MapImages};
-use crate::kernels::vector::{BLOCK, Kernel, Vector};
+use crate::kernels::vector::{Kernel, SQUARE, Vector};
 
 /// A map from images to images, prepared for one weight.
 pub(crate) struct Map<T> {
@@ -98,7 +98,7 @@ impl<T: Float> Kernel<T> for MapGroup<'_, T> {
                     let (kernels, kernel_row) = self.map.kernels.point(point);
                     Product {
                         depth: tiling.read.channels,
-                        rows: (block.rows * tiling.columns).next_multiple_of(BLOCK),
+                        rows: (block.rows * tiling.columns).next_multiple_of(SQUARE),
                         columns: tiling.written.lanes(),
                         a: &read[point * from.point..],
                         a_row: from.tile,

@@ -6,7 +6,7 @@ use crate::kernels::vector::{Kernel, Vector};
 /// `target[r][c] = sum over k of a[r][k] b[k][c]`, or that added to the target.
 pub(super) struct Product<'a, T> {
     pub(super) depth: usize,
-    /// Rows, and columns, a multiple of the lanes of the vectors.
+    /// Rows, and columns; these are a multiple of the vectors' lanes.
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) a: &'a [T],
@@ -51,12 +51,10 @@ impl<T: Float> Kernel<T> for Product<'_, T> {
 impl<T: Float> Product<'_, T> {
     /// Fails unless all reads and writes stay inside the slices.
     fn check(&self) {
-        let furthest = (self.rows - 1) * self.a_row + (self.depth - 1) * self.a_depth;
-        assert!(self.a.len() > furthest, "winograd: factor");
-        assert!(
-            self.b.len() >= self.depth * self.columns,
-            "winograd: factor"
-        );
+        let last_a = (self.rows - 1) * self.a_row + (self.depth - 1) * self.a_depth;
+        assert!(self.a.len() > last_a, "winograd: factor");
+        let end_of_b = (self.depth - 1) * self.b_row + self.columns;
+        assert!(self.b.len() >= end_of_b, "winograd: factor");
         assert!(
             self.target.len() >= self.rows * self.columns,
             "winograd: product"

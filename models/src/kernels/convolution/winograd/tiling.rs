@@ -4,7 +4,7 @@ use super::POINTS;
 use super::transpose::Matrix;
 use crate::kernels::Float;
 use crate::kernels::convolution::Geometry;
-use crate::kernels::vector::{BLOCK, Vector};
+use crate::kernels::vector::{SQUARE, Vector};
 
 /// Elements of transformed tiles, of both sides, that are worked on at a time. They stay in the first- or second-level
 /// cache.
@@ -69,7 +69,7 @@ impl Images {
 
     /// The channels, rounded up to whole vectors.
     pub(super) fn lanes(&self) -> usize {
-        self.channels.next_multiple_of(BLOCK)
+        self.channels.next_multiple_of(SQUARE)
     }
 }
 
@@ -159,7 +159,7 @@ impl Tiling {
 
     /// The most tiles of a block, rounded up so that they make whole panels of a product.
     pub(super) fn tiles(&self) -> usize {
-        (self.block_rows * self.columns).next_multiple_of(BLOCK)
+        (self.block_rows * self.columns).next_multiple_of(SQUARE)
     }
 
     /// Elements of a line of a frame: the pixels that a row of tiles reads.

@@ -1,7 +1,7 @@
 //! Matrices with rows and columns exchanged: the step between planes and channels that come last.
 
 use crate::kernels::Float;
-use crate::kernels::vector::{BLOCK, Vector};
+use crate::kernels::vector::{SQUARE, Vector};
 
 /// Rows of a matrix in a slice.
 #[derive(Clone, Copy)]
@@ -35,12 +35,12 @@ impl<'a, T: Float> Matrix<'a, T> {
     pub(super) unsafe fn transpose<V: Vector<Element = T>>(&self, target: &mut [T], pitch: usize) {
         let enough = (self.columns - 1) * pitch + self.rows;
         assert!(target.len() >= enough, "winograd: target");
-        let (rows, columns) = (self.rows / BLOCK, self.columns / BLOCK);
+        let (rows, columns) = (self.rows / SQUARE, self.columns / SQUARE);
         for block in 0..rows * columns {
             let (row, column) = if self.pitch > pitch {
-                (block / columns * BLOCK, block % columns * BLOCK)
+                (block / columns * SQUARE, block % columns * SQUARE)
             } else {
-                (block % rows * BLOCK, block / rows * BLOCK)
+                (block % rows * SQUARE, block / rows * SQUARE)
             };
             let source = &self.values[row * self.pitch + column..];
             let target = &mut target[column * pitch + row..];
@@ -48,8 +48,8 @@ impl<'a, T: Float> Matrix<'a, T> {
             unsafe { V::transpose(source.as_ptr(), self.pitch, target.as_mut_ptr(), pitch) };
         }
         for row in 0..self.rows {
-            let first = if row < rows * BLOCK {
-                columns * BLOCK
+            let first = if row < rows * SQUARE {
+                columns * SQUARE
             } else {
                 0
             };
