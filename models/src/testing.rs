@@ -44,7 +44,8 @@ pub(crate) fn assert_same_paths(
     let (kernel, fallback) = (kernel().unwrap(), fallback().unwrap());
     assert_close("output", &kernel, &fallback);
     let gradients = |output: &Tensor| {
-        let weighted = (output * values(output.dims())).unwrap();
+        let weights = values(output.dims()).to_device(output.device()).unwrap();
+        let weighted = (output * weights).unwrap();
         // As a vector: on GPUs, Candle cannot sum a single number.
         let weighted = weighted.flatten_all().unwrap();
         weighted.sum_all().unwrap().backward().unwrap()

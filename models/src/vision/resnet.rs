@@ -493,8 +493,19 @@ fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> C
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use candle_core::{DType, Device};
+
     use super::*;
-    use crate::testing::{assert_close, assert_same_paths, scope, values};
+    use crate::testing::{self, assert_close, assert_same_paths};
+
+    /// The chain is for CPUs alone.
+    fn scope() -> Scope {
+        Scope::new(0, DType::F64, &Device::Cpu)
+    }
+
+    fn values(shape: &[usize]) -> Tensor {
+        testing::values(shape).to_device(&Device::Cpu).unwrap()
+    }
 
     #[test]
     fn a_chain_agrees_with_its_layers() {
