@@ -3,7 +3,8 @@
 use super::correlation::{Correlation, Positions, pack};
 use super::frame::{Frame, fill_frames, input_frame, input_taps};
 use crate::kernels::Float;
-use crate::kernels::convolution::{Geometry, MapImages};
+use crate::kernels::convolution::Geometry;
+use crate::kernels::convolution::method::MapImages;
 
 /// The convolution of images, prepared for one weight.
 pub(crate) struct Forward<T> {

@@ -3,7 +3,8 @@
 use super::correlation::{Correlation, Positions, pack};
 use super::frame::{Frame, fill_frames};
 use crate::kernels::Float;
-use crate::kernels::convolution::{Geometry, MapImages};
+use crate::kernels::convolution::Geometry;
+use crate::kernels::convolution::method::MapImages;
 
 /// The gradient with respect to the input, prepared for one weight. With a stride, a pixel meets
 /// only some taps of the kernel: those of its phase, its row and column modulo the stride. For each

@@ -2,7 +2,8 @@
 
 use super::frame::{Frame, SLACK, fill_frames, input_frame, input_taps};
 use crate::kernels::Float;
-use crate::kernels::convolution::{Geometry, SumImages};
+use crate::kernels::convolution::Geometry;
+use crate::kernels::convolution::method::SumImages;
 use crate::kernels::vector::{Kernel, Vector};
 
 /// The gradient with respect to the weight, summed over images.

@@ -1,12 +1,14 @@
 //! Kernels at the points of a tile, and the gradient with respect to kernels from that at the points.
 
-use super::tiling::{Layout, Tiling};
+use super::tiling::{Layout, POINTS, Tiling};
 use super::transpose::Matrix;
-use super::{POINTS, TAPS};
 use crate::kernels::Float;
 use crate::kernels::convolution::Geometry;
 use crate::kernels::parallel::from_pieces;
 use crate::kernels::vector::{Kernel, SQUARE, Vector};
+
+/// The taps of a kernel.
+const TAPS: usize = 9;
 
 /// The kernels of one weight at the points, as `[input][point][output]`.
 pub(super) struct Kernels<T> {

@@ -1,12 +1,12 @@
 //! The convolution and the gradient with respect to its input, which is the convolution of the output's gradient with
 //! the kernels turned around.
 
-use super::POINTS;
 use super::kernels::Kernels;
 use super::product::Product;
-use super::tiling::{Scratch, Tiling};
+use super::tiling::{POINTS, Scratch, Tiling};
 use crate::kernels::Float;
-use crate::kernels::convolution::{Geometry, MapImages};
+use crate::kernels::convolution::Geometry;
+use crate::kernels::convolution::method::MapImages;
 use crate::kernels::vector::{Kernel, SQUARE, Vector};
 
 /// A map from images to images, prepared for one weight.

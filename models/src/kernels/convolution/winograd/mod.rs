@@ -13,8 +13,9 @@
 //! ```
 //!
 //! Summed over channels (or tiles), ⊙ is a product of matrices at each of the 16 points of a tile. Everything has the
-//! channels last, so that vectors run over channels, whatever the size of an image. The differences of pixels lose
-//! some accuracy: errors are a few times those of the direct method. An infinite pixel makes its tiles' outputs NaN.
+//! channels last, so that vectors run over channels, whatever the size of an image. Differences of pixels lose digits,
+//! but the sums have a ninth of the terms: errors are about those of the direct method. An infinite pixel makes its
+//! tiles' outputs NaN.
 
 mod kernels;
 mod map;
@@ -25,9 +26,11 @@ mod transpose;
 mod weight_gradient;
 mod wide;
 
-use super::{Geometry, MapImages, SumImages};
 use crate::kernels::Float;
+use crate::kernels::convolution::Geometry;
+use crate::kernels::convolution::method::{MapImages, SumImages};
 use map::Map;
+use tiling::POINTS;
 use weight_gradient::WeightGradient;
 pub(super) use wide::is_wide;
 use wide::{WideMap, WideWeightGradient};
@@ -59,12 +62,6 @@ pub(super) fn weight_gradient<T: Float>(geometry: &Geometry) -> Box<dyn SumImage
         Box::new(gradient)
     }
 }
-
-/// The points of a transformed tile.
-const POINTS: usize = 16;
-
-/// The taps of a kernel.
-const TAPS: usize = 9;
 
 /// The fewest channels on each side: with fewer, the transforms cost more than the products save.
 const CHANNELS: usize = 8;

@@ -1,10 +1,12 @@
 //! How images are cut into tiles, and the working memory for them.
 
-use super::POINTS;
 use super::transpose::Matrix;
 use crate::kernels::Float;
 use crate::kernels::convolution::Geometry;
 use crate::kernels::vector::{SQUARE, Vector};
+
+/// The points of a transformed tile.
+pub(super) const POINTS: usize = 16;
 
 /// Elements of transformed tiles, of both sides, that are worked on at a time. They stay in the first- or second-level
 /// cache.

@@ -1,7 +1,6 @@
 //! The transforms of tiles, kernels and gradients.
 
-use super::POINTS;
-use super::tiling::{Block, Images, Layout, Tiling};
+use super::tiling::{Block, Images, Layout, POINTS, Tiling};
 use super::transpose::Matrix;
 use crate::kernels::Float;
 use crate::kernels::vector::Vector;

@@ -1,10 +1,11 @@
 //! The gradient with respect to the weight.
 
+use super::kernels;
 use super::product::Product;
-use super::tiling::{Scratch, Tiling};
-use super::{POINTS, kernels};
+use super::tiling::{POINTS, Scratch, Tiling};
 use crate::kernels::Float;
-use crate::kernels::convolution::{Geometry, SumImages};
+use crate::kernels::convolution::Geometry;
+use crate::kernels::convolution::method::SumImages;
 use crate::kernels::vector::{Kernel, Vector};
 
 /// The gradient with respect to the weight, summed over images at the points of their tiles: only the sum is turned into

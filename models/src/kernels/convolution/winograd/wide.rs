@@ -6,13 +6,13 @@
 
 use rayon::prelude::*;
 
-use super::POINTS;
 use super::map::Map;
 use super::product::Product;
-use super::tiling::{Layout, Tiling};
+use super::tiling::{Layout, POINTS, Tiling};
 use super::weight_gradient::WeightGradient;
 use crate::kernels::Float;
-use crate::kernels::convolution::{Geometry, MapImages, SumImages};
+use crate::kernels::convolution::Geometry;
+use crate::kernels::convolution::method::{MapImages, SumImages};
 use crate::kernels::parallel::from_pieces;
 use crate::kernels::vector::{Kernel, Vector};
 
