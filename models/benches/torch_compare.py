@@ -96,11 +96,8 @@ class ImageNetResNet(ResNet):
         super().__init__(blocks, width=64, classes=1000, project=True)
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
 
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        for stage in range(self.stages):
-            x = getattr(self, f"layer{stage + 1}")(x)
-        return self.fc(x.mean((2, 3)))
+    def stem(self, x):
+        return F.max_pool2d(super().stem(x), 3, 2, 1)
 
 
 def vision():

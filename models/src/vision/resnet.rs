@@ -507,6 +507,14 @@ mod tests {
         testing::values(shape).to_device(&Device::Cpu).unwrap()
     }
 
+    fn before_the_classifier(model: &ResNet) -> Tensors {
+        let mut tensors = model.tensors().clone();
+        tensors
+            .parameters
+            .retain(|(name, _)| !name.starts_with("fc"));
+        tensors
+    }
+
     #[test]
     fn a_chain_agrees_with_its_layers() {
         for config in [
@@ -515,11 +523,7 @@ mod tests {
             ResNetConfig::imagenet(50).width(2),
         ] {
             let model = config.build(&scope()).unwrap();
-            // The classifier comes after both.
-            let mut tensors = model.tensors().clone();
-            tensors
-                .parameters
-                .retain(|(name, _)| !name.starts_with("fc"));
+            let tensors = before_the_classifier(&model);
             let input = Var::from_tensor(&values(&[3, 3, 19, 16])).unwrap();
             for pass in [Pass::Train { seed: 0 }, Pass::Eval] {
                 let layers = || model.layer_by_layer(&input, pass);
@@ -540,10 +544,8 @@ mod tests {
             assert_close(name, chained, layered);
         }
         let [first, second] = [(); 2].map(|()| output.backward().unwrap());
-        for (name, var) in &chained.tensors.parameters {
-            if let (Some(first), Some(second)) = (first.get(var), second.get(var)) {
-                assert_close(name, first, second);
-            }
+        for (name, var) in &before_the_classifier(&chained).parameters {
+            assert_close(name, first.get(var).unwrap(), second.get(var).unwrap());
         }
     }
 }

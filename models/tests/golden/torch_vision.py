@@ -52,8 +52,11 @@ class ResNet(nn.Module):
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
         self.fc = nn.Linear(channels, classes)
 
+    def stem(self, x):
+        return F.relu(self.bn1(self.conv1(x)))
+
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.stem(x)
         for stage in range(self.stages):
             x = getattr(self, f"layer{stage + 1}")(x)
         return self.fc(x.mean((2, 3)))
