@@ -1,11 +1,9 @@
 //! Batch normalisation, with ReLU fused in.
 
 use candle_core::Shape;
-use rayon::prelude::*;
 
-use super::normalization::{Normalization, plane_moments};
-use super::parallel::from_pieces;
-use super::{Float, Function, vectorized};
+use super::normalization::{Images, InputGradient, Moments, Normalization};
+use super::{Float, Function};
 
 /// Batch normalisation of `[batch, channels, height, width]` by a weight and a bias.
 pub(crate) struct BatchNormalize {
@@ -22,19 +20,12 @@ impl Function<3> for BatchNormalize {
     }
 
     fn forward<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> Vec<T> {
-        let planes = match self.normalization.running {
-            Some(_) => Vec::new(),
-            None => input
-                .par_chunks_exact(self.plane)
-                .map(|plane| vectorized(|| plane_moments(plane)))
-                .with_min_len(8)
-                .collect(),
-        };
-        let moments = self
-            .normalization
-            .choose_moments(weight.len(), self.plane, &planes);
+        let channels = weight.len();
+        let of_batch = || Moments::of(channels, self.plane, input);
+        let moments = self.normalization.choose_moments(of_batch);
+        let images = Images::new(input, channels * self.plane);
         self.normalization
-            .apply(moments, self.plane, input, [weight, bias], None)
+            .apply(moments, self.plane, images, [weight, bias], None)
     }
 
     fn backward<T: Float>(
@@ -44,23 +35,18 @@ impl Function<3> for BatchNormalize {
         gradient: &[T],
         [input_needed, ..]: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
+        let images = Images::new(input, weight.len() * self.plane);
         let gradients = self
             .normalization
-            .gradient_sums(self.plane, input, weight, output, gradient, false);
-        let result = input_needed.then(|| {
-            let size = weight.len() * self.plane;
-            let write = |image: usize, targets: &mut [T]| {
-                for (c, target) in targets.chunks_exact_mut(self.plane).enumerate() {
-                    let start = image * size + c * self.plane;
-                    let range = start..start + self.plane;
-                    let output = self.normalization.relu.then(|| &output[range.clone()]);
-                    let (input, gradient) = (&input[range.clone()], &gradient[range]);
-                    let channel = &gradients.channels[c];
-                    vectorized(|| channel.write(input, gradient, output, target));
-                }
-            };
-            from_pieces(input.len(), size, write).0
-        });
+            .gradient_sums(self.plane, images, weight, output, gradient, false);
+        let input_gradient = InputGradient {
+            channels: &gradients.channels,
+            plane: self.plane,
+            values: images,
+            gradient,
+            output: self.normalization.relu.then_some(output),
+        };
+        let result = input_needed.then(|| input_gradient.values());
         [result, Some(gradients.weight), Some(gradients.bias)]
     }
 }

@@ -18,7 +18,12 @@ impl Convolve {
         (geometry.batch, geometry.out_channels, height, width).into()
     }
 
-    fn convolve<T: Float>(&self, input: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+    pub(super) fn convolve<T: Float>(
+        &self,
+        input: &[T],
+        weight: &[T],
+        bias: Option<&[T]>,
+    ) -> Vec<T> {
         let Self(geometry) = self;
         let forward = convolution::forward(*geometry, weight);
         let images = convolution::images_per_task(geometry);

@@ -7,7 +7,9 @@ use rayon::prelude::*;
 
 use super::conv2d::convolution_gradients;
 use super::convolution::{self, Geometry};
-use super::normalization::{Normalization, PlaneMoments, plane_moments};
+use super::normalization::{
+    Images, InputGradient, Moments, Normalization, PlaneMoments, plane_moments,
+};
 use super::parallel::from_pieces;
 use super::{Float, Function, vectorized};
 
@@ -83,12 +85,12 @@ impl ConvolveNormalize {
         };
         let (convolved, planes) =
             from_pieces(geometry.batch * out_size, images * out_size, convolve);
-        let moments =
-            self.normalization
-                .choose_moments(geometry.out_channels, plane, &planes.concat());
+        let of_batch = || Moments::combine(geometry.out_channels, plane, &planes.concat());
+        let moments = self.normalization.choose_moments(of_batch);
+        let images = Images::new(&convolved, out_size);
         let output = self
             .normalization
-            .apply(moments, plane, &convolved, [weight, bias], shortcut);
+            .apply(moments, plane, images, [weight, bias], shortcut);
         self.convolved
             .get_or_init(|| Storage::Cpu(T::to_cpu_storage_owned(convolved)));
         output
@@ -111,22 +113,19 @@ impl ConvolveNormalize {
             Some(Storage::Cpu(saved)) => saved.as_slice::<T>().unwrap_or_default(),
             _ => &[],
         };
+        let images = Images::new(convolved, geometry.out_size());
         let gradients = self
             .normalization
-            .gradient_sums(plane, convolved, weight, output, gradient, shortcut);
+            .gradient_sums(plane, images, weight, output, gradient, shortcut);
         let relu = self.normalization.relu && gradients.masked.is_none();
-        let behind = gradients.masked.as_deref().unwrap_or(gradient);
-        let size = geometry.out_size();
-        let write = |image: usize, target: &mut [T]| {
-            let start = image * size;
-            for (c, target) in target.chunks_exact_mut(plane).enumerate() {
-                let range = start + c * plane..start + (c + 1) * plane;
-                let output = relu.then(|| &output[range.clone()]);
-                let (values, gradient) = (&convolved[range.clone()], &behind[range]);
-                let channel = &gradients.channels[c];
-                vectorized(|| channel.write(values, gradient, output, target));
-            }
+        let behind = InputGradient {
+            channels: &gradients.channels,
+            plane,
+            values: images,
+            gradient: gradients.masked.as_deref().unwrap_or(gradient),
+            output: relu.then_some(output),
         };
+        let write = |image: usize, target: &mut [T]| behind.write(image, target);
         let needed = [input_needed, true];
         let [input_gradient, kernel_gradient] =
             convolution_gradients(*geometry, input, kernel, needed, write);

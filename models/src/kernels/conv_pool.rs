@@ -22,7 +22,7 @@ pub(crate) struct ConvolvePool {
     rows: Vec<Window>,
     columns: Vec<Window>,
     /// The pixel of the convolved image that each output was taken from, or [`NO_PIXEL`].
-    saved: Saved<Vec<u32>>,
+    saved: Saved,
 }
 
 impl ConvolvePool {
@@ -146,7 +146,7 @@ impl Function<3> for ConvolvePool {
         gradient: &[T],
         [input_needed, weight_needed, bias_needed]: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
-        let argmax = self.saved.take();
+        let argmax = self.saved.take::<Vec<u32>>();
         let argmax = argmax.unwrap_or_else(|| self.evaluate(inputs).1);
         let size = self.size();
         let [input_gradient, weight_gradient] = convolution_gradients(

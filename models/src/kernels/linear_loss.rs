@@ -3,7 +3,7 @@
 //! With a large vocabulary these outputs are the largest tensor of a language model. The backward
 //! pass writes their gradient over them, so that there is only one tensor of this size.
 
-use candle_core::{Shape, Storage};
+use candle_core::Shape;
 
 use super::{Affine, Float, Function, MeanCrossEntropy, Saved};
 
@@ -12,7 +12,7 @@ pub(crate) struct LinearCrossEntropy {
     pub(super) affine: Affine,
     pub(super) loss: MeanCrossEntropy,
     /// The logits, from the forward to the backward pass.
-    pub(super) saved: Saved<Storage>,
+    pub(super) saved: Saved,
 }
 
 impl LinearCrossEntropy {
@@ -35,8 +35,7 @@ impl Function<2> for LinearCrossEntropy {
     fn forward<T: Float>(&self, inputs: [&[T]; 2]) -> Vec<T> {
         let logits = self.affine.forward(inputs);
         let loss = self.loss.forward([&logits]);
-        self.saved
-            .put(Storage::Cpu(T::to_cpu_storage_owned(logits)));
+        self.saved.put(logits);
         loss
     }
 
@@ -47,10 +46,7 @@ impl Function<2> for LinearCrossEntropy {
         gradient: &[T],
         needed: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        let logits = match self.saved.take() {
-            Some(Storage::Cpu(saved)) => T::cpu_storage_data(saved).ok(),
-            _ => None,
-        };
+        let logits = self.saved.take::<Vec<T>>();
         let mut logits = logits.unwrap_or_else(|| self.affine.forward(inputs));
         self.loss.differentiate_in_place(&mut logits, gradient[0]);
         self.affine.backward(inputs, &[], &logits, needed)

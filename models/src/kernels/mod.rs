@@ -18,6 +18,7 @@ mod convolution;
 mod cross_entropy;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod dense_chain;
 mod dropout;
 mod embedding;
 mod float;
@@ -48,6 +49,7 @@ pub(crate) use conv_pool::ConvolvePool;
 pub(crate) use conv2d::Convolve;
 pub(crate) use convolution::Geometry;
 pub(crate) use cross_entropy::MeanCrossEntropy;
+pub(crate) use dense_chain::{DenseBlock, DenseChain, NormalizeConvolve};
 pub(crate) use dropout::{DropOut, DropoutMask};
 pub(crate) use embedding::LookUp;
 pub(crate) use function::{convolution_supported, supported, supported_on_cpu};

@@ -15,6 +15,73 @@ pub(crate) struct Moments {
     pub(crate) var: Vec<f64>,
 }
 
+impl Moments {
+    /// Those of the channels of contiguous images.
+    pub(super) fn of<T: Float>(channels: usize, plane: usize, values: &[T]) -> Self {
+        let planes = values.par_chunks_exact(plane).with_min_len(8);
+        let planes: Vec<_> = planes
+            .map(|plane| vectorized(|| plane_moments(plane)))
+            .collect();
+        Self::combine(channels, plane, &planes)
+    }
+
+    /// Those of the channels, from the moments of their planes, by the update of Chan, Golub and LeVeque (1983).
+    pub(super) fn combine(channels: usize, plane: usize, planes: &[PlaneMoments]) -> Self {
+        let size = plane as f64;
+        let mut mean = vec![0f64; channels];
+        let mut squares = vec![0f64; channels];
+        for (image, planes) in planes.chunks_exact(channels).enumerate() {
+            let before = image as f64 * size;
+            for (c, (plane_mean, plane_squares)) in planes.iter().enumerate() {
+                let delta = plane_mean - mean[c];
+                mean[c] += delta * size / (before + size);
+                squares[c] += plane_squares + delta * delta * before * size / (before + size);
+            }
+        }
+        let count = (planes.len() / channels) as f64 * size;
+        let var = squares.into_iter().map(|squares| squares / count).collect();
+        Self { mean, var }
+    }
+
+    /// Those of the first channels.
+    pub(super) fn first(&self, channels: usize) -> Self {
+        Self {
+            mean: self.mean[..channels].to_vec(),
+            var: self.var[..channels].to_vec(),
+        }
+    }
+
+    /// Adds those of further channels.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.mean.append(&mut other.mean);
+        self.var.append(&mut other.var);
+    }
+}
+
+/// The first channels of images, which may have more.
+#[derive(Clone, Copy)]
+pub(super) struct Images<'a, T> {
+    values: &'a [T],
+    /// How far the first value of an image is from that of the one before.
+    stride: usize,
+}
+
+impl<'a, T> Images<'a, T> {
+    pub(super) fn new(values: &'a [T], stride: usize) -> Self {
+        Self { values, stride }
+    }
+
+    fn count(&self) -> usize {
+        self.values.len().div_ceil(self.stride)
+    }
+
+    /// `size` values of an image, `start` values after its first.
+    #[inline(always)]
+    pub(super) fn part(&self, image: usize, start: usize, size: usize) -> &'a [T] {
+        &self.values[image * self.stride + start..][..size]
+    }
+}
+
 /// What a normalisation divides by and what follows it.
 #[derive(Clone)]
 pub(crate) struct Normalization {
@@ -41,18 +108,10 @@ impl Normalization {
         }
     }
 
-    /// The statistics to use: the running ones, or those of the batch from the moments of its
-    /// planes (the channels of each image).
-    pub(super) fn choose_moments(
-        &self,
-        channels: usize,
-        plane: usize,
-        planes: &[PlaneMoments],
-    ) -> &Moments {
-        self.moments.get_or_init(|| match &self.running {
-            Some(running) => running.clone(),
-            None => combine(channels, plane, planes),
-        })
+    /// The statistics to use: the running ones, or those of the batch.
+    pub(super) fn choose_moments(&self, of_batch: impl FnOnce() -> Moments) -> &Moments {
+        self.moments
+            .get_or_init(|| self.running.clone().unwrap_or_else(of_batch))
     }
 
     /// The reciprocal of the deviation that a channel is divided by.
@@ -65,7 +124,7 @@ impl Normalization {
         &self,
         moments: &Moments,
         plane: usize,
-        values: &[T],
+        values: Images<T>,
         [weight, bias]: [&[T]; 2],
         shortcut: Option<&[T]>,
     ) -> Vec<T> {
@@ -78,10 +137,10 @@ impl Normalization {
             })
             .collect();
         let size = channels * plane;
-        from_pieces(values.len(), size, |image, outputs| {
+        from_pieces(values.count() * size, size, |image, outputs| {
             for (c, output) in outputs.chunks_exact_mut(plane).enumerate() {
                 let start = image * size + c * plane;
-                let values = &values[start..][..plane];
+                let values = values.part(image, c * plane, plane);
                 let shortcut = shortcut.map(|shortcut| &shortcut[start..][..plane]);
                 let (scale, shift) = affine[c];
                 vectorized(|| normalize(values, scale, shift, shortcut, self.relu, output));
@@ -96,7 +155,7 @@ impl Normalization {
     pub(super) fn gradient_sums<T: Float>(
         &self,
         plane: usize,
-        values: &[T],
+        values: Images<T>,
         weight: &[T],
         output: &[T],
         gradient: &[T],
@@ -112,7 +171,7 @@ impl Normalization {
             (0..channels)
                 .map(|c| {
                     let range = image * size + c * plane..image * size + (c + 1) * plane;
-                    let values = &values[range.clone()];
+                    let values = values.part(image, c * plane, plane);
                     let output = if self.relu {
                         &output[range.clone()]
                     } else {
@@ -133,10 +192,10 @@ impl Normalization {
         };
         let (masked, image_sums) = if shortcut && self.relu {
             let with_target = |image: usize, target: &mut [T]| image_sums(image, Some(target));
-            let (masked, sums) = from_pieces(values.len(), size, with_target);
+            let (masked, sums) = from_pieces(gradient.len(), size, with_target);
             (Some(masked), sums)
         } else {
-            let images = (0..values.len() / size).into_par_iter();
+            let images = (0..values.count()).into_par_iter();
             (None, images.map(|image| image_sums(image, None)).collect())
         };
         let mut totals = vec![[0f64; 2]; channels];
@@ -146,7 +205,7 @@ impl Normalization {
                 total[1] += sum[1].to_f64();
             }
         }
-        let count = (values.len() / channels) as f64;
+        let count = (gradient.len() / channels) as f64;
         let mut gradients = NormalizationGradients {
             weight: Vec::with_capacity(channels),
             bias: Vec::with_capacity(channels),
@@ -180,6 +239,51 @@ pub(super) struct NormalizationGradients<T> {
     pub(super) masked: Option<Vec<T>>,
 }
 
+/// What the gradient with respect to a normalisation's input is computed from.
+pub(super) struct InputGradient<'a, T> {
+    pub(super) channels: &'a [ChannelGradient<T>],
+    pub(super) plane: usize,
+    pub(super) values: Images<'a, T>,
+    /// The gradient with respect to the output.
+    pub(super) gradient: &'a [T],
+    /// The output, where ReLU follows and the gradient is that behind it.
+    pub(super) output: Option<&'a [T]>,
+}
+
+impl<T: Float> InputGradient<'_, T> {
+    /// All of it.
+    pub(super) fn values(&self) -> Vec<T> {
+        let size = self.channels.len() * self.plane;
+        let write = |image: usize, targets: &mut [T]| self.write(image, targets);
+        from_pieces(self.gradient.len(), size, write).0
+    }
+
+    /// Adds it to the first channels of images that are `stride` values apart.
+    pub(super) fn add_to(&self, sums: &mut [T], stride: usize) {
+        let images = sums.par_chunks_exact_mut(stride).enumerate();
+        images.for_each(|(image, sums)| self.each(image, sums, |sum, g| *sum += g));
+    }
+
+    /// Writes that of an image.
+    pub(super) fn write(&self, image: usize, targets: &mut [T]) {
+        self.each(image, targets, |target, g| *target = g);
+    }
+
+    /// Hands each element of an image's first channels, and its gradient, to `store`.
+    fn each(&self, image: usize, targets: &mut [T], store: impl Fn(&mut T, T)) {
+        let plane = self.plane;
+        let start = image * self.channels.len() * plane;
+        let planes = targets.chunks_exact_mut(plane);
+        for (c, (channel, target)) in self.channels.iter().zip(planes).enumerate() {
+            let range = start + c * plane..start + (c + 1) * plane;
+            let values = self.values.part(image, c * plane, plane);
+            let output = self.output.map(|output| &output[range.clone()]);
+            let gradient = &self.gradient[range];
+            vectorized(|| channel.each(values, gradient, output, target, &store));
+        }
+    }
+}
+
 /// The gradient with respect to a normalisation's input: `scale g + slope (x - mean) + shift`.
 pub(super) struct ChannelGradient<T> {
     pub(super) scale: T,
@@ -189,8 +293,34 @@ pub(super) struct ChannelGradient<T> {
 }
 
 impl<T: Float> ChannelGradient<T> {
-    /// Writes it to `target`. Where ReLU follows and `gradient` is that behind it, ReLU's `output`
-    /// says which elements pass.
+    /// Hands each element of `target` and its gradient to `store`. Where ReLU follows and `gradient` is that behind it,
+    /// ReLU's `output` says which elements pass.
+    #[inline(always)]
+    pub(super) fn each(
+        &self,
+        values: &[T],
+        gradient: &[T],
+        output: Option<&[T]>,
+        target: &mut [T],
+        store: impl Fn(&mut T, T),
+    ) {
+        let at = |x: T, g: T| self.scale * g + (self.slope * (x - self.mean) + self.shift);
+        let pairs = target.iter_mut().zip(values).zip(gradient);
+        match output {
+            Some(output) => {
+                for (((target, x), g), y) in pairs.zip(output) {
+                    store(target, at(*x, masked(*g, *y)));
+                }
+            }
+            None => {
+                for ((target, x), g) in pairs {
+                    store(target, at(*x, *g));
+                }
+            }
+        }
+    }
+
+    /// Writes it to `target`; see [`Self::each`].
     #[inline(always)]
     pub(super) fn write(
         &self,
@@ -199,20 +329,9 @@ impl<T: Float> ChannelGradient<T> {
         output: Option<&[T]>,
         target: &mut [T],
     ) {
-        let at = |x: T, g: T| self.scale * g + (self.slope * (x - self.mean) + self.shift);
-        let pairs = target.iter_mut().zip(values).zip(gradient);
-        match output {
-            Some(output) => {
-                for (((target, x), g), y) in pairs.zip(output) {
-                    *target = at(*x, masked(*g, *y));
-                }
-            }
-            None => {
-                for ((target, x), g) in pairs {
-                    *target = at(*x, *g);
-                }
-            }
-        }
+        self.each(values, gradient, output, target, |target, value| {
+            *target = value;
+        });
     }
 }
 
@@ -227,24 +346,6 @@ pub(super) fn plane_moments<T: Float>(plane: &[T]) -> PlaneMoments {
     // The centre is the mean rounded to T.
     let rest = mean - center.to_f64();
     (mean, squares.to_f64() - plane.len() as f64 * rest * rest)
-}
-
-/// The moments of all planes of a channel, by the update of Chan, Golub and LeVeque (1983).
-fn combine(channels: usize, plane: usize, planes: &[PlaneMoments]) -> Moments {
-    let size = plane as f64;
-    let mut mean = vec![0f64; channels];
-    let mut squares = vec![0f64; channels];
-    for (image, planes) in planes.chunks_exact(channels).enumerate() {
-        let before = image as f64 * size;
-        for (c, (plane_mean, plane_squares)) in planes.iter().enumerate() {
-            let delta = plane_mean - mean[c];
-            mean[c] += delta * size / (before + size);
-            squares[c] += plane_squares + delta * delta * before * size / (before + size);
-        }
-    }
-    let count = (planes.len() / channels) as f64 * size;
-    let var = squares.into_iter().map(|squares| squares / count).collect();
-    Moments { mean, var }
 }
 
 #[inline(always)]

@@ -62,7 +62,13 @@ impl Pool {
         }
     }
 
-    fn plane(&self) -> usize {
+    pub(crate) fn output_shape(&self) -> Shape {
+        let [batch, channels, ..] = self.shape;
+        (batch, channels, self.rows.len(), self.columns.len()).into()
+    }
+
+    /// Pixels of a channel of the input.
+    pub(super) fn plane(&self) -> usize {
         self.shape[2] * self.shape[3]
     }
 }
@@ -71,8 +77,7 @@ impl Function<1> for Pool {
     const NAME: &'static str = "pool2d";
 
     fn shape(&self) -> Shape {
-        let [batch, channels, ..] = self.shape;
-        (batch, channels, self.rows.len(), self.columns.len()).into()
+        self.output_shape()
     }
 
     fn forward<T: Float>(&self, [input]: [&[T]; 1]) -> Vec<T> {

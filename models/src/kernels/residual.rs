@@ -3,7 +3,7 @@
 //! For the gradient of every node, Candle fills a tensor with zeros and adds to it, on one thread. Where a chain of
 //! blocks is one node, the values between its layers need neither.
 
-use candle_core::{CpuStorage, Shape};
+use candle_core::Shape;
 use rayon::prelude::*;
 
 use super::composite::Composite;
@@ -15,7 +15,7 @@ use super::{ConvolveNormalize, Float, Geometry, Saved};
 pub(crate) struct ResidualChain {
     blocks: Vec<ResidualBlock>,
     /// The outputs of all layers but the last.
-    saved: Saved<Vec<CpuStorage>>,
+    saved: Saved,
 }
 
 /// Layers one after another, to the last of which a shortcut is added.
@@ -133,8 +133,7 @@ impl Composite for ResidualChain {
     fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T> {
         let mut outputs = self.values(input, parameters);
         let output = outputs.pop().unwrap_or_default();
-        let outputs = outputs.into_iter().map(T::to_cpu_storage_owned);
-        self.saved.put(outputs.collect());
+        self.saved.put(outputs);
         output
     }
 
@@ -146,11 +145,7 @@ impl Composite for ResidualChain {
         gradient: &[T],
         input_needed: bool,
     ) -> (Option<Vec<T>>, Vec<Vec<T>>) {
-        let saved = self.saved.take().and_then(|saved| {
-            let outputs = saved.into_iter().map(T::cpu_storage_data);
-            outputs.collect::<candle_core::Result<Vec<_>>>().ok()
-        });
-        let mut outputs = saved.unwrap_or_else(|| {
+        let mut outputs = self.saved.take::<Vec<Vec<T>>>().unwrap_or_else(|| {
             let mut outputs = self.values(input, parameters);
             outputs.pop();
             outputs

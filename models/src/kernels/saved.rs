@@ -1,27 +1,25 @@
 //! What a node's forward pass saves for its backward pass.
 
+use std::any::Any;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Values that the forward pass puts here and the backward pass takes. A second backward pass
-/// through the same graph finds nothing and must compute them again.
-pub(crate) struct Saved<T>(Mutex<Option<T>>);
+/// Values of some type that the forward pass puts here and the backward pass takes. A second backward pass through the
+/// same graph finds nothing and must compute them again.
+#[derive(Default)]
+pub(crate) struct Saved(Mutex<Option<Box<dyn Any + Send>>>);
 
-impl<T> Default for Saved<T> {
-    fn default() -> Self {
-        Self(Mutex::new(None))
-    }
-}
-
-impl<T> Saved<T> {
-    pub(crate) fn put(&self, values: T) {
-        *self.lock() = Some(values);
+impl Saved {
+    pub(crate) fn put(&self, values: impl Any + Send) {
+        *self.lock() = Some(Box::new(values));
     }
 
-    pub(crate) fn take(&self) -> Option<T> {
-        self.lock().take()
+    /// The values, where there are some of this type.
+    pub(crate) fn take<T: Any>(&self) -> Option<T> {
+        let values = self.lock().take()?.downcast().ok()?;
+        Some(*values)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Any + Send>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

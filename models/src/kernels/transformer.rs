@@ -3,7 +3,7 @@
 //! In a backward pass, Candle makes two copies of the gradient of every node. Where a block is one
 //! node, the values between its layers need none.
 
-use candle_core::{CpuStorage, Shape};
+use candle_core::Shape;
 
 use super::composite::Composite;
 use super::dropout::{DropOut, DropoutMask};
@@ -20,7 +20,7 @@ pub(crate) struct TransformerBlock {
     /// Drops elements of what each half adds.
     pub(crate) dropout: [Option<DropoutMask>; 2],
     /// Values of the forward pass that the backward pass needs.
-    pub(crate) saved: Saved<Vec<CpuStorage>>,
+    pub(crate) saved: Saved,
 }
 
 /// The values between the layers.
@@ -31,42 +31,6 @@ struct Inner<T> {
     middle: Vec<T>,
     middle_normalized: Vec<T>,
     hidden: Vec<T>,
-}
-
-impl<T: Float> Inner<T> {
-    fn into_storage(self) -> Vec<CpuStorage> {
-        let Self {
-            normalized,
-            packed,
-            attended,
-            middle,
-            middle_normalized,
-            hidden,
-        } = self;
-        [
-            normalized,
-            packed,
-            attended,
-            middle,
-            middle_normalized,
-            hidden,
-        ]
-        .map(T::to_cpu_storage_owned)
-        .into()
-    }
-
-    fn from_storage(saved: Vec<CpuStorage>) -> Option<Self> {
-        let mut saved = saved.into_iter().map(T::cpu_storage_data);
-        let mut next = || saved.next()?.ok();
-        Some(Self {
-            normalized: next()?,
-            packed: next()?,
-            attended: next()?,
-            middle: next()?,
-            middle_normalized: next()?,
-            hidden: next()?,
-        })
-    }
 }
 
 impl TransformerBlock {
@@ -145,7 +109,7 @@ impl Composite for TransformerBlock {
 
     fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T> {
         let (inner, output) = self.values(input, parameters);
-        self.saved.put(inner.into_storage());
+        self.saved.put(inner);
         output
     }
 
@@ -157,7 +121,7 @@ impl Composite for TransformerBlock {
         gradient: &[T],
         _input_needed: bool,
     ) -> (Option<Vec<T>>, Vec<Vec<T>>) {
-        let inner = self.saved.take().and_then(Inner::from_storage);
+        let inner = self.saved.take::<Inner<T>>();
         let inner = inner.unwrap_or_else(|| self.values(input, parameters).0);
         let mut gradients = ParameterGradients {
             parameters,

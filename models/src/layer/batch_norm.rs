@@ -1,6 +1,6 @@
 //! Batch normalisation (Ioffe and Szegedy 2015) over the channels of images.
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Shape, Tensor, Var};
 
 use super::trace;
 use crate::kernels::{self, Apply, BatchNormalize, Moments, Normalization};
@@ -90,7 +90,7 @@ impl BatchNorm2d {
     }
 
     fn apply(&self, input: &Tensor, pass: Pass, relu: bool) -> candle_core::Result<Tensor> {
-        let (batch, _, height, width) = self.check(input)?;
+        let (batch, _, height, width) = self.check(input.shape())?;
         self.record(input);
         if !kernels::supported(input) {
             let output = self.fallback(input, pass)?;
@@ -160,7 +160,11 @@ impl BatchNorm2d {
         self.move_statistics(&moments.get(0)?, &moments.get(1)?, count)
     }
 
-    fn check(&self, input: &Tensor) -> candle_core::Result<(usize, usize, usize, usize)> {
+    /// The sizes of an input of this shape.
+    ///
+    /// # Errors
+    /// When it does not fit the layer.
+    pub(crate) fn check(&self, input: &Shape) -> candle_core::Result<(usize, usize, usize, usize)> {
         let dims = input.dims4()?;
         let channels = self.config.channels;
         if dims.1 != channels || input.elem_count() == 0 {

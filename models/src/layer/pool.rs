@@ -106,21 +106,25 @@ impl Pool2d {
     /// When the input has not four dimensions or is smaller than the kernel.
     pub fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let (batch, channels, height, width) = input.dims4()?;
-        let rows = self.windows.over(height)?;
-        let columns = self.windows.over(width)?;
+        let pool = self.kernel([batch, channels, height, width])?;
         let output = if kernels::supported(input) {
-            let pool = kernels::Pool {
-                reduction: self.reduction,
-                shape: [batch, channels, height, width],
-                rows,
-                columns,
-            };
             pool.apply([input])?
         } else {
             self.fallback(input)?
         };
         trace::record("Pool2d", [], &output, 0);
         Ok(output)
+    }
+
+    /// The kernel for an input of this shape.
+    pub(crate) fn kernel(&self, shape: [usize; 4]) -> candle_core::Result<kernels::Pool> {
+        let [_, _, height, width] = shape;
+        Ok(kernels::Pool {
+            reduction: self.reduction,
+            shape,
+            rows: self.windows.over(height)?,
+            columns: self.windows.over(width)?,
+        })
     }
 
     /// The windows over the rows and over the columns of an image; none where averages are taken.

@@ -1,10 +1,11 @@
 //! Densely connected networks (Huang et al., arXiv 1608.06993) with three blocks, for small images.
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::{self, DenseBlock, DenseChain, Geometry, Normalization, NormalizeConvolve};
 use crate::layer::{
-    BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, Pool2d,
+    BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, Pool2d, trace,
 };
 use crate::{Error, Init, Model, Pass, Result, Scope, Tensors};
 
@@ -166,8 +167,9 @@ pub struct DenseNet {
     tensors: Tensors,
 }
 
-impl Model for DenseNet {
-    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+impl DenseNet {
+    /// The normalised features of the last block.
+    fn layer_by_layer(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
         let mut hidden = self.stem.forward(input)?;
         for block in &self.blocks {
             for layer in &block.layers {
@@ -177,7 +179,119 @@ impl Model for DenseNet {
                 hidden = transition.forward(&hidden, pass)?;
             }
         }
-        let hidden = self.norm.forward_relu(&hidden, pass)?;
+        self.norm.forward_relu(&hidden, pass)
+    }
+
+    /// The same in one kernel, which keeps less for the backward pass.
+    fn chained(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let mut chain = Chain {
+            pass,
+            parameters: vec![self.stem.weight().clone()],
+            normalized: Vec::new(),
+        };
+        let stem = self.stem.geometry(input.shape())?;
+        let mut features = output_of(&stem);
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            let mut layers = Vec::with_capacity(block.layers.len());
+            for layer in &block.layers {
+                let mut steps = Vec::with_capacity(layer.0.len());
+                let mut added = features;
+                for step in &layer.0 {
+                    let step = chain.step(step, None, added)?;
+                    added = output_of(&step.geometry);
+                    steps.push(step);
+                }
+                features[1] += added[1];
+                layers.push(steps);
+            }
+            let [_, channels, height, width] = features;
+            let transition = match &block.transition {
+                Some(Transition { conv, pool }) => Some(chain.step(conv, Some(pool), features)?),
+                None => None,
+            };
+            if let Some(step) = &transition {
+                features = output_of(&step.geometry);
+            }
+            blocks.push(DenseBlock {
+                channels,
+                plane: height * width,
+                layers,
+                transition,
+            });
+        }
+        let kernel = DenseChain {
+            stem,
+            blocks,
+            normalization: chain.normalization(&self.norm, features)?,
+            shape: features.as_slice().into(),
+            saved: kernels::Saved::default(),
+        };
+        let output = kernels::apply_composite(kernel, input, &chain.parameters)?;
+        for (norm, normalization, count) in &chain.normalized {
+            norm.update(normalization, *count)?;
+        }
+        Ok(output)
+    }
+}
+
+/// The shape of a convolution's output.
+fn output_of(geometry: &Geometry) -> [usize; 4] {
+    let (height, width) = (geometry.out_height(), geometry.out_width());
+    [geometry.batch, geometry.out_channels, height, width]
+}
+
+/// What the layers of a chain have in common while it is built for one pass.
+struct Chain<'a> {
+    pass: Pass,
+    parameters: Vec<Var>,
+    /// Each normalisation with its kernel's statistics, and how many values of a channel these are of.
+    normalized: Vec<(&'a BatchNorm2d, Normalization, usize)>,
+}
+
+impl<'a> Chain<'a> {
+    /// A normalisation of an input of this shape, whose parameters become the next of the chain.
+    fn normalization(
+        &mut self,
+        norm: &'a BatchNorm2d,
+        input: [usize; 4],
+    ) -> candle_core::Result<Normalization> {
+        let (batch, _, height, width) = norm.check(&input.as_slice().into())?;
+        let normalization = norm.normalization(self.pass, true)?;
+        self.parameters.extend(norm.parameters().map(Var::clone));
+        let count = batch * height * width;
+        self.normalized.push((norm, normalization.clone(), count));
+        Ok(normalization)
+    }
+
+    fn step(
+        &mut self,
+        step: &'a NormConv,
+        pool: Option<&Pool2d>,
+        input: [usize; 4],
+    ) -> candle_core::Result<NormalizeConvolve> {
+        let normalization = self.normalization(&step.norm, input)?;
+        self.parameters.push(step.conv.weight().clone());
+        let pool = pool.map(|pool| pool.kernel(input)).transpose()?;
+        let convolved = match &pool {
+            Some(pool) => pool.output_shape(),
+            None => input.as_slice().into(),
+        };
+        Ok(NormalizeConvolve {
+            normalization,
+            pool,
+            geometry: step.conv.geometry(&convolved)?,
+        })
+    }
+}
+
+impl Model for DenseNet {
+    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+        let hidden = if kernels::supported_on_cpu(input) && !trace::is_active() {
+            self.chained(input, pass)?
+        } else {
+            self.layer_by_layer(input, pass)?
+        };
         let pooled = self.pool.forward(&hidden)?.flatten_from(1)?;
         self.classifier.forward(&pooled)
     }
@@ -264,5 +378,72 @@ fn convolution(inputs: usize, outputs: usize, kernel: usize) -> Conv2dConfig {
         bias: false,
         init: Some(Init::kaiming_normal(outputs * kernel * kernel)),
         ..Conv2dConfig::new(inputs, outputs, kernel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::testing::{self, assert_close, assert_same_paths};
+
+    const TRAIN: Pass = Pass::Train { seed: 0 };
+
+    /// The chain is for CPUs alone.
+    fn build(depth: usize, bottleneck: bool) -> DenseNet {
+        let config = DenseNetConfig {
+            depth,
+            growth: 4,
+            bottleneck,
+            ..DenseNetConfig::default()
+        };
+        config
+            .build(&Scope::new(0, DType::F64, &Device::Cpu))
+            .unwrap()
+    }
+
+    fn images() -> Tensor {
+        let values = testing::values(&[3, 3, 13, 10]);
+        values.to_device(&Device::Cpu).unwrap()
+    }
+
+    fn before_the_classifier(model: &DenseNet) -> Tensors {
+        let mut tensors = model.tensors().clone();
+        tensors
+            .parameters
+            .retain(|(name, _)| !name.starts_with("fc"));
+        tensors
+    }
+
+    #[test]
+    fn a_chain_agrees_with_its_layers() {
+        // Without a layer in a block; with three; and with two bottlenecks.
+        for (depth, bottleneck) in [(5, false), (13, false), (16, true)] {
+            let model = build(depth, bottleneck);
+            let input = Var::from_tensor(&images()).unwrap();
+            for pass in [TRAIN, Pass::Eval] {
+                let layers = || model.layer_by_layer(&input, pass);
+                let chain = || model.chained(&input, pass);
+                assert_same_paths(&before_the_classifier(&model), &input, chain, layers);
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_moves_running_statistics_and_can_be_differentiated_again() {
+        let [chained, layered] = [(); 2].map(|()| build(16, true));
+        let output = chained.chained(&images(), TRAIN).unwrap();
+        layered.layer_by_layer(&images(), TRAIN).unwrap();
+        let pairs = chained.tensors.buffers.iter().zip(&layered.tensors.buffers);
+        for ((name, chained), (_, layered)) in pairs {
+            assert_close(name, chained, layered);
+        }
+        let [first, second] = [(); 2].map(|()| output.backward().unwrap());
+        for (name, var) in &before_the_classifier(&chained).parameters {
+            assert_close(name, first.get(var).unwrap(), second.get(var).unwrap());
+        }
     }
 }

@@ -90,7 +90,7 @@ impl OnGpu<2> for LinearCrossEntropy {
     ) -> Result<CudaStorage> {
         let logits = self.affine.product_on_gpu(gpu, input, &weight)?;
         let loss = self.loss.loss_on_gpu(gpu, logits.as_view())?;
-        self.saved.put(Storage::Cuda(gpu.store(logits)));
+        self.saved.put(gpu.store(logits));
         Ok(gpu.store(loss))
     }
 
@@ -102,9 +102,9 @@ impl OnGpu<2> for LinearCrossEntropy {
         gradient: UntypedView<'_>,
         needed: [bool; 2],
     ) -> Result<[Option<CudaSlice<T>>; 2]> {
-        let mut logits = match self.saved.take() {
-            Some(Storage::Cuda(saved)) => saved,
-            _ => gpu.store(self.affine.product_on_gpu(gpu, input.slice(..), &weight)?),
+        let mut logits = match self.saved.take::<CudaStorage>() {
+            Some(saved) => saved,
+            None => gpu.store(self.affine.product_on_gpu(gpu, input.slice(..), &weight)?),
         };
         let logits = logits.as_cuda_slice_mut::<T>()?;
         self.loss.differentiate_on_gpu(gpu, logits, gradient)?;
