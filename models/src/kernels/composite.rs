@@ -6,8 +6,7 @@ use candle_core::{
 };
 
 use super::Float;
-use super::node::{on_cpu, slices};
-use super::parallel::in_pool;
+use super::node::{slices, with_values};
 use super::proxy::{ProxyGradients, proxies};
 
 /// A differentiable function of an input and parameters, given as flat slices in row-major order.
@@ -58,7 +57,10 @@ struct Node<F> {
 impl<F: Composite> Node<F> {
     fn forward<T: Float>(&self, input: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
         let [input] = slices::<T, 1>([(input, layout)], F::NAME)?;
-        let output = self.with_parameters(|parameters| self.function.forward(input, parameters))?;
+        let parameters: Vec<_> = self.parameters.iter().map(Var::as_tensor).collect();
+        let output = with_values(&parameters, F::NAME, |parameters| {
+            self.function.forward(input, parameters)
+        })?;
         Ok(T::to_cpu_storage_owned(output))
     }
 
@@ -69,17 +71,13 @@ impl<F: Composite> Node<F> {
         gradient: &Tensor,
     ) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
-        let guards = [input, output, &gradient].map(Tensor::storage_and_layout);
-        let mut pairs = Vec::with_capacity(guards.len());
-        for (storage, layout) in &guards {
-            pairs.push((on_cpu(storage, F::NAME)?, *layout));
-        }
-        let [values, output, gradient] =
-            slices::<T, 3>(std::array::from_fn(|i| pairs[i]), F::NAME)?;
-        let (result, gradients) = self.with_parameters(|parameters| {
-            let needed = input.track_op();
+        let needed = input.track_op();
+        let mut tensors = vec![input, output, &gradient];
+        tensors.extend(self.parameters.iter().map(Var::as_tensor));
+        let (result, gradients) = with_values::<T, _>(&tensors, F::NAME, |values| {
+            let (input, output, gradient) = (values[0], values[1], values[2]);
             self.function
-                .backward(values, parameters, output, gradient, needed)
+                .backward(input, &values[3..], output, gradient, needed)
         })?;
         for (parameter, gradient) in self.parameters.iter().zip(gradients) {
             let gradient = Tensor::from_vec(gradient, parameter.shape(), &Device::Cpu)?;
@@ -88,23 +86,6 @@ impl<F: Composite> Node<F> {
         result
             .map(|result| Tensor::from_vec(result, input.shape(), &Device::Cpu))
             .transpose()
-    }
-
-    fn with_parameters<T: Float, R: Send>(
-        &self,
-        work: impl FnOnce(&[&[T]]) -> R + Send,
-    ) -> Result<R> {
-        let guards: Vec<_> = self
-            .parameters
-            .iter()
-            .map(|parameter| parameter.storage_and_layout())
-            .collect();
-        let mut parameters = Vec::with_capacity(guards.len());
-        for (storage, layout) in &guards {
-            let [values] = slices::<T, 1>([(on_cpu(storage, F::NAME)?, *layout)], F::NAME)?;
-            parameters.push(values);
-        }
-        Ok(in_pool(|| work(&parameters)))
     }
 }
 

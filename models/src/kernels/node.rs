@@ -173,18 +173,11 @@ fn backward<const N: usize, F: Function<N>>(
     ) -> Result<[Option<Tensor>; N]> {
         let needed = inputs.map(Tensor::track_op);
         let gradient = gradient.contiguous()?;
-        let input_guards = inputs.map(Tensor::storage_and_layout);
-        let (output, output_layout) = output.storage_and_layout();
-        let (gradient, gradient_layout) = gradient.storage_and_layout();
-        let mut pairs = Vec::with_capacity(N);
-        for (storage, layout) in &input_guards {
-            pairs.push((on_cpu(storage, F::NAME)?, *layout));
-        }
-        let pairs = std::array::from_fn(|i| pairs[i]);
-        let [output] = slices([(on_cpu(&output, F::NAME)?, output_layout)], F::NAME)?;
-        let [gradient] = slices([(on_cpu(&gradient, F::NAME)?, gradient_layout)], F::NAME)?;
-        let values = slices(pairs, F::NAME)?;
-        let gradients = in_pool(|| function.backward::<T>(values, output, gradient, needed));
+        let tensors = [&inputs[..], &[output, &gradient]].concat();
+        let gradients = with_values(&tensors, F::NAME, |values| {
+            let inputs = std::array::from_fn(|i| values[i]);
+            function.backward::<T>(inputs, values[N], values[N + 1], needed)
+        })?;
         let mut tensors = std::array::from_fn(|_| None);
         for ((tensor, gradient), input) in tensors.iter_mut().zip(gradients).zip(inputs) {
             if let Some(gradient) = gradient {
@@ -204,11 +197,25 @@ fn backward<const N: usize, F: Function<N>>(
     }
 }
 
-pub(super) fn on_cpu<'a>(storage: &'a Storage, op: &'static str) -> Result<&'a CpuStorage> {
-    match storage {
-        Storage::Cpu(storage) => Ok(storage),
-        _ => candle_core::bail!("{op}: expected a tensor on the CPU"),
+/// What `work`, on a thread of the pool, makes of the values of contiguous tensors on the CPU.
+pub(super) fn with_values<T: Float, R: Send>(
+    tensors: &[&Tensor],
+    op: &'static str,
+    work: impl FnOnce(&[&[T]]) -> R + Send,
+) -> Result<R> {
+    let guards: Vec<_> = tensors
+        .iter()
+        .map(|tensor| tensor.storage_and_layout())
+        .collect();
+    let mut values = Vec::with_capacity(guards.len());
+    for (storage, layout) in &guards {
+        let Storage::Cpu(storage) = &**storage else {
+            candle_core::bail!("{op}: expected a tensor on the CPU");
+        };
+        let [slice] = slices([(storage, *layout)], op)?;
+        values.push(slice);
     }
+    Ok(in_pool(|| work(&values)))
 }
 
 pub(super) fn slices<'a, T: Float, const N: usize>(

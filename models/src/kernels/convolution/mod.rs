@@ -15,7 +15,7 @@ use method::{MapImages, SumImages};
 
 /// How many images of a batch one task covers, where tasks run at the same time.
 pub(super) fn images_per_task(geometry: &Geometry) -> usize {
-    if winograd::suits(geometry) && winograd::is_wide(geometry) {
+    if winograd::takes_all_images(geometry) {
         geometry.batch
     } else {
         parallel::images_per_task(geometry.batch)

@@ -46,9 +46,23 @@ impl<T: Float> Forward<T> {
             weights,
         }
     }
+}
+
+impl<T: Float> MapImages<T> for Forward<T> {
+    fn sizes(&self) -> [usize; 2] {
+        [self.geometry.in_size(), self.geometry.out_size()]
+    }
+
+    fn group(&self) -> usize {
+        1
+    }
+
+    fn scratch(&self) -> Vec<T> {
+        self.frame.buffer(self.geometry.in_channels)
+    }
 
     /// Convolves one image.
-    fn image(&self, input: &[T], bias: Option<&[T]>, scratch: &mut [T], output: &mut [T]) {
+    fn map_group(&self, input: &[T], bias: Option<&[T]>, scratch: &mut [T], output: &mut [T]) {
         let geometry = &self.geometry;
         fill_frames(&self.frame, geometry.in_plane(), input, scratch);
         let (inputs, outputs) = (geometry.group_inputs(), geometry.group_outputs());
@@ -66,24 +80,6 @@ impl<T: Float> Forward<T> {
                 target_plane: geometry.out_plane(),
                 target: &mut output[group * outputs * geometry.out_plane()..],
             });
-        }
-    }
-}
-
-impl<T: Float> MapImages<T> for Forward<T> {
-    fn group(&self) -> usize {
-        1
-    }
-
-    fn scratch(&self) -> Vec<T> {
-        self.frame.buffer(self.geometry.in_channels)
-    }
-
-    fn images(&self, inputs: &[T], bias: Option<&[T]>, scratch: &mut [T], outputs: &mut [T]) {
-        let inputs = inputs.chunks_exact(self.geometry.in_size());
-        let outputs = outputs.chunks_exact_mut(self.geometry.out_size());
-        for (input, output) in inputs.zip(outputs) {
-            self.image(input, bias, scratch, output);
         }
     }
 }

@@ -52,9 +52,24 @@ impl<T: Float> InputGradient<T> {
             phases,
         }
     }
+}
 
-    /// The gradient with respect to one input image, from that with respect to its output.
-    fn image(&self, gradient: &[T], scratch: &mut [T], result: &mut [T]) {
+impl<T: Float> MapImages<T> for InputGradient<T> {
+    fn sizes(&self) -> [usize; 2] {
+        [self.geometry.out_size(), self.geometry.in_size()]
+    }
+
+    fn group(&self) -> usize {
+        1
+    }
+
+    fn scratch(&self) -> Vec<T> {
+        self.frame.buffer(self.geometry.out_channels)
+    }
+
+    /// The gradient with respect to one input image, from that with respect to its output. It is linear, so there is no
+    /// bias.
+    fn map_group(&self, gradient: &[T], _bias: Option<&[T]>, scratch: &mut [T], result: &mut [T]) {
         let geometry = &self.geometry;
         fill_frames(&self.frame, geometry.out_plane(), gradient, scratch);
         let (inputs, outputs) = (geometry.group_inputs(), geometry.group_outputs());
@@ -74,25 +89,6 @@ impl<T: Float> InputGradient<T> {
                     target: &mut result[group * inputs * geometry.in_plane()..],
                 });
             }
-        }
-    }
-}
-
-impl<T: Float> MapImages<T> for InputGradient<T> {
-    fn group(&self) -> usize {
-        1
-    }
-
-    fn scratch(&self) -> Vec<T> {
-        self.frame.buffer(self.geometry.out_channels)
-    }
-
-    /// The gradient is linear, so there is no bias.
-    fn images(&self, gradients: &[T], _bias: Option<&[T]>, scratch: &mut [T], results: &mut [T]) {
-        let gradients = gradients.chunks_exact(self.geometry.out_size());
-        let results = results.chunks_exact_mut(self.geometry.in_size());
-        for (gradient, result) in gradients.zip(results) {
-            self.image(gradient, scratch, result);
         }
     }
 }

@@ -30,9 +30,29 @@ impl WeightGradient {
             width: geometry.group_outputs().next_multiple_of(SLACK),
         }
     }
+}
+
+impl<T: Float> SumImages<T> for WeightGradient {
+    fn sizes(&self) -> [usize; 2] {
+        [self.geometry.in_size(), self.geometry.out_size()]
+    }
+
+    fn group(&self) -> usize {
+        1
+    }
+
+    /// The input's frames, and the gradient as `[pixel][output]`.
+    fn scratch(&self) -> Vec<T> {
+        let pixels = self.geometry.out_plane() * self.width;
+        vec![T::zero(); self.frame.size(self.geometry.in_channels) + pixels]
+    }
+
+    fn zeros(&self) -> Vec<T> {
+        vec![T::zero(); self.geometry.groups * self.rows.len() * self.width]
+    }
 
     /// Adds one image's part, in the layout `[group][input][tap][output]`.
-    fn image<T: Float>(&self, input: &[T], gradient: &[T], scratch: &mut [T], sum: &mut [T]) {
+    fn add_group(&self, input: &[T], gradient: &[T], scratch: &mut [T], sum: &mut [T]) {
         let geometry = &self.geometry;
         let (frames, pixels) = scratch.split_at_mut(self.frame.size(geometry.in_channels));
         fill_frames(&self.frame, geometry.in_plane(), input, frames);
@@ -52,30 +72,6 @@ impl WeightGradient {
                 outputs: self.width,
                 sum,
             });
-        }
-    }
-}
-
-impl<T: Float> SumImages<T> for WeightGradient {
-    fn group(&self) -> usize {
-        1
-    }
-
-    /// The input's frames, and the gradient as `[pixel][output]`.
-    fn scratch(&self) -> Vec<T> {
-        let pixels = self.geometry.out_plane() * self.width;
-        vec![T::zero(); self.frame.size(self.geometry.in_channels) + pixels]
-    }
-
-    fn zeros(&self) -> Vec<T> {
-        vec![T::zero(); self.geometry.groups * self.rows.len() * self.width]
-    }
-
-    fn images(&self, inputs: &[T], gradient: &[T], scratch: &mut [T], sum: &mut [T]) {
-        let inputs = inputs.chunks_exact(self.geometry.in_size());
-        let gradients = gradient.chunks_exact(self.geometry.out_size());
-        for (input, gradient) in inputs.zip(gradients) {
-            self.image(input, gradient, scratch, sum);
         }
     }
 

@@ -41,6 +41,10 @@ impl<T: Float> Map<T> {
 }
 
 impl<T: Float> MapImages<T> for Map<T> {
+    fn sizes(&self) -> [usize; 2] {
+        [self.tiling.read.size(), self.tiling.written.size()]
+    }
+
     fn group(&self) -> usize {
         self.tiling.images
     }
@@ -49,19 +53,14 @@ impl<T: Float> MapImages<T> for Map<T> {
         vec![T::zero(); self.tiling.scratch_size()]
     }
 
-    fn images(&self, inputs: &[T], bias: Option<&[T]>, scratch: &mut [T], outputs: &mut [T]) {
-        let Tiling { read, written, .. } = &self.tiling;
-        let bias = self.bias(bias);
-        let inputs = inputs.chunks(self.group() * read.size());
-        for (inputs, outputs) in inputs.zip(outputs.chunks_mut(self.group() * written.size())) {
-            T::dispatch(MapGroup {
-                map: self,
-                inputs,
-                bias: &bias,
-                scratch,
-                outputs,
-            });
-        }
+    fn map_group(&self, inputs: &[T], bias: Option<&[T]>, scratch: &mut [T], outputs: &mut [T]) {
+        T::dispatch(MapGroup {
+            map: self,
+            inputs,
+            bias: &self.bias(bias),
+            scratch,
+            outputs,
+        });
     }
 }
 

@@ -32,8 +32,7 @@ use crate::kernels::convolution::method::{MapImages, SumImages};
 use map::Map;
 use tiling::POINTS;
 use weight_gradient::WeightGradient;
-pub(super) use wide::is_wide;
-use wide::{WideMap, WideWeightGradient};
+use wide::{WideMap, WideWeightGradient, is_wide};
 
 /// The convolution with a weight.
 pub(super) fn forward<T: Float>(geometry: &Geometry, weight: &[T]) -> Box<dyn MapImages<T>> {
@@ -61,6 +60,11 @@ pub(super) fn weight_gradient<T: Float>(geometry: &Geometry) -> Box<dyn SumImage
     } else {
         Box::new(gradient)
     }
+}
+
+/// Whether all images of a batch are best handed over at once.
+pub(super) fn takes_all_images(geometry: &Geometry) -> bool {
+    suits(geometry) && is_wide(geometry)
 }
 
 /// The fewest channels on each side: with fewer, the transforms cost more than the products save.

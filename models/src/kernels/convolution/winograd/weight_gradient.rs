@@ -28,6 +28,10 @@ impl WeightGradient {
 }
 
 impl<T: Float> SumImages<T> for WeightGradient {
+    fn sizes(&self) -> [usize; 2] {
+        [self.tiling.read.size(), self.tiling.written.size()]
+    }
+
     fn group(&self) -> usize {
         self.tiling.images
     }
@@ -40,23 +44,14 @@ impl<T: Float> SumImages<T> for WeightGradient {
         vec![T::zero(); POINTS * self.point()]
     }
 
-    fn images(&self, inputs: &[T], gradient: &[T], scratch: &mut [T], sum: &mut [T]) {
-        let Tiling {
-            read,
-            written,
-            images,
-            ..
-        } = &self.tiling;
-        let gradients = gradient.chunks(images * written.size());
-        for (inputs, gradients) in inputs.chunks(images * read.size()).zip(gradients) {
-            T::dispatch(SumGroup {
-                tiling: &self.tiling,
-                inputs,
-                gradients,
-                scratch,
-                sum,
-            });
-        }
+    fn add_group(&self, inputs: &[T], gradients: &[T], scratch: &mut [T], sum: &mut [T]) {
+        T::dispatch(SumGroup {
+            tiling: &self.tiling,
+            inputs,
+            gradients,
+            scratch,
+            sum,
+        });
     }
 
     fn finish(&self, sum: Vec<T>) -> Vec<T> {

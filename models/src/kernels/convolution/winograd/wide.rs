@@ -22,8 +22,8 @@ const ELEMENTS: usize = 1 << 21;
 /// The fewest products of channels for which the method pays: kernels at the points of a megabyte in f32.
 const KERNELS: usize = 1 << 14;
 
-/// Whether this is the method for a geometry that tiles serve.
-pub(crate) fn is_wide(geometry: &Geometry) -> bool {
+/// Whether a geometry that tiles serve has enough channels.
+pub(super) fn is_wide(geometry: &Geometry) -> bool {
     geometry.in_channels * geometry.out_channels >= KERNELS
 }
 
@@ -56,8 +56,21 @@ fn read<T: Float>(tiling: &Tiling, images: &[T]) -> (Vec<T>, Layout) {
 /// [`Map`] of many channels.
 pub(crate) struct WideMap<T>(pub(super) Map<T>);
 
-impl<T: Float> WideMap<T> {
-    fn map_images(&self, inputs: &[T], bias: &[T], outputs: &mut [T]) {
+impl<T: Float> MapImages<T> for WideMap<T> {
+    fn sizes(&self) -> [usize; 2] {
+        self.0.sizes()
+    }
+
+    fn group(&self) -> usize {
+        images_at_once(&self.0.tiling)
+    }
+
+    fn scratch(&self) -> Vec<T> {
+        Vec::new()
+    }
+
+    fn map_group(&self, inputs: &[T], bias: Option<&[T]>, _scratch: &mut [T], outputs: &mut [T]) {
+        let bias = self.0.bias(bias);
         let Map { tiling, kernels } = &self.0;
         let size = tiling.written.size();
         let image_tiles = tiling.rows * tiling.columns;
@@ -86,7 +99,7 @@ impl<T: Float> WideMap<T> {
                 tiling,
                 points: &written[image * image_tiles * to.tile..],
                 layout: to,
-                bias,
+                bias: &bias,
                 lines: &mut vec![T::zero(); 2 * tiling.rows * tiling.line()],
                 output,
             });
@@ -94,7 +107,14 @@ impl<T: Float> WideMap<T> {
     }
 }
 
-impl<T: Float> MapImages<T> for WideMap<T> {
+/// [`WeightGradient`] of many channels.
+pub(crate) struct WideWeightGradient(pub(super) WeightGradient);
+
+impl<T: Float> SumImages<T> for WideWeightGradient {
+    fn sizes(&self) -> [usize; 2] {
+        SumImages::<T>::sizes(&self.0)
+    }
+
     fn group(&self) -> usize {
         images_at_once(&self.0.tiling)
     }
@@ -103,21 +123,11 @@ impl<T: Float> MapImages<T> for WideMap<T> {
         Vec::new()
     }
 
-    fn images(&self, inputs: &[T], bias: Option<&[T]>, _scratch: &mut [T], outputs: &mut [T]) {
-        let Tiling { read, written, .. } = &self.0.tiling;
-        let bias = self.0.bias(bias);
-        let inputs = inputs.chunks(self.group() * read.size());
-        for (inputs, outputs) in inputs.zip(outputs.chunks_mut(self.group() * written.size())) {
-            self.map_images(inputs, &bias, outputs);
-        }
+    fn zeros(&self) -> Vec<T> {
+        from_pieces(POINTS * self.0.point(), self.0.point(), |_, _| ()).0
     }
-}
 
-/// [`WeightGradient`] of many channels.
-pub(crate) struct WideWeightGradient(pub(super) WeightGradient);
-
-impl WideWeightGradient {
-    fn add_images<T: Float>(&self, inputs: &[T], gradients: &[T], sum: &mut [T]) {
+    fn add_group(&self, inputs: &[T], gradients: &[T], _scratch: &mut [T], sum: &mut [T]) {
         let tiling = &self.0.tiling;
         let (read, from) = read(tiling, inputs);
         let to = Layout::by_tiles(tiling.written.lanes());
@@ -149,29 +159,6 @@ impl WideWeightGradient {
                 add: true,
             });
         });
-    }
-}
-
-impl<T: Float> SumImages<T> for WideWeightGradient {
-    fn group(&self) -> usize {
-        images_at_once(&self.0.tiling)
-    }
-
-    fn scratch(&self) -> Vec<T> {
-        Vec::new()
-    }
-
-    fn zeros(&self) -> Vec<T> {
-        from_pieces(POINTS * self.0.point(), self.0.point(), |_, _| ()).0
-    }
-
-    fn images(&self, inputs: &[T], gradients: &[T], _scratch: &mut [T], sum: &mut [T]) {
-        let Tiling { read, written, .. } = &self.0.tiling;
-        let images = images_at_once(&self.0.tiling);
-        let gradients = gradients.chunks(images * written.size());
-        for (inputs, gradients) in inputs.chunks(images * read.size()).zip(gradients) {
-            self.add_images(inputs, gradients, sum);
-        }
     }
 
     fn finish(&self, sum: Vec<T>) -> Vec<T> {
