@@ -2,7 +2,10 @@
 
 use candle_core::Shape;
 
-use super::{Float, Function, map_chunks};
+use rayon::prelude::*;
+
+use super::parallel::{PIECE, zeros};
+use super::{Float, Function, map_chunks, vectorized};
 use crate::options::Activation;
 
 /// An activation as a function of its own.
@@ -38,7 +41,7 @@ impl Function<1> for Activate {
 impl Activation {
     /// The values at each element of `input`.
     pub(crate) fn values<T: Float>(self, input: &[T]) -> Vec<T> {
-        let mut output = vec![T::zero(); input.len()];
+        let mut output = zeros(input.len());
         match self {
             Self::Relu => map(input, &mut output, |x, _| relu(x)),
             Self::Gelu => map(input, &mut output, |x, _| gelu(x).0),
@@ -46,6 +49,17 @@ impl Activation {
             Self::Tanh => map(input, &mut output, |x, _| x.tanh()),
         }
         output
+    }
+
+    /// The values at each element of `input`; multiplies `gradient` by the derivatives.
+    pub(crate) fn differentiate<T: Float>(self, input: &[T], gradient: &mut [T]) -> Vec<T> {
+        let scaled = |(value, derivative): (T, T), g: T| (value, g * derivative);
+        match self {
+            Self::Relu => map_both(input, gradient, |x, g| (relu(x), relu_derivative(x, g))),
+            Self::Gelu => map_both(input, gradient, |x, g| scaled(gelu(x), g)),
+            Self::GeluErf => map_both(input, gradient, |x, g| scaled(gelu_erf(x), g)),
+            Self::Tanh => map_both(input, gradient, |x, g| (x.tanh(), g * tanh_derivative(x))),
+        }
     }
 
     /// Multiplies `gradient` by the derivative at each element of `input`.
@@ -57,6 +71,28 @@ impl Activation {
             Self::Tanh => map(input, gradient, |x, g| g * tanh_derivative(x)),
         }
     }
+}
+
+/// The first of what `f` makes of each `x` and each element of `gradient`, which becomes the second.
+fn map_both<T: Float>(
+    input: &[T],
+    gradient: &mut [T],
+    f: impl Fn(T, T) -> (T, T) + Sync,
+) -> Vec<T> {
+    let mut values = zeros(input.len());
+    let pieces = values
+        .par_chunks_mut(PIECE)
+        .zip(gradient.par_chunks_mut(PIECE));
+    pieces
+        .zip(input.par_chunks(PIECE))
+        .for_each(|((values, gradient), input)| {
+            vectorized(|| {
+                for ((value, g), x) in values.iter_mut().zip(gradient).zip(input) {
+                    (*value, *g) = f(*x, *g);
+                }
+            });
+        });
+    values
 }
 
 fn map<T: Float>(input: &[T], output: &mut [T], f: impl Fn(T, T) -> T + Sync) {

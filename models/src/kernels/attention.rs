@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::dropout::DropoutMask;
 use super::matmul::{Matrix, Target, Write, product};
+use super::parallel::zeros;
 use super::parallel::{max_of, sum_of, sum_of_products};
 use super::{Float, Function, vectorized};
 
@@ -202,7 +203,7 @@ impl Function<1> for Attend {
 
     fn forward<T: Float>(&self, [input]: [&[T]; 1]) -> Vec<T> {
         let width = self.width();
-        let mut output = vec![T::zero(); self.batch * self.time * width];
+        let mut output = zeros(self.batch * self.time * width);
         let target = Target::new(&mut output, width);
         (0..self.batch * self.heads)
             .into_par_iter()
@@ -234,7 +235,7 @@ impl Function<1> for Attend {
         gradient: &[T],
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
-        let mut result = vec![T::zero(); input.len()];
+        let mut result = zeros(input.len());
         let target = Target::new(&mut result, 3 * self.width());
         (0..self.batch * self.heads)
             .into_par_iter()

@@ -234,7 +234,7 @@ impl<T: Float> Gradients<T> {
     }
 
     /// Those of the parameters, the last first.
-    fn from_last(self) -> [Vec<T>; 3] {
+    fn of_parameters(self) -> [Vec<T>; 3] {
         [
             self.kernel,
             self.normalization.bias,
@@ -280,7 +280,7 @@ impl Composite for DenseChain {
                 let behind = Images::new(&sums, sums_size);
                 let gradients = step.gradients(features, [weight, bias, kernel], behind);
                 sums = gradients.input(features).values();
-                from_last.extend(gradients.from_last());
+                from_last.extend(gradients.of_parameters());
             } else {
                 let [_bias, weight] = [next(), next()];
                 let gradients = self.normalization.gradient_sums(
@@ -321,7 +321,7 @@ impl Composite for DenseChain {
                     } else {
                         gradients.input(input).add_to(&mut sums, size);
                     }
-                    from_last.extend(gradients.from_last());
+                    from_last.extend(gradients.of_parameters());
                 }
             }
         }

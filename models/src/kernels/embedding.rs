@@ -2,6 +2,7 @@
 
 use candle_core::Shape;
 
+use super::parallel::zeros;
 use super::{Float, Function, from_row_blocks};
 
 /// The rows `ids` of a table; each id has been checked to be within it.
@@ -34,7 +35,7 @@ impl Function<1> for LookUp {
         gradient: &[T],
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
-        let mut result = vec![T::zero(); table.len()];
+        let mut result = zeros(table.len());
         for (row, id) in gradient.chunks_exact(self.width).zip(&self.ids) {
             let sums = &mut result[*id as usize * self.width..][..self.width];
             for (sum, value) in sums.iter_mut().zip(row) {

@@ -3,6 +3,7 @@
 use candle_core::Shape;
 
 use super::matmul::{Matrix, Write, matmul};
+use super::parallel::zeros;
 use super::{Float, Function, column_sums, from_row_blocks};
 use crate::options::{Activation, WeightLayout};
 
@@ -40,31 +41,57 @@ impl Affine {
         }
     }
 
-    fn input_gradient<T: Float>(&self, input: &[T], weight: &[T], gradient: &[T]) -> Vec<T> {
-        let mut result = vec![T::zero(); input.len()];
+    /// The gradients with respect to the input and the weight, where they are needed.
+    fn gradients<T: Float>(
+        &self,
+        input: &[T],
+        weight: &[T],
+        gradient: &[T],
+        [input_needed, weight_needed]: [bool; 2],
+    ) -> [Option<Vec<T>>; 2] {
+        let activated_gradient = || self.activated_gradient(weight, gradient);
+        let weight_gradient = |activated: &[T]| self.weight_gradient(activated, gradient);
+        let Some(activation) = self.activation else {
+            return rayon::join(
+                || input_needed.then(activated_gradient),
+                || weight_needed.then(|| weight_gradient(input)),
+            )
+            .into();
+        };
+        match (input_needed, weight_needed) {
+            (true, true) => {
+                let mut result = activated_gradient();
+                let activated = activation.differentiate(input, &mut result);
+                [Some(result), Some(weight_gradient(&activated))]
+            }
+            (true, false) => {
+                let mut result = activated_gradient();
+                activation.scale_by_derivative(input, &mut result);
+                [Some(result), None]
+            }
+            (false, true) => [None, Some(weight_gradient(&activation.values(input)))],
+            (false, false) => [None, None],
+        }
+    }
+
+    /// The gradient with respect to the activated input.
+    fn activated_gradient<T: Float>(&self, weight: &[T], gradient: &[T]) -> Vec<T> {
+        let mut result = zeros(self.rows * self.inputs);
         let gradient = Matrix::new(gradient, self.rows, self.outputs);
         let weight = self.matrix(weight).transposed();
         matmul(gradient, weight, &mut result, Write::Replace);
-        if let Some(activation) = self.activation {
-            activation.scale_by_derivative(input, &mut result);
-        }
         result
     }
 
-    fn weight_gradient<T: Float>(&self, input: &[T], gradient: &[T]) -> Vec<T> {
-        let activated = self.activation.map(|activation| activation.values(input));
-        let input = activated.as_deref().unwrap_or(input);
-        let input = Matrix::new(input, self.rows, self.inputs);
+    fn weight_gradient<T: Float>(&self, activated: &[T], gradient: &[T]) -> Vec<T> {
+        let activated = Matrix::new(activated, self.rows, self.inputs);
         let gradient = Matrix::new(gradient, self.rows, self.outputs);
-        let mut result = vec![T::zero(); self.inputs * self.outputs];
-        match self.layout {
-            WeightLayout::OutputInput => {
-                matmul(gradient.transposed(), input, &mut result, Write::Replace);
-            }
-            WeightLayout::InputOutput => {
-                matmul(input.transposed(), gradient, &mut result, Write::Replace);
-            }
-        }
+        let mut result = zeros(self.inputs * self.outputs);
+        let [left, right] = match self.layout {
+            WeightLayout::OutputInput => [gradient.transposed(), activated],
+            WeightLayout::InputOutput => [activated.transposed(), gradient],
+        };
+        matmul(left, right, &mut result, Write::Replace);
         result
     }
 }
@@ -77,7 +104,7 @@ impl Function<2> for Affine {
     }
 
     fn forward<T: Float>(&self, [input, weight]: [&[T]; 2]) -> Vec<T> {
-        let mut output = vec![T::zero(); self.rows * self.outputs];
+        let mut output = zeros(self.rows * self.outputs);
         self.multiply(input, weight, &mut output, Write::Replace);
         output
     }
@@ -87,13 +114,9 @@ impl Function<2> for Affine {
         [input, weight]: [&[T]; 2],
         _output: &[T],
         gradient: &[T],
-        [input_needed, weight_needed]: [bool; 2],
+        needed: [bool; 2],
     ) -> [Option<Vec<T>>; 2] {
-        rayon::join(
-            || input_needed.then(|| self.input_gradient(input, weight, gradient)),
-            || weight_needed.then(|| self.weight_gradient(input, gradient)),
-        )
-        .into()
+        self.gradients(input, weight, gradient, needed)
     }
 }
 
@@ -121,13 +144,9 @@ impl Function<3> for Affine {
         gradient: &[T],
         [input_needed, weight_needed, bias_needed]: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
-        let ((input_gradient, weight_gradient), bias_gradient) = rayon::join(
-            || {
-                rayon::join(
-                    || input_needed.then(|| self.input_gradient(input, weight, gradient)),
-                    || weight_needed.then(|| self.weight_gradient(input, gradient)),
-                )
-            },
+        let needed = [input_needed, weight_needed];
+        let ([input_gradient, weight_gradient], bias_gradient) = rayon::join(
+            || self.gradients(input, weight, gradient, needed),
             || bias_needed.then(|| column_sums(gradient, self.outputs)),
         );
         [input_gradient, weight_gradient, bias_gradient]

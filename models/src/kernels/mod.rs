@@ -63,7 +63,7 @@ pub(crate) use pool::Pool;
 pub(crate) use proxy::{ProxyGradients, proxies};
 pub(crate) use residual::{Pad, ResidualBlock, ResidualChain, Shortcut};
 pub(crate) use saved::Saved;
-pub(crate) use transformer::TransformerBlock;
+pub(crate) use transformer::{TransformerBlock, TransformerChain};
 
 use float::Float;
 use function::Function;

@@ -8,7 +8,7 @@ use super::{Float, vectorized};
 
 /// How many elements one piece of work covers: large enough to outweigh handing it to a thread,
 /// small enough to stay in a core's cache.
-const PIECE: usize = 1 << 14;
+pub(super) const PIECE: usize = 1 << 14;
 
 /// Runs all of `work` on a thread of rayon's pool. A parallel loop that starts on any other thread
 /// has to wake a thread of the pool first, and to be woken at its end; this way both happen once.
@@ -42,6 +42,14 @@ pub(crate) fn from_pieces<T: Float, R: Send>(
     // written.
     unsafe { values.set_len(len) };
     (values, results)
+}
+
+/// Zeros, on all threads: a large vector is memory that other work has left, which has to be cleared.
+pub(crate) fn zeros<T: Float>(len: usize) -> Vec<T> {
+    if len <= PIECE {
+        return vec![T::zero(); len];
+    }
+    from_pieces(len, PIECE, |_, _| ()).0
 }
 
 /// Zeros in uninitialised memory.

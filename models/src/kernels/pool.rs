@@ -3,6 +3,7 @@
 use candle_core::Shape;
 use rayon::prelude::*;
 
+use super::parallel::zeros;
 use super::{Float, Function, vectorized};
 use crate::options::{Reduction, Window};
 
@@ -82,7 +83,7 @@ impl Function<1> for Pool {
 
     fn forward<T: Float>(&self, [input]: [&[T]; 1]) -> Vec<T> {
         let pooled = self.rows.len() * self.columns.len();
-        let mut output = vec![T::zero(); self.shape[0] * self.shape[1] * pooled];
+        let mut output = zeros(self.shape[0] * self.shape[1] * pooled);
         output
             .par_chunks_exact_mut(pooled)
             .zip(input.par_chunks_exact(self.plane()))
@@ -99,7 +100,7 @@ impl Function<1> for Pool {
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
         let pooled = self.rows.len() * self.columns.len();
-        let mut result = vec![T::zero(); input.len()];
+        let mut result = zeros(input.len());
         result
             .par_chunks_exact_mut(self.plane())
             .zip(input.par_chunks_exact(self.plane()))

@@ -1,7 +1,7 @@
-//! A whole transformer block as one node of Candle's graph.
+//! Transformer blocks as one node of Candle's graph.
 //!
-//! In a backward pass, Candle makes two copies of the gradient of every node. Where a block is one
-//! node, the values between its layers need none.
+//! In a backward pass, Candle makes two copies of the gradient of every node, on one thread. Where blocks are one node,
+//! the values between their layers need none.
 
 use candle_core::Shape;
 
@@ -19,8 +19,6 @@ pub(crate) struct TransformerBlock {
     pub(crate) eps: f64,
     /// Drops elements of what each half adds.
     pub(crate) dropout: [Option<DropoutMask>; 2],
-    /// Values of the forward pass that the backward pass needs.
-    pub(crate) saved: Saved,
 }
 
 /// The values between the layers.
@@ -98,31 +96,15 @@ impl TransformerBlock {
         };
         (inner, output)
     }
-}
 
-impl Composite for TransformerBlock {
-    const NAME: &'static str = "transformer-block";
-
-    fn shape(&self) -> Shape {
-        Function::shape(&self.attention)
-    }
-
-    fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T> {
-        let (inner, output) = self.values(input, parameters);
-        self.saved.put(inner);
-        output
-    }
-
-    fn backward<T: Float>(
+    /// The gradient with respect to the input, and those with respect to the parameters, the last first.
+    fn gradients<T: Float>(
         &self,
         input: &[T],
         parameters: &[&[T]],
-        _output: &[T],
+        inner: Inner<T>,
         gradient: &[T],
-        _input_needed: bool,
-    ) -> (Option<Vec<T>>, Vec<Vec<T>>) {
-        let inner = self.saved.take::<Inner<T>>();
-        let inner = inner.unwrap_or_else(|| self.values(input, parameters).0);
+    ) -> (Vec<T>, Vec<Vec<T>>) {
         let mut gradients = ParameterGradients {
             parameters,
             from_last: Vec::new(),
@@ -159,8 +141,68 @@ impl Composite for TransformerBlock {
         drop((inner.normalized, packed));
         let mut result = gradients.through(&self.norm(), input, &normalized, 0);
         add(&middle, &mut result);
-        gradients.from_last.reverse();
-        (Some(result), gradients.from_last)
+        (result, gradients.from_last)
+    }
+}
+
+/// Blocks one after another, of which each has the same number of parameters. There is at least one.
+pub(crate) struct TransformerChain {
+    pub(crate) blocks: Vec<TransformerBlock>,
+    /// Of each block, the values between its layers and the output.
+    pub(crate) saved: Saved,
+}
+
+impl TransformerChain {
+    fn values<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<(Inner<T>, Vec<T>)> {
+        let mut values: Vec<(Inner<T>, Vec<T>)> = Vec::with_capacity(self.blocks.len());
+        let parameters = parameters.chunks(parameters.len() / self.blocks.len());
+        for (block, parameters) in self.blocks.iter().zip(parameters) {
+            let input = values.last().map_or(input, |(_, output)| output);
+            values.push(block.values(input, parameters));
+        }
+        values
+    }
+}
+
+impl Composite for TransformerChain {
+    const NAME: &'static str = "transformer-chain";
+
+    fn shape(&self) -> Shape {
+        Function::shape(&self.blocks[0].attention)
+    }
+
+    fn forward<T: Float>(&self, input: &[T], parameters: &[&[T]]) -> Vec<T> {
+        let mut values = self.values(input, parameters);
+        let output = values.last_mut().map(|(_, output)| std::mem::take(output));
+        self.saved.put(values);
+        output.unwrap_or_default()
+    }
+
+    fn backward<T: Float>(
+        &self,
+        input: &[T],
+        parameters: &[&[T]],
+        _output: &[T],
+        gradient: &[T],
+        _input_needed: bool,
+    ) -> (Option<Vec<T>>, Vec<Vec<T>>) {
+        let values = self.saved.take::<Vec<(Inner<T>, Vec<T>)>>();
+        let mut values = values.unwrap_or_else(|| self.values(input, parameters));
+        let mut from_last = Vec::with_capacity(parameters.len());
+        let mut behind: Option<Vec<T>> = None;
+        let parameters = parameters.chunks(parameters.len() / self.blocks.len());
+        for (block, parameters) in self.blocks.iter().zip(parameters).rev() {
+            let Some((inner, _)) = values.pop() else {
+                break;
+            };
+            let input = values.last().map_or(input, |(_, output)| output);
+            let gradient = behind.as_deref().unwrap_or(gradient);
+            let (result, gradients) = block.gradients(input, parameters, inner, gradient);
+            behind = Some(result);
+            from_last.extend(gradients);
+        }
+        from_last.reverse();
+        (behind, from_last)
     }
 }
 

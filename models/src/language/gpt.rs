@@ -260,18 +260,41 @@ impl Gpt {
             .contiguous()?;
         let embedded = (self.tokens.forward(input)? + self.positions.forward(&positions)?)?;
         let mut hidden = self.dropout.forward(&embedded, pass)?;
-        for block in &self.blocks {
-            hidden = if self.gradient_checkpointing && pass.is_train() {
-                let again = block.clone();
-                checkpoint(&hidden, &block.parameters, move |hidden| {
-                    again.forward(hidden, pass)
-                })?
-            } else {
-                block.forward(&hidden, pass)?
-            };
+        if self.gradient_checkpointing && pass.is_train() {
+            for block in &self.blocks {
+                let again = [block.clone()];
+                hidden = checkpoint(&hidden, &block.parameters, move |hidden| {
+                    forward(&again, hidden, pass)
+                })?;
+            }
+        } else {
+            hidden = forward(&self.blocks, &hidden, pass)?;
         }
         self.norm.forward(&hidden)
     }
+}
+
+/// The output of blocks one after another.
+fn forward(blocks: &[Block], input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
+    // A summary wants to see each layer.
+    if !kernels::supported_on_cpu(input) || trace::is_active() {
+        let mut hidden = input.clone();
+        for block in blocks {
+            hidden = block.layer_by_layer(&hidden, pass)?;
+        }
+        return Ok(hidden);
+    }
+    let mut kernels = Vec::with_capacity(blocks.len());
+    let mut parameters = Vec::new();
+    for block in blocks {
+        kernels.push(block.kernel(input, pass)?);
+        parameters.extend_from_slice(&block.parameters);
+    }
+    let chain = kernels::TransformerChain {
+        blocks: kernels,
+        saved: kernels::Saved::default(),
+    };
+    kernels::apply_composite(chain, input, &parameters)
 }
 
 #[derive(Debug, Clone)]
@@ -324,14 +347,11 @@ impl Block {
         Ok(block)
     }
 
-    fn forward(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
-        // A summary wants to see each layer.
-        if !kernels::supported_on_cpu(input) || trace::is_active() {
-            return self.layer_by_layer(input, pass);
-        }
+    /// The kernel for an input of this shape.
+    fn kernel(&self, input: &Tensor, pass: Pass) -> candle_core::Result<kernels::TransformerBlock> {
         let (batch, time, width) = input.dims3()?;
         let heads = self.attention.heads;
-        let block = kernels::TransformerBlock {
+        Ok(kernels::TransformerBlock {
             attention: kernels::Attend {
                 batch,
                 time,
@@ -341,9 +361,7 @@ impl Block {
             },
             eps: self.attention_norm.eps(),
             dropout: [self.attention_dropout, self.mlp_dropout].map(|drop| drop.mask(pass)),
-            saved: kernels::Saved::default(),
-        };
-        kernels::apply_composite(block, input, &self.parameters)
+        })
     }
 
     fn layer_by_layer(&self, input: &Tensor, pass: Pass) -> candle_core::Result<Tensor> {
@@ -368,7 +386,7 @@ mod tests {
     use crate::testing::{assert_same_paths, scope, values};
 
     #[test]
-    fn a_block_is_its_layers_one_by_one() {
+    fn a_chain_of_blocks_is_its_layers_one_by_one() {
         for (dropout, pass) in [
             (0.0, Pass::Eval),
             (0.3, Pass::Eval),
@@ -382,8 +400,9 @@ mod tests {
                 ..GptConfig::default()
             };
             let scope = scope();
-            let block = Block::new(&config, &scope).unwrap();
-            for (seed, var) in block.parameters.iter().enumerate() {
+            let blocks = [0, 1].map(|index| Block::new(&config, &scope.child(index)).unwrap());
+            let parameters = blocks.iter().flat_map(|block| &block.parameters);
+            for (seed, var) in parameters.enumerate() {
                 let noise = (values(var.dims()) * (0.1 * seed as f64)).unwrap();
                 var.set(&(var.as_tensor() + noise).unwrap()).unwrap();
             }
@@ -391,20 +410,24 @@ mod tests {
             assert_same_paths(
                 &scope.into_tensors(),
                 &input,
-                || block.forward(&input, pass),
-                || block.layer_by_layer(&input, pass),
+                || forward(&blocks, &input, pass),
+                || {
+                    let hidden = blocks[0].layer_by_layer(&input, pass)?;
+                    blocks[1].layer_by_layer(&hidden, pass)
+                },
             );
         }
     }
 
     #[test]
     fn a_second_backward_pass_gives_the_same() {
-        let block = Block::new(&GptPreset::Nano.config(), &scope()).unwrap();
+        let (config, scope) = (GptPreset::Nano.config(), scope());
+        let blocks = [0, 1].map(|index| Block::new(&config, &scope.child(index)).unwrap());
         let input = Var::from_tensor(&values(&[1, 5, 32])).unwrap();
-        let output = block.forward(&input, Pass::Eval).unwrap();
+        let output = forward(&blocks, &input, Pass::Eval).unwrap();
         let gradient = || -> Vec<f64> {
             let gradients = output.backward().unwrap();
-            let gradient = gradients.get(&block.parameters[2]).unwrap();
+            let gradient = gradients.get(&blocks[0].parameters[2]).unwrap();
             gradient.flatten_all().unwrap().to_vec1().unwrap()
         };
         assert_eq!(gradient(), gradient());
