@@ -1,7 +1,7 @@
 //! Cross-entropy, alone and after a linear map. The loss is of the arithmetic's type.
 
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
-use candle_core::{CudaStorage, Result, Storage};
+use candle_core::{CudaStorage, Result};
 
 use super::{Gpu, GpuFloat, OnGpu, UntypedView, launch, size};
 use crate::kernels::{LinearCrossEntropy, MeanCrossEntropy};
