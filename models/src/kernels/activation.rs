@@ -43,34 +43,99 @@ impl Activation {
     pub(crate) fn values<T: Float>(self, input: &[T]) -> Vec<T> {
         let mut output = zeros(input.len());
         match self {
-            Self::Relu => map(input, &mut output, |x, _| relu(x)),
-            Self::Gelu => map(input, &mut output, |x, _| gelu(x).0),
-            Self::GeluErf => map(input, &mut output, |x, _| gelu_erf(x).0),
-            Self::Tanh => map(input, &mut output, |x, _| x.tanh()),
+            Self::Relu => map(
+                input,
+                &mut output,
+                #[inline(always)]
+                |x, _| relu(x),
+            ),
+            Self::Gelu => map(
+                input,
+                &mut output,
+                #[inline(always)]
+                |x, _| gelu(x).0,
+            ),
+            Self::GeluErf => map(
+                input,
+                &mut output,
+                #[inline(always)]
+                |x, _| gelu_erf(x).0,
+            ),
+            Self::Tanh => map(
+                input,
+                &mut output,
+                #[inline(always)]
+                |x, _| x.tanh(),
+            ),
         }
         output
     }
 
     /// The values at each element of `input`; multiplies `gradient` by the derivatives.
     pub(crate) fn differentiate<T: Float>(self, input: &[T], gradient: &mut [T]) -> Vec<T> {
-        let scaled = |(value, derivative): (T, T), g: T| (value, g * derivative);
         match self {
-            Self::Relu => map_both(input, gradient, |x, g| (relu(x), relu_derivative(x, g))),
-            Self::Gelu => map_both(input, gradient, |x, g| scaled(gelu(x), g)),
-            Self::GeluErf => map_both(input, gradient, |x, g| scaled(gelu_erf(x), g)),
-            Self::Tanh => map_both(input, gradient, |x, g| (x.tanh(), g * tanh_derivative(x))),
+            Self::Relu => map_both(
+                input,
+                gradient,
+                #[inline(always)]
+                |x, g| (relu(x), relu_derivative(x, g)),
+            ),
+            Self::Gelu => map_both(
+                input,
+                gradient,
+                #[inline(always)]
+                |x, g| scaled(gelu(x), g),
+            ),
+            Self::GeluErf => map_both(
+                input,
+                gradient,
+                #[inline(always)]
+                |x, g| scaled(gelu_erf(x), g),
+            ),
+            Self::Tanh => map_both(
+                input,
+                gradient,
+                #[inline(always)]
+                |x, g| scaled((x.tanh(), tanh_derivative(x)), g),
+            ),
         }
     }
 
     /// Multiplies `gradient` by the derivative at each element of `input`.
     pub(crate) fn scale_by_derivative<T: Float>(self, input: &[T], gradient: &mut [T]) {
         match self {
-            Self::Relu => map(input, gradient, |x, g| relu_derivative(x, g)),
-            Self::Gelu => map(input, gradient, |x, g| g * gelu(x).1),
-            Self::GeluErf => map(input, gradient, |x, g| g * gelu_erf(x).1),
-            Self::Tanh => map(input, gradient, |x, g| g * tanh_derivative(x)),
+            Self::Relu => map(
+                input,
+                gradient,
+                #[inline(always)]
+                |x, g| relu_derivative(x, g),
+            ),
+            Self::Gelu => map(
+                input,
+                gradient,
+                #[inline(always)]
+                |x, g| g * gelu(x).1,
+            ),
+            Self::GeluErf => map(
+                input,
+                gradient,
+                #[inline(always)]
+                |x, g| g * gelu_erf(x).1,
+            ),
+            Self::Tanh => map(
+                input,
+                gradient,
+                #[inline(always)]
+                |x, g| g * tanh_derivative(x),
+            ),
         }
     }
+}
+
+/// A value, and the gradient times the derivative.
+#[inline(always)]
+fn scaled<T: Float>((value, derivative): (T, T), gradient: T) -> (T, T) {
+    (value, gradient * derivative)
 }
 
 /// The first of what `f` makes of each `x` and each element of `gradient`, which becomes the second.
@@ -86,21 +151,29 @@ fn map_both<T: Float>(
     pieces
         .zip(input.par_chunks(PIECE))
         .for_each(|((values, gradient), input)| {
-            vectorized(|| {
-                for ((value, g), x) in values.iter_mut().zip(gradient).zip(input) {
-                    (*value, *g) = f(*x, *g);
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((value, g), x) in values.iter_mut().zip(gradient).zip(input) {
+                        (*value, *g) = f(*x, *g);
+                    }
+                },
+            );
         });
     values
 }
 
 fn map<T: Float>(input: &[T], output: &mut [T], f: impl Fn(T, T) -> T + Sync) {
-    map_chunks(input, output, |input, output| {
-        for (y, x) in output.iter_mut().zip(input) {
-            *y = f(*x, *y);
-        }
-    });
+    map_chunks(
+        input,
+        output,
+        #[inline(always)]
+        |input, output| {
+            for (y, x) in output.iter_mut().zip(input) {
+                *y = f(*x, *y);
+            }
+        },
+    );
 }
 
 /// max(x, 0), written so that NaN stays NaN.

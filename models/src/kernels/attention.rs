@@ -90,20 +90,28 @@ impl Attend {
         let target = Target::new(output, end);
         // SAFETY: `output` is exclusive and holds `end - start` rows of `end` scores.
         unsafe { product(queries, keys, self.scale(), target, Write::Replace) };
-        vectorized(|| {
-            for (i, row) in output.chunks_exact_mut(end).enumerate() {
-                let (seen, hidden) = row.split_at_mut(start + i + 1);
-                let max = max_of(seen);
-                for score in seen.iter_mut() {
-                    *score = (*score - max).exp();
+        vectorized(
+            #[inline(always)]
+            || {
+                for (i, row) in output.chunks_exact_mut(end).enumerate() {
+                    let (seen, hidden) = row.split_at_mut(start + i + 1);
+                    let max = max_of(seen);
+                    for score in seen.iter_mut() {
+                        *score = (*score - max).exp();
+                    }
+                    let reciprocal = T::one()
+                        / sum_of(
+                            seen,
+                            #[inline(always)]
+                            |p| p,
+                        );
+                    for probability in seen {
+                        *probability *= reciprocal;
+                    }
+                    hidden.fill(T::zero());
                 }
-                let reciprocal = T::one() / sum_of(seen, |p| p);
-                for probability in seen {
-                    *probability *= reciprocal;
-                }
-                hidden.fill(T::zero());
-            }
-        });
+            },
+        );
     }
 
     /// Multiplies the probabilities of queries from `start` on, or their gradients, by the dropout
@@ -156,18 +164,27 @@ impl Attend {
                 );
             }
             self.drop_out(head, start, end, scores);
-            vectorized(|| {
-                let rows = scores.chunks_exact_mut(end);
-                for (i, (scores, row)) in rows.zip(probabilities.chunks_exact(end)).enumerate() {
-                    let at = (start + i) * width;
-                    let output = &output[at..][..self.head_width];
-                    let gradient = &gradient[at..][..self.head_width];
-                    let mean = sum_of_products(output, gradient, |o, g| o * g);
-                    for (score, probability) in scores.iter_mut().zip(row) {
-                        *score = *probability * (*score - mean);
+            vectorized(
+                #[inline(always)]
+                || {
+                    let rows = scores.chunks_exact_mut(end);
+                    for (i, (scores, row)) in rows.zip(probabilities.chunks_exact(end)).enumerate()
+                    {
+                        let at = (start + i) * width;
+                        let output = &output[at..][..self.head_width];
+                        let gradient = &gradient[at..][..self.head_width];
+                        let mean = sum_of_products(
+                            output,
+                            gradient,
+                            #[inline(always)]
+                            |o, g| o * g,
+                        );
+                        for (score, probability) in scores.iter_mut().zip(row) {
+                            *score = *probability * (*score - mean);
+                        }
                     }
-                }
-            });
+                },
+            );
             let scores = Matrix::new(scores, rows, end);
             let queries = head.matrix(head.queries, start, rows);
             let keys = head.matrix(head.keys, 0, end);

@@ -155,7 +155,20 @@ impl Function<3> for Convolve {
                 .par_chunks_exact(self.0.out_size())
                 .map(|image| {
                     let planes = image.chunks_exact(self.0.out_plane());
-                    vectorized(|| planes.map(|plane| sum_of(plane, |g| g)).collect())
+                    vectorized(
+                        #[inline(always)]
+                        || {
+                            planes
+                                .map(|plane| {
+                                    sum_of(
+                                        plane,
+                                        #[inline(always)]
+                                        |g| g,
+                                    )
+                                })
+                                .collect()
+                        },
+                    )
                 })
                 .collect();
             combine(sums, self.0.out_channels)

@@ -77,7 +77,10 @@ impl ConvolveNormalize {
                     let images = outputs.par_chunks_exact(out_size);
                     moments.par_extend(images.flat_map_iter(|image| {
                         let planes = image.chunks_exact(plane);
-                        vectorized(|| planes.map(plane_moments).collect::<Vec<_>>())
+                        vectorized(
+                            #[inline(always)]
+                            || planes.map(plane_moments).collect::<Vec<_>>(),
+                        )
                     }));
                 }
             }

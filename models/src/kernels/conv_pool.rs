@@ -60,7 +60,10 @@ impl ConvolvePool {
                 let inputs = inputs.chunks_exact(geometry.in_size());
                 for ((output, argmax), input) in results.zip(inputs) {
                     forward.images(input, Some(bias), &mut scratch, &mut convolved);
-                    vectorized(|| self.pool(&convolved, output, argmax));
+                    vectorized(
+                        #[inline(always)]
+                        || self.pool(&convolved, output, argmax),
+                    );
                 }
             });
         (output, argmax)

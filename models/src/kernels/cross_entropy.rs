@@ -40,10 +40,19 @@ impl MeanCrossEntropy {
             .flat_map_iter(|(targets, rows)| {
                 let rows = rows.chunks_exact(self.classes);
                 rows.zip(targets).map(|(row, target)| match target {
-                    Some(_) => vectorized(|| {
-                        let max = max_of(row);
-                        (max + sum_of(row, |x| (x - max).exp()).ln()).to_f64()
-                    }),
+                    Some(_) => vectorized(
+                        #[inline(always)]
+                        || {
+                            let max = max_of(row);
+                            (max + sum_of(
+                                row,
+                                #[inline(always)]
+                                |x| (x - max).exp(),
+                            )
+                            .ln())
+                            .to_f64()
+                        },
+                    ),
                     None => 0.0,
                 })
             })
@@ -54,9 +63,14 @@ impl MeanCrossEntropy {
     /// the loss.
     pub(crate) fn differentiate_in_place<T: Float>(&self, logits: &mut [T], gradient: T) {
         let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
-        for_each_row_block(logits, self.classes, |first, rows| {
-            self.differentiate(first, rows, log_sums, gradient);
-        });
+        for_each_row_block(
+            logits,
+            self.classes,
+            #[inline(always)]
+            |first, rows| {
+                self.differentiate(first, rows, log_sums, gradient);
+            },
+        );
     }
 
     /// As [`Self::differentiate_in_place`], of the rows from `first` on.
@@ -94,7 +108,13 @@ impl Function<1> for MeanCrossEntropy {
             if let Some(target) = target {
                 total += log_sum - (1.0 - self.smoothing) * row[*target as usize].to_f64();
                 if self.smoothing > 0.0 {
-                    let mean = sum_of(row, |x| x).to_f64() / self.classes as f64;
+                    let mean = sum_of(
+                        row,
+                        #[inline(always)]
+                        |x| x,
+                    )
+                    .to_f64()
+                        / self.classes as f64;
                     total -= self.smoothing * mean;
                 }
             }
@@ -110,10 +130,15 @@ impl Function<1> for MeanCrossEntropy {
         _needed: [bool; 1],
     ) -> [Option<Vec<T>>; 1] {
         let log_sums = self.log_sums.get_or_init(|| self.log_sums(logits));
-        let result = from_row_blocks(logits.len(), self.classes, |first, rows| {
-            rows.copy_from_slice(&logits[first * self.classes..][..rows.len()]);
-            self.differentiate(first, rows, log_sums, gradient[0]);
-        });
+        let result = from_row_blocks(
+            logits.len(),
+            self.classes,
+            #[inline(always)]
+            |first, rows| {
+                rows.copy_from_slice(&logits[first * self.classes..][..rows.len()]);
+                self.differentiate(first, rows, log_sums, gradient[0]);
+            },
+        );
         [Some(result)]
     }
 }

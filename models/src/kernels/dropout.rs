@@ -49,9 +49,14 @@ impl DropoutMask {
     /// The factors of the first `count` elements.
     pub(crate) fn factors<T: Float>(&self, count: usize) -> Vec<T> {
         let mut factors = vec![T::zero(); count];
-        for_each_row_block(&mut factors, 1, |start, factors| {
-            self.apply(start, factors, |value, factor| *value = factor);
-        });
+        for_each_row_block(
+            &mut factors,
+            1,
+            #[inline(always)]
+            |start, factors| {
+                self.apply(start, factors, |value, factor| *value = factor);
+            },
+        );
         factors
     }
 }
@@ -65,9 +70,14 @@ pub(crate) struct DropOut {
 impl DropOut {
     /// Multiplies all values by their factors.
     pub(super) fn scale_in_place<T: Float>(mask: DropoutMask, values: &mut [T]) {
-        for_each_row_block(values, 1, |start, values| {
-            mask.apply(start, values, |value, factor| *value *= factor);
-        });
+        for_each_row_block(
+            values,
+            1,
+            #[inline(always)]
+            |start, values| {
+                mask.apply(start, values, |value, factor| *value *= factor);
+            },
+        );
     }
 
     fn scale<T: Float>(&self, values: &[T]) -> Vec<T> {

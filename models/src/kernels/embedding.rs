@@ -21,11 +21,16 @@ impl Function<1> for LookUp {
 
     fn forward<T: Float>(&self, [table]: [&[T]; 1]) -> Vec<T> {
         let width = self.width;
-        from_row_blocks(self.ids.len() * width, width, |first, rows| {
-            for (row, id) in rows.chunks_exact_mut(width).zip(&self.ids[first..]) {
-                row.copy_from_slice(&table[*id as usize * width..][..width]);
-            }
-        })
+        from_row_blocks(
+            self.ids.len() * width,
+            width,
+            #[inline(always)]
+            |first, rows| {
+                for (row, id) in rows.chunks_exact_mut(width).zip(&self.ids[first..]) {
+                    row.copy_from_slice(&table[*id as usize * width..][..width]);
+                }
+            },
+        )
     }
 
     fn backward<T: Float>(

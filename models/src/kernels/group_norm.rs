@@ -100,7 +100,10 @@ impl Function<3> for GroupNormalize {
         let size = self.size();
         from_pieces(input.len(), size, |image, output| {
             let input = &input[image * size..][..size];
-            vectorized(|| self.apply(input, weight, bias, output));
+            vectorized(
+                #[inline(always)]
+                || self.apply(input, weight, bias, output),
+            );
         })
         .0
     }
@@ -116,7 +119,10 @@ impl Function<3> for GroupNormalize {
         let (result, parameters) = from_pieces(input.len(), size, |image, result| {
             let input = &input[image * size..][..size];
             let gradient = &gradient[image * size..][..size];
-            vectorized(|| self.differentiate(input, weight, gradient, result))
+            vectorized(
+                #[inline(always)]
+                || self.differentiate(input, weight, gradient, result),
+            )
         });
         let mut weight = combine(parameters, 2 * self.channels);
         let bias = weight.split_off(self.channels);

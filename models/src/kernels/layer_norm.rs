@@ -17,8 +17,16 @@ impl LayerNormalize {
     #[inline(always)]
     fn moments<T: Float>(&self, row: &[T]) -> (T, T) {
         let width = T::from_f64(self.width as f64);
-        let mean = sum_of(row, |x| x) / width;
-        let variance = sum_of(row, |x| (x - mean) * (x - mean)) / width;
+        let mean = sum_of(
+            row,
+            #[inline(always)]
+            |x| x,
+        ) / width;
+        let variance = sum_of(
+            row,
+            #[inline(always)]
+            |x| (x - mean) * (x - mean),
+        ) / width;
         let scale = T::one() / (variance + T::from_f64(self.eps)).sqrt();
         (mean, scale)
     }
@@ -43,8 +51,17 @@ impl LayerNormalize {
             bias_sums[i] += gradient[i];
             *h = gradient[i] * weight[i];
         }
-        let along_mean = sum_of(result, |h| h) / width;
-        let projection = sum_of_products(result, row, |h, x| h * (x - mean));
+        let along_mean = sum_of(
+            result,
+            #[inline(always)]
+            |h| h,
+        ) / width;
+        let projection = sum_of_products(
+            result,
+            row,
+            #[inline(always)]
+            |h, x| h * (x - mean),
+        );
         let along_row = projection * scale / width;
         for (h, x) in result.iter_mut().zip(row) {
             *h = (*h - along_mean - (*x - mean) * scale * along_row) * scale;
@@ -61,15 +78,20 @@ impl Function<3> for LayerNormalize {
 
     fn forward<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> Vec<T> {
         let width = self.width;
-        from_row_blocks(input.len(), width, |first, rows| {
-            let input = &input[first * width..][..rows.len()];
-            for (output, row) in rows.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
-                let (mean, scale) = self.moments(row);
-                for (i, y) in output.iter_mut().enumerate() {
-                    *y = (row[i] - mean) * scale * weight[i] + bias[i];
+        from_row_blocks(
+            input.len(),
+            width,
+            #[inline(always)]
+            |first, rows| {
+                let input = &input[first * width..][..rows.len()];
+                for (output, row) in rows.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
+                    let (mean, scale) = self.moments(row);
+                    for (i, y) in output.iter_mut().enumerate() {
+                        *y = (row[i] - mean) * scale * weight[i] + bias[i];
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 
     fn backward<T: Float>(
@@ -84,15 +106,18 @@ impl Function<3> for LayerNormalize {
         let (result, partials) = from_pieces(input.len(), piece, |index, result| {
             let (input, gradient) = (&input[index * piece..], &gradient[index * piece..]);
             let mut sums = vec![T::zero(); 2 * width];
-            vectorized(|| {
-                for ((result, row), gradient) in result
-                    .chunks_exact_mut(width)
-                    .zip(input.chunks_exact(width))
-                    .zip(gradient.chunks_exact(width))
-                {
-                    self.backward_row(row, weight, gradient, result, &mut sums);
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((result, row), gradient) in result
+                        .chunks_exact_mut(width)
+                        .zip(input.chunks_exact(width))
+                        .zip(gradient.chunks_exact(width))
+                    {
+                        self.backward_row(row, weight, gradient, result, &mut sums);
+                    }
+                },
+            );
             sums
         });
         let mut weight_gradient = combine(partials, 2 * width);

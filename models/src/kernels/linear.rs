@@ -128,11 +128,16 @@ impl Function<3> for Affine {
     }
 
     fn forward<T: Float>(&self, [input, weight, bias]: [&[T]; 3]) -> Vec<T> {
-        let mut output = from_row_blocks(self.rows * self.outputs, self.outputs, |_, rows| {
-            for row in rows.chunks_exact_mut(self.outputs) {
-                row.copy_from_slice(bias);
-            }
-        });
+        let mut output = from_row_blocks(
+            self.rows * self.outputs,
+            self.outputs,
+            #[inline(always)]
+            |_, rows| {
+                for row in rows.chunks_exact_mut(self.outputs) {
+                    row.copy_from_slice(bias);
+                }
+            },
+        );
         self.multiply(input, weight, &mut output, Write::Add);
         output
     }

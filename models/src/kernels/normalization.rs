@@ -20,7 +20,12 @@ impl Moments {
     pub(super) fn of<T: Float>(channels: usize, plane: usize, values: &[T]) -> Self {
         let planes = values.par_chunks_exact(plane).with_min_len(8);
         let planes: Vec<_> = planes
-            .map(|plane| vectorized(|| plane_moments(plane)))
+            .map(|plane| {
+                vectorized(
+                    #[inline(always)]
+                    || plane_moments(plane),
+                )
+            })
             .collect();
         Self::combine(channels, plane, &planes)
     }
@@ -143,7 +148,10 @@ impl Normalization {
                 let values = values.part(image, c * plane, plane);
                 let shortcut = shortcut.map(|shortcut| &shortcut[start..][..plane]);
                 let (scale, shift) = affine[c];
-                vectorized(|| normalize(values, scale, shift, shortcut, self.relu, output));
+                vectorized(
+                    #[inline(always)]
+                    || normalize(values, scale, shift, shortcut, self.relu, output),
+                );
             }
         })
         .0
@@ -179,14 +187,17 @@ impl Normalization {
                     };
                     let gradient = &gradient[range];
                     let target = masked.as_mut().and_then(Iterator::next);
-                    vectorized(|| match (self.relu, target) {
-                        (true, Some(target)) => {
-                            mask(gradient, output, target);
-                            sums(values, target, mean[c])
-                        }
-                        (true, None) => masked_sums(values, gradient, output, mean[c]),
-                        (false, _) => sums(values, gradient, mean[c]),
-                    })
+                    vectorized(
+                        #[inline(always)]
+                        || match (self.relu, target) {
+                            (true, Some(target)) => {
+                                mask(gradient, output, target);
+                                sums(values, target, mean[c])
+                            }
+                            (true, None) => masked_sums(values, gradient, output, mean[c]),
+                            (false, _) => sums(values, gradient, mean[c]),
+                        },
+                    )
                 })
                 .collect()
         };
@@ -261,12 +272,24 @@ impl<T: Float> InputGradient<'_, T> {
     /// Adds it to the first channels of images that are `stride` values apart.
     pub(super) fn add_to(&self, sums: &mut [T], stride: usize) {
         let images = sums.par_chunks_exact_mut(stride).enumerate();
-        images.for_each(|(image, sums)| self.each(image, sums, |sum, g| *sum += g));
+        images.for_each(|(image, sums)| {
+            self.each(
+                image,
+                sums,
+                #[inline(always)]
+                |sum, g| *sum += g,
+            )
+        });
     }
 
     /// Writes that of an image.
     pub(super) fn write(&self, image: usize, targets: &mut [T]) {
-        self.each(image, targets, |target, g| *target = g);
+        self.each(
+            image,
+            targets,
+            #[inline(always)]
+            |target, g| *target = g,
+        );
     }
 
     /// Hands each element of an image's first channels, and its gradient, to `store`.
@@ -279,7 +302,10 @@ impl<T: Float> InputGradient<'_, T> {
             let values = self.values.part(image, c * plane, plane);
             let output = self.output.map(|output| &output[range.clone()]);
             let gradient = &self.gradient[range];
-            vectorized(|| channel.each(values, gradient, output, target, &store));
+            vectorized(
+                #[inline(always)]
+                || channel.each(values, gradient, output, target, &store),
+            );
         }
     }
 }
@@ -329,9 +355,16 @@ impl<T: Float> ChannelGradient<T> {
         output: Option<&[T]>,
         target: &mut [T],
     ) {
-        self.each(values, gradient, output, target, |target, value| {
-            *target = value;
-        });
+        self.each(
+            values,
+            gradient,
+            output,
+            target,
+            #[inline(always)]
+            |target, value| {
+                *target = value;
+            },
+        );
     }
 }
 
@@ -340,9 +373,19 @@ pub(super) type PlaneMoments = (f64, f64);
 
 #[inline(always)]
 pub(super) fn plane_moments<T: Float>(plane: &[T]) -> PlaneMoments {
-    let mean = sum_of(plane, |x| x).to_f64() / plane.len() as f64;
+    let mean = sum_of(
+        plane,
+        #[inline(always)]
+        |x| x,
+    )
+    .to_f64()
+        / plane.len() as f64;
     let center = T::from_f64(mean);
-    let squares = sum_of(plane, |x| (x - center) * (x - center));
+    let squares = sum_of(
+        plane,
+        #[inline(always)]
+        |x| (x - center) * (x - center),
+    );
     // The centre is the mean rounded to T.
     let rest = mean - center.to_f64();
     (mean, squares.to_f64() - plane.len() as f64 * rest * rest)
@@ -392,8 +435,20 @@ fn mask<T: Float>(gradient: &[T], output: &[T], target: &mut [T]) {
 /// The sums of `g` and of `g (x - mean)`.
 #[inline(always)]
 pub(super) fn sums<T: Float>(values: &[T], gradient: &[T], mean: T) -> [T; 2] {
-    let centered = sum_of_products(values, gradient, |x, g| (x - mean) * g);
-    [sum_of(gradient, |g| g), centered]
+    let centered = sum_of_products(
+        values,
+        gradient,
+        #[inline(always)]
+        |x, g| (x - mean) * g,
+    );
+    [
+        sum_of(
+            gradient,
+            #[inline(always)]
+            |g| g,
+        ),
+        centered,
+    ]
 }
 
 /// [`sums`] of the gradient behind a ReLU.

@@ -71,10 +71,18 @@ pub(crate) fn from_row_blocks<T: Float>(
     let rows = rows_per_piece(width);
     if len <= rows * width {
         let mut values = vec![T::zero(); len];
-        vectorized(|| work(0, &mut values));
+        vectorized(
+            #[inline(always)]
+            || work(0, &mut values),
+        );
         return values;
     }
-    let work = |piece: usize, values: &mut [T]| vectorized(|| work(piece * rows, values));
+    let work = |piece: usize, values: &mut [T]| {
+        vectorized(
+            #[inline(always)]
+            || work(piece * rows, values),
+        )
+    };
     from_pieces(len, rows * width, work).0
 }
 
@@ -90,17 +98,30 @@ pub(crate) fn map_chunks<T: Float>(
     work: impl Fn(&[T], &mut [T]) + Sync,
 ) {
     if output.len() <= PIECE {
-        return vectorized(|| work(input, output));
+        return vectorized(
+            #[inline(always)]
+            || work(input, output),
+        );
     }
     output
         .par_chunks_mut(PIECE)
         .zip(input.par_chunks(PIECE))
-        .for_each(|(output, input)| vectorized(|| work(input, output)));
+        .for_each(|(output, input)| {
+            vectorized(
+                #[inline(always)]
+                || work(input, output),
+            )
+        });
 }
 
 /// Adds values to sums.
 pub(crate) fn add<T: Float>(values: &[T], sums: &mut [T]) {
-    map_chunks(values, sums, |values, sums| add_assign(sums, values));
+    map_chunks(
+        values,
+        sums,
+        #[inline(always)]
+        |values, sums| add_assign(sums, values),
+    );
 }
 
 /// Calls `work` with the index of the first row and the rows of each piece of `output`, whose rows
@@ -112,24 +133,35 @@ pub(crate) fn for_each_row_block<T: Float>(
 ) {
     let rows = rows_per_piece(width);
     if output.len() <= rows * width {
-        return vectorized(|| work(0, output));
+        return vectorized(
+            #[inline(always)]
+            || work(0, output),
+        );
     }
     output
         .par_chunks_mut(rows * width)
         .enumerate()
-        .for_each(|(piece, output)| vectorized(|| work(piece * rows, output)));
+        .for_each(|(piece, output)| {
+            vectorized(
+                #[inline(always)]
+                || work(piece * rows, output),
+            )
+        });
 }
 
 /// The sum of the rows of a matrix with `width` columns.
 pub(crate) fn column_sums<T: Float>(matrix: &[T], width: usize) -> Vec<T> {
     let partial = |rows: &[T]| {
-        vectorized(|| {
-            let mut sums = vec![T::zero(); width];
-            for row in rows.chunks_exact(width) {
-                add_assign(&mut sums, row);
-            }
-            sums
-        })
+        vectorized(
+            #[inline(always)]
+            || {
+                let mut sums = vec![T::zero(); width];
+                for row in rows.chunks_exact(width) {
+                    add_assign(&mut sums, row);
+                }
+                sums
+            },
+        )
     };
     let partials: Vec<Vec<T>> = matrix
         .par_chunks(rows_per_piece(width) * width)

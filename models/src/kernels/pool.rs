@@ -88,7 +88,12 @@ impl Function<1> for Pool {
             .par_chunks_exact_mut(pooled)
             .zip(input.par_chunks_exact(self.plane()))
             .with_min_len(8)
-            .for_each(|(output, input)| vectorized(|| self.pool(input, output)));
+            .for_each(|(output, input)| {
+                vectorized(
+                    #[inline(always)]
+                    || self.pool(input, output),
+                )
+            });
         output
     }
 
@@ -107,7 +112,10 @@ impl Function<1> for Pool {
             .zip(gradient.par_chunks_exact(pooled))
             .with_min_len(8)
             .for_each(|((result, input), gradient)| {
-                vectorized(|| self.distribute(input, gradient, result));
+                vectorized(
+                    #[inline(always)]
+                    || self.distribute(input, gradient, result),
+                );
             });
         [Some(result)]
     }

@@ -53,8 +53,11 @@ impl InstructionSet {
     }
 }
 
-/// Runs a loop compiled for the widest vectors of this CPU. The bits do not depend on the width:
-/// nothing is reassociated or contracted.
+/// Runs a loop compiled for the widest vectors of this CPU. The bits do not depend on the width: nothing is
+/// reassociated or contracted.
+///
+/// Mark closures as `#[inline(always)]`, here and where they are handed to what calls this: else they may stay compiled
+/// for the target's baseline.
 #[inline(always)]
 pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(test)]

@@ -3,7 +3,9 @@
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{self, DenseBlock, DenseChain, Geometry, Normalization, NormalizeConvolve};
+use crate::kernels::{
+    self, DenseBlock, DenseChain, Geometry, Normalization, NormalizeConvolve, Normalized,
+};
 use crate::layer::{
     BatchNorm2d, BatchNorm2dConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, Pool2d, trace,
 };
@@ -228,8 +230,8 @@ impl DenseNet {
             saved: kernels::Saved::default(),
         };
         let output = kernels::apply_composite(kernel, input, &chain.parameters)?;
-        for (norm, normalization, count) in &chain.normalized {
-            norm.update(normalization, *count)?;
+        for (norm, normalized) in &chain.normalized {
+            norm.update(&normalized.normalization, normalized.count)?;
         }
         Ok(output)
     }
@@ -245,8 +247,7 @@ fn output_of(geometry: &Geometry) -> [usize; 4] {
 struct Chain<'a> {
     pass: Pass,
     parameters: Vec<Var>,
-    /// Each normalisation with its kernel's statistics, and how many values of a channel these are of.
-    normalized: Vec<(&'a BatchNorm2d, Normalization, usize)>,
+    normalized: Vec<(&'a BatchNorm2d, Normalized)>,
 }
 
 impl<'a> Chain<'a> {
@@ -259,8 +260,11 @@ impl<'a> Chain<'a> {
         let (batch, _, height, width) = norm.check(&input.as_slice().into())?;
         let normalization = norm.normalization(self.pass, true)?;
         self.parameters.extend(norm.parameters().map(Var::clone));
-        let count = batch * height * width;
-        self.normalized.push((norm, normalization.clone(), count));
+        let normalized = Normalized {
+            normalization: normalization.clone(),
+            count: batch * height * width,
+        };
+        self.normalized.push((norm, normalized));
         Ok(normalization)
     }
 
