@@ -1,7 +1,8 @@
-"""Times models and optim beside PyTorch in turns, for the tables of reports/performance.md.
+"""Times models and optim beside PyTorch in turns, and whole runs, for the tables of reports/performance.md.
 
 Use: python scripts/performance.py [--rounds N] [--only BENCHMARK …] [--rows TEXT] [--largest N], on an otherwise idle
-machine, with a Python that has torch (and pytorch_optimizer, schedulefree and prodigyopt for first_order). Then
+machine, with a Python that has torch (and pytorch_optimizer, schedulefree and prodigyopt for first_order). For
+runs, DATASETS and HF_ENDPOINT name staged data (docs/data.md). Then
 `UPDATE_DOCS=1 cargo test -p bench-report --test docs` writes the tables.
 
 In each round every benchmark runs once on each side, one right after the other, the sides in alternating order.
@@ -32,13 +33,14 @@ ENVIRONMENT = os.environ | {
     "OMP_NUM_THREADS": THREADS,
     "MKL_NUM_THREADS": THREADS,
 }
-# A benchmark's package, its comparison and that one's arguments.
+# A benchmark's package, its comparison, if there is one, and that one's arguments; or its own.
 BENCHMARKS = {
     "vision": ("models", "models/benches/torch_compare.py", ["vision"]),
     "language": ("models", "models/benches/torch_compare.py", ["language"]),
     "physics": ("models", "models/benches/torch_physics.py", []),
     "first_order": ("optim", "optim/benches/torch_compare.py", ["first-order"]),
     "lbfgs": ("optim", "optim/benches/torch_compare.py", ["lbfgs"]),
+    "runs": ("bench-runner", None, ["quick", "as-shipped-small", "bench-runner/benches/gpt-mini.toml"]),
 }
 
 
@@ -63,7 +65,7 @@ def measure(benchmark, options):
     package, script, arguments = BENCHMARKS[benchmark]
     ours = [program(package, benchmark)]
     theirs = [sys.executable, script, *arguments]
-    chosen = [options.rows] if package == "models" else [str(options.largest)]
+    chosen = {"models": [options.rows], "optim": [str(options.largest)]}.get(package, arguments)
     found = []
 
     def run(round, side, command):
@@ -71,7 +73,7 @@ def measure(benchmark, options):
         return [[benchmark, round, side, *line] for line in numbers(command)]
 
     for round in range(1, options.rounds + 1):
-        sides = [("ours", ours), ("theirs", theirs)]
+        sides = [("ours", ours), ("theirs", theirs)] if script else [("ours", ours)]
         for side, command in sides if round % 2 else reversed(sides):
             found += run(round, side, command + chosen)
     alone = [line for line in found if line[1] == 1 and line[4] == "memory" and line[5] != "compiled"]
