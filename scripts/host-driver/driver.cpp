@@ -173,7 +173,17 @@ bool host::add_kernels(const char *source, Kernels kernels) {
 // Device memory, and one lock for all work: a stream's order is the order of calls.
 
 static std::recursive_mutex lock;
-static std::map<CUdeviceptr, std::pair<void *, size_t>> allocations;
+struct Allocation {
+    void *memory;
+    size_t used;
+    size_t fence;
+};
+static std::map<CUdeviceptr, Allocation> allocations;
+
+// An allocation ends at a page that no kernel may touch. With it, it is two mappings, and Linux lets a process have 65,530
+// of them: tests with tens of thousands of tensors have fences behind the first alone.
+static const size_t FENCED = 10000;
+
 // The card's memory, and how much of it is taken, in bytes.
 static constexpr size_t MEMORY = size_t(1) << 30;
 static size_t taken;
@@ -187,13 +197,17 @@ static CUresult allocate(CUdeviceptr *out, size_t bytes) {
     // As the driver API has it for nothing.
     if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
     if (taken + whole > MEMORY) return CUDA_ERROR_OUT_OF_MEMORY;
+    const size_t fence = allocations.size() < FENCED ? page : 0;
     char *memory = static_cast<char *>(
-        mmap(nullptr, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        mmap(nullptr, whole + fence, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (memory == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
-    mprotect(memory + whole, page, PROT_NONE);
+    if (fence > 0 && mprotect(memory + whole, fence, PROT_NONE) != 0) {
+        munmap(memory, whole + fence);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     std::memset(memory, 0xff, whole);
     *out = reinterpret_cast<CUdeviceptr>(memory + whole - used);
-    allocations[*out] = {memory, whole + page};
+    allocations[*out] = {memory, whole, fence};
     taken += whole;
     return CUDA_SUCCESS;
 }
@@ -202,8 +216,8 @@ static CUresult release(CUdeviceptr address) {
     std::lock_guard<std::recursive_mutex> guard(lock);
     auto found = allocations.find(address);
     if (found == allocations.end()) return CUDA_ERROR_INVALID_VALUE;
-    munmap(found->second.first, found->second.second);
-    taken -= found->second.second - sysconf(_SC_PAGESIZE);
+    munmap(found->second.memory, found->second.used + found->second.fence);
+    taken -= found->second.used;
     allocations.erase(found);
     return CUDA_SUCCESS;
 }
