@@ -50,8 +50,9 @@ def program(package, benchmark):
     lines = subprocess.run(
         command + ["--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     ).stdout
-    paths = [json.loads(line).get("executable") for line in lines.splitlines()]
-    return [path for path in paths if path][-1]
+    built = [json.loads(line) for line in lines.splitlines()]
+    # The programs of a package are built with its benchmark.
+    return next(each["executable"] for each in built if each.get("target", {}).get("name") == benchmark)
 
 
 def numbers(command):
