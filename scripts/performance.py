@@ -1,4 +1,4 @@
-"""Times models and optim beside PyTorch in turns, and whole runs, for the tables of reports/performance.md.
+"""Times models and optim beside PyTorch in turns, for the tables of reports/performance.md, and whole runs.
 
 Use: python scripts/performance.py [--rounds N] [--only BENCHMARK …] [--rows TEXT] [--largest N], on an otherwise idle
 machine, with a Python that has torch (and pytorch_optimizer, schedulefree and prodigyopt for first_order). For

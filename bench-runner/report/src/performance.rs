@@ -44,8 +44,6 @@ pub(crate) fn table(folder: &Path, benchmark: &str, measure: &str) -> Result<Tab
     let unit = match measure {
         "memory" => ", MiB",
         "evaluations" => "",
-        "outside" => ", %",
-        "jobs" => ", ×",
         _ => ", ms",
     };
     let mut headers = vec![benchmark.replace('_', " "), format!("ours{unit}")];
