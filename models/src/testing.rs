@@ -64,6 +64,30 @@ pub(crate) fn assert_same_paths(
     }
 }
 
+/// The tensors of a network for images without the parameters of its classifier.
+pub(crate) fn before_the_classifier(tensors: &Tensors) -> Tensors {
+    let mut tensors = tensors.clone();
+    tensors
+        .parameters
+        .retain(|(name, _)| !name.starts_with("fc"));
+    tensors
+}
+
+/// Asserts that two networks have the same buffers.
+pub(crate) fn assert_same_buffers(a: &Tensors, b: &Tensors) {
+    for ((name, a), (_, b)) in a.buffers.iter().zip(&b.buffers) {
+        assert_close(name, a, b);
+    }
+}
+
+/// Asserts that a second backward pass gives the same gradients of `tensors` as the first.
+pub(crate) fn assert_same_gradients_again(output: &Tensor, tensors: &Tensors) {
+    let [first, second] = [(); 2].map(|()| output.backward().unwrap());
+    for (name, var) in &tensors.parameters {
+        assert_close(name, first.get(var).unwrap(), second.get(var).unwrap());
+    }
+}
+
 /// Asserts that two tensors agree to rounding.
 pub(crate) fn assert_close(name: &str, a: &Tensor, b: &Tensor) {
     assert_eq!(a.dims(), b.dims(), "{name}");
