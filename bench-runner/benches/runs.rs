@@ -26,13 +26,15 @@ use candle_core::Device;
 /// The longest run.
 const SECONDS: f64 = 20.0;
 
-fn main() {
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
     // Its allocator is that of the program, too.
     bench_runner::keep_freed_memory();
     let datasets = std::env::var_os("DATASETS");
     let library = Library::from_env(datasets.as_ref().map(AsRef::as_ref), Arc::new(Silent));
     let environment = Environment {
-        library: library.unwrap().into(),
+        library: library?.into(),
         device: Device::Cpu,
     };
     let mut names: Vec<String> = std::env::args()
@@ -43,7 +45,7 @@ fn main() {
         names.push("quick".into());
     }
     for name in names {
-        let experiment = experiment(&name);
+        let experiment = experiment(&name)?;
         let cells = plan(&experiment);
         let (one, spent) = with_jobs(1, &cells, &environment);
         let (two, _) = with_jobs(2, &cells, &environment);
@@ -56,20 +58,21 @@ fn main() {
         }
         println!("{}\tjobs\tours\t{:.3}", experiment.name, one / two);
     }
+    Ok(())
 }
 
-fn experiment(name: &str) -> Experiment {
+fn experiment(name: &str) -> Result<Experiment> {
     let mut experiment = if name.ends_with(".toml") {
-        Experiment::read(Path::new(name)).unwrap()
+        Experiment::read(Path::new(name))?
     } else {
-        let suite = Suite::find(Scale::suite_of(name)).unwrap();
-        suite.experiment().unwrap().scaled(Scale::of_name(name))
+        let suite = Suite::find(Scale::suite_of(name))?;
+        suite.experiment()?.scaled(Scale::of_name(name))
     };
     experiment.seeds.truncate(1);
     for problem in &mut experiment.problems {
         problem.seconds = Some(problem.seconds.unwrap_or(SECONDS).min(SECONDS));
     }
-    experiment
+    Ok(experiment)
 }
 
 /// The seconds of a problem's runs.
