@@ -1,7 +1,7 @@
 //! How a result set came about: command, code, machine and data.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
@@ -9,6 +9,7 @@ use bench_data::atomic;
 use bench_data::sha256;
 use serde::{Deserialize, Serialize};
 
+use super::origin::CODE_SOURCES;
 use super::parquet::SCHEMA_VERSION;
 use super::processor::{description, gives_these_numbers};
 use crate::error::{Error, Result};
@@ -25,7 +26,8 @@ pub struct Manifest {
     pub command: Vec<String>,
     /// Version of bench-runner.
     pub version: String,
-    /// The git revision it was built or run from, with `-dirty` when files differ; empty when unknown.
+    /// The git revision of the source tree it was built from, with `-dirty` when files differ; empty when unknown, or when
+    /// sources were written after the program.
     pub git_revision: String,
     /// SHA-256 of `Cargo.lock` at build time.
     pub lock_file_sha256: String,
@@ -162,15 +164,20 @@ impl Manifest {
 /// The lock file of this build.
 const LOCK_FILE: &str = include_str!("../../../../Cargo.lock");
 
-/// The revision of the source tree, if this program still stands beside it.
+/// The revision of the source tree, if this program stands beside the one that it was built from.
 fn git_revision() -> String {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = CODE_SOURCES.split(';').map(|source| tree.join(source));
+    if !std::env::current_exe().is_ok_and(|program| is_newest(&program, sources)) {
+        return String::new();
+    }
     let git = |arguments: &[&str]| {
-        let output = Command::new("git")
+        let git = Command::new("git")
             .arg("-C")
-            .arg(env!("CARGO_MANIFEST_DIR"))
+            .arg(tree)
             .args(arguments)
-            .output()
-            .ok()?;
+            .output();
+        let output = git.ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.trim().to_string())
     };
@@ -181,6 +188,16 @@ fn git_revision() -> String {
         },
         None => String::new(),
     }
+}
+
+/// Whether a file was written after all others, as a program was after the sources it was built from. A tree that has since
+/// gone to another revision has newer ones.
+fn is_newest(file: &Path, others: impl IntoIterator<Item = PathBuf>) -> bool {
+    let written = |path: &Path| path.metadata().and_then(|about| about.modified());
+    written(file).is_ok_and(|newest| {
+        let mut others = others.into_iter();
+        others.all(|other| written(&other).is_ok_and(|before| before <= newest))
+    })
 }
 
 /// The compiler's version and those of the libraries that results may depend on.
@@ -245,4 +262,31 @@ fn field(path: &str, key: &str) -> Option<String> {
         let (name, value) = line.split_once(':')?;
         (name.trim() == key).then(|| value.trim().to_string())
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_program_older_than_a_source_was_not_built_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |name: &str, second: u64| {
+            let path = folder.path().join(name);
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            std::fs::File::create(&path)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+            path
+        };
+        let [program, older, newer] = [("program", 20), ("older", 10), ("newer", 30)]
+            .map(|(name, second)| written(name, second));
+        assert!(is_newest(&program, [older.clone(), program.clone()]));
+        assert!(!is_newest(&program, [older.clone(), newer]));
+        assert!(!is_newest(&program, [older, folder.path().join("missing")]));
+    }
 }
