@@ -9,7 +9,7 @@ In each round every benchmark runs once on each side, one right after the other,
 What is timed again replaces what was there. Writes to reports/reference/performance:
 
 measurements.tsv  every number: benchmark, round, side (ours or theirs), row, measure, way, value
-machine.toml      the machine, the versions, the threads, and for each benchmark its day and the load when it began
+machine.toml      for each benchmark its day, the load when it began, the machine, the versions and the threads
 """
 
 import argparse
@@ -66,7 +66,10 @@ def measure(benchmark, options):
     package, script, arguments = BENCHMARKS[benchmark]
     ours = [program(package, benchmark)]
     theirs = [sys.executable, script, *arguments]
-    chosen = {"models": [options.rows], "optim": [str(options.largest)]}.get(package, arguments)
+    suites = [name for name in arguments if options.rows in name]
+    chosen = {"models": [options.rows], "optim": [str(options.largest)]}.get(package, suites)
+    if not chosen:
+        return []
     found = []
 
     def run(round, side, command):
@@ -112,32 +115,36 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS))
-    parser.add_argument("--rows", default="", help="only rows of models that contain this text")
+    parser.add_argument("--rows", default="", help="only rows of models, or suites of runs, that contain this text")
     parser.add_argument("--largest", type=int, default=100_000_000, help="the most parameters in rows of optim")
     options = parser.parse_args()
     for benchmark in options.only:
         program(BENCHMARKS[benchmark][0], benchmark)
-    described = machine()
+    here = machine()
     OUT.mkdir(parents=True, exist_ok=True)
     table, about = OUT / "measurements.tsv", OUT / "machine.toml"
-    kept, days = [], {}
+    kept, measured = [], {}
     if about.exists():
-        stored = tomllib.loads(about.read_text())
-        days = stored.pop("benchmarks")
-        if stored != described:
-            sys.exit(f"{about} tells of another machine or other versions; remove the folder to begin anew")
+        measured = tomllib.loads(about.read_text())
         kept = [line.split("\t") for line in table.read_text().splitlines()[1:]]
+    elsewhere = [name for name, there in measured.items() if here.items() - there.items()]
     for benchmark in options.only:
         began = {"day": time.strftime("%Y-%m-%d"), "load": round(os.getloadavg()[0], 2)}
         found = measure(benchmark, options)
+        if not found:
+            continue
         timed = {line[3] for line in found}
-        kept = [line for line in kept if line[0] != benchmark or line[3] not in timed] + found
-        days[benchmark] = began
+        # Rows of one table are of one machine.
+        replaced = lambda line: line[0] == benchmark and (benchmark in elsewhere or line[3] in timed)
+        kept = [line for line in kept if not replaced(line)] + found
+        measured[benchmark] = began | here
         table.write_text("".join("\t".join(map(str, line)) + "\n" for line in [COLUMNS, *kept]))
-        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in described.items())
-        for name, began in days.items():
-            text += f"\n[benchmarks.{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in began.items())
-        about.write_text(text)
+        about.write_text("\n".join(described(name, there) for name, there in measured.items()))
+
+
+def described(name, values):
+    """A table of TOML."""
+    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
 if __name__ == "__main__":

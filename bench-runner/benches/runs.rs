@@ -1,30 +1,32 @@
 //! How much of a run is not training, and what a second job gains.
 //!
 //! `cargo bench -p bench-runner --bench runs -- [SUITE | FILE …]` makes the runs of built-in suites (`quick`, unless others
-//! are named; `NAME-small` for a smaller scale) and of experiment files with their first seed, on one thread each, for at
-//! most 20 seconds each. It prints lines of four columns with tabs between them:
+//! are named; `NAME-small` for a smaller scale) and of experiment files, on one thread each. It prints lines of four columns
+//! with tabs between them:
 //!
-//! - a problem, `outside`, `ours`, and the percentage of its runs' time in which the optimizer did not work: building,
-//!   reading data, measuring;
-//! - a suite, `jobs`, `ours`, and how many times faster two jobs were than one.
+//! - a problem, `outside`, a way, and the percentage of its runs' time in which the optimizer did not work: building,
+//!   measuring, writing down. The way `ours` measures as often as the experiment asks for. Where that is more than 5 %,
+//!   `three points` measures at the start, after the first step and at the end only: the rest is measuring;
+//! - of experiments of several runs, the name, `jobs`, `ours`, and how many times faster two jobs were than one.
 //!
-//! `DATASETS` names a catalogue of data sets. Data that are missing are left out.
+//! `DATASETS` names a catalogue of data sets; data that are missing end the program.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bench_data::{Library, Silent};
 use bench_experiment::problem::Environment;
-use bench_experiment::run::{Cell, Outcome, plan, run};
+use bench_experiment::run::{Cell, Outcome, plan};
 use bench_experiment::spec::{Experiment, Scale, Suite};
+use bench_experiment::sweep::{Estimate, Event, Probing, Resources, execute};
 use candle_core::Device;
 
-/// The longest run.
-const SECONDS: f64 = 20.0;
+/// As much of a run may be outside the optimizer, in percent.
+const TARGET: f64 = 5.0;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -46,33 +48,42 @@ fn main() -> Result<()> {
     }
     for name in names {
         let experiment = experiment(&name)?;
-        let cells = plan(&experiment);
-        let (one, spent) = with_jobs(1, &cells, &environment);
-        let (two, _) = with_jobs(2, &cells, &environment);
-        for (problem, Spent { wall, training }) in spent {
-            println!(
-                "{}: {problem}\toutside\tours\t{:.2}",
-                experiment.name,
-                100.0 * (1.0 - training / wall)
-            );
+        let (one, spent) = timed(&experiment, 1, &environment)?;
+        print(&experiment, "ours", &spent);
+        let above = |problem: &str| {
+            spent
+                .get(problem)
+                .is_some_and(|spent| spent.outside() > TARGET)
+        };
+        let (_, spent) = timed(&with_three_points(&experiment, above), 1, &environment)?;
+        print(&experiment, "three points", &spent);
+        if plan(&experiment).len() > 1 {
+            let (two, _) = timed(&experiment, 2, &environment)?;
+            let gain = one.as_secs_f64() / two.as_secs_f64();
+            println!("{}\tjobs\tours\t{gain:.3}", experiment.name);
         }
-        println!("{}\tjobs\tours\t{:.3}", experiment.name, one / two);
     }
     Ok(())
 }
 
 fn experiment(name: &str) -> Result<Experiment> {
-    let mut experiment = if name.ends_with(".toml") {
-        Experiment::read(Path::new(name))?
-    } else {
-        let suite = Suite::find(Scale::suite_of(name))?;
-        suite.experiment()?.scaled(Scale::of_name(name))
-    };
-    experiment.seeds.truncate(1);
-    for problem in &mut experiment.problems {
-        problem.seconds = Some(problem.seconds.unwrap_or(SECONDS).min(SECONDS));
+    if name.ends_with(".toml") {
+        return Ok(Experiment::read(Path::new(name))?);
     }
-    Ok(experiment)
+    let suite = Suite::find(Scale::suite_of(name))?;
+    Ok(suite.experiment()?.scaled(Scale::of_name(name)))
+}
+
+/// The experiment's problems that `kept` is true of, measured at the start, after the first step and at the end only.
+fn with_three_points(experiment: &Experiment, kept: impl Fn(&str) -> bool) -> Experiment {
+    let mut experiment = experiment.clone();
+    experiment.problems.retain(|problem| kept(&problem.label));
+    for problem in &mut experiment.problems {
+        problem.points = 1;
+        // The point after the first step's is due after so many times its evaluations: beyond the run's end.
+        problem.resolution = problem.budget as f64;
+    }
+    experiment
 }
 
 /// The seconds of a problem's runs.
@@ -82,50 +93,68 @@ struct Spent {
     training: f64,
 }
 
-/// Makes all runs, each on one thread: how long that took, and where the time went.
-fn with_jobs(
+impl Spent {
+    /// The percentage in which the optimizer did not work.
+    fn outside(&self) -> f64 {
+        100.0 * (1.0 - self.training / self.wall)
+    }
+}
+
+fn print(experiment: &Experiment, way: &str, spent: &BTreeMap<String, Spent>) {
+    for (problem, spent) in spent {
+        let outside = spent.outside();
+        println!(
+            "{}: {problem}\toutside\t{way}\t{outside:.2}",
+            experiment.name
+        );
+    }
+}
+
+/// Makes all runs as a sweep does, each on one thread: how long that took, and where the time went.
+fn timed(
+    experiment: &Experiment,
     jobs: usize,
-    cells: &[Cell<'_>],
     environment: &Environment,
-) -> (f64, BTreeMap<String, Spent>) {
-    let started = Instant::now();
-    let (next, spent) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let job = || {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-        let pool = pool.unwrap();
-        while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let begun = Instant::now();
-            let interrupted = AtomicBool::new(false);
-            let record = pool.install(|| {
-                let Cell {
-                    problem,
-                    optimizer,
-                    seed,
-                } = *cell;
-                run(
-                    problem,
-                    optimizer,
-                    seed,
-                    environment,
-                    None,
-                    &interrupted,
-                    &mut |_| (),
-                )
-            });
+) -> Result<(Duration, BTreeMap<String, Spent>)> {
+    let cells: Vec<Cell<'_>> = plan(experiment);
+    let probing = Probing {
+        threads: 1,
+        timed: true,
+        brief: true,
+    };
+    let estimate = Estimate::new(experiment, &cells, environment, probing)?;
+    let demands: Vec<_> = cells.iter().map(|cell| estimate.demand(cell)).collect();
+    let begun = Mutex::new(vec![None; cells.len()]);
+    let spent: Mutex<BTreeMap<String, Spent>> = Mutex::default();
+    let observe = |index: usize, event: Event<'_>| match event {
+        Event::Started => begun.lock().unwrap()[index] = Some(Instant::now()),
+        Event::Run(_) => (),
+        Event::Finished(record) => {
             if let Outcome::Failed { reason } = &record.outcome {
                 eprintln!("left out: {}: {reason}", record.cell);
-                continue;
+                return;
             }
+            let wall = begun.lock().unwrap()[index].map(|begun: Instant| begun.elapsed());
             let mut spent = spent.lock().unwrap();
-            let spent: &mut Spent = spent.entry(cell.problem.label.clone()).or_default();
-            spent.wall += begun.elapsed().as_secs_f64();
+            let spent = spent.entry(cells[index].problem.label.clone()).or_default();
+            spent.wall += wall.unwrap_or_default().as_secs_f64();
             spent.training += record.seconds;
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(job);
-        }
-    });
-    (started.elapsed().as_secs_f64(), spent.into_inner().unwrap())
+    let resources = Resources {
+        threads: jobs,
+        jobs,
+        memory: None,
+    };
+    let started = Instant::now();
+    execute(
+        &cells,
+        &demands,
+        resources,
+        std::slice::from_ref(environment),
+        &|_| None,
+        &observe,
+        &AtomicBool::new(false),
+    )?;
+    Ok((started.elapsed(), spent.into_inner().unwrap()))
 }

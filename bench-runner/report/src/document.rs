@@ -93,7 +93,7 @@ fn passage_text(name: &str, references: &Path, wrong: &dyn Fn(String) -> Error) 
         ["arms", reports, column] => {
             Ok(reproduction::medians(references, reports, column, wrong)?.markdown())
         }
-        ["machine"] => performance::machine(&references.join("performance")),
+        ["machines"] => performance::machines(&references.join("performance")),
         ["performance", benchmark, measure] => {
             let table = performance::table(&references.join("performance"), benchmark, measure)?;
             Ok(table.markdown())

@@ -44,6 +44,8 @@ pub(crate) fn table(folder: &Path, benchmark: &str, measure: &str) -> Result<Tab
     let unit = match measure {
         "memory" => ", MiB",
         "evaluations" => "",
+        "outside" => ", %",
+        "jobs" => ", ×",
         _ => ", ms",
     };
     let mut headers = vec![benchmark.replace('_', " "), format!("ours{unit}")];
@@ -140,42 +142,49 @@ fn ratios(ours: &BTreeMap<u32, f64>, theirs: &BTreeMap<u32, f64>) -> String {
     }
 }
 
-/// What `machine.toml` tells, in a sentence.
+/// What `machine.toml` tells: a line for each machine, with what was measured there and when.
 ///
 /// # Errors
 /// Where the file cannot be read or lacks a key.
-pub(crate) fn machine(folder: &Path) -> Result<String> {
+pub(crate) fn machines(folder: &Path) -> Result<String> {
     let path = folder.join("machine.toml");
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let machine: Machine = toml::from_str(&text).map_err(|error| Error::Measurements {
-        path,
-        reason: error.to_string(),
-    })?;
-    let days = machine.benchmarks.iter().map(|(name, began)| {
-        format!(
+    let benchmarks: BTreeMap<String, Circumstances> =
+        toml::from_str(&text).map_err(|error| Error::Measurements {
+            path,
+            reason: error.to_string(),
+        })?;
+    let mut machines: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, measured) in &benchmarks {
+        let machine = format!(
+            "{}, {} cores, {}, {}; Rust {}, PyTorch {}; {} threads",
+            measured.processor,
+            measured.cores,
+            measured.memory,
+            measured.system,
+            measured.rust,
+            measured.torch,
+            measured.threads,
+        );
+        machines.entry(machine).or_default().push(format!(
             "{} on {} (load {} as it began)",
             name.replace('_', " "),
-            began.day,
-            began.load
-        )
-    });
-    let days: Vec<String> = days.collect();
-    Ok(format!(
-        "{}, {} cores, {}, {}; Rust {}, PyTorch {}; {} threads. {}.",
-        machine.processor,
-        machine.cores,
-        machine.memory,
-        machine.system,
-        machine.rust,
-        machine.torch,
-        machine.threads,
-        days.join(", ")
-    ))
+            measured.day,
+            measured.load
+        ));
+    }
+    let lines = machines
+        .iter()
+        .map(|(machine, days)| format!("- {machine}: {}.", days.join(", ")));
+    Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
+/// When a benchmark was measured, and on which machine.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Machine {
+struct Circumstances {
+    day: String,
+    load: f64,
     processor: String,
     cores: u32,
     memory: String,
@@ -183,14 +192,6 @@ struct Machine {
     rust: String,
     torch: String,
     threads: u32,
-    benchmarks: BTreeMap<String, Began>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Began {
-    day: String,
-    load: f64,
 }
 
 #[cfg(test)]
@@ -267,5 +268,27 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("no `memory` of `lbfgs`"), "{error}");
+    }
+
+    #[test]
+    fn each_machine_is_told_once_with_what_was_measured_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let circumstances = |benchmark: &str, processor: &str| {
+            format!(
+                "[{benchmark}]\nday = \"2026-12-01\"\nload = 0.5\nprocessor = \"{processor}\"\ncores = 2\n\
+                 memory = \"24 GiB\"\nsystem = \"Linux\"\nrust = \"1\"\ntorch = \"2\"\nthreads = 2\n"
+            )
+        };
+        let text = ["vision A", "first_order B", "lbfgs A"].map(|both| {
+            let (benchmark, processor) = both.split_once(' ').unwrap();
+            circumstances(benchmark, processor)
+        });
+        std::fs::write(folder.path().join("machine.toml"), text.concat()).unwrap();
+        let on = "on 2026-12-01 (load 0.5 as it began)";
+        let rest = "2 cores, 24 GiB, Linux; Rust 1, PyTorch 2; 2 threads";
+        assert_eq!(
+            machines(folder.path()).unwrap(),
+            format!("- A, {rest}: lbfgs {on}, vision {on}.\n- B, {rest}: first order {on}.")
+        );
     }
 }
