@@ -9,7 +9,7 @@ In each round every benchmark runs once on each side, one right after the other,
 What is timed again replaces what was there. Writes to reports/reference/performance:
 
 measurements.tsv  every number: benchmark, round, side (ours or theirs), row, measure, way, value
-machine.toml      for each benchmark its day, the load when it began, the machine, the versions and the threads
+machines.toml     for each benchmark its day, the load when it began, the machine, the versions and the threads
 """
 
 import argparse
@@ -122,7 +122,7 @@ def main():
         program(BENCHMARKS[benchmark][0], benchmark)
     here = machine()
     OUT.mkdir(parents=True, exist_ok=True)
-    table, about = OUT / "measurements.tsv", OUT / "machine.toml"
+    table, about = OUT / "measurements.tsv", OUT / "machines.toml"
     kept, measured = [], {}
     if about.exists():
         measured = tomllib.loads(about.read_text())

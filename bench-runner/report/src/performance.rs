@@ -142,12 +142,12 @@ fn ratios(ours: &BTreeMap<u32, f64>, theirs: &BTreeMap<u32, f64>) -> String {
     }
 }
 
-/// What `machine.toml` tells: a line for each machine, with what was measured there and when.
+/// What `machines.toml` tells: a line for each machine, with what was measured there and when.
 ///
 /// # Errors
 /// Where the file cannot be read or lacks a key.
 pub(crate) fn machines(folder: &Path) -> Result<String> {
-    let path = folder.join("machine.toml");
+    let path = folder.join("machines.toml");
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     let benchmarks: BTreeMap<String, Circumstances> =
         toml::from_str(&text).map_err(|error| Error::Measurements {
@@ -283,7 +283,7 @@ mod tests {
             let (benchmark, processor) = both.split_once(' ').unwrap();
             circumstances(benchmark, processor)
         });
-        std::fs::write(folder.path().join("machine.toml"), text.concat()).unwrap();
+        std::fs::write(folder.path().join("machines.toml"), text.concat()).unwrap();
         let on = "on 2026-12-01 (load 0.5 as it began)";
         let rest = "2 cores, 24 GiB, Linux; Rust 1, PyTorch 2; 2 threads";
         assert_eq!(
