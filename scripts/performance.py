@@ -1,7 +1,7 @@
 """Times models and optim beside PyTorch in turns, for the tables of reports/performance.md, and whole runs.
 
-Use: python scripts/performance.py [--rounds N] [--only BENCHMARK …] [--rows TEXT] [--largest N], on an otherwise idle
-machine, with a Python that has torch (and pytorch_optimizer, schedulefree and prodigyopt for first_order). For
+Use: python scripts/performance.py [--rounds N] [--only BENCHMARK …] [--rows TEXT] [--largest N] [--beside TEXT], on an
+otherwise idle machine, with a Python that has torch (and pytorch_optimizer, schedulefree and prodigyopt for first_order). For
 runs, DATASETS and HF_ENDPOINT name staged data (docs/data.md). Then
 `UPDATE_DOCS=1 cargo test -p bench-report --test docs` writes the tables.
 
@@ -117,6 +117,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS))
     parser.add_argument("--rows", default="", help="only rows of models, or suites of runs, that contain this text")
     parser.add_argument("--largest", type=int, default=100_000_000, help="the most parameters in rows of optim")
+    parser.add_argument("--beside", default="", help="keep these times beside those that are there, as BENCHMARK_TEXT")
     options = parser.parse_args()
     for benchmark in options.only:
         program(BENCHMARKS[benchmark][0], benchmark)
@@ -130,14 +131,15 @@ def main():
     elsewhere = [name for name, there in measured.items() if here.items() - there.items()]
     for benchmark in options.only:
         began = {"day": time.strftime("%Y-%m-%d"), "load": round(os.getloadavg()[0], 2)}
-        found = measure(benchmark, options)
+        name = "_".join(filter(None, [benchmark, options.beside]))
+        found = [[name, *line[1:]] for line in measure(benchmark, options)]
         if not found:
             continue
         timed = {line[3] for line in found}
         # Rows of one table are of one machine.
-        replaced = lambda line: line[0] == benchmark and (benchmark in elsewhere or line[3] in timed)
+        replaced = lambda line: line[0] == name and (name in elsewhere or line[3] in timed)
         kept = [line for line in kept if not replaced(line)] + found
-        measured[benchmark] = began | here
+        measured[name] = began | here
         table.write_text("".join("\t".join(map(str, line)) + "\n" for line in [COLUMNS, *kept]))
         about.write_text("\n".join(described(name, there) for name, there in measured.items()))
 
