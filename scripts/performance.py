@@ -128,7 +128,6 @@ def main():
     if about.exists():
         measured = tomllib.loads(about.read_text())
         kept = [line.split("\t") for line in table.read_text().splitlines()[1:]]
-    elsewhere = [name for name, there in measured.items() if here.items() - there.items()]
     for benchmark in options.only:
         began = {"day": time.strftime("%Y-%m-%d"), "load": round(os.getloadavg()[0], 2)}
         name = "_".join(filter(None, [benchmark, options.beside]))
@@ -137,8 +136,8 @@ def main():
             continue
         timed = {line[3] for line in found}
         # Rows of one table are of one machine.
-        replaced = lambda line: line[0] == name and (name in elsewhere or line[3] in timed)
-        kept = [line for line in kept if not replaced(line)] + found
+        moved = here.items() - measured.get(name, here).items()
+        kept = [line for line in kept if line[0] != name or not (moved or line[3] in timed)] + found
         measured[name] = began | here
         table.write_text("".join("\t".join(map(str, line)) + "\n" for line in [COLUMNS, *kept]))
         about.write_text("\n".join(described(name, there) for name, there in measured.items()))

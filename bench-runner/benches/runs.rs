@@ -6,16 +6,15 @@
 //!
 //! - a problem, `outside`, a way, and the percentage of its runs' time in which the optimizer did not work: building,
 //!   measuring, writing down. The way `ours` measures as often as the experiment asks for. Where that is more than 5 %,
-//!   `three points` measures at the start, after the first step and at the end only: the rest is measuring;
+//!   `three points` measures at the start, after the first step and at the end only: the difference is measuring;
 //! - of experiments of several runs, the name, `jobs`, `ours`, and how many times faster two jobs were than one.
 //!
 //! `DATASETS` names a catalogue of data sets; data that are missing end the program.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bench_data::{Library, Silent};
@@ -24,6 +23,7 @@ use bench_experiment::run::{Cell, Outcome, plan};
 use bench_experiment::spec::{Experiment, Scale, Suite};
 use bench_experiment::sweep::{Estimate, Event, Probing, Resources, execute};
 use candle_core::Device;
+use parking_lot::Mutex;
 
 /// As much of a run may be outside the optimizer, in percent.
 const TARGET: f64 = 5.0;
@@ -124,20 +124,19 @@ fn timed(
     };
     let estimate = Estimate::new(experiment, &cells, environment, probing)?;
     let demands: Vec<_> = cells.iter().map(|cell| estimate.demand(cell)).collect();
-    let begun = Mutex::new(vec![None; cells.len()]);
+    let begun = Mutex::new(vec![Instant::now(); cells.len()]);
     let spent: Mutex<BTreeMap<String, Spent>> = Mutex::default();
     let observe = |index: usize, event: Event<'_>| match event {
-        Event::Started => begun.lock().unwrap()[index] = Some(Instant::now()),
+        Event::Started => begun.lock()[index] = Instant::now(),
         Event::Run(_) => (),
         Event::Finished(record) => {
             if let Outcome::Failed { reason } = &record.outcome {
                 eprintln!("left out: {}: {reason}", record.cell);
                 return;
             }
-            let wall = begun.lock().unwrap()[index].map(|begun: Instant| begun.elapsed());
-            let mut spent = spent.lock().unwrap();
+            let mut spent = spent.lock();
             let spent = spent.entry(cells[index].problem.label.clone()).or_default();
-            spent.wall += wall.unwrap_or_default().as_secs_f64();
+            spent.wall += begun.lock()[index].elapsed().as_secs_f64();
             spent.training += record.seconds;
         }
     };
@@ -156,5 +155,5 @@ fn timed(
         &observe,
         &AtomicBool::new(false),
     )?;
-    Ok((started.elapsed(), spent.into_inner().unwrap()))
+    Ok((started.elapsed(), spent.into_inner()))
 }
